@@ -1,0 +1,84 @@
+"""Binary outcomes counted at each distinct prediction: what every binary metric is computed from.
+
+Predictions are sorted once; a bootstrap replicate is then only a new weight for
+each sample, and a metric a few sums. Weights may carry leading axes (one row a
+replicate), and every metric answers with those axes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How much weight with and without the outcome lies at each distinct prediction.
+
+    `score`: (u,) ascending, distinct. `positive`, `negative`: (..., u), sums of sample weights.
+    """
+
+    score: Floats
+    positive: Floats
+    negative: Floats
+
+    @property
+    def total(self) -> Floats:
+        """Weight at each distinct prediction: (..., u)."""
+        return self.positive + self.negative
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Samples sorted by prediction, equal predictions marked as one step.
+
+    `score`: (u,); `order`: (n,) sorts the samples; `starts`: (u,) where each step begins;
+    `outcome`: (n,) bool, in sorted order.
+    """
+
+    score: Floats
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    outcome: NDArray[np.bool_]
+
+    def tally(self, weight: Floats | None = None) -> Tally:
+        """Count outcomes at each step with sample weights (..., n); None weighs every sample 1."""
+        sorted_weight = np.ones(self.order.size) if weight is None else weight[..., self.order]
+        positive = sorted_weight * self.outcome
+        if self.starts.size < self.order.size:
+            positive = np.add.reduceat(positive, self.starts, axis=-1)
+            sorted_weight = np.add.reduceat(sorted_weight, self.starts, axis=-1)
+        return Tally(self.score, positive, sorted_weight - positive)
+
+
+def rank(outcome: ArrayLike, score: ArrayLike) -> Ranking:
+    """Sort samples by prediction.
+
+    `outcome`: (n,) 0 or 1; `score`: (n,) finite, higher means the outcome is likelier.
+
+    >>> rank([1, 0, 1], [0.5, 0.1, 0.5]).score.tolist()
+    [0.1, 0.5]
+    """
+    values = np.asarray(score, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]][: ordered.size])
+    return Ranking(ordered[starts], order, starts, np.asarray(outcome, dtype=bool)[order])
+
+
+def tally(outcome: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> Tally:
+    """Count outcomes at each distinct prediction; arguments as in `rank`, `weight`: (..., n) or None.
+
+    >>> tally([1, 0, 1], [0.5, 0.1, 0.5]).positive.tolist()
+    [0.0, 2.0]
+    """
+    return rank(outcome, score).tally(None if weight is None else np.asarray(weight, dtype=np.float64))
+
+
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide, answering NaN (not estimable) where nothing was counted."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotient: Floats = np.where(denominator > 0, numerator / denominator, np.nan)
+    return quotient

@@ -1,0 +1,37 @@
+"""What is plugged in: importers, learners and services, found by entry point."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal
+
+from medloom.foundation.errors import NotFoundError
+
+Group = Literal["medloom.importers", "medloom.learners", "medloom.services"]
+
+
+def registered(group: Group) -> dict[str, EntryPoint]:
+    """List what is registered under `group`, by name, importing nothing.
+
+    >>> "gbdt" in registered("medloom.learners")
+    True
+    """
+    return {entry.name: entry for entry in sorted(entry_points(group=group), key=lambda e: e.name)}
+
+
+def load(group: Group, name: str) -> type:
+    """Import the class registered as `name`.
+
+    Raises:
+        NotFoundError: nothing of that name is registered; the message lists what is.
+    """
+    entries = registered(group)
+    if name not in entries:
+        raise NotFoundError(
+            "no {kind} is called {name!r}; there are: {names}",
+            kind=group.removeprefix("medloom.").removesuffix("s"),
+            name=name,
+            names=", ".join(entries),
+        )
+    loaded: type = entries[name].load()
+    return loaded

@@ -1,0 +1,260 @@
+"""`Record.add`: from an importer's batches to the next generation, in bounded memory, all or nothing."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation.hashing import hash64, sha256_file
+from medloom.foundation.messages import tr
+from medloom.foundation.progress import progress
+from medloom.foundation.site import SiteDirectory, SiteSettings
+from medloom.record import commit, generation
+from medloom.record.commit import SPLIT_RESOLUTION, SUBJECTS_SCHEMA, Metadata
+from medloom.record.generation import Manifest, Shard
+from medloom.record.importing import ImportContext, Importer
+from medloom.record.merging import merge
+from medloom.record.normalising import Normaliser
+from medloom.record.quarantine import Quarantine
+from medloom.record.vault import Vault
+
+
+@dataclass
+class ImportReport:
+    """What one import did. `read == written + quarantined + duplicates`, always."""
+
+    number: int
+    importer: str
+    records: int = 0  # source records: resources, rows, lines
+    read: int = 0  # facts in them
+    written: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    superseded: int = 0  # rows of the record ended by a newer version
+    retracted: int = 0
+    new_subjects: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)  # kinds of record that hold no fact of a patient
+    reasons: Counter[str] = field(default_factory=Counter)  # why facts were quarantined
+    notes: Counter[str] = field(default_factory=Counter)
+    generation: int = 0
+    seconds: float = 0.0
+
+    @property
+    def balanced(self) -> bool:
+        """Tell whether every fact read is accounted for."""
+        return self.read == self.written + self.quarantined + self.duplicates
+
+    def to_json(self) -> dict[str, object]:
+        """Give the report as plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            tr("{records:,} records in {seconds:.1f} s", records=self.records, seconds=self.seconds),
+            tr(
+                "{read:,} facts read = {written:,} written + {quarantined:,} quarantined + {duplicates:,} duplicates",
+                read=self.read,
+                written=self.written,
+                quarantined=self.quarantined,
+                duplicates=self.duplicates,
+            ),
+        ]
+        if self.new_subjects:
+            lines.append(tr("{n:,} new subjects", n=self.new_subjects))
+        if self.superseded or self.retracted:
+            lines.append(
+                tr("{n:,} older versions ended, {retracted:,} facts retracted", n=self.superseded, retracted=self.retracted)
+            )
+        for title, counts in (
+            (tr("passed over, no fact of a patient"), self.passed_over),
+            (tr("quarantined"), self.reasons),
+            (tr("noted"), self.notes),
+        ):
+            lines += [f"{title}: {n:,} × {tr(name)}" for name, n in counts.most_common()]
+        return "\n".join(lines)
+
+
+def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | None = None) -> ImportReport:
+    """Bring a source into the site's record; the caller holds the site's lock.
+
+    Raises:
+        MedloomError: the source cannot be read at all, or the disk refuses; the record is as it was.
+    """
+    started = time.perf_counter()
+    settings = site.settings()
+    sources = importer.sources()
+    last = generation.current(site)
+    base = Manifest.read(last) if last else Manifest(0, settings.subjects_per_shard, ())
+    metadata = Metadata.read(last)
+    report = ImportReport(len(metadata.imports) + 1, importer.name, generation=base.number)
+    normaliser = Normaliser(vault, importer.system, report.number, metadata.catalogue.units())
+    quarantine = Quarantine(site, vault, report.number)
+    with generation.building(site) as folder:
+        with vault.transaction(), tempfile.TemporaryDirectory(dir=folder, prefix="spill-") as spill_folder:
+            known = vault.subjects()
+            spill = _read(importer, settings, normaliser, quarantine, report, Path(spill_folder))
+            shards, codes = _write(folder, last, base, spill, quarantine, report)
+            report.new_subjects = vault.subjects() - known
+        report.quarantined = sum(quarantine.reasons.values())
+        report.reasons.update(quarantine.reasons)
+        report.notes.update(normaliser.notes)
+        quarantine.write()
+        if report.written:
+            report.generation = base.number + 1
+            imports = [*metadata.imports, _provenance(report, sources, now or datetime.now())]
+            catalogue = metadata.catalogue.updated(normaliser.codes, normaliser.units, normaliser.static_codes, codes)
+            manifest = Manifest(report.generation, base.subjects_per_shard, tuple(shards))
+            subjects = _subjects(metadata.subjects, normaliser, settings)
+            Metadata(catalogue, subjects, imports).write(folder, manifest, settings)
+            generation.publish(site, folder, report.generation, settings.keep_generations)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+class _Spill:
+    """Pending rows, held in memory while few and on disk, sorted by subject, when many."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._frames: list[pl.DataFrame] = []
+        self._height = 0
+        self._files: list[Path] = []
+        self._counts = np.zeros(1024, np.int64)
+
+    def add(self, pending: pl.DataFrame) -> None:
+        if not pending.height:
+            return
+        subjects = pending["subject_id"].to_numpy()
+        if (needed := int(subjects.max()) + 1) > len(self._counts):
+            self._counts = np.concatenate([self._counts, np.zeros(max(needed, len(self._counts)), np.int64)])
+        self._counts += np.bincount(subjects, minlength=len(self._counts))
+        self._frames.append(pending)
+        self._height += pending.height
+        if self._height >= commit.ROWS_IN_MEMORY:
+            path = self._folder / f"{len(self._files):06d}.parquet"
+            self._sorted().write_parquet(path, compression="lz4", row_group_size=16_384, statistics=True)
+            self._files.append(path)
+            self._frames, self._height = [], 0
+
+    def close(self) -> None:
+        """Sort what is still in memory, once."""
+        self._frames = [self._sorted()] if self._frames else []
+
+    def counts(self, first: int, subjects: int) -> NDArray[np.int64]:
+        """Count the rows of `subjects` consecutive subjects: (subjects,)."""
+        counts = self._counts[first : first + subjects]
+        return np.pad(counts, (0, subjects - len(counts)))
+
+    def subjects(self) -> NDArray[np.int64]:
+        """List the subjects that have rows."""
+        return np.flatnonzero(self._counts)
+
+    def rows(self, first: int, last: int) -> pl.DataFrame:
+        """Take the rows of subjects `first` … `last`, in the order they came."""
+        wanted = pl.col("subject_id").is_between(first, last)
+        parts = [pl.scan_parquet(path).filter(wanted).collect() for path in self._files]
+        parts += [frame.filter(wanted) for frame in self._frames]
+        return pl.concat(parts)
+
+    def _sorted(self) -> pl.DataFrame:
+        return pl.concat(self._frames).sort("subject_id", maintain_order=True)
+
+
+def _read(
+    importer: Importer,
+    settings: SiteSettings,
+    normaliser: Normaliser,
+    quarantine: Quarantine,
+    report: ImportReport,
+    folder: Path,
+) -> _Spill:
+    spill = _Spill(folder)
+    with progress(tr("Reading {what}", what=importer.name)) as advance:
+        for batch in importer.batches(ImportContext(settings.time_zone)):
+            report.records += batch.records
+            report.read += batch.facts.height
+            report.passed_over.update(batch.passed_over)
+            report.notes.update(batch.notes)
+            pending, rejected = normaliser.normalise(batch)
+            quarantine.add(rejected)
+            spill.add(pending)
+            advance(batch.records)
+    spill.close()
+    return spill
+
+
+def _write(
+    folder: Path, last: Path | None, base: Manifest, spill: _Spill, quarantine: Quarantine, report: ImportReport
+) -> tuple[list[Shard], set[str]]:
+    """Write the touched shards anew and link the others; gives all shards and the codes met."""
+    size = base.subjects_per_shard
+    touched = np.unique((spill.subjects() - 1) // size).tolist()
+    codes: set[str] = set()
+
+    def merged(shard: str, start: int, stop: int) -> pl.DataFrame:
+        result = merge(commit.read_rows(last, shard, start, stop), spill.rows(start, stop))
+        quarantine.add(result.undatable.with_columns(problem=pl.lit("no date, and its encounter has no end")))
+        report.written += result.written
+        report.duplicates += result.duplicates
+        report.superseded += result.superseded
+        report.retracted += result.retracted
+        codes.update(result.rows["code"].unique())
+        return result.rows
+
+    shards = {shard.name: shard for shard in base.shards}
+    with progress(tr("Writing the record"), total=len(touched)) as advance:
+        for ordinal in touched:
+            name, first = generation.shard_name(ordinal), ordinal * size + 1
+            counts = spill.counts(first, size) + commit.row_counts(last, name, first, size)
+            written = commit.write_shard(
+                generation.shard_path(folder, name),
+                commit.subject_groups(counts, first),
+                lambda start, stop, name=name: merged(name, start, stop),  # type: ignore[misc]
+            )
+            if written is not None:
+                shards[name] = written
+            advance(1)
+    changed = {generation.shard_name(ordinal) for ordinal in touched}
+    commit.link_shards(last, folder, [shard for shard in base.shards if shard.name not in changed])
+    return [shards[name] for name in sorted(shards)], codes
+
+
+def _subjects(known: pl.DataFrame, normaliser: Normaliser, settings: SiteSettings) -> pl.DataFrame:
+    """Add the import's subjects, each with its place in the split's hash (of its source identifier)."""
+    rows: dict[int, int] = {}
+    for identifier, subject in normaliser.subjects.items():
+        if subject > 0:
+            rows.setdefault(subject, hash64(f"{settings.split_seed}\x1f{identifier}") % SPLIT_RESOLUTION)
+    new = pl.DataFrame(
+        {
+            "subject_id": list(rows),
+            "split_position": list(rows.values()),
+            "fixed_split": [normaliser.splits.get(subject) for subject in rows],
+        },
+        schema=SUBJECTS_SCHEMA,
+    )
+    joined = known.join(new, on="subject_id", how="full", coalesce=True, suffix="_new")
+    return joined.select(
+        "subject_id",
+        pl.coalesce("split_position", "split_position_new"),
+        pl.coalesce("fixed_split_new", "fixed_split").alias("fixed_split"),
+    ).sort("subject_id")
+
+
+def _provenance(report: ImportReport, sources: list[Path], now: datetime) -> dict[str, object]:
+    # names of files may name patients: only their digests stand here
+    return {
+        "import": report.number,
+        "importer": report.importer,
+        "time": now.isoformat(timespec="seconds"),
+        "facts_written": report.written,
+        "files_sha256": [sha256_file(path) for path in sources if path.is_file()],
+    }

@@ -1,0 +1,215 @@
+"""From an importer's batch to rows of the record: pseudonyms, canonical units, plausible dates, keys."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation.hashing import hash64_all, mix64
+from medloom.knowledge import units
+from medloom.record.importing import Batch, CodeInfo, as_batch_frame
+from medloom.record.schema import EARLIEST, LATEST
+from medloom.record.vault import ERASED, Vault
+
+# Facts waiting to be merged: the record's columns and what merging needs beside them.
+# `keyed`: the source named the fact; otherwise its content does and `part` is counted later.
+PENDING_EXTRA = {"static": pl.Boolean(), "retracted": pl.Boolean(), "keyed": pl.Boolean(), "file": pl.Int32(), "row": pl.Int64()}
+
+_CONTENT = ("time", "code", "numeric_value", "text_value", "unit", "known_time", "role", "static", "encounter", "asset")
+# Identifiers of the source do not leave it: quarantine holds pseudonyms and the place in the source.
+_QUARANTINED = ("subject_id", "time", "code", "numeric_value", "text_value", "unit", "known_time", "role")
+_NULL = np.uint64(0x6E756C6C)
+
+
+@dataclass
+class Normaliser:
+    """Turns batches into pending rows; remembers, over one import, identifiers, units and descriptions."""
+
+    vault: Vault
+    system: str
+    number: int
+    units: dict[str, str]  # code → canonical unit, as the record has it so far
+    subjects: dict[str, int] = field(default_factory=dict)
+    codes: dict[str, CodeInfo] = field(default_factory=dict)
+    static_codes: set[str] = field(default_factory=set)
+    splits: dict[int, str] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)
+    _factors: dict[tuple[str, str], tuple[float, float] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._pepper = self.vault.derived("keys")
+
+    def normalise(self, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Split a batch into pending rows and facts for quarantine (with `problem`)."""
+        self._remember(batch.codes)
+        facts = as_batch_frame(batch.facts)
+        facts = _with_problems(facts)
+        facts = facts.with_columns(subject_id=self._subjects(facts["patient"]))
+        for patient, split in batch.splits.items():
+            if (subject := self.subjects.get(patient, ERASED)) != ERASED:
+                self.splits[subject] = split
+        of_erased = pl.col("subject_id").eq_missing(ERASED)
+        usable = pl.col("problem").is_null() & ~of_erased
+        rejected = facts.filter(~usable).select(
+            # nothing of an erased person is kept, not even in quarantine
+            *(pl.when(~of_erased).then(name).alias(name) for name in _QUARANTINED),
+            *("file", "row"),
+            problem=pl.when(of_erased).then(pl.lit("the subject was erased from this site")).otherwise("problem"),
+        )
+        if rejected.height:
+            facts = facts.filter(usable)
+        facts = self._with_keys(facts)
+        facts = self._in_canonical_units(facts)
+        self.static_codes.update(facts.filter(pl.col("static") & pl.col("time").is_null())["code"].unique())
+        pending = facts.select(
+            "subject_id",
+            "time",
+            "code",
+            pl.col("numeric_value").cast(pl.Float32),
+            "text_value",
+            "known_time",
+            pl.lit(None, dtype=pl.Datetime("us")).alias("known_until"),
+            "role",
+            pl.Series("encounter", self._hashes(facts["encounter"]), dtype=pl.Int64),
+            "asset",
+            "derived_from",
+            "span",
+            "confidence",
+            "model",
+            pl.format(f"{self.number}:{{}}:{{}}", pl.col("file").fill_null(0), pl.col("row").fill_null(0)).alias("source"),
+            "key",
+            "part",
+            "static",
+            pl.col("retracted").fill_null(False),
+            "keyed",
+            pl.col("file").fill_null(0),
+            pl.col("row").fill_null(0),
+        )
+        return pending, rejected
+
+    def _subjects(self, patients: pl.Series) -> pl.Series:
+        met = patients.unique(maintain_order=True).drop_nulls()
+        unknown = [patient for patient in met if patient and patient not in self.subjects]
+        self.subjects.update(zip(unknown, self.vault.assign(self.system, unknown).tolist(), strict=True))
+        table = pl.DataFrame({"patient": met, "id": [self.subjects.get(patient) for patient in met]}, schema_overrides={"id": pl.Int64})
+        return patients.to_frame("patient").join(table, on="patient", how="left", maintain_order="left")["id"]
+
+    def _remember(self, codes: Mapping[str, CodeInfo]) -> None:
+        for code, info in codes.items():
+            known = self.codes.get(code)
+            if known is None or (known.description is None and info.description is not None):
+                self.codes[code] = info
+
+    def _with_keys(self, facts: pl.DataFrame) -> pl.DataFrame:
+        """Add `key` (int64; lowest bit: the source named it), `keyed`, and `part` (0 where yet to be counted)."""
+        keyed = facts["key"].is_not_null()
+        hashes = np.zeros(facts.height, np.uint64)
+        if not keyed.all():
+            hashes = self._content(facts)
+        if keyed.any():
+            named = keyed.to_numpy()
+            hashes[named] = hash64_all(facts["key"].filter(keyed).to_list(), self._pepper[:32])
+        hashes = (hashes & ~np.uint64(1)) | keyed.to_numpy().astype(np.uint64)
+        return facts.with_columns(
+            key=pl.Series(hashes.view(np.int64)), keyed=keyed, part=pl.col("part").fill_null(0)
+        )
+
+    def _content(self, facts: pl.DataFrame) -> NDArray[np.uint64]:
+        result = np.zeros(facts.height, np.uint64)
+        for name in _CONTENT:
+            column = facts[name]
+            if column.null_count() == len(column):
+                continue  # absent and null columns are the same content
+            result = mix64(result, self._column_hash(column))
+        return result
+
+    def _column_hash(self, column: pl.Series) -> NDArray[np.uint64]:
+        if column.dtype == pl.String:
+            coded = column.cast(pl.Categorical)
+            categories = coded.unique().drop_nulls()
+            table = dict(zip(categories.cast(pl.String).to_list(), hash64_all(categories.cast(pl.String), self._pepper), strict=True))
+            hashes = column.replace_strict(table, default=int(_NULL), return_dtype=pl.UInt64)
+            return hashes.to_numpy().astype(np.uint64)
+        if column.dtype == pl.Float64:
+            values = column.to_numpy() + 0.0  # one zero
+            hashes = values.view(np.uint64)
+        else:
+            hashes = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy().astype(np.int64).view(np.uint64)
+        return np.where(column.is_null().to_numpy(), _NULL, hashes)
+
+    def _hashes(self, names: pl.Series) -> pl.Series:
+        unique = names.unique().drop_nulls().to_list()
+        if not unique:
+            return pl.Series([None] * len(names), dtype=pl.Int64)
+        table = dict(zip(unique, hash64_all(unique, self._pepper).view(np.int64).tolist(), strict=True))
+        return names.replace_strict(table, default=None, return_dtype=pl.Int64)
+
+    def _in_canonical_units(self, facts: pl.DataFrame) -> pl.DataFrame:
+        measured = facts.filter(pl.col("unit").is_not_null() & pl.col("numeric_value").is_not_null())
+        pairs = measured.select("code", "unit").unique(maintain_order=True)
+        changed: list[tuple[str, str, float | None, float | None]] = []
+        for code, unit in pairs.iter_rows():
+            factor = self._factor(code, unit)
+            if factor != (1.0, 0.0):
+                changed.append((code, unit, *(factor or (None, None))))
+        if not changed:
+            return facts
+        schema = {"code": pl.String, "unit": pl.String, "scale": pl.Float64, "offset": pl.Float64}
+        table = pl.DataFrame(changed, schema=schema, orient="row").with_columns(changed=pl.lit(True))
+        joined = facts.join(table, on=["code", "unit"], how="left", maintain_order="left")
+        lost = pl.col("changed").is_not_null() & pl.col("scale").is_null() & pl.col("numeric_value").is_not_null()
+        count = int(joined.select(lost.sum()).item())
+        if count:
+            self.notes["value kept as text: its unit does not convert to the unit of its code"] += count
+        return joined.with_columns(
+            # a value that cannot be converted is kept as text, with its unit: nothing is lost
+            text_value=pl.when(lost & pl.col("text_value").is_null())
+            .then(pl.format("{} {}", "numeric_value", "unit"))
+            .when(lost)
+            .then(pl.format("{} {}", "text_value", "unit"))
+            .otherwise("text_value"),
+            numeric_value=pl.when(pl.col("changed").is_null())
+            .then("numeric_value")
+            .otherwise(pl.col("numeric_value") * pl.col("scale") + pl.col("offset")),
+        )
+
+    def _factor(self, code: str, unit: str) -> tuple[float, float] | None:
+        if (code, unit) not in self._factors:
+            canonical = units.canonical(unit) or unit
+            target = self.units.setdefault(code, units.preferred(code) or canonical)
+            same = (1.0, 0.0)
+            factor = same if canonical == target else units.factor(canonical, target, code)
+            if factor is None and units.preferred(code) == target and not self._seen(code):
+                # the preferred unit does not fit what this hospital measures: the first unit met counts
+                self.units[code], factor = canonical, same
+            self._factors[code, unit] = factor
+        return self._factors[code, unit]
+
+    def _seen(self, code: str) -> bool:
+        return any(known == code and factor is not None for (known, _), factor in self._factors.items())
+
+
+def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:
+    """Name what makes a fact unusable, unless the importer already has."""
+
+    def outside(column: str) -> pl.Expr:
+        return pl.col(column).is_not_null() & ~pl.col(column).is_between(EARLIEST, LATEST)
+
+    return facts.with_columns(
+        pl.col("static").fill_null(False),
+        problem=pl.coalesce(
+            "problem",
+            pl.when(pl.col("patient").is_null() | (pl.col("patient") == "")).then(pl.lit("no patient")),
+            pl.when(pl.col("code").is_null() | (pl.col("code") == "")).then(pl.lit("no code")),
+            pl.when(outside("time")).then(pl.lit("time is not between 1850 and 2300")),
+            pl.when(outside("known_time")).then(pl.lit("known time is not between 1850 and 2300")),
+            pl.when(pl.col("time").is_null() & ~pl.col("static").fill_null(False) & pl.col("encounter").is_null()).then(
+                pl.lit("no date and no encounter")
+            ),
+        ),
+    )

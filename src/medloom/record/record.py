@@ -1,0 +1,203 @@
+"""The patient record: everything known of a hospital's patients, on disk or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.files import locked
+from medloom.foundation.site import SiteDirectory, SiteSettings
+from medloom.record import generation, ingest, lifecycle
+from medloom.record.catalogue import CodeCatalogue
+from medloom.record.commit import split_names
+from medloom.record.importing import Importer
+from medloom.record.ingest import ImportReport
+from medloom.record.keys import site_key
+from medloom.record.schema import RECORD_SCHEMA
+from medloom.record.store import GenerationStore, MemoryStore, Store
+from medloom.record.vault import Vault
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Record:
+    """Reads one generation of a site's record, or events in memory; `add` moves on to the next generation.
+
+    >>> events = pl.DataFrame(
+    ...     {"subject_id": [1, 1], "time": [None, datetime(2020, 1, 1)], "code": ["GENDER//F", "LOINC//8867-4"],
+    ...      "numeric_value": [None, 72.0]}
+    ... )
+    >>> record = Record.from_events(events)
+    >>> record.n_subjects, record.n_events
+    (1, 2)
+    """
+
+    def __init__(self, store: Store, site: SiteDirectory | None = None, settings: SiteSettings | None = None) -> None:
+        self._store = store
+        self.site = site
+        self.settings = settings or SiteSettings()
+
+    @classmethod
+    def open(cls, site: SiteDirectory) -> Record:
+        """Open a site's current generation; a site without one has an empty record."""
+        folder = generation.current(site)
+        store: Store = GenerationStore(folder) if folder else MemoryStore.of_events(pl.DataFrame(schema=RECORD_SCHEMA))
+        return cls(store, site, site.settings())
+
+    @classmethod
+    def from_events(cls, events: pl.DataFrame | pd.DataFrame, settings: SiteSettings | None = None) -> Record:
+        """Make a record in memory from rows with at least `subject_id`, `time`, `code` (MEDS; null time = static).
+
+        Raises:
+            InputError: a required column is missing, a column is unknown, or a value does not fit its type.
+        """
+        frame = events if isinstance(events, pl.DataFrame) else pl.from_pandas(events)
+        settings = settings or SiteSettings()
+        return cls(MemoryStore.of_events(_as_rows(frame), settings.split_seed), settings=settings)
+
+    def refreshed(self) -> Record:
+        """Open the newest generation of the same site."""
+        return Record.open(self._on_disk())
+
+    @property
+    def n_subjects(self) -> int:
+        """Count the subjects."""
+        return self._store.subjects.height
+
+    @property
+    def n_events(self) -> int:
+        """Count the rows."""
+        return int(self._store.read(["subject_id"]).num_rows)
+
+    @property
+    def catalogue(self) -> CodeCatalogue:
+        """The record's codes with descriptions, ancestors, units."""
+        return self._store.catalogue
+
+    @property
+    def subject_ids(self) -> NDArray[np.int64]:
+        """List the subjects, ascending: (n,) int64."""
+        return self._store.subjects["subject_id"].to_numpy()
+
+    def splits(self, settings: SiteSettings | None = None) -> pl.DataFrame:
+        """Give each subject's split: frame of `subject_id`, `split`; stable when patients are added."""
+        subjects = self._store.subjects
+        return subjects.select("subject_id", split_names(subjects, settings or self.settings))
+
+    def parts(self) -> list[NDArray[np.int64]]:
+        """Cut the subjects into pieces that fit into memory."""
+        return self._store.parts()
+
+    def digest(self) -> str:
+        """Name the content of the record: hex, another one after every change."""
+        return self._store.digest()
+
+    def read(self, columns: Sequence[str], subjects: Sequence[int] | NDArray[np.int64] | None = None) -> pa.Table:
+        """Read columns of `RECORD_SCHEMA`, sorted by subject and time, static facts first.
+
+        This is the raw record: it knows nothing of prediction times. Models read through `samples.history()`.
+        `code` and `role` come dictionary-encoded. Fast for one subject: a few milliseconds.
+        """
+        wanted = None if subjects is None else np.unique(np.asarray(subjects, dtype=np.int64))
+        return self._store.read(columns, wanted)
+
+    def events(self, subjects: Sequence[int] | NDArray[np.int64] | None = None) -> pl.DataFrame:
+        """Read all columns as a frame, for people and reports."""
+        frame = pl.DataFrame(self.read(RECORD_SCHEMA.names(), subjects))
+        return frame.cast(dict(RECORD_SCHEMA))
+
+    def add(self, importer: Importer, now: datetime | None = None) -> ImportReport:
+        """Import a source and move to the generation it makes; all or nothing.
+
+        Raises:
+            LockedError: another import is running.
+            MedloomError: the source cannot be read at all, or the disk refuses; the record is as it was.
+        """
+        site = self._on_disk()
+        with locked(site.lock, "the record"):
+            vault = self._vault(create=True)
+            try:
+                report = ingest.add(site, vault, importer, now)
+            finally:
+                vault.close()
+        self._store = Record.open(site)._store
+        return report
+
+    def erase(self, subject_id: int) -> None:
+        """Erase one subject from the record, the vault and all generations; later imports honour it.
+
+        Raises:
+            NotFoundError: there is no such subject.
+        """
+        self._change(lambda site, vault: lifecycle.erase(site, vault, subject_id))
+
+    def merge(self, kept: int, absorbed: int) -> None:
+        """Let two subjects be one: the rows and identifiers of `absorbed` become those of `kept`.
+
+        Raises:
+            NotFoundError: one of them does not exist.
+            InputError: both are the same.
+        """
+        self._change(lambda site, vault: lifecycle.merge_subjects(site, vault, kept, absorbed))
+
+    def find(self, identifier: str, system: str = "") -> int:
+        """Find the pseudonym of a hospital identifier.
+
+        Raises:
+            NotFoundError: unknown or erased.
+        """
+        vault = self._vault()
+        try:
+            subject = vault.find(system, identifier)
+        finally:
+            vault.close()
+        if subject is None:
+            raise NotFoundError("no subject has this identifier (and system); check its spelling")
+        return subject
+
+    def _change(self, change: lifecycle.Change) -> None:
+        site = self._on_disk()
+        with locked(site.lock, "the record"):
+            vault = self._vault()
+            try:
+                change(site, vault)
+            finally:
+                vault.close()
+        self._store = Record.open(site)._store
+
+    def _on_disk(self) -> SiteDirectory:
+        if self.site is None:
+            raise InputError("this record is in memory only; to import, erase or merge use the record of a site")
+        return self.site
+
+    def _vault(self, create: bool = False) -> Vault:
+        site = self._on_disk()
+        return Vault(site.vault, site_key(site, create=create and not site.vault.exists()))
+
+
+def _as_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    missing = [name for name in ("subject_id", "time", "code") if name not in frame.columns]
+    if missing:
+        raise InputError("events need the columns subject_id, time and code; missing: {missing}", missing=", ".join(missing))
+    unknown = sorted(set(frame.columns) - set(RECORD_SCHEMA))
+    if unknown:
+        raise InputError(
+            "events have unknown columns: {unknown}; known are: {known}",
+            unknown=", ".join(unknown),
+            known=", ".join(RECORD_SCHEMA.names()),
+        )
+    try:
+        return frame.select(
+            (pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, dtype=kind)).alias(name)
+            for name, kind in RECORD_SCHEMA.items()
+        )
+    except pl.exceptions.PolarsError as error:
+        raise InputError("events have a column of the wrong type: {reason}", reason=type(error).__name__) from error
