@@ -15,7 +15,8 @@ SMALLEST_RISK = 1e-7
 """Risks of exactly 0 or 1 have no logit; they are moved this far inside before recalibration."""
 
 _EPSILON = float(np.finfo(np.float64).eps)
-_TOLERANCE = 1e-9
+# Newton's steps shrink quadratically: after one of 1e-6 the next would be about 1e-12.
+_TOLERANCE = 1e-6
 _STEPS = 40
 _STEEPEST = 1e4
 
@@ -93,24 +94,23 @@ def calibration_line(counted: Tally, start: CalibrationLine | None = None) -> Ca
     """
     x, total = _logit(counted.score), counted.total
     mass, events = total.sum(axis=-1), counted.positive.sum(axis=-1)
-    centre = ratio(total @ x, mass)
-    targets = events, np.einsum("...u,...u->...", counted.positive, x - centre[..., None])
+    # Centred for conditioning; powers of x in columns make each sum one matrix product.
+    centre = float(x.mean()) if x.size else 0.0
+    powers = np.stack([np.ones_like(x), x - centre, (x - centre) ** 2], axis=-1)
+    targets = counted.positive @ powers[:, :2]
     if start is None:
         level, slope = _logit(ratio(events, mass)), np.zeros_like(mass)
     else:
-        slope = np.broadcast_to(start.slope, mass.shape).copy()
+        slope = np.broadcast_to(start.slope, mass.shape)
         level = start.intercept + slope * centre
-    away = x - centre[..., None]
     settled = np.zeros(mass.shape, dtype=bool)
     for _ in range(_STEPS):
-        risk = _expit(level[..., None] + slope[..., None] * away)
+        risk = _expit(level[..., None] + slope[..., None] * powers[:, 1])
         expected = total * risk
-        spread = expected * (1 - risk)
-        spread_away = spread * away
-        g0 = targets[0] - expected.sum(axis=-1)
-        g1 = targets[1] - np.einsum("...u,...u->...", expected, away)
-        h00, h01 = spread.sum(axis=-1), spread_away.sum(axis=-1)
-        h11 = np.einsum("...u,...u->...", spread_away, away)
+        gradient = targets - expected @ powers[:, :2]
+        curvature = (expected * (1 - risk)) @ powers
+        g0, g1 = gradient[..., 0], gradient[..., 1]
+        h00, h01, h11 = curvature[..., 0], curvature[..., 1], curvature[..., 2]
         determinant = h00 * h11 - h01 * h01
         # A relative bound: constant predictions make the determinant zero up to rounding.
         determinant = np.where(determinant > 1e-12 * h00 * h11, determinant, np.nan)
@@ -145,12 +145,13 @@ def calibration_bins(counted: Tally, bins: int = 10) -> CalibrationBins:
     """
     total = counted.total
     summed = np.cumsum(total, axis=-1)
-    mass = summed[..., -1:]
-    middle = (summed - total / 2) / np.where(mass > 0, mass, np.nan)
-    size = counted.score.size
-    cuts = [np.zeros(mass.shape[:-1], dtype=np.intp)]
-    cuts += [np.count_nonzero(middle < edge / bins, axis=-1) for edge in range(1, bins)]
-    at = np.stack([*cuts, np.full(mass.shape[:-1], size, dtype=np.intp)], axis=-1)
+    middle = (summed - total / 2).reshape(-1, counted.score.size)
+    inner = np.arange(1, bins) / bins
+    masses = summed[..., -1].reshape(-1)
+    cuts = [
+        [0, *np.searchsorted(row, inner * mass), row.size] for row, mass in zip(middle, masses, strict=True)
+    ]
+    at = np.array(cuts, dtype=np.intp).reshape(*total.shape[:-1], bins + 1)
     weight = _between(summed, at)
     predicted = _between(np.cumsum(total * counted.score, axis=-1), at)
     observed = _between(np.cumsum(counted.positive, axis=-1), at)

@@ -19,8 +19,7 @@ def auroc(counted: Tally) -> Floats:
     """
     below = np.cumsum(counted.negative, axis=-1)
     without = below[..., -1]
-    below -= counted.negative / 2
-    pairs = np.einsum("...u,...u->...", counted.positive, below)
+    pairs = np.einsum("...u,...u->...", counted.positive, below - counted.negative / 2)
     return ratio(pairs, counted.positive.sum(axis=-1) * without)
 
 
@@ -53,7 +52,7 @@ def sensitivity_at(counted: Tally, false_positive_rate: Floats) -> Floats:
 
 
 def precision_at(counted: Tally, recall: Floats) -> Floats:
-    """Read the precision-recall curve at (g,) recalls in (0, 1]: precisions (..., g), without interpolation."""
+    """Read the precision-recall curve at (g,) recalls in (0, 1]: precisions (..., g), not interpolated."""
     true = _from_the_top(counted.positive)[..., 1:]
     flagged = _from_the_top(counted.total)[..., 1:]
     precision = np.divide(true, flagged, out=np.zeros_like(true), where=flagged > 0)

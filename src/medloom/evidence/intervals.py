@@ -60,8 +60,8 @@ def bootstrap(
 def estimate(value: ArrayLike, draws: Floats | None) -> Estimate:
     """Join a value with the interval of its replicates (r,).
 
-    >>> estimate(0.5, np.linspace(0, 1, 1001))
-    Estimate(value=0.5, low=0.025, high=0.975, reason=None)
+    >>> print(estimate(0.5, np.linspace(0, 1, 1001)))
+    0.500 (0.025–0.975)
     """
     number = float(np.asarray(value))
     if not np.isfinite(number):
@@ -73,7 +73,7 @@ def estimate(value: ArrayLike, draws: Floats | None) -> Estimate:
 
 
 def bounds(draws: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Take the 2.5 and 97.5 percentiles over replicates (r, ...): two (...); NaN where too few are estimable."""
+    """Take the 2.5 and 97.5 percentiles over replicates (r, ...): NaN where too few exist."""
     finite = np.isfinite(draws)
     enough = finite.mean(axis=0) >= _SHARE_ESTIMABLE
     tail = (1 - LEVEL) / 2

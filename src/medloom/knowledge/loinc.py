@@ -5,13 +5,13 @@ both languages stand in one row, so that they cannot drift apart. The names are
 our own, not LOINC's display names. (LOINC codes: copyright Regenstrief
 Institute, used under the LOINC licence, https://loinc.org/license.)
 
-Sources
+Sources, rounded by hand; a laboratory's own ranges come first where it gives them
 - limits (values outside cannot be true of a living person, or are beyond what
-  the method measures): the variable ranges of Harutyunyan et al., Sci Data 2019;6:96,
-  widened where survivors have been reported
-- reference ranges of adults: Kratz et al., N Engl J Med 2004;351:1548-63, and Tietz
-  Textbook of Clinical Chemistry, 6th edition, appendix; where the sexes differ the
-  row holds the wider range; targets in place of ranges for lipids (NCEP ATP III)
+  the method measures): in the manner of the variable ranges of Harutyunyan et al.,
+  Sci Data 2019;6:96, widened where survivors have been reported
+- reference ranges of adults: textbook ranges, as in Kratz et al., N Engl J Med
+  2004;351:1548-63, and Tietz Textbook of Clinical Chemistry; where the sexes differ
+  the row holds the wider range; targets in place of ranges for lipids (NCEP ATP III)
 - molar masses: CIAAW standard atomic weights; urea nitrogen counts two nitrogens;
   triglycerides as triolein
 """
@@ -98,7 +98,7 @@ def _vitals() -> list[Observable]:
         row("76536-2", "Mean pressure, cuff", "无创平均压", mm, 0, 300, 70, 105),
         row("59408-5", "Oxygen saturation (SpO2)", "血氧饱和度（SpO2）", "%", 0, 100, 95, 100),
         row("2708-6", "Oxygen saturation", "血氧饱和度", "%", 0, 100, 95, 100),
-        row("3150-6", "Inspired oxygen (FiO2)", "吸入氧浓度", "%", 15, 100, 21, 21),
+        row("3150-0", "Inspired oxygen (FiO2)", "吸入氧浓度", "%", 15, 100, 21, 21),
         row("19994-3", "Inspired oxygen, ventilator", "呼吸机吸氧浓度", "%", 15, 100),
         row("29463-7", "Weight", "体重", "kg", 0.2, 650),
         row("3141-9", "Weight, measured", "实测体重", "kg", 0.2, 650),
@@ -249,7 +249,7 @@ def _others() -> list[Observable]:
         row("33914-3", "eGFR (MDRD)", "估算肾小球滤过率（MDRD）", gfr, 0, 250, 60, None),
         row("62238-1", "eGFR (CKD-EPI)", "估算肾小球滤过率（CKD-EPI）", gfr, 0, 250, 60, None),
         row("98979-8", "eGFR (CKD-EPI 2021)", "估算肾小球滤过率（CKD-EPI 2021）", gfr, 0, 250, 60, None),
-        row("14959-1", "Urine albumin/creatinine", "尿微量白蛋白/肌酐", "mg/g", 0, 50_000, None, 30, _CREATININE),
+        row("14959-1", "Urine albumin/creatinine", "尿白蛋白/肌酐", "mg/g", 0, 50_000, None, 30, _CREATININE),
         row("9318-7", "Urine albumin/creatinine", "尿白蛋白/肌酐", "mg/g", 0, 50_000, None, 30, _CREATININE),
         row("1988-5", "C-reactive protein", "C 反应蛋白", "mg/L", 0, 1000, None, 8),
         row("30522-7", "C-reactive protein, high sensitivity", "超敏 C 反应蛋白", "mg/L", 0, 1000, None, 3),

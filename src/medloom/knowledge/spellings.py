@@ -150,7 +150,9 @@ _SPELLED: dict[str, str] = {  # UCUM part: spellings, in any case
 }
 
 UNITY = frozenset(  # what is counted needs no unit, UCUM § 6
-    "beat beats breath breaths insp resp cell cells copy copies count counts 次 个 拷贝".split()
+    word
+    for words in ("beat beats breath breaths insp resp", "cell cells copy copies count counts", "次 个 拷贝")
+    for word in words.split()
 )
 
 CELLS: dict[str, str] = {  # before a volume, in any case: K/uL
@@ -189,14 +191,12 @@ def parts_folded() -> dict[str, str]:
     ('mmol', 'kPa', 'ug')
     """
     table = {spelling: code for code, spellings in _SPELLED.items() for spelling in spellings.split()}
-    atoms = ["g", "L", "m", "mol", "eq", "osm", "s", "Pa", "[IU]", "U", "kat", "V", "A", "Hz", "cal", "J", "W", "Bq"]
-    atoms += ["m[Hg]", "m[H2O]", "K", *sorted(ucum.NON_METRIC), *sorted(ucum.SPECIAL), "dyn", "bar", "Ohm", "deg"]
-    for atom in atoms:
+    for atom in sorted(ucum.METRIC.keys() | ucum.BASE | {"[IU]"}):
         table.setdefault(atom.casefold(), atom)
-        if atom in ucum.NON_METRIC or atom in ucum.SPECIAL or atom == "deg":
-            continue
         for prefix in ("k", "d", "c", "m", "u", "n", "p", "f"):
             table.setdefault((prefix + atom).casefold(), prefix + atom)
+    for atom in (*ucum.CUSTOMARY, *ucum.SPECIAL, *ucum.ARBITRARY, "deg"):
+        table.setdefault(atom.casefold(), atom)
     for word in ("m", "d", "p"):  # in upper case ambiguous, in lower case never folded
         table.pop(word, None)
     return table

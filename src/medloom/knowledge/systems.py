@@ -60,7 +60,9 @@ def code(system: str, value: str) -> str:
     """
     text = value.strip()
     if not text:
-        raise InputError("a code of system {system!r} is empty; give the code, or leave the row out", system=system)
+        raise InputError(
+            "a code of system {system!r} is empty; give the code, or leave the row out", system=system
+        )
     name = vocabulary(system)
     return f"{name}//{_spelled(name, text)}"
 
@@ -90,7 +92,9 @@ def asserted(prefix: str | None, code: str) -> str:
         return code
     if prefix not in ASSERTION_PREFIXES:
         raise InputError(
-            "assertion {prefix!r} is unknown; use one of {known}", prefix=prefix, known=", ".join(ASSERTION_PREFIXES)
+            "assertion {prefix!r} is unknown; use one of {known}",
+            prefix=prefix,
+            known=", ".join(ASSERTION_PREFIXES),
         )
     present = split(code)[0]
     if present == prefix:
@@ -210,7 +214,9 @@ def _ndc(text: str) -> str:
     if not all(part.isascii() and part.isdigit() for part in parts):
         return text
     widths = (5, 4, 2)
-    fits = 2 <= len(parts) <= 3 and all(len(part) <= width for part, width in zip(parts, widths, strict=False))
+    fits = 2 <= len(parts) <= 3 and all(
+        len(part) <= width for part, width in zip(parts, widths, strict=False)
+    )
     if not fits:
         return "".join(parts) if len(parts) == 1 else text
     return "".join(part.zfill(width) for part, width in zip(parts, widths, strict=False))
@@ -221,14 +227,16 @@ def _word(text: str) -> str:
 
 
 _CLASSES: dict[str, str] = {
-    "inpatient": "imp|inpatient|inpatient encounter|inpatient visit|inpatient hospital|ip|i|acute|inpatient acute|nonac"
-    "|inpatient non acute|ss|short stay|obsenc|observation|observation encounter|observation room|hospitalization"
-    "|admission|b|9201|8717|581385|262|erip|emergency room and inpatient visit|住院|入院|住院患者|留观",
-    "emergency": "emer|emergency|emergency room visit|emergency room|emergency department|ed|er|e|9203|8870|急诊|急救",
+    "inpatient": "imp|inpatient|inpatient encounter|inpatient visit|inpatient hospital|ip|i|b|hospitalization"
+    "|acute|inpatient acute|nonac|inpatient non acute|ss|short stay|obsenc|observation|observation encounter"
+    "|observation room|admission|erip|emergency room and inpatient visit|9201|8717|581385|262"
+    "|住院|入院|住院患者|留观",
+    "emergency": "emer|emergency|emergency room visit|emergency room|emergency department|ed|er|e|9203|8870"
+    "|急诊|急救",
     "outpatient": "amb|ambulatory|outpatient|outpatient visit|outpatient hospital|op|o|r|office visit|office"
     "|laboratory visit|urgent care facility|9202|8756|8940|581477|32036|8782|门诊|门诊患者|日间手术|体检",
-    "icu": "icu|intensive care|intensive care unit|critical care|inpatient critical care facility|32037|581379"
-    "|重症|重症监护|重症监护室|重症医学科",
+    "icu": "icu|intensive care|intensive care unit|critical care|inpatient critical care facility"
+    "|32037|581379|重症|重症监护|重症监护室|重症医学科",
     "home": "hh|home|home health|home visit|581476|家庭|上门|家庭病床|居家",
     "virtual": "vr|virtual|telehealth|telemedicine|5083|远程|互联网|互联网诊疗|线上",
 }

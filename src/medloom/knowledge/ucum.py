@@ -57,7 +57,7 @@ PREFIXES: dict[str, Fraction] = {  # UCUM table 1
 BASE = frozenset(("m", "s", "g", "K", "rad", "V", "A", "mol", "eq", "osm"))
 ARBITRARY = frozenset(("[IU]", "[arb'U]", "[CFU]", "[pH]", "{1.73_m2}"))  # UCUM § 24: only into themselves
 
-DERIVED: dict[str, tuple[str, str]] = {  # atom: (value, unit), UCUM tables 3-21
+METRIC: dict[str, tuple[str, str]] = {  # atom: (value, unit), UCUM tables 3-21; these take prefixes
     "L": ("1", "dm3"),
     "l": ("1", "dm3"),
     "Hz": ("1", "s-1"),
@@ -70,15 +70,18 @@ DERIVED: dict[str, tuple[str, str]] = {  # atom: (value, unit), UCUM tables 3-21
     "Gy": ("1", "J/kg"),
     "Sv": ("1", "J/kg"),
     "bar": ("1e5", "Pa"),
-    "atm": ("101325", "Pa"),
     "dyn": ("1", "g.cm/s2"),
     "cal": ("4.184", "J"),
     "m[Hg]": ("133.3220", "kPa"),
     "m[H2O]": ("9.80665", "kPa"),
-    "[psi]": ("6.894757293168", "kPa"),
     "kat": ("1", "mol/s"),
     "U": ("1", "umol/min"),
     "[iU]": ("1", "[IU]"),
+}
+
+CUSTOMARY: dict[str, tuple[str, str]] = {  # these take none
+    "atm": ("101325", "Pa"),
+    "[psi]": ("6.894757293168", "kPa"),
     "min": ("60", "s"),
     "h": ("60", "min"),
     "d": ("24", "h"),
@@ -104,11 +107,6 @@ DERIVED: dict[str, tuple[str, str]] = {  # atom: (value, unit), UCUM tables 3-21
     "[HPF]": ("1", "1"),
     "[LPF]": ("100", "1"),
 }
-
-NON_METRIC = frozenset(
-    "atm min h d wk mo a % [in_i] [ft_i] [gr] [lb_av] [oz_av] [foz_us] [cup_us] [tbs_us] [tsp_us] [drp] [MET] "
-    "[diop] [ppth] [ppm] [ppb] [HPF] [LPF] [psi] [arb'U] [CFU] [pH] {1.73_m2}".split()
-)
 
 ANGLE_DEGREE = Unit(Fraction("0.017453292519943295"), (("rad", 1),))
 SPECIAL: dict[str, Unit] = {  # UCUM § 22: on an offset scale, so neither prefixed nor multiplied
@@ -148,14 +146,22 @@ def split_symbol(symbol: str) -> tuple[str, str] | None:
     >>> split_symbol("mmol"), split_symbol("min"), split_symbol("mm[Hg]"), split_symbol("hour")
     (('m', 'mol'), ('', 'min'), ('m', 'm[Hg]'), None)
     """
-    if symbol in BASE or symbol in DERIVED or symbol in ARBITRARY or symbol == "deg":
+    if takes_prefix(symbol) or symbol in CUSTOMARY or symbol in ARBITRARY or symbol == "deg":
         return "", symbol
     for prefix in PREFIXES:
         atom = symbol[len(prefix) :]
-        known = atom in BASE or atom in DERIVED or atom in ARBITRARY
-        if symbol.startswith(prefix) and known and atom not in NON_METRIC:
+        if symbol.startswith(prefix) and takes_prefix(atom):
             return prefix, atom
     return None
+
+
+def takes_prefix(atom: str) -> bool:
+    """Tell whether an atom is metric: mL is a unit, mmin is not.
+
+    >>> takes_prefix("L"), takes_prefix("min")
+    (True, False)
+    """
+    return atom in BASE or atom in METRIC or atom == "[IU]"
 
 
 _TOKEN = re.compile(
@@ -237,7 +243,7 @@ def _simple(symbol: str) -> Unit | None:
         return ANGLE_DEGREE
     if atom in BASE or atom in ARBITRARY:
         return Unit(size, ((atom, 1),))
-    value, definition = DERIVED[atom]
+    value, definition = METRIC.get(atom) or CUSTOMARY[atom]
     defined = parse(definition)
     assert defined is not None
     return Unit(size * Fraction(value) * defined.scale, defined.dimension)

@@ -21,7 +21,8 @@ _ADDRESSES: dict[str, str] = {  # vocabulary_id: URIs and OIDs, without version
     "ICD10GM": "http://fhir.de/CodeSystem/bfarm/icd-10-gm http://fhir.de/CodeSystem/dimdi/icd-10-gm",
     "ICD9CM": (
         "http://hl7.org/fhir/sid/icd-9-cm 2.16.840.1.113883.6.103 2.16.840.1.113883.6.2 "
-        "http://terminology.hl7.org/CodeSystem/icd9cm http://terminology.hl7.org/CodeSystem/ICD-9CM-diagnosiscodes "
+        "http://terminology.hl7.org/CodeSystem/icd9cm "
+        "http://terminology.hl7.org/CodeSystem/ICD-9CM-diagnosiscodes "
         "http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-diagnosis-icd9"
     ),
     "ICD9Proc": (
@@ -37,8 +38,8 @@ _ADDRESSES: dict[str, str] = {  # vocabulary_id: URIs and OIDs, without version
     "ICDO3": "http://terminology.hl7.org/CodeSystem/icd-o-3 2.16.840.1.113883.6.43.1",
     "CPT4": "http://www.ama-assn.org/go/cpt 2.16.840.1.113883.6.12",
     "HCPCS": (
-        "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets http://terminology.hl7.org/CodeSystem/HCPCS "
-        "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets urn:oid:2.16.840.1.113883.6.14 "
+        "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets 2.16.840.1.113883.6.14 "
+        "http://terminology.hl7.org/CodeSystem/HCPCS "
         "http://terminology.hl7.org/CodeSystem/HCPCS-all-codes 2.16.840.1.113883.6.285 "
         "http://mimic.mit.edu/fhir/mimic/CodeSystem/mimic-hcpcs-cd"
     ),
@@ -84,10 +85,11 @@ _SPELLED: dict[str, str] = {  # vocabulary_id: further names, in any case, hyphe
     "NCIt": "ncit",
 }
 
-_OMOP_ONLY = (  # vocabularies without an address of their own; their spelling is kept
-    "RxNorm Extension|Gender|Visit|Condition Type|Drug Type|OMOP Extension|OMOP Genomic|HemOnc|VANDF|SPL|Read|Nebraska Lexicon"
-    "|ICD9ProcCN|EphMRA ATC|JMDC|Multum|Cost|Payer|UK Biobank|Cancer Modifier|PPI|KCD7|KDC|EDI|GGR|AMT|LPD_Australia|Cohort"
-).split("|")
+_OMOP_ONLY = """
+RxNorm Extension|OMOP Extension|OMOP Genomic|Visit|Condition Type|Drug Type|HemOnc|VANDF|SPL|Read|ICD9ProcCN
+Nebraska Lexicon|EphMRA ATC|JMDC|Multum|Cost|Payer|UK Biobank|Cancer Modifier|PPI|KCD7|KDC|EDI|GGR|AMT|Cohort
+LPD_Australia
+"""  # vocabularies without an address of their own; their spelling is kept
 
 
 @cache
@@ -107,7 +109,9 @@ def by_name() -> dict[str, str]:
     >>> by_name()[squeezed("ICD-10-CM")], by_name()[squeezed("rxnorm extension")]
     ('ICD10CM', 'RxNorm Extension')
     """
-    names = {squeezed(name): name for name in (*_ADDRESSES, *_OMOP_ONLY)}
+    names = {
+        squeezed(name): name for name in (*_ADDRESSES, *_OMOP_ONLY.strip().replace("\n", "|").split("|"))
+    }
     return names | {squeezed(word): name for name, listed in _SPELLED.items() for word in listed.split()}
 
 

@@ -75,7 +75,9 @@ class Normaliser:
             "known_time",
             pl.lit(None, dtype=pl.Datetime("us")).alias("known_until"),
             "role",
-            pl.Series("encounter", self._hashes(facts["encounter"]), dtype=pl.Int64),
+            pl.when(pl.col("encounter").is_not_null())
+            .then(pl.Series(_string_hashes(facts["encounter"], self._pepper, _NULL).view(np.int64)))
+            .alias("encounter"),
             "asset",
             "derived_from",
             "span",
@@ -113,7 +115,7 @@ class Normaliser:
             hashes = self._content(facts)
         if keyed.any():
             named = keyed.to_numpy()
-            hashes[named] = hash64_all(facts["key"].filter(keyed).to_list(), self._pepper[:32])
+            hashes[named] = hash64_all(facts["key"].filter(keyed).to_list(), self._pepper)
         hashes = (hashes & ~np.uint64(1)) | keyed.to_numpy().astype(np.uint64)
         return facts.with_columns(
             key=pl.Series(hashes.view(np.int64)), keyed=keyed, part=pl.col("part").fill_null(0)
@@ -130,24 +132,13 @@ class Normaliser:
 
     def _column_hash(self, column: pl.Series) -> NDArray[np.uint64]:
         if column.dtype == pl.String:
-            coded = column.cast(pl.Categorical)
-            categories = coded.unique().drop_nulls()
-            table = dict(zip(categories.cast(pl.String).to_list(), hash64_all(categories.cast(pl.String), self._pepper), strict=True))
-            hashes = column.replace_strict(table, default=int(_NULL), return_dtype=pl.UInt64)
-            return hashes.to_numpy().astype(np.uint64)
+            return _string_hashes(column, self._pepper, _NULL)
         if column.dtype == pl.Float64:
             values = column.to_numpy() + 0.0  # one zero
             hashes = values.view(np.uint64)
         else:
             hashes = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy().astype(np.int64).view(np.uint64)
         return np.where(column.is_null().to_numpy(), _NULL, hashes)
-
-    def _hashes(self, names: pl.Series) -> pl.Series:
-        unique = names.unique().drop_nulls().to_list()
-        if not unique:
-            return pl.Series([None] * len(names), dtype=pl.Int64)
-        table = dict(zip(unique, hash64_all(unique, self._pepper).view(np.int64).tolist(), strict=True))
-        return names.replace_strict(table, default=None, return_dtype=pl.Int64)
 
     def _in_canonical_units(self, facts: pl.DataFrame) -> pl.DataFrame:
         measured = facts.filter(pl.col("unit").is_not_null() & pl.col("numeric_value").is_not_null())
@@ -192,6 +183,14 @@ class Normaliser:
 
     def _seen(self, code: str) -> bool:
         return any(known == code and factor is not None for (known, _), factor in self._factors.items())
+
+
+def _string_hashes(column: pl.Series, key: bytes, null: np.uint64) -> NDArray[np.uint64]:
+    """Hash a string column, each distinct string once: (n,) uint64."""
+    encoded = column.to_arrow().dictionary_encode()
+    table = np.append(hash64_all(encoded.dictionary.to_pylist(), key), null)
+    indices = encoded.indices.fill_null(len(table) - 1)
+    return table[indices.to_numpy(zero_copy_only=False)]
 
 
 def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:

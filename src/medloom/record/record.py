@@ -87,10 +87,15 @@ class Record:
         """List the subjects, ascending: (n,) int64."""
         return self._store.subjects["subject_id"].to_numpy()
 
-    def splits(self, settings: SiteSettings | None = None) -> pl.DataFrame:
+    @property
+    def subjects(self) -> pl.DataFrame:
+        """Give the subjects and their place in the hash that splits them: frame of `SUBJECTS_SCHEMA`."""
+        return self._store.subjects
+
+    def splits(self) -> pl.DataFrame:
         """Give each subject's split: frame of `subject_id`, `split`; stable when patients are added."""
         subjects = self._store.subjects
-        return subjects.select("subject_id", split_names(subjects, settings or self.settings))
+        return subjects.select("subject_id", split_names(subjects, self.settings))
 
     def parts(self) -> list[NDArray[np.int64]]:
         """Cut the subjects into pieces that fit into memory."""

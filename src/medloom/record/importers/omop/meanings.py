@@ -1,14 +1,13 @@
 """What the concepts that steer an import mean, for sources that come without their vocabulary.
 
-Identifiers from the OHDSI standardized vocabularies (Athena): Gender, Race, Ethnicity, Visit, Type Concept
-and its predecessors Drug Type, Condition Type and Procedure Type.
+Identifiers from the OHDSI standardized vocabularies (Athena): Race, Ethnicity, Meas Value Operator,
+Type Concept and its predecessors Drug Type, Condition Type and Procedure Type. Genders and visits
+are in `knowledge.systems`.
 """
 
 from __future__ import annotations
 
 from typing import Final, Literal
-
-GENDERS: Final[dict[int, str]] = {8507: "M", 8532: "F"}
 
 GROUPS: Final[dict[int, str]] = {
     8515: "Asian",
@@ -18,24 +17,6 @@ GROUPS: Final[dict[int, str]] = {
     8657: "American Indian or Alaska Native",
     38003563: "Hispanic or Latino",
     38003564: "Not Hispanic or Latino",
-}
-
-# → HL7 v3 ActCode, which FHIR uses as well: the same visit gets the same class from both sources
-VISITS: Final[dict[int, str]] = {
-    9201: "IMP",
-    262: "IMP",  # emergency room and inpatient
-    32037: "IMP",  # intensive care
-    8717: "IMP",  # inpatient hospital
-    9203: "EMER",
-    8870: "EMER",  # emergency room - hospital
-    9202: "AMB",
-    8756: "AMB",  # outpatient hospital
-    8940: "AMB",  # office
-    581477: "AMB",  # office visit
-    581476: "HH",  # home visit
-    5083: "VR",  # telehealth
-    722455: "VR",  # telehealth, of the visit domain
-    581385: "OBSENC",  # observation room
 }
 
 OPERATORS: Final[dict[int, str]] = {4172704: ">", 4171756: "<", 4171755: ">=", 4171754: "<="}
@@ -53,6 +34,7 @@ DRUG_TYPES: Final[dict[int, DrugRole]] = {
     32833: "order",  # EHR order
     32838: "order",  # EHR prescription
     32839: "order",  # EHR prescription issue record
+    32837: "order",  # EHR planned dispensing record
     38000179: "administration",  # physician administered drug, identified as procedure
     38000180: "administration",  # inpatient administration
     43542356: "administration",
@@ -63,10 +45,12 @@ DRUG_TYPES: Final[dict[int, DrugRole]] = {
 }
 
 CLAIM_TYPES: Final[frozenset[int]] = frozenset(
-    {32810, 32811, 32812, 32816, 32844, 32845, 32846, 32853, 32854, 32855, 32859, 32860, 32861, 32869}
-    | {32871, 32872, 32873, 32886}
-    | set(range(38000183, 38000245))  # Condition Type: inpatient and outpatient, detail and header, by position
-    | set(range(38000248, 38000269))  # Procedure Type: the same
+    {32810, 32811, 32812, 32816, 32821, 32844, 32845, 32846, 32853, 32854, 32855, 32859, 32860, 32861}
+    | {32869, 32871, 32872, 32873, 32886}
+    | set(
+        range(38000183, 38000245)
+    )  # Condition Type: inpatient and outpatient, detail and header, by position
+    | set(range(38000248, 38000275))  # Procedure Type: the same
 )
 
 
@@ -81,6 +65,8 @@ def drug_role(concept: int, name: str | None) -> DrugRole:
     words = (name or "").lower()
     if "administ" in words:
         return "administration"
+    if "planned" in words:
+        return "order"
     if "dispens" in words or "pharmacy" in words or "mail order" in words:
         return "dispense"
     if "prescri" in words or "order" in words:
@@ -94,4 +80,5 @@ def is_claim(concept: int, name: str | None) -> bool:
     >>> is_claim(32855, None), is_claim(1, "Professional claim"), is_claim(32817, "EHR")
     (True, True, False)
     """
-    return concept in CLAIM_TYPES or "claim" in (name or "").lower()
+    words = (name or "").lower()
+    return concept in CLAIM_TYPES or "claim" in words or "billing" in words

@@ -35,7 +35,9 @@ class Table:
 
     def concept_columns(self) -> tuple[str, ...]:
         """Name the CDM columns that point into CONCEPT."""
-        return tuple(source for column in self.columns if column.kind == "concept" for source in column.sources)
+        return tuple(
+            source for column in self.columns if column.kind == "concept" for source in column.sources
+        )
 
 
 _EVENT_ROWS: Final = 25_000
@@ -131,7 +133,12 @@ TABLES: Final[tuple[Table, ...]] = (
         "period",
         "period",
         "observation_period_id",
-        ("person_id", "observation_period_id", "observation_period_start_date", "observation_period_end_date"),
+        (
+            "person_id",
+            "observation_period_id",
+            "observation_period_start_date",
+            "observation_period_end_date",
+        ),
         (
             Column("date", "moment", ("observation_period_start_date",)),
             Column("end_date", "moment", ("observation_period_end_date",)),

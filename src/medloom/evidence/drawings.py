@@ -1,0 +1,147 @@
+"""The charts of a report, drawn from an evaluation."""
+
+from medloom.evidence.estimate import Estimate
+from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.metrics import PRIMARY
+from medloom.evidence.words import dimension_name, metric_name, subgroup_name
+from medloom.foundation.charts import Axis, Guide, Interval, Line, forest_plot, line_chart, nice_high
+from medloom.foundation.messages import Text2, text2
+
+Drawing = tuple[Text2, str, Text2]
+"""Title, SVG, and one line on how to read it."""
+
+
+def forest(evaluation: Evaluation) -> str:
+    """Draw the metric that stands for the kind, for all and within every subgroup."""
+    name = PRIMARY[evaluation.kind]
+    rows = [_row(text2("All"), evaluation.n_subjects, evaluation.metrics[name], strong=True)]
+    for dimension, group in evaluation.subgroups.items():
+        rows.append(Interval(dimension_name(dimension), heading=True))
+        rows += [
+            _row(subgroup_name(dimension, key), part.n_subjects, part.metrics[name])
+            for key, part in group.items()
+        ]
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
+    if evaluation.kind == "regression":
+        axis = Axis(metric_name(name), 0.0, nice_high(max(ends, default=1.0)))
+    else:
+        # Half is chance; the axis shows it unless an interval falls below.
+        lowest = min([0.5, *ends])
+        axis = Axis(metric_name(name), max(0.0, int(lowest * 10 + 1e-9) / 10), 1.0)
+    title = text2("{metric} by subgroup", metric=metric_name(name).en)
+    return forest_plot(
+        Text2(title.en, text2("{metric} by subgroup", metric=metric_name(name).zh).zh),
+        text2("Squares are values, lines their 95 % intervals; the dotted line is the value for all."),
+        rows,
+        axis,
+        evaluation.metrics[name].value,
+    )
+
+
+def drawings(evaluation: Evaluation) -> list[Drawing]:
+    """Draw the curves the evaluation holds."""
+    curves, out = evaluation.curves, []
+    if "roc" in curves:
+        out.append(_roc(evaluation))
+    if "pr" in curves:
+        out.append(_precision_recall(evaluation))
+    if "calibration" in curves:
+        out.append(
+            _risk_calibration(evaluation) if evaluation.kind == "binary" else _value_calibration(evaluation)
+        )
+    return out
+
+
+def _row(label: Text2, subjects: int, one: Estimate, strong: bool = False) -> Interval:
+    said = one.said(2)
+    note = text2("not estimable") if one.value is None else Text2(said, said)
+    size = f"{subjects:,}"
+    return Interval(label, one.value, one.low, one.high, note, Text2(size, size), strong)
+
+
+def _roc(evaluation: Evaluation) -> Drawing:
+    roc = evaluation.curves["roc"]
+    title = text2("ROC curve")
+    line = Line(text2("model, with 95 % band"), roc["fpr"], roc["tpr"], roc.get("low"), roc.get("high"))
+    one = evaluation.metrics["auroc"].said(2)
+    svg = line_chart(
+        title,
+        text2("Sensitivity against the share of false alarms; AUROC {value}.", value=one),
+        [line],
+        Axis(text2("false alarms among those without the outcome"), format="percent"),
+        Axis(text2("found among those with it"), format="percent"),
+        [Guide(text2("chance"), 0, 0, 1, 1)],
+    )
+    return title, svg, text2("The higher above the dotted line, the better it separates.")
+
+
+def _precision_recall(evaluation: Evaluation) -> Drawing:
+    pr = evaluation.curves["pr"]
+    share = evaluation.prevalence if isinstance(evaluation.prevalence, float) else 0.0
+    title = text2("Precision and recall")
+    line = Line(text2("model, with 95 % band"), pr["recall"], pr["precision"], pr.get("low"), pr.get("high"))
+    one = evaluation.metrics["auprc"].said(2)
+    svg = line_chart(
+        title,
+        text2("Share of the flagged with the outcome against the share found; AUPRC {value}.", value=one),
+        [line],
+        Axis(text2("found among those with the outcome"), format="percent"),
+        Axis(text2("with the outcome among the flagged"), format="percent"),
+        [Guide(text2("chance (prevalence)"), 0, share, 1, share)],
+    )
+    return title, svg, text2("To find more of those with the outcome, more are flagged in vain.")
+
+
+def _risk_calibration(evaluation: Evaluation) -> Drawing:
+    found = evaluation.curves["calibration"]
+    reach = [v for key in ("predicted", "observed", "high") for v in found.get(key, ()) if v is not None]
+    end = min(1.0, nice_high(max(reach, default=1.0)))
+    title = text2("Calibration")
+    svg = line_chart(
+        title,
+        text2(
+            "Observed share against predicted risk, in ten groups of equal size;"
+            " beneath, how many have each risk."
+        ),
+        [
+            Line(text2("model, ten groups"), found["predicted"], found["observed"], found.get("low"),
+                 found.get("high"), points=True)
+        ],
+        Axis(text2("predicted risk"), 0.0, end, "percent"),
+        Axis(text2("observed share"), 0.0, end, "percent"),
+        [Guide(text2("ideal"), 0, 0, end, end)],
+        histogram=_finer(evaluation.curves["histogram"]),
+    )  # fmt: skip
+    return (
+        title,
+        svg,
+        text2("On the dotted line, a risk of 20 % comes true for 20 of 100. Above it, risks are too low."),
+    )
+
+
+def _value_calibration(evaluation: Evaluation) -> Drawing:
+    found, spread = evaluation.curves["calibration"], evaluation.curves["histogram"]
+    seen = [
+        v for key in ("predicted", "observed", "low", "high") for v in found.get(key, ()) if v is not None
+    ]
+    low, high = min(seen, default=0.0), max(seen, default=1.0)
+    room = 0.05 * ((high - low) or 1.0)
+    low, high = low - room, high + room
+    title = text2("Calibration")
+    svg = line_chart(
+        title,
+        text2("Mean observed value against mean predicted value, in ten groups of equal size."),
+        [
+            Line(text2("model, ten groups"), found["predicted"], found["observed"], found.get("low"),
+                 found.get("high"), points=True)
+        ],
+        Axis(text2("predicted value"), low, high),
+        Axis(text2("mean observed value"), low, high),
+        [Guide(text2("ideal"), low, low, high, high)],
+        histogram=(spread["edges"], spread["counts"]),
+    )  # fmt: skip
+    return title, svg, text2("On the dotted line, predictions are right on average.")
+
+
+def _finer(spread: dict[str, list[float]]) -> tuple[list[float], list[int]]:
+    return spread["edges"], [int(count) for count in spread["counts"]]

@@ -1,0 +1,351 @@
+"""The report of an evaluation: one HTML file in both languages that needs nothing else.
+
+Its first screen answers: how good, for whom, compared with what. No script, nothing
+from elsewhere: languages are switched by two radio buttons and CSS.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medloom.evidence import words
+from medloom.evidence.drawings import drawings, forest
+from medloom.evidence.estimate import Estimate
+from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.metrics import METRICS
+from medloom.foundation.charts import STYLE
+from medloom.foundation.files import write_text
+from medloom.foundation.messages import LANGUAGES, Text2, language, speaking, text2, tr
+
+FlowStep = tuple[Text2, int, int]
+"""A step of the cohort flow: what was asked, how many came in, how many remained."""
+
+_COMPARED = {
+    "binary": ("auroc", "auprc", "brier"),
+    "multiclass": ("auroc_macro", "accuracy", "log_loss"),
+    "multilabel": ("auroc_macro", "auprc_macro", "brier"),
+    "regression": ("mae", "rmse", "r2"),
+}
+"""What has room on the first screen; the first stands for all."""
+
+_WITHIN = {
+    "binary": ("auroc", "auprc", "brier", "calibration_slope"),
+    "multiclass": ("auroc_macro", "accuracy", "f1_macro", "log_loss"),
+    "multilabel": ("auroc_macro", "auprc_macro", "f1_macro", "brier"),
+    "regression": ("mae", "rmse", "r2", "calibration_slope"),
+}
+"""What the table of subgroups shows."""
+
+
+def write_report(
+    path: Path,
+    evaluation: Evaluation,
+    *,
+    title: Text2 | None = None,
+    cohort_flow: Sequence[FlowStep] | None = None,
+    important: Sequence[tuple[str, float]] | None = None,
+    others: Mapping[str, Evaluation] | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> None:
+    """Write the report to `path`, replacing it whole.
+
+    Arguments:
+        title: of the page; None takes the task's.
+        cohort_flow: who fell out at each step.
+        important: inputs with signed or unsigned weights, most important first.
+        others: name → evaluation of another model of the same task; shown beside, not paired.
+        provenance: what the numbers come from: digests, versions, dates, by name.
+    """
+    write_text(path, report_html(evaluation, title, cohort_flow, important, others, provenance))
+
+
+def report_html(
+    evaluation: Evaluation,
+    title: Text2 | None = None,
+    cohort_flow: Sequence[FlowStep] | None = None,
+    important: Sequence[tuple[str, float]] | None = None,
+    others: Mapping[str, Evaluation] | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> str:
+    """Compose the report; arguments as in `write_report`."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("medloom.evidence", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    styles = environment.get_template("report.css").render()
+    return environment.get_template("report.html.j2").render(
+        style=styles + STYLE,
+        language=language(),
+        words=_words(),
+        title=title or evaluation.title,
+        evaluation=evaluation,
+        headline=words.headline(evaluation),
+        sentences=[s for s in (words.against_constant(evaluation), words.in_the_large(evaluation)) if s],
+        notice=words.intended_use(),
+        facts=_facts(evaluation),
+        compared=_compared(evaluation, others or {}),
+        forest=forest(evaluation),
+        drawings=drawings(evaluation),
+        measures=_measures(evaluation),
+        thresholds=_thresholds(evaluation),
+        subgroups=_subgroups(evaluation),
+        confusion=evaluation.curves.get("confusion"),
+        cohort_flow=list(cohort_flow or ()),
+        important=_important(important or ()),
+        reasons=_reasons(evaluation),
+        provenance=_provenance(evaluation, provenance or {}),
+    )
+
+
+def write_card(
+    path: Path,
+    evaluation: Evaluation,
+    *,
+    title: Text2 | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> None:
+    """Write a short model card in Markdown, English first, then Chinese."""
+    parts: list[str] = []
+    for at, spoken in enumerate(LANGUAGES):
+        with speaking(spoken):
+            parts.append(_card(at, evaluation, title or evaluation.title, provenance or {}))
+    write_text(path, "\n".join(parts))
+
+
+def _card(at: int, evaluation: Evaluation, title: Text2, provenance: Mapping[str, str]) -> str:
+    sentences = (
+        words.headline(evaluation),
+        words.against_constant(evaluation),
+        words.in_the_large(evaluation),
+    )
+    lines = [f"# {title[at]}", "", " ".join(one[at] for one in sentences if one), ""]
+    lines += [f"> {words.intended_use()[at]}", "", f"## {tr('How good')}", ""]
+    lines += [f"| {tr('measure')} | {tr('value (95 % interval)')} |", "|---|---|"]
+    lines += [
+        f"| {words.metric_name(name)[at]} | {one.reason[at] if one.value is None and one.reason else one} |"
+        for name, one in evaluation.metrics.items()
+    ]
+    if evaluation.subgroups:
+        primary = _COMPARED[evaluation.kind][0]
+        lines += ["", f"## {tr('For whom')}", ""]
+        lines += [
+            f"| {tr('subgroup')} | {tr('subjects')} | {words.metric_name(primary)[at]} |",
+            "|---|---|---|",
+        ]
+        for dimension, group in evaluation.subgroups.items():
+            for name, part in group.items():
+                one = part.metrics[primary]
+                said = one.reason[at] if one.value is None and one.reason else str(one)
+                lines.append(f"| {words.subgroup_name(dimension, name)[at]} | {part.n_subjects:,} | {said} |")
+    if evaluation.compared_with:
+        primary = _COMPARED[evaluation.kind][0]
+        lines += ["", f"## {tr('Compared with')}", ""]
+        head = (tr("compared with"), words.metric_name(primary)[at], tr("difference (ours − theirs)"))
+        lines += [f"| {' | '.join(head)} |", "|---|---|---|"]
+        lines += [
+            f"| {words.compared_name(name)[at]} | {other.metrics[primary]} | {other.difference[primary]} |"
+            for name, other in evaluation.compared_with.items()
+        ]
+    lines += ["", f"## {tr('Where the numbers come from')}", ""]
+    lines += [f"- {name[at]}: {value}" for name, value in _provenance(evaluation, provenance)]
+    return "\n".join(lines) + "\n"
+
+
+def _words() -> dict[str, Text2]:
+    return {
+        "how_good": text2("How good"),
+        "for_whom": text2("For whom"),
+        "compared": text2("Compared with what"),
+        "measure": text2("measure"),
+        "meaning": text2("what it means"),
+        "value": text2("value (95 % interval)"),
+        "model": text2("model"),
+        "paired": text2(
+            "A difference is this model minus the other, both on the same resampled subjects (paired)."
+            " “–” means not estimable, or not measured in the same run."
+        ),
+        "curves": text2("How it separates, and whether its risks are true"),
+        "all_measures": text2("All measures"),
+        "thresholds": text2("If everybody at or above a risk is flagged"),
+        "threshold": text2("flagged at"),
+        "threshold_note": text2(
+            "PPV: share of the flagged who had the outcome. NPV: share of the others who did not."
+            " A threshold for use must be chosen on other data than these."
+        ),
+        "subgroup_table": text2("The same numbers within subgroups"),
+        "subgroup": text2("subgroup"),
+        "subjects": text2("subjects"),
+        "prevalence": text2("outcome in"),
+        "confusion": text2("What came true (rows) and what was chosen (columns)"),
+        "flow": text2("Who was asked about"),
+        "step": text2("step"),
+        "came": text2("came in"),
+        "left_out": text2("left out"),
+        "remained": text2("remained"),
+        "important": text2("Inputs that matter most"),
+        "important_note": text2(
+            "What the model uses, not what causes the outcome: changing an input need not change the risk."
+        ),
+        "reasons": text2("What could not be estimated, and why"),
+        "provenance": text2("Where the numbers come from"),
+        "method": text2(
+            "Every interval is a 95 % percentile interval of a bootstrap over subjects:"
+            " all samples of a subject are drawn together."
+        ),
+    }
+
+
+def _facts(evaluation: Evaluation) -> list[tuple[Text2, Text2]]:
+    said = [(text2("samples"), f"{evaluation.n:,}"), (text2("subjects"), f"{evaluation.n_subjects:,}")]
+    if isinstance(evaluation.prevalence, float):
+        said.append((text2("outcome in"), f"{evaluation.prevalence:.1%}"))
+    facts = [(name, Text2(value, value)) for name, value in said]
+    facts.append((text2("split"), words.split_name(evaluation.split)))
+    facts.append((text2("model"), Text2(evaluation.model, evaluation.model)))
+    return [(name, value) for name, value in facts if value.en]
+
+
+def _compared(evaluation: Evaluation, others: Mapping[str, Evaluation]) -> dict[str, Any]:
+    names = _COMPARED[evaluation.kind]
+    primary = names[0]
+    rows: list[dict[str, Any]] = [
+        {
+            "name": text2("this model"),
+            "detail": evaluation.model,
+            "cells": _cells(evaluation.metrics, names),
+            "difference": None,
+        }
+    ]
+    ordered = sorted(evaluation.compared_with.items(), key=lambda item: item[0] == "prevalence")
+    rows += [
+        {
+            "name": words.compared_name(name),
+            "cells": _cells(other.metrics, names),
+            "detail": "",
+            "difference": _parts(other.difference[primary]),
+        }
+        for name, other in ordered
+    ]
+    rows += [
+        {"name": Text2(name, name), "detail": "", "cells": _cells(other.metrics, names), "difference": None}
+        for name, other in others.items()
+        if name not in evaluation.compared_with and other.kind == evaluation.kind
+    ]
+    return {
+        "metrics": [words.metric_name(name) for name in names],
+        "rows": rows,
+        "difference": _difference(words.metric_name(primary)),
+    }
+
+
+def _difference(metric: Text2) -> Text2:
+    """Head the column of paired differences; one text a language, as the metric is named in each."""
+    return Text2(
+        text2("difference in {metric}", metric=metric.en).en,
+        text2("difference in {metric}", metric=metric.zh).zh,
+    )
+
+
+def _cells(found: Mapping[str, Estimate], names: Sequence[str]) -> list[tuple[str, str]]:
+    return [_parts(found[name]) for name in names]
+
+
+def _parts(one: Estimate, digits: int = 3) -> tuple[str, str]:
+    """A number and its interval apart, so that a page can set them on two lines."""
+    value, _, interval = one.said(digits).partition(" (")
+    return value, interval.removesuffix(")")
+
+
+def _measures(evaluation: Evaluation) -> list[tuple[Text2, Text2 | None, Estimate, tuple[str, str]]]:
+    return [
+        (words.metric_name(name), words.metric_meaning(name), one, _parts(one))
+        for name, one in evaluation.metrics.items()
+    ]
+
+
+def _thresholds(evaluation: Evaluation) -> dict[str, Any] | None:
+    if not evaluation.thresholds:
+        return None
+    names = ("flagged_per_100", "sensitivity", "specificity", "ppv", "npv")
+    rows = [
+        (
+            words.threshold_name(one.name),
+            f"{one.value:.3g}",
+            [_parts(one.found[name], 1 if name == "flagged_per_100" else 2) for name in names],
+        )
+        for one in evaluation.thresholds
+    ]
+    return {"metrics": [words.metric_name(name) for name in names], "rows": rows}
+
+
+def _subgroups(evaluation: Evaluation) -> dict[str, Any] | None:
+    if not evaluation.subgroups:
+        return None
+    names = _WITHIN[evaluation.kind]
+    rows = [
+        (
+            words.subgroup_name(dimension, name),
+            f"{part.n_subjects:,}",
+            f"{part.prevalence:.1%}" if isinstance(part.prevalence, float) else "–",
+            _cells(part.metrics, names),
+        )
+        for dimension, group in evaluation.subgroups.items()
+        for name, part in group.items()
+    ]
+    return {"metrics": [words.metric_name(name) for name in names], "rows": rows}
+
+
+def _important(inputs: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
+    """Names with weights as written and as a share of the largest, 0 to 100."""
+    longest = max((abs(weight) for _, weight in inputs), default=0.0) or 1.0
+    return [(name, f"{weight:.3g}".replace("-", "−"), 100 * abs(weight) / longest) for name, weight in inputs]
+
+
+def _reasons(evaluation: Evaluation) -> list[tuple[Text2, Text2]]:
+    """Reasons gathered by what they are about, each place once."""
+    gathered: dict[tuple[Text2, Text2], list[Text2]] = {}
+
+    def note(place: Text2, found: Mapping[str, Estimate]) -> None:
+        for name, one in found.items():
+            if one.reason is not None:
+                gathered.setdefault((place, one.reason), []).append(words.metric_name(name))
+
+    note(text2("all"), evaluation.metrics)
+    for dimension, group in evaluation.subgroups.items():
+        for name, part in group.items():
+            note(words.subgroup_name(dimension, name), part.metrics)
+    for threshold in evaluation.thresholds:
+        note(words.threshold_name(threshold.name), threshold.found)
+    for name, other in evaluation.compared_with.items():
+        note(words.compared_name(name), other.metrics)
+    every = len(METRICS[evaluation.kind])
+    out: list[tuple[Text2, Text2]] = []
+    for (place, reason), metrics in gathered.items():
+        everything = text2("everything")
+        named = (
+            everything
+            if len(metrics) >= every
+            else Text2(*(", ".join(m[at] for m in metrics) for at in (0, 1)))
+        )
+        out.append((Text2(f"{place.en}: {named.en}", f"{place.zh}：{named.zh}"), reason))
+    return out
+
+
+def _provenance(evaluation: Evaluation, given: Mapping[str, str]) -> list[tuple[Text2, str]]:
+    known = {
+        "task": text2("task"),
+        "model": text2("model"),
+        "split": text2("split"),
+        "digest": text2("model digest"),
+        "data": text2("data digest"),
+        "date": text2("date"),
+        "version": text2("version"),
+        "seed": text2("seed"),
+    }
+    said = {"task": evaluation.task, "model": evaluation.model, "split": evaluation.split} | dict(given)
+    return [(known.get(name, Text2(name, name)), str(value)) for name, value in said.items() if str(value)]

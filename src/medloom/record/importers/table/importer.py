@@ -1,0 +1,153 @@
+"""The importer of tables: files, rows and facts, batch by batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+
+from medloom.foundation.errors import InputError
+from medloom.record.importers.table.facts import Lookup, TableFacts
+from medloom.record.importers.table.mapping import Join, Mapping, Table, load_mapping
+from medloom.record.importers.table.reading import Dialect, Rows, read_rows
+from medloom.record.importers.table.sources import SourceFile, Sources
+from medloom.record.importing import Batch, ImportContext, Importer
+
+FACTS_A_BATCH = 100_000
+
+
+class TableImporter(Importer):
+    """Reads CSV, TSV and Parquet files, or a folder or archive of them, as a mapping says.
+
+    Args:
+        path: a file (gzip or not), a folder, or a .tar, .tar.gz, .tar.xz of many files.
+        mapping: a YAML file (see `mapping.py`), or the name of a mapping that is shipped: physionet2012.
+        system: namespace of the patients' identifiers.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "hr.csv").write_text("patient,when,hr\\nA,2020-01-01 08:00,72\\n")
+    >>> _ = (folder / "hr.yaml").write_text('''
+    ... tables:
+    ...   - files: [{glob: "*.csv"}]
+    ...     subject: {column: patient}
+    ...     time: {column: when}
+    ...     columns:
+    ...       hr: {code: LOINC//8867-4, unit: /min}
+    ... ''')
+    >>> batch = next(TableImporter(folder / "hr.csv", folder / "hr.yaml").batches(ImportContext()))
+    >>> batch.facts.select("patient", "code", "numeric_value", "unit").row(0)
+    ('A', 'LOINC//8867-4', 72.0, '/min')
+    """
+
+    name: ClassVar[str] = "table"
+
+    def __init__(self, path: str | Path, mapping: str | Path, system: str = "") -> None:
+        self.path = path
+        self.mapping = mapping
+        self.system = system
+
+    def sources(self) -> list[Path]:
+        """List the files that the mapping's tables and joins name, by name; an archive counts as one file.
+
+        Raises:
+            NotFoundError: the path or the mapping does not exist.
+            InputError: no file there fits, or the mapping is not valid.
+        """
+        return self._sources(load_mapping(self.mapping))
+
+    def batches(self, context: ImportContext) -> Iterator[Batch]:
+        """Yield facts, some 100,000 at most a batch; small files are read some 250 at a time."""
+        mapping = load_mapping(self.mapping)
+        ordinals = {path: n for n, path in enumerate(self._sources(mapping))}
+        sources = Sources(Path(self.path))
+        records = 0
+        for table in mapping.tables:
+            dialect = Dialect(table.encoding, table.delimiter, table.quote, table.header)
+            lookups = [_lookup(sources, join, dialect, mapping, ordinals) for join in table.join]
+            facts = TableFacts(mapping, table, context.time_zone, sources.root.name, lookups)
+            codes = facts.codes()
+            slots = max(1, len(table.columns) + len(table.events) + (table.long is not None))
+            files = sources.files([chosen.glob for chosen in table.files], ordinals)
+            for rows in read_rows(files, dialect, facts.columns):
+                for piece in _pieces(rows, FACTS_A_BATCH // slots):
+                    extract = facts.extract(piece)
+                    records += extract.records
+                    yield Batch(extract.facts, extract.records, extract.passed_over, codes, notes=extract.notes)
+                    codes = {}
+        if not records:
+            raise InputError("there is not one row in {path!r}; is it the right file?", path=str(self.path))
+
+    def _sources(self, mapping: Mapping) -> list[Path]:
+        sources = Sources(Path(self.path))
+        sources.check()
+        found: set[Path] = set()
+        for n, table in enumerate(mapping.tables, 1):
+            patterns = [chosen.glob for chosen in table.files]
+            paths = sources.paths(patterns)
+            found.update(paths)
+            for join in table.join if paths else ():
+                if not (joined := sources.paths([join.glob])):
+                    raise InputError(
+                        "table {n} of the mapping joins {glob!r}, and there is no such file in {path!r}",
+                        n=n,
+                        glob=join.glob,
+                        path=str(self.path),
+                    )
+                found.update(joined)
+        if not found:
+            patterns = [chosen.glob for table in mapping.tables for chosen in table.files]
+            raise InputError(
+                "no file in {path!r} fits the mapping, which reads: {patterns}; give another path, or mend `files`",
+                path=str(self.path),
+                patterns=", ".join(patterns),
+            )
+        return sorted(found)
+
+
+def _pieces(rows: Rows, most: int) -> Iterator[Rows]:
+    """Cut rows into pieces of about equal size, at most `most` rows each."""
+    height = rows.frame.height
+    if height <= most:
+        yield rows
+        return
+    edges = np.linspace(0, height, math.ceil(height / most) + 1).astype(int)
+    for n, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        frame = rows.frame.slice(start, stop - start)
+        yield Rows(frame, rows.place[start:stop], rows.row[start:stop], rows.files, rows.malformed if n == 0 else ())
+
+
+def _lookup(sources: Sources, join: Join, dialect: Dialect, mapping: Mapping, ordinals: dict[Path, int]) -> Lookup:
+    """Read a joined file into memory.
+
+    Raises:
+        InputError: a column is missing, or a key stands twice in it.
+    """
+
+    def columns(header: Sequence[str], label: str) -> list[str]:
+        wanted = [*join.on, *join.columns]
+        if absent := [c for c in wanted if c not in header]:
+            raise InputError(
+                "{label} has no column {names}; it has: {header}; mend the mapping",
+                label=label,
+                names=", ".join(map(repr, absent)),
+                header=", ".join(header),
+            )
+        return wanted
+
+    files: Iterator[SourceFile] = sources.files([join.glob], ordinals)
+    plain = Dialect(dialect.encoding, dialect.delimiter, dialect.quote)
+    parts = [rows.frame.select(pl.all().str.strip_chars()) for rows in read_rows(files, plain, columns) if rows.frame.width]
+    frame = pl.concat(parts) if parts else pl.DataFrame(schema=dict.fromkeys([*join.on, *join.columns], pl.String))
+    frame = frame.with_columns(
+        pl.when(pl.col(c).is_in(list(mapping.missing))).then(None).otherwise(pl.col(c)).alias(c) for c in join.columns
+    ).unique(maintain_order=True)
+    if frame.select(pl.struct(*join.on).is_duplicated().any()).item():
+        raise InputError(
+            "{glob!r} has several rows with the same {on}; a join needs one", glob=join.glob, on=", ".join(join.on)
+        )
+    return Lookup(join.on, frame)

@@ -1,0 +1,180 @@
+"""Samples that were made elsewhere: MEDS labels (as ACES writes them), and rows of one table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import meds
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from medloom.foundation.errors import InputError
+from medloom.foundation.hashing import hash64_all
+from medloom.foundation.seeds import derive
+from medloom.record.commit import SPLIT_RESOLUTION
+from medloom.record.record import Record
+from medloom.tasks.history import Visibility
+from medloom.tasks.kinds import LABEL_TYPES, Kind
+from medloom.tasks.question import Question, Title
+from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
+from medloom.tasks.splitting import with_splits
+from medloom.tasks.task import Splits
+
+_VALUES: Final[dict[str, Kind]] = {
+    "boolean_value": "binary",
+    "categorical_value": "multiclass",
+    "integer_value": "regression",
+    "float_value": "regression",
+}
+# One row of a table is one patient at one moment; which moment does not matter.
+_MOMENT: Final = datetime(2000, 1, 1)
+
+
+def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
+    """Read MEDS labels of subjects of this record; splits are the record's.
+
+    Args:
+        path: a Parquet file, or a folder of them, in `meds.LabelSchema`.
+        record: whose subjects they are.
+        name: of the task, for models learned from them.
+
+    Raises:
+        InputError: no label file, no column of values or several, or none of the subjects is in the record.
+    """
+    paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not paths or not paths[0].is_file():
+        raise InputError("no MEDS label file (.parquet) in {path!r}", path=str(path))
+    frame = pl.concat([pl.read_parquet(one) for one in paths], how="diagonal_relaxed")
+    missing = [column for column in ("subject_id", "prediction_time") if column not in frame.columns]
+    given = [column for column in _VALUES if column in frame.columns and frame[column].null_count() < frame.height]
+    if missing or len(given) != 1:
+        raise InputError(
+            "MEDS labels need subject_id, prediction_time and exactly one of {values}; see {schema}",
+            values=", ".join(_VALUES),
+            schema=meds.LabelSchema.__name__,
+        )
+    kind = _VALUES[given[0]]
+    frame = frame.select(
+        pl.col("subject_id").cast(pl.Int64),
+        pl.col("prediction_time").cast(pl.Datetime("us")),
+        label=pl.col(given[0]).cast(LABEL_TYPES[kind]),
+    ).drop_nulls()
+    frame = with_splits(Splits(), record, frame).sort("subject_id", "prediction_time", maintain_order=True)
+    if not frame.height:
+        raise InputError("none of the labelled subjects is in the record; were the labels made from this record?")
+    classes = tuple(sorted(frame["label"].unique())) if kind == "multiclass" else ()
+    question = Question(task=name, kind=kind, title=Title(en=name, zh=name), classes=classes)
+    return Samples(_numbered(frame), question, record, Visibility(static=record.catalogue.static_codes()))
+
+
+def to_meds_labels(samples: Samples, path: Path) -> None:
+    """Write samples as MEDS labels: subject, time and value only."""
+    column = {"binary": "boolean_value", "multiclass": "categorical_value", "regression": "float_value"}.get(samples.question.kind)
+    if column is None:
+        raise InputError("MEDS labels hold no {kind} answers", kind=samples.question.kind)
+    frame = samples.frame.select("subject_id", "prediction_time", pl.col("label").alias(column))
+    pq.write_table(meds.LabelSchema.align(frame.to_arrow()), path)
+
+
+def from_frame(
+    frame: pl.DataFrame, label: str, *, kind: Kind | None = None, group: str | None = None, name: str = "frame", seed: int = 0
+) -> Samples:
+    """Take one table, a row a sample: each row becomes a history of static facts, the label stays outside.
+
+    Args:
+        frame: numbers, booleans, texts; a null is missing.
+        label: the column to predict.
+        kind: None: regression for fractional or many-valued numbers, binary for two values, multiclass otherwise.
+        group: a column whose equal values must not be split (the patient); None: every row is its own.
+        name: of the task.
+        seed: of the split by hash: 70 % train, 10 % tuning, 20 % held out.
+
+    Raises:
+        InputError: there is no such column, or its values do not fit the kind.
+    """
+    for column in (label, *([group] if group else [])):
+        if column not in frame.columns:
+            raise InputError(
+                "there is no column {column!r}; there are: {columns}", column=column, columns=", ".join(frame.columns)
+            )
+    frame = frame.filter(pl.col(label).is_not_null() & ~_is_nan(frame, label))
+    if not frame.height:
+        raise InputError("column {column!r} holds no value to learn from", column=label)
+    kind = kind or _kind_of(frame[label])
+    labels, classes = _labels(frame[label], kind)
+    n = frame.height
+    names = frame[group].cast(pl.String).fill_null("").to_list() if group else [str(row) for row in range(n)]
+    groups = hash64_all(names)
+    place = (hash64_all(f"{derive(seed, 'split')}\x1f{text}" for text in names) % np.uint64(SPLIT_RESOLUTION)) / SPLIT_RESOLUTION
+    split = np.where(place < 0.7, "train", np.where(place < 0.8, "tuning", "held_out"))
+    ids = pl.Series("subject_id", np.arange(1, n + 1), dtype=pl.Int64)
+    inputs = frame.drop([label, *([group] if group else [])])
+    samples = pl.DataFrame(
+        {
+            "sample_id": ids - 1,
+            "subject_id": ids,
+            "group": pl.Series((groups >> np.uint64(1)).astype(np.int64)),
+            "split": pl.Series(split.tolist()),
+            "label": labels,
+        }
+    ).with_columns(prediction_time=pl.lit(_MOMENT), item=pl.lit(None, pl.String))
+    record = Record.from_events(_as_events(inputs, ids))
+    question = Question(task=name, kind=kind, title=Title(en=label, zh=label), classes=classes)
+    static = frozenset(inputs.columns)
+    return Samples(samples.select(SAMPLE_COLUMNS), question, record, Visibility(static=static))
+
+
+def _as_events(inputs: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+    """Turn each cell that is not missing into a static fact whose code is the column's name."""
+    pieces = []
+    for column in inputs.columns:
+        values = inputs[column]
+        cell = pl.DataFrame({"subject_id": ids, "code": pl.Series([column] * len(ids), dtype=pl.String)})
+        if values.dtype.is_numeric() or values.dtype == pl.Boolean:
+            cell = cell.with_columns(numeric_value=values.cast(pl.Float32)).filter(pl.col("numeric_value").is_not_nan())
+            pieces.append(cell.drop_nulls("numeric_value").with_columns(text_value=pl.lit(None, pl.String)))
+        else:
+            cell = cell.with_columns(numeric_value=pl.lit(None, pl.Float32), text_value=values.cast(pl.String))
+            pieces.append(cell.drop_nulls("text_value"))
+    if not pieces:
+        raise InputError("the table has no column beside the label; there is nothing to learn from")
+    return pl.concat(pieces).with_columns(time=pl.lit(None, pl.Datetime("us")))
+
+
+def _kind_of(values: pl.Series) -> Kind:
+    distinct = values.n_unique()
+    if distinct == 2:
+        return "binary"
+    if values.dtype.is_float() and not (values == values.round()).all():
+        return "regression"
+    return "regression" if values.dtype.is_numeric() and distinct > 10 else "multiclass"
+
+
+def _labels(values: pl.Series, kind: Kind) -> tuple[pl.Series, tuple[str, ...]]:
+    if kind == "binary":
+        distinct = sorted(values.unique().to_list())
+        if len(distinct) > 2:
+            raise InputError("a binary label has two values; this one has {n}", n=len(distinct))
+        positive = distinct[-1] if len(distinct) == 2 else True
+        return values == positive, ()
+    if kind == "multiclass":
+        texts = values.cast(pl.String)
+        return texts, tuple(sorted(texts.unique().to_list()))
+    if kind == "regression" and values.dtype.is_numeric():
+        return values.cast(pl.Float64), ()
+    raise InputError("a column of {type} cannot be the answer of a {kind} question", type=str(values.dtype), kind=kind)
+
+
+def _is_nan(frame: pl.DataFrame, column: str) -> pl.Expr:
+    return pl.col(column).is_nan() if frame[column].dtype.is_float() else pl.lit(False)
+
+
+def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(
+        sample_id=pl.int_range(pl.len(), dtype=pl.Int64), item=pl.lit(None, pl.String), group=pl.col("subject_id")
+    ).select(SAMPLE_COLUMNS)
+
+

@@ -1,0 +1,349 @@
+"""Applying a task to a record: who is asked, when, and what the answer was; with the cohort flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation.durations import hours, microseconds
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import Text2, text2, tr
+from medloom.foundation.progress import track
+from medloom.record.record import Record
+from medloom.record.schema import BIRTH, DEATH, LATEST, visible_time
+from medloom.tasks.history import Visibility
+from medloom.tasks.kinds import LABEL_TYPES
+from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
+from medloom.tasks.splitting import with_splits
+from medloom.tasks.task import Task
+
+_HOURS_A_YEAR: Final = 24 * 365.2425
+
+
+@dataclass(frozen=True)
+class FlowStep:
+    """One step of the cohort flow: what it demands, and how many are left after it."""
+
+    step: Text2
+    samples: int
+    subjects: int
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The samples of a task and how they came about."""
+
+    samples: Samples
+    flow: tuple[FlowStep, ...]
+
+
+def apply(task: Task, record: Record) -> Cohort:
+    """Put a task to a record.
+
+    The prediction time is the event's, or when the event became known, plus
+    the offset; facts are judged by what was visible then, answers by what
+    happened after.
+
+    Raises:
+        InputError: a code of the task occurs nowhere in the record, or nobody is left to ask.
+    """
+    codes = _TaskCodes.resolve(task, record)
+    tally = _Tally()
+    parts = [
+        _label_part(task, codes, _Facts.read(record, codes, part), tally)
+        for part in track(record.parts(), tr("Asking the record"), total=len(record.parts()))
+    ]
+    frame = tally.step(text2("in a split"), with_splits(task.split, record, pl.concat(parts)))
+    if not frame.height:
+        raise InputError(
+            "task {task!r} asks nobody in this record: {flow}",
+            task=task.name,
+            flow="; ".join(f"{step.step.en}: {step.samples}" for step in tally.flow(record.n_subjects)),
+        )
+    frame = frame.with_columns(
+        sample_id=pl.int_range(pl.len(), dtype=pl.Int64), item=pl.lit(None, pl.String), group=pl.col("subject_id")
+    ).select(SAMPLE_COLUMNS)
+    samples = Samples(frame, task.question, record, visibility(task, record))
+    return Cohort(samples, tally.flow(record.n_subjects))
+
+
+def visibility(task: Task, record: Record) -> Visibility:
+    """Say which facts the task lets models see."""
+    catalogue = record.catalogue
+    hidden = resolve(record, task.observe.without or ())
+    label = resolve(record, task.predict.codes)
+    if not task.observe.label_history:
+        hidden |= label
+    only = None
+    if task.observe.only is not None:
+        only = resolve(record, task.observe.only) | catalogue.static_codes() | {BIRTH}
+    return Visibility(
+        hidden=frozenset(hidden),
+        static=catalogue.static_codes() - label,
+        window=microseconds(task.observe.window) if task.observe.window else None,
+        only=only,
+    )
+
+
+def resolve(record: Record, patterns: Sequence[str]) -> frozenset[str]:
+    """Find the record's codes that patterns mean: themselves, those below them, and endings of `*`."""
+    catalogue = record.catalogue
+    found: set[str] = set()
+    for pattern in patterns:
+        if pattern.endswith("*"):
+            found.update(catalogue.frame.filter(pl.col("code").str.starts_with(pattern[:-1]))["code"])
+        else:
+            found |= catalogue.with_descendants(pattern)
+    return frozenset(found & set(catalogue.frame["code"]))
+
+
+@dataclass(frozen=True)
+class _TaskCodes:
+    """The record's codes behind each part of a task."""
+
+    ask: frozenset[str]
+    until: frozenset[str]
+    has: frozenset[str]
+    exclude: tuple[frozenset[str], ...]
+    predict: dict[str, frozenset[str]]  # class ("" where there is but one answer) → codes
+    horizon: frozenset[str]
+    follow_up: frozenset[str]
+
+    @classmethod
+    def resolve(cls, task: Task, record: Record) -> _TaskCodes:
+        predict = task.predict.classes or {"": task.predict.codes}
+        codes = cls(
+            resolve(record, task.prediction_time.event),
+            resolve(record, task.prediction_time.until or ()),
+            resolve(record, task.population.has or ()),
+            tuple(resolve(record, exclude.event) for exclude in task.exclude),
+            {name: resolve(record, patterns) for name, patterns in predict.items()},
+            resolve(record, task.predict.until or ()),
+            resolve(record, task.censor.follow_up or ()) if task.censor else frozenset(),
+        )
+        for key, patterns, found in (
+            ("prediction_time.event", task.prediction_time.event, codes.ask),
+            ("predict", task.predict.codes, frozenset().union(*codes.predict.values())),
+        ):
+            if not found:
+                raise InputError(
+                    "task {task!r}: no code of {key} ({codes}) occurs in the record; list the record's codes with: medloom codes",
+                    task=task.name,
+                    key=key,
+                    codes=", ".join(patterns),
+                )
+        return codes
+
+    @property
+    def all(self) -> frozenset[str]:
+        return frozenset(
+            self.ask | self.until | self.has | self.horizon | self.follow_up | {BIRTH, DEATH, "GENDER//F", "GENDER//M"}
+        ).union(*self.exclude, *self.predict.values())
+
+
+class _Tally:
+    """Counts samples and subjects after each step, over the parts of the record."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Text2, tuple[int, int]] = {}
+
+    def step(self, name: Text2, frame: pl.DataFrame) -> pl.DataFrame:
+        samples, subjects = self._counts.get(name, (0, 0))
+        self._counts[name] = (samples + frame.height, subjects + frame["subject_id"].n_unique())
+        return frame
+
+    def flow(self, n_subjects: int) -> tuple[FlowStep, ...]:
+        first = FlowStep(text2("subjects in the record"), n_subjects, n_subjects)
+        return (first, *(FlowStep(name, samples, subjects) for name, (samples, subjects) in self._counts.items()))
+
+
+Subjects = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a task needs of some subjects."""
+
+    facts: pl.DataFrame  # of the task's codes: subject_id, time, visible, known_until, code, numeric_value, encounter
+    spans: pl.DataFrame  # subject_id, first, last: of all its dated facts but birth
+
+    @classmethod
+    def read(cls, record: Record, codes: _TaskCodes, subjects: Subjects) -> _Facts:
+        columns = ["subject_id", "time", "known_time", "known_until", "code", "numeric_value", "encounter"]
+        frame = pl.DataFrame(record.read(columns, subjects))
+        wanted = frame["code"].cast(pl.String).is_in(codes.all)
+        dated = frame.filter(frame["code"].cast(pl.String) != BIRTH)
+        spans = dated.group_by("subject_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
+        facts = frame.filter(wanted).with_columns(pl.col("code").cast(pl.String), visible=visible_time())
+        return cls(facts.drop("known_time"), spans)
+
+    def of(self, codes: frozenset[str], *, current: bool = True) -> pl.DataFrame:
+        """Give the facts of some codes; `current`: as known today, without ended versions."""
+        chosen = self.facts.filter(pl.col("code").is_in(codes))
+        return chosen.filter(pl.col("known_until").is_null()) if current else chosen
+
+
+def _label_part(task: Task, codes: _TaskCodes, facts: _Facts, tally: _Tally) -> pl.DataFrame:
+    """Ask some subjects and answer: frame of `subject_id`, `prediction_time`, `label`."""
+    asked = tally.step(text2("moments of prediction"), _moments(task, codes, facts))
+    asked = tally.step(text2("alive at the moment"), _alive(asked, facts))
+    for name, kept in _population(task, codes, facts):
+        asked = tally.step(name, kept(asked))
+    for exclude, excluded in zip(task.exclude, codes.exclude, strict=True):
+        before = _with_visible(asked, facts, excluded, exclude.within)
+        asked = asked.filter(~pl.col("asked").is_in(before))
+        reason = exclude.reason
+        name = Text2(reason.en, reason.zh) if reason else text2("without {codes} before", codes=", ".join(exclude.event))
+        tally.step(name, asked)
+    asked = _with_horizon(task, codes, facts, asked)
+    if task.predict.until is not None:
+        tally.step(text2("not over yet, and its end is known"), asked)
+    labelled = _with_label(task, codes, facts, asked)
+    if task.censor is not None:
+        labelled = tally.step(text2("followed long enough, or the answer came earlier"), _followed(task, codes, facts, labelled))
+    labelled = tally.step(text2("answer known"), labelled.filter(pl.col("label").is_not_null()))
+    kind = LABEL_TYPES[task.kind]
+    return labelled.select("subject_id", "prediction_time", pl.col("label").cast(kind)).sort("subject_id", "prediction_time")
+
+
+def _moments(task: Task, codes: _TaskCodes, facts: _Facts) -> pl.DataFrame:
+    """Find the prediction times: frame of `asked` (row number), `subject_id`, `prediction_time`, `encounter`."""
+    when = task.prediction_time
+    events = facts.of(codes.ask).filter(pl.col("visible").is_not_null()).sort("subject_id", "visible", maintain_order=True)
+    if when.which != "every":
+        events = events.unique("subject_id", keep=when.which, maintain_order=True)
+    moments = events.select(
+        "subject_id",
+        "encounter",
+        prediction_time=pl.col("visible") + pl.duration(microseconds=microseconds(when.offset)),
+    ).unique(["subject_id", "prediction_time", "encounter"], maintain_order=True)
+    moments = moments.with_row_index("asked")
+    if when.every is not None:
+        step = microseconds(when.every)
+        ends = _next_event(moments, facts.of(codes.until), "end")
+        moments = (
+            moments.join(ends, on="asked", how="inner", maintain_order="left")
+            .with_columns(
+                prediction_time=pl.datetime_ranges("prediction_time", "end", interval=f"{step}us", closed="left")
+                .list.head(when.at_most)
+            )
+            .explode("prediction_time", empty_as_null=False)
+            .drop("end", "asked")
+            .with_row_index("asked")
+        )
+    return moments.select("asked", "subject_id", "prediction_time", "encounter")
+
+
+def _alive(asked: pl.DataFrame, facts: _Facts) -> pl.DataFrame:
+    deaths = facts.of(frozenset([DEATH])).group_by("subject_id").agg(death=pl.col("time").min())
+    joined = asked.join(deaths, on="subject_id", how="left", maintain_order="left")
+    return joined.filter(pl.col("death").is_null() | (pl.col("death") > pl.col("prediction_time")))
+
+
+def _population(
+    task: Task, codes: _TaskCodes, facts: _Facts
+) -> Iterator[tuple[Text2, Callable[[pl.DataFrame], pl.DataFrame]]]:
+    """Yield the population's demands: name, and what keeps the samples that meet it."""
+    who = task.population
+    if who.min_age is not None or who.max_age is not None:
+        births = facts.of(frozenset([BIRTH])).group_by("subject_id").agg(born=pl.col("time").min())
+        low, high = who.min_age or 0, who.max_age if who.max_age is not None else float("inf")
+
+        def of_age(asked: pl.DataFrame) -> pl.DataFrame:
+            age = (pl.col("prediction_time") - pl.col("born")).dt.total_seconds(fractional=True) / 3600 / _HOURS_A_YEAR
+            joined = asked.join(births, on="subject_id", how="left", maintain_order="left")
+            return joined.filter(age.is_between(low, high)).drop("born")
+
+        yield text2("aged {low:g} to {high:g}", low=low, high=high), of_age
+    if who.sex is not None:
+        chosen = facts.of(frozenset([f"GENDER//{who.sex}"]))["subject_id"].unique()
+        name = text2("women") if who.sex == "F" else text2("men")
+        yield name, lambda asked: asked.filter(pl.col("subject_id").is_in(chosen.implode()))
+    if who.has is not None:
+        name = text2("with {codes} before", codes=", ".join(who.has))
+        yield name, lambda asked: asked.filter(pl.col("asked").is_in(_with_visible(asked, facts, codes.has, None)))
+    if who.history is not None:
+        length = microseconds(who.history)
+
+        def known_long(asked: pl.DataFrame) -> pl.DataFrame:
+            joined = asked.join(facts.spans.select("subject_id", "first"), on="subject_id", how="left", maintain_order="left")
+            since = pl.col("prediction_time") - pl.duration(microseconds=length)
+            return joined.filter(pl.col("first") <= since).drop("first")
+
+        yield text2("known for {length} before", length=who.history), known_long
+
+
+def _with_visible(asked: pl.DataFrame, facts: _Facts, codes: frozenset[str], within: str | None) -> list[int]:
+    """Find those asked who had a visible fact of some codes, in a time before: their `asked`."""
+    at = pl.col("prediction_time")
+    joined = asked.join(facts.of(codes, current=False), on="subject_id")
+    seen = (pl.col("visible").is_null() | (pl.col("visible") <= at)) & (
+        pl.col("known_until").is_null() | (pl.col("known_until") > at)
+    )
+    if within is not None:
+        seen &= pl.col("time") > at - pl.duration(microseconds=microseconds(within))
+    return joined.filter(seen)["asked"].unique().to_list()
+
+
+def _next_event(asked: pl.DataFrame, events: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Find, for each asked, when the next of some events is: of the same encounter, or of any where none is named."""
+    joined = asked.join(events.select("subject_id", "time", event_encounter="encounter"), on="subject_id")
+    same = pl.col("encounter").is_null() | pl.col("event_encounter").is_null() | (pl.col("encounter") == pl.col("event_encounter"))
+    later = joined.filter(same & (pl.col("time") > pl.col("prediction_time")))
+    return later.group_by("asked").agg(pl.col("time").min().alias(name))
+
+
+def _with_horizon(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFrame) -> pl.DataFrame:
+    """Add `horizon`, the last moment that counts; drops those of whom it is not known."""
+    if task.predict.until is not None:
+        ends = _next_event(asked, facts.of(codes.horizon), "horizon")
+        return asked.join(ends, on="asked", how="inner", maintain_order="left")
+    length = task.predict.within
+    if length is None:
+        return asked.with_columns(horizon=pl.lit(LATEST))
+    return asked.with_columns(horizon=pl.col("prediction_time") + pl.duration(microseconds=microseconds(length)))
+
+
+def _with_label(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFrame) -> pl.DataFrame:
+    """Add `label`; null where there is no answer."""
+    predict = task.predict
+    events = pl.concat([facts.of(found).with_columns(answer=pl.lit(name)) for name, found in codes.predict.items()])
+    events = events.select("subject_id", "time", "numeric_value", "answer", event_encounter="encounter")
+    inside = (pl.col("time") > pl.col("prediction_time")) & (pl.col("time") <= pl.col("horizon"))
+    happened = asked.join(events, on="subject_id").filter(inside).sort("asked", "time", maintain_order=True)
+    if predict.time_to is not None:
+        same = pl.col("encounter").is_null() | pl.col("event_encounter").is_null() | (pl.col("encounter") == pl.col("event_encounter"))
+        unit = hours(f"1{predict.unit}") * 3600
+        wait = (pl.col("time") - pl.col("prediction_time")).dt.total_seconds(fractional=True) / unit
+        found = happened.filter(same).group_by("asked").agg(label=wait.min())
+    elif predict.value is not None:
+        values = happened.filter(pl.col("numeric_value").is_not_null()).group_by("asked", maintain_order=True)
+        found = values.agg(label=getattr(pl.col("numeric_value").cast(pl.Float64), predict.take)())
+    elif task.kind == "multiclass":
+        found = happened.group_by("asked", maintain_order=True).agg(label=pl.col("answer").first())
+    elif task.kind == "multilabel":
+        found = happened.group_by("asked").agg(label=pl.col("answer").unique().sort())
+    else:
+        found = happened.select("asked", label=pl.lit(True)).unique()
+    labelled = asked.join(found, on="asked", how="left", maintain_order="left")
+    if task.kind == "binary":
+        return labelled.with_columns(pl.col("label").fill_null(False))
+    if task.kind == "multilabel":
+        return labelled.with_columns(pl.col("label").fill_null([]))
+    return labelled
+
+
+def _followed(task: Task, codes: _TaskCodes, facts: _Facts, labelled: pl.DataFrame) -> pl.DataFrame:
+    """Drop those without the event whose follow-up ended, alive, before the horizon."""
+    ends = facts.spans.select("subject_id", end="last")
+    if task.censor is not None and task.censor.follow_up is not None:
+        ends = facts.of(codes.follow_up).group_by("subject_id").agg(end=pl.col("time").max())
+    joined = labelled.join(ends, on="subject_id", how="left", maintain_order="left")
+    answered = pl.col("label") if task.kind == "binary" else pl.lit(False)
+    dead = pl.col("death").is_not_null() & (pl.col("death") <= pl.col("horizon"))
+    return joined.filter(answered | dead | (pl.col("end") >= pl.col("horizon"))).drop("end")

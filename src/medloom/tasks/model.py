@@ -1,0 +1,70 @@
+"""What every learner and every model can do, whatever the modality."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from medloom.tasks.explanation import Explanation
+from medloom.tasks.kinds import Kind
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.question import Question
+from medloom.tasks.samples import Samples
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model comes from; stands in its package."""
+
+    question: Question
+    learner: str
+    parameters: dict[str, Any]  # the learner's constructor arguments
+    seed: int
+    data_digest: str  # of the training and tuning samples
+
+
+class Model(ABC):
+    """Answers one question. Whatever it learned about inputs is part of it.
+
+    Predicting one sample takes the same path, and gives the same numbers, as predicting many.
+    """
+
+    origin: Origin
+
+    @abstractmethod
+    def predict(self, samples: Samples) -> Predictions:
+        """Answer for each sample, in order."""
+
+    @abstractmethod
+    def explain(self, samples: Samples) -> Explanation:
+        """Tell why, for each sample."""
+
+    @abstractmethod
+    def save(self, directory: Path) -> str:
+        """Write a model package (`tasks.package`) into an empty or new directory; give its digest."""
+
+
+class Learner(ABC):
+    """Turns samples into a model.
+
+    The constructor only stores its arguments, unchanged; `fit` checks them.
+    """
+
+    name: ClassVar[str]  # as registered
+    kinds: ClassVar[frozenset[Kind]]  # questions it can learn to answer
+    modality: ClassVar[str]  # its room
+
+    @abstractmethod
+    def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> Model:
+        """Learn from `train`; choose settings on `tuning`. Held-out samples are never handed in.
+
+        Raises:
+            InputError: the samples do not fit (other kind, one class only, no labels), with the remedy.
+        """
+
+    @classmethod
+    @abstractmethod
+    def load(cls, directory: Path) -> Model:
+        """Load a package this learner's model wrote, whose sums have been checked (`tasks.package.load`)."""

@@ -1,0 +1,142 @@
+"""Model packages: a directory that can be read, checked and loaded without running code from it.
+
+    model.json      kind, question, learner, parameters, seed, data digest, library versions
+    weights/        safetensors, ONNX, LightGBM text, skops, JSON; never pickle
+    SHA256SUMS      of every other file; its digest names the package
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError, IntegrityError, NotFoundError
+from medloom.foundation.files import storage_errors, sync
+from medloom.foundation.hashing import sha256_bytes, sha256_file
+from medloom.tasks.model import Model, Origin
+from medloom.tasks.question import Question
+
+FORMAT: Final = 1
+PackageKind = Literal["model", "encoder", "adapter", "generator"]
+_MODEL_FILE: Final = "model.json"
+_SUMS: Final = "SHA256SUMS"
+
+
+def write(
+    directory: Path,
+    origin: Origin,
+    write_weights: Callable[[Path], None],
+    *,
+    libraries: Sequence[str],
+    kind: PackageKind = "model",
+    base_digest: str | None = None,
+    extra: dict[str, Any] | None = None,
+) -> str:
+    """Write a package and give its digest.
+
+    Args:
+        directory: new or empty.
+        origin: where the model comes from.
+        write_weights: writes files into the folder it is given; the same model writes the same bytes.
+        libraries: distributions whose versions matter for loading.
+        kind: what is in it.
+        base_digest: of an adapter's base package.
+        extra: what the learner wants to keep in `model.json` (JSON values only).
+
+    Raises:
+        InputError: the directory has something in it.
+    """
+    if directory.exists() and any(directory.iterdir()):
+        raise InputError("{path!r} is not empty; a model package needs a new directory", path=str(directory))
+    weights = directory / "weights"
+    with storage_errors(directory):
+        weights.mkdir(parents=True)
+        write_weights(weights)
+        content = {
+            "format": FORMAT,
+            "kind": kind,
+            "base_digest": base_digest,
+            "question": origin.question.model_dump(mode="json"),
+            "learner": origin.learner,
+            "parameters": origin.parameters,
+            "seed": origin.seed,
+            "data_digest": origin.data_digest,
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in sorted(libraries)}},
+            "extra": extra or {},
+        }
+        text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+        (directory / _MODEL_FILE).write_text(text + "\n", encoding="utf-8")
+        files = sorted(path for path in directory.rglob("*") if path.is_file())
+        sums = "".join(f"{sha256_file(path)}  {path.relative_to(directory).as_posix()}\n" for path in files)
+        (directory / _SUMS).write_text(sums, encoding="ascii")
+        for path in [*files, directory / _SUMS, weights, directory]:
+            sync(path)
+    return sha256_bytes(sums.encode())
+
+
+def load(directory: Path, digest: str | None = None) -> Model:
+    """Check a package and load its model.
+
+    Args:
+        directory: the package.
+        digest: what the release says its digest is; None: any.
+
+    Raises:
+        NotFoundError: there is no package.
+        IntegrityError: a file was altered, added or removed, or the package was written by a newer Medloom.
+    """
+    content = check(directory, digest)
+    learner = registry.load("medloom.learners", content["learner"])
+    model: Model = learner.load(directory)
+    return model
+
+
+def check(directory: Path, digest: str | None = None) -> dict[str, Any]:
+    """Check a package's sums and give the content of its `model.json`; raises as `load`."""
+    sums_path = directory / _SUMS
+    if not sums_path.is_file():
+        raise NotFoundError("there is no model package in {path!r}", path=str(directory))
+    sums = sums_path.read_bytes()
+    if digest is not None and sha256_bytes(sums) != digest:
+        raise IntegrityError("model package {name} is not the one that was released; restore it from a copy", name=directory.name)
+    listed: dict[str, str] = {}
+    for line in sums.decode("ascii", errors="replace").splitlines():
+        expected, _, name = line.partition("  ")
+        listed[name] = expected
+    present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()} - {_SUMS}
+    if present != set(listed):
+        raise IntegrityError("model package {name} has files added or missing; restore it from a copy", name=directory.name)
+    for name, expected in listed.items():
+        if sha256_file(directory / name) != expected:
+            raise IntegrityError(
+                "model package {name}: {file} was altered after it was written; restore it from a copy",
+                name=directory.name,
+                file=name,
+            )
+    content: dict[str, Any] = json.loads((directory / _MODEL_FILE).read_text(encoding="utf-8"))
+    if content["format"] > FORMAT:
+        raise IntegrityError(
+            "model package {name} was written by a newer Medloom; upgrade with: pip install -U medloom", name=directory.name
+        )
+    return content
+
+
+def package_digest(directory: Path) -> str:
+    """Name a package's content."""
+    return sha256_file(directory / _SUMS)
+
+
+def origin_of(content: dict[str, Any]) -> Origin:
+    """Read back where a model comes from, from the content of its `model.json`."""
+    try:
+        question = Question.model_validate(content["question"])
+    except ValidationError as error:
+        raise IntegrityError("model.json does not describe a question this version understands") from error
+    return Origin(question, content["learner"], content["parameters"], content["seed"], content["data_digest"])

@@ -1,0 +1,66 @@
+"""What models answer: one long frame that classes, values, curves, spans and boxes fit alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation.errors import InputError
+
+PREDICTION_SCHEMA: Final = pl.Schema(
+    {
+        "sample_id": pl.Int64(),
+        "output": pl.String(),
+        "value": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "start": pl.Float64(),
+        "end": pl.Float64(),
+        "asset": pl.String(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Rows of `PREDICTION_SCHEMA`, grouped by sample in the order of the samples, and the model that made them."""
+
+    frame: pl.DataFrame
+    model: str = ""  # `TASK.LEARNER@N`, or empty before it has a name
+
+    @classmethod
+    def of_matrix(
+        cls, sample_ids: Sequence[int] | pl.Series | NDArray[np.int64], outputs: Sequence[str], values: NDArray[np.float64], model: str = ""
+    ) -> Predictions:
+        """Make predictions from one value a sample and output.
+
+        Args:
+            sample_ids: (n,).
+            outputs: (k,) names.
+            values: (n, k): probabilities, or values in the question's unit.
+
+        >>> Predictions.of_matrix([7], ["true"], np.array([[0.25]])).frame["value"].to_list()
+        [0.25]
+        """
+        n, k = values.shape
+        ids = np.repeat(np.asarray(sample_ids, dtype=np.int64), k)
+        frame = pl.DataFrame({"sample_id": ids, "output": list(outputs) * n, "value": values.ravel()})
+        missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in PREDICTION_SCHEMA.items() if name not in frame.columns]
+        return cls(frame.with_columns(missing).select(PREDICTION_SCHEMA.names()), model)
+
+    def matrix(self, outputs: Sequence[str]) -> NDArray[np.float64]:
+        """Give one row a sample, one column an output: (n, k).
+
+        Raises:
+            InputError: the outputs are others.
+        """
+        k = len(outputs)
+        names = self.frame["output"].to_list()[:k]
+        if names != list(outputs) or self.frame.height % max(k, 1):
+            raise InputError("predictions have the outputs {found}, not {expected}", found=", ".join(names), expected=", ".join(outputs))
+        return self.frame["value"].to_numpy().reshape(-1, k)

@@ -1,0 +1,40 @@
+"""What a model has to know of the task it answers: small enough to travel in its package."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medloom.tasks.kinds import Kind
+
+
+class Title(BaseModel):
+    """A name for people, in both languages."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    en: str = Field(min_length=1)
+    zh: str = Field(min_length=1)
+
+
+class Question(BaseModel):
+    """The name, kind and possible answers of a task.
+
+    >>> Question(task="aki-48h", kind="binary", title=Title(en="AKI", zh="急性肾损伤")).outputs
+    ('true',)
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    kind: Kind
+    title: Title
+    classes: tuple[str, ...] = ()  # of a multiclass or multilabel question
+    unit: str | None = None  # of a regression's value
+    horizon: str | None = None  # as written: `48h`
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Name what a model gives for each sample: values of `Predictions.frame["output"]`."""
+        if self.kind == "binary":
+            return ("true",)
+        return self.classes if self.kind in ("multiclass", "multilabel") else ("value",)

@@ -1,0 +1,139 @@
+"""Samples: who is asked, when, about what, and the answer; with the only door to the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation.errors import InputError, LeakageError
+from medloom.foundation.hashing import sha256_bytes
+from medloom.record.record import Record
+from medloom.tasks.history import History, Visibility, read_history
+from medloom.tasks.kinds import LABEL_TYPES, SPLITS, Split
+from medloom.tasks.question import Question
+
+SAMPLE_COLUMNS: Final = ("sample_id", "subject_id", "prediction_time", "item", "group", "split", "label")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One row a sample, sorted by subject and prediction time.
+
+    Attributes:
+        frame: `sample_id` int64, `subject_id` int64?, `prediction_time` datetime[us]?, `item` string? (an asset and
+            its region), `group` int64 (what must not be split), `split` string, `label` typed by the question's kind.
+        question: what is asked, as far as a model has to know it.
+    """
+
+    frame: pl.DataFrame
+    question: Question
+    _record: Record
+    _visibility: Visibility
+
+    def __post_init__(self) -> None:
+        _check(self.frame, self.question)
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def in_split(self, *splits: Split) -> Samples:
+        """Keep the samples of some splits.
+
+        Raises:
+            InputError: there is no such split.
+        """
+        for split in splits:
+            if split not in SPLITS:
+                raise InputError("there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS))
+        return self.where(pl.col("split").is_in(splits))
+
+    def where(self, condition: pl.Expr) -> Samples:
+        """Keep the samples for which an expression over the frame's columns holds."""
+        return replace(self, frame=self.frame.filter(condition))
+
+    def parts(self, most: int = 200_000) -> Iterator[Samples]:
+        """Cut into pieces whose histories fit into memory: by the record's own parts, at most `most` samples each."""
+        ids = self.subject_ids
+        edges = [0]
+        for part in self._record.parts():
+            edges.append(int(np.searchsorted(ids, part[-1], "right")))
+        for start, stop in zip(edges, [*edges[1:], len(ids)], strict=True):
+            for first in range(start, stop, most):
+                yield replace(self, frame=self.frame.slice(first, min(most, stop - first)))
+
+    def history(self, columns: Sequence[str] = ()) -> History:
+        """Give what was known of each sample at its prediction time; nothing else of the record is reachable.
+
+        Args:
+            columns: further columns of the record to carry along: `text_value`, `role`, `asset`, ….
+        """
+        return read_history(self._record, self.subject_ids, self.prediction_times, self._visibility, columns)
+
+    def assets(self) -> pl.DataFrame:
+        """List the visible assets: frame of `sample_id`, `asset`, `code`, `time`."""
+        history = self.history(columns=("asset",))
+        frame = pl.DataFrame(
+            {
+                "sample_id": self.frame["sample_id"].gather(history.sample.astype(np.int64)),
+                "asset": pl.Series(history.columns["asset"]).cast(pl.String),
+                "code": np.array(history.vocabulary, dtype=object)[history.code].astype(str),
+                "time": pl.Series(history.time).cast(pl.Datetime("us")),
+            }
+        )
+        return frame.filter(pl.col("asset").is_not_null())
+
+    @property
+    def subject_ids(self) -> NDArray[np.int64]:
+        """Give each sample's subject: (n,) int64."""
+        return self.frame["subject_id"].to_numpy()
+
+    @property
+    def prediction_times(self) -> NDArray[np.int64]:
+        """Give each sample's prediction time: (n,) int64, µs."""
+        return self.frame["prediction_time"].dt.epoch("us").to_numpy()
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """Give what must not be split or resampled apart: (n,) int64."""
+        return self.frame["group"].to_numpy()
+
+    @property
+    def has_labels(self) -> bool:
+        """Tell whether every sample has an answer."""
+        return self.frame["label"].null_count() == 0
+
+    @property
+    def record_digest(self) -> str:
+        """Name the content of the record the samples come from."""
+        return self._record.digest()
+
+    def digest(self) -> str:
+        """Name these samples, their labels and the record behind them: hex."""
+        text = self.frame.select(pl.col("label").cast(pl.String) if self.frame["label"].dtype != pl.List(pl.String)
+                                 else pl.col("label").list.join("|"), "subject_id", "prediction_time", "split").write_csv()
+        return sha256_bytes(f"{self.record_digest}\n{text}".encode())
+
+
+def _check(frame: pl.DataFrame, question: Question) -> None:
+    missing = [name for name in SAMPLE_COLUMNS if name not in frame.columns]
+    if missing:
+        raise InputError("samples lack the columns {missing}", missing=", ".join(missing))
+    if frame["label"].dtype != LABEL_TYPES[question.kind]:
+        raise InputError(
+            "labels of a {kind} question are {expected}, not {found}",
+            kind=question.kind,
+            expected=str(LABEL_TYPES[question.kind]),
+            found=str(frame["label"].dtype),
+        )
+    if not frame["subject_id"].is_sorted():
+        raise InputError("samples must be sorted by subject")
+    if frame.height and frame.group_by("group").agg(pl.col("split").n_unique().alias("n"))["n"].max() != 1:
+        raise LeakageError(
+            "a group (patient) has samples in two splits; its outcome would be learned in one and tested in the other: "
+            "split by subject"
+        )

@@ -1,0 +1,188 @@
+"""A task: a question put to a record, written as YAML and validated here.
+
+The JSON Schema of the file is `tasks/task.schema.json` (`medloom task --schema` prints it).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from medloom.foundation.durations import hours
+from medloom.foundation.errors import InputError
+from medloom.tasks.kinds import Kind
+from medloom.tasks.question import Question, Title
+
+
+def _length(text: str) -> str:
+    try:
+        hours(text)
+    except InputError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+Length = Annotated[str, AfterValidator(_length), Field(examples=["48h", "30d", "1y"])]
+Codes = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, description="Codes, each with all codes below it in its ontology; `*` at the end matches any ending."),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PredictionTime(_Part):
+    """When the question is put."""
+
+    event: Codes
+    which: Literal["first", "last", "every"] = Field("first", description="Which of a subject's events.")
+    offset: Length = Field("0h", description="So long after the event.")
+    every: Length | None = Field(None, description="Again and again at this distance, until `until`.")
+    until: Codes | None = Field(None, description="The event of the same encounter (or the next one) that ends repetition.")
+    at_most: int = Field(1000, ge=1, description="Repetitions an event.")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> PredictionTime:
+        if (self.every is None) != (self.until is None):
+            raise ValueError("every and until belong together")
+        if self.every is not None and hours(self.every) <= 0:
+            raise ValueError("every must be longer than nothing")
+        return self
+
+
+class Population(_Part):
+    """Who is asked; judged by what is visible at the prediction time."""
+
+    min_age: float | None = Field(None, ge=0, description="Years at the prediction time.")
+    max_age: float | None = Field(None, ge=0, description="Years at the prediction time.")
+    sex: Literal["F", "M"] | None = None
+    has: Codes | None = Field(None, description="At least one such fact before the prediction time.")
+    history: Length | None = Field(None, description="Known to the record at least so long before the prediction time.")
+
+
+class Observe(_Part):
+    """What models may look at."""
+
+    window: Length | None = Field(None, description="So far back; all when absent.")
+    only: Codes | None = Field(None, description="These codes alone (demographics always).")
+    without: Codes | None = Field(None, description="All but these codes.")
+    label_history: bool = Field(False, description="Let models see earlier events of what is predicted; hidden by default.")
+
+
+class Predict(_Part):
+    """What is predicted, from the moment after the prediction time."""
+
+    event: Codes | None = Field(None, description="binary: does it happen?")
+    value: Codes | None = Field(None, description="regression: the number it will have.")
+    time_to: Codes | None = Field(None, description="regression: how long until it happens.")
+    classes: dict[str, Codes] | None = Field(None, description="multiclass: which comes first; multilabel: which happen.")
+    within: Length | None = Field(None, description="The horizon.")
+    until: Codes | None = Field(None, description="Or until this event of the same encounter (the next one where facts know none).")
+    take: Literal["first", "last", "min", "max", "mean"] = Field("first", description="Of several values.")
+    unit: str | None = Field(None, description="Of the value; for time_to one of min, h, d, w, y.")
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """List the codes whose occurrence is the answer."""
+        if self.classes is not None:
+            return tuple(code for codes in self.classes.values() for code in codes)
+        return self.event or self.value or self.time_to or ()
+
+
+class Exclude(_Part):
+    """Whom not to ask: those with such a fact before the prediction time."""
+
+    event: Codes
+    within: Length | None = Field(None, description="In this time before; ever when absent.")
+    reason: Title | None = None
+
+
+class Censor(_Part):
+    """Whose answer cannot be known."""
+
+    follow_up: Codes | None = Field(
+        None, description="Events that end follow-up, the last one counts; absent: the subject's last fact of any kind."
+    )
+
+
+class Splits(_Part):
+    """Who is trained on and who is tested on."""
+
+    by: Literal["record", "hash", "fact", "time"] = Field(
+        "record", description="record: as subject_splits.parquet, by hash unless the source fixed them."
+    )
+    train: tuple[str, ...] = Field((), description="by fact: codes of a subject's static facts.")
+    held_out: tuple[str, ...] = Field((), description="by fact: codes of a subject's static facts.")
+    held_out_from: date | None = Field(None, description="by time: subjects whose first prediction is on or after this day.")
+    tuning: float = Field(0.15, gt=0, lt=1, description="by fact, by time: share of the training subjects set aside for tuning.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Splits:
+        if self.by == "fact" and not (self.train and self.held_out):
+            raise ValueError("splits by fact need the codes for train and held_out")
+        if self.by == "time" and self.held_out_from is None:
+            raise ValueError("splits by time need held_out_from, a day such as 2019-01-01")
+        return self
+
+
+class Task(_Part):
+    """A task.
+
+    >>> task = Task.model_validate({
+    ...     "name": "aki-48h", "kind": "binary", "title": {"en": "AKI within 48 h", "zh": "48小时内急性肾损伤"},
+    ...     "prediction_time": {"event": ["ENCOUNTER//inpatient//START"], "offset": "24h"},
+    ...     "predict": {"event": ["SNOMED//14669001"], "within": "48h"}})
+    >>> task.question.horizon
+    '48h'
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits and hyphens.")
+    title: Title
+    description: Title | None = None
+    kind: Kind
+    population: Population = Population()
+    prediction_time: PredictionTime
+    observe: Observe = Observe()
+    predict: Predict
+    exclude: tuple[Exclude, ...] = ()
+    censor: Censor | None = Field(None, description="Absent: no answer within the horizon means no.")
+    split: Splits = Splits()
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> Task:
+        given = [name for name in ("event", "value", "time_to", "classes") if getattr(self.predict, name) is not None]
+        expected = {"binary": ("event",), "regression": ("value", "time_to"), "multiclass": ("classes",), "multilabel": ("classes",)}
+        if self.kind not in expected:
+            raise ValueError(f"a task file describes kinds {', '.join(expected)}; {self.kind} questions come with their data")
+        if len(given) != 1 or given[0] not in expected[self.kind]:
+            raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(expected[self.kind])}")
+        if self.predict.classes is not None and len(self.predict.classes) < 2:
+            raise ValueError("classes needs at least two")
+        if self.predict.within is not None and self.predict.until is not None:
+            raise ValueError("give either within or until, not both")
+        if self.predict.within is None and self.predict.until is None and self.predict.time_to is None:
+            raise ValueError("the horizon is missing: give within (48h) or until (an event)")
+        if self.predict.time_to is not None and self.predict.unit not in ("min", "h", "d", "w", "y"):
+            raise ValueError("time_to needs a unit: min, h, d, w or y")
+        return self
+
+    @property
+    def question(self) -> Question:
+        """Give what models need to know of the task."""
+        return Question(
+            task=self.name,
+            kind=self.kind,
+            title=self.title,
+            classes=tuple(self.predict.classes or ()),
+            unit=self.predict.unit,
+            horizon=self.predict.within,
+        )
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON Schema of task files."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Task.model_json_schema()}
