@@ -172,7 +172,7 @@ def _truth(kind: Kind, task: Question, samples: pl.DataFrame) -> NDArray[Any]:
     if kind == "regression":
         return label.cast(pl.Float64).to_numpy()
     number: Mapping[str, int] = {name: at for at, name in enumerate(task.classes)}
-    named = label.explode() if kind == "multilabel" else label
+    named = label.explode(empty_as_null=False) if kind == "multilabel" else label
     if not set(named.drop_nulls().unique().to_list()) <= number.keys():
         raise InputError(
             "task {task!r}: a label is none of the classes {classes}; name every class in the task",

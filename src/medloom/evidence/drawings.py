@@ -11,7 +11,7 @@ Drawing = tuple[Text2, str, Text2]
 """Title, SVG, and one line on how to read it."""
 
 
-def forest(evaluation: Evaluation) -> str:
+def forest(evaluation: Evaluation, width: int = 470) -> str:
     """Draw the metric that stands for the kind, for all and within every subgroup."""
     name = PRIMARY[evaluation.kind]
     rows = [_row(text2("All"), evaluation.n_subjects, evaluation.metrics[name], strong=True)]
@@ -35,6 +35,7 @@ def forest(evaluation: Evaluation) -> str:
         rows,
         axis,
         evaluation.metrics[name].value,
+        width,
     )
 
 

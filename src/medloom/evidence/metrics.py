@@ -114,7 +114,7 @@ def not_estimable(answers: Answers) -> dict[str, Text2]:
 
     >>> from medloom.evidence.answers import binary_answers
     >>> not_estimable(binary_answers([0, 1, 1], [0.1, 0.2, 0.3]))["auroc"].en
-    'only 3 subjects; at least 10 are needed'
+    'too few subjects: 3; at least 10 are needed'
     """
     names = METRICS[answers.kind]
     everything = _why_nothing(answers)
@@ -156,7 +156,7 @@ def _why_nothing(answers: Answers) -> Text2 | None:
         return text2("some observed values are not finite numbers")
     if answers.groups < FEWEST_SUBJECTS:
         return text2(
-            "only {n} subjects; at least {least} are needed", n=answers.groups, least=FEWEST_SUBJECTS
+            "too few subjects: {n}; at least {least} are needed", n=answers.groups, least=FEWEST_SUBJECTS
         )
     return None
 
@@ -170,11 +170,11 @@ def _why_not_binary(answers: Answers) -> dict[str, Text2]:
     reasons: dict[str, Text2] = {}
     counts = {kept: np.unique(answers.group[truth == kept]).size for kept in (True, False)}
     if counts[True] < FEWEST_EACH:
-        few = text2("only {n} subjects with the outcome; at least {least} are needed",
+        few = text2("too few subjects with the outcome: {n}; at least {least} are needed",
                     n=counts[True], least=FEWEST_EACH)  # fmt: skip
         reasons |= dict.fromkeys(_NEED_BOTH_OFTEN, few)
     elif counts[False] < FEWEST_EACH:
-        few = text2("only {n} subjects without the outcome; at least {least} are needed",
+        few = text2("too few subjects without the outcome: {n}; at least {least} are needed",
                     n=counts[False], least=FEWEST_EACH)  # fmt: skip
         reasons |= dict.fromkeys(_NEED_BOTH_OFTEN, few)
     elif np.ptp(answers.predicted) == 0:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medloom.evidence import words
+from medloom.evidence.answers import Kind
 from medloom.evidence.drawings import drawings, forest
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
@@ -81,7 +82,7 @@ def report_html(
     return environment.get_template("report.html.j2").render(
         style=styles + STYLE,
         language=language(),
-        words=_words(),
+        words=_words(evaluation.kind),
         title=title or evaluation.title,
         evaluation=evaluation,
         headline=words.headline(evaluation),
@@ -90,6 +91,7 @@ def report_html(
         facts=_facts(evaluation),
         compared=_compared(evaluation, others or {}),
         forest=forest(evaluation),
+        narrow_forest=forest(evaluation, width=340),
         drawings=drawings(evaluation),
         measures=_measures(evaluation),
         thresholds=_thresholds(evaluation),
@@ -156,7 +158,7 @@ def _card(at: int, evaluation: Evaluation, title: Text2, provenance: Mapping[str
     return "\n".join(lines) + "\n"
 
 
-def _words() -> dict[str, Text2]:
+def _words(kind: Kind) -> dict[str, Text2]:
     return {
         "how_good": text2("How good"),
         "for_whom": text2("For whom"),
@@ -169,7 +171,9 @@ def _words() -> dict[str, Text2]:
             "A difference is this model minus the other, both on the same resampled subjects (paired)."
             " “–” means not estimable, or not measured in the same run."
         ),
-        "curves": text2("How it separates, and whether its risks are true"),
+        "curves": text2("How it separates, and whether its risks are true")
+        if kind == "binary"
+        else text2("Whether its predictions are true"),
         "all_measures": text2("All measures"),
         "thresholds": text2("If everybody at or above a risk is flagged"),
         "threshold": text2("flagged at"),

@@ -52,9 +52,9 @@ def metric_meaning(name: str) -> Text2 | None:
         "brier": text2("mean squared error of the risks; 0 is ideal"),
         "log_loss": text2("mean surprise at what happened; 0 is ideal"),
         "ece": text2("mean distance between predicted and observed risk in ten groups; 0 is ideal"),
-        "calibration_slope": text2("1 is ideal; below 1 the risks are too extreme, above 1 too timid"),
+        "calibration_slope": text2("1 is ideal; below 1 the predictions are too extreme, above 1 too timid"),
         "calibration_intercept": text2(
-            "0 is ideal; above 0 the risks are too low on average, below 0 too high"
+            "0 is ideal; above 0 the predictions are too low on average, below 0 too high"
         ),
         "mae": text2("how far off a prediction is on average; 0 is ideal"),
         "rmse": text2("like the mean absolute error, but large errors weigh more; 0 is ideal"),
@@ -90,7 +90,7 @@ def threshold_name(name: str) -> Text2:
 
 def compared_name(name: str) -> Text2:
     """Name what the model is compared with."""
-    return text2("the same for everybody (prevalence)") if name == "prevalence" else Text2(name, name)
+    return text2("the same for everybody") if name == "prevalence" else Text2(name, name)
 
 
 def headline(evaluation: "Evaluation") -> Text2:
@@ -118,6 +118,7 @@ def headline(evaluation: "Evaluation") -> Text2:
                 **values,
             )
         case "regression":
+            values["value"] = one.said(2 if one.value <= 10 else 1)
             return text2(
                 "A prediction is off by {value} on average"
                 " (mean absolute error, in the unit of the outcome).",

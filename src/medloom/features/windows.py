@@ -61,7 +61,7 @@ class WindowFeatures:
     def fit(
         cls,
         samples: Samples,
-        windows: Sequence[str] = (EVER, "7d", "24h"),
+        windows: Sequence[str] | None = None,
         min_subjects: int = 10,
         max_codes: int = 5000,
     ) -> WindowFeatures:
@@ -69,21 +69,21 @@ class WindowFeatures:
 
         Args:
             samples: the training samples, and no others.
-            windows: lengths such as `6h`, `7d`, or `ever`.
+            windows: lengths such as `6h`, `7d`, or `ever`; None: three that suit how long the histories are.
             min_subjects: a code must occur in so many subjects' histories (a tenth of all, where that is fewer).
             max_codes: the most frequent so many are kept.
 
         Raises:
             InputError: a window is no length of time, or the histories hold nothing.
         """
-        for window in windows:
+        for window in windows or ():
             if window != EVER:
                 hours(window)
         census = _Census()
         for part in samples.parts():
             census.count(part)
         needed = min(min_subjects, max(1, census.n_samples // 10))
-        spec = census.specification(tuple(windows), needed, max_codes)
+        spec = census.specification(tuple(windows or census.suitable_windows()), needed, max_codes)
         if not spec.names:
             raise InputError(
                 "no fact is visible in the histories of {n} training samples; check observe, prediction_time and the record",
@@ -297,6 +297,14 @@ class _Census:
         self._static: dict[str, list[int]] = {}  # code → facts, with a value, with a text
         self._texts: dict[str, dict[str, int]] = {}
         self._births = 0
+        self._spans: list[NDArray[np.float64]] = []
+
+    def suitable_windows(self) -> tuple[str, ...]:
+        """Choose windows for stays of days, courses of months, or lives."""
+        span = float(np.median(np.concatenate(self._spans))) if self._spans else 0.0
+        if span < hours("14d"):
+            return EVER, "24h", "12h", "6h"
+        return (EVER, "30d", "7d") if span < hours("2y") else (EVER, "1y", "30d")
 
     def count(self, samples: Samples) -> None:
         history = samples.history(columns=("text_value",))
@@ -304,6 +312,11 @@ class _Census:
         size = len(history.vocabulary)
         dated = history.time != STATIC
         code, sample = history.code[dated].astype(np.int64), history.sample[dated].astype(np.int64)
+        births = [index for index, name in enumerate(history.vocabulary) if name == BIRTH]
+        lived = code != births[0] if births else np.ones(len(code), np.bool_)
+        first = np.flatnonzero(np.diff(sample[lived], prepend=-1))  # histories are sorted by time: the oldest fact
+        oldest = history.time[dated][lived][first]
+        self._spans.append((history.prediction_time[sample[lived][first]] - oldest) / MICROSECONDS_PER_HOUR)
         facts = np.bincount(code, minlength=size)
         valued = np.bincount(code, weights=~np.isnan(history.value[dated]), minlength=size)
         met = np.zeros((size,), np.int64)

@@ -208,11 +208,15 @@ def forest_plot(
 ) -> str:
     """Draw one interval a row beneath each other, with `reference` as a dotted line through all.
 
+    Narrower than 400, for a phone, the column of sizes is left out.
+
     >>> name = Text2("women", "女")
     >>> "0.70" in forest_plot(name, name, [Interval(name, 0.7, 0.6, 0.8, Text2("0.70", "0.70"))], Axis(name))
     True
     """
-    name_end, left, right, step, top = 96.0, 152.0, width - 126.0, 23.0, 12.0
+    narrow = width < 400
+    left, step, top = (88.0 if narrow else 152.0), 23.0, 12.0
+    name_end, right = (left - 8 if narrow else 96.0), width - 126.0
     px = _scale(axis, left, right)
     bottom = top + step * len(rows)
     parts: list[str] = []
@@ -232,7 +236,8 @@ def forest_plot(
                 0 if row.strong else 8, y + 4, _shortened(row.label, name_end), "start", "strong" * row.strong
             )
         )
-        parts.append(_label(left - 10, y + 4, row.size, "end", "soft"))
+        if not narrow:
+            parts.append(_label(left - 10, y + 4, row.size, "end", "soft"))
         parts.append(
             _label(
                 right + 10, y + 4, row.note, "start", "soft" if row.value is None else "strong" * row.strong
@@ -410,7 +415,7 @@ def _histogram(
     for low, high, count in zip(edges, edges[1:], counts, strict=False):
         if count and high > x.low and low < x.high:
             tall = max((bottom - top) * count / most, 1.0)
-            wide = max(px(high) - px(low) - 1, 0.5)
+            wide = max(px(min(high, x.high)) - px(low) - 1, 0.5)
             bars.append(
                 f'<rect x="{px(low):.1f}" y="{bottom - tall:.1f}" width="{wide:.1f}" height="{tall:.1f}"/>'
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from medloom.foundation.site import SiteDirectory, SiteSettings
 from medloom.record import commit, generation
 from medloom.record.commit import SPLIT_RESOLUTION, SUBJECTS_SCHEMA, Metadata
 from medloom.record.generation import Manifest, Shard
-from medloom.record.importing import ImportContext, Importer
+from medloom.record.importing import CodeInfo, ImportContext, Importer
 from medloom.record.merging import merge
 from medloom.record.normalising import Normaliser
 from medloom.record.quarantine import Quarantine
@@ -82,44 +83,129 @@ class ImportReport:
         return "\n".join(lines)
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What new facts said beside themselves, for the record's metadata."""
+
+    codes: Mapping[str, CodeInfo]
+    units: Mapping[str, str]  # code → canonical unit
+    static_codes: Set[str]
+    subjects: pl.DataFrame  # SUBJECTS_SCHEMA: the subjects met, known ones too
+
+
+@dataclass(frozen=True)
+class Base:
+    """The generation that new facts are merged into."""
+
+    folder: Path | None
+    manifest: Manifest
+    metadata: Metadata
+
+    @classmethod
+    def of(cls, site: SiteDirectory) -> Base:
+        """Take the site's current generation, or nothing before the first import."""
+        folder = generation.current(site)
+        size = site.settings().subjects_per_shard
+        manifest = Manifest.read(folder) if folder else Manifest(0, size, ())
+        return cls(folder, manifest, Metadata.read(folder))
+
+    @property
+    def next_import(self) -> int:
+        """Number the next import; it stands in `source` and names the quarantine."""
+        return len(self.metadata.imports) + 1
+
+
 def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | None = None) -> ImportReport:
     """Bring a source into the site's record; the caller holds the site's lock.
 
     Raises:
         MedloomError: the source cannot be read at all, or the disk refuses; the record is as it was.
     """
-    started = time.perf_counter()
     settings = site.settings()
     sources = importer.sources()
-    last = generation.current(site)
-    base = Manifest.read(last) if last else Manifest(0, settings.subjects_per_shard, ())
-    metadata = Metadata.read(last)
-    report = ImportReport(len(metadata.imports) + 1, importer.name, generation=base.number)
-    normaliser = Normaliser(vault, importer.system, report.number, metadata.catalogue.units())
+    base = Base.of(site)
+    normaliser = Normaliser(vault, importer.system, base.next_import, base.metadata.catalogue.units())
+
+    def fill(spill: Spill, quarantine: Quarantine, report: ImportReport) -> Learned:
+        with progress(tr("Reading {what}", what=importer.name)) as advance:
+            for batch in importer.batches(ImportContext(settings.time_zone)):
+                report.records += batch.records
+                report.read += batch.facts.height
+                report.passed_over.update(batch.passed_over)
+                report.notes.update(batch.notes)
+                pending, rejected = normaliser.normalise(batch)
+                quarantine.add(rejected)
+                spill.add(pending)
+                advance(batch.records)
+        report.notes.update(normaliser.notes)
+        subjects = subjects_frame(normaliser, settings)
+        return Learned(normaliser.codes, normaliser.units, normaliser.static_codes, subjects)
+
+    # names of files may name patients: only their digests are kept
+    digests = [sha256_file(path) for path in sources if path.is_file()]
+    return commit_facts(site, vault, base, importer.name, fill, digests, now or datetime.now())
+
+
+def commit_facts(
+    site: SiteDirectory,
+    vault: Vault,
+    base: Base,
+    name: str,
+    fill: Callable[[Spill, Quarantine, ImportReport], Learned],
+    files_sha256: Sequence[str],
+    now: datetime,
+) -> ImportReport:
+    """Merge the facts that `fill` gives into the next generation, all or nothing; hold the site's lock.
+
+    A generation is made when facts were written or quarantined, so that each
+    import that left something behind has a number of its own.
+    """
+    started = time.perf_counter()
+    settings = site.settings()
+    report = ImportReport(base.next_import, name, generation=base.manifest.number)
     quarantine = Quarantine(site, vault, report.number)
     with generation.building(site) as folder:
         with vault.transaction(), tempfile.TemporaryDirectory(dir=folder, prefix="spill-") as spill_folder:
             known = vault.subjects()
-            spill = _read(importer, settings, normaliser, quarantine, report, Path(spill_folder))
-            shards, codes = _write(folder, last, base, spill, quarantine, report)
+            spill = Spill(Path(spill_folder))
+            learned = fill(spill, quarantine, report)
+            spill.close()
+            shards, codes = _write(folder, base, spill, quarantine, report)
             report.new_subjects = vault.subjects() - known
         report.quarantined = sum(quarantine.reasons.values())
         report.reasons.update(quarantine.reasons)
-        report.notes.update(normaliser.notes)
-        quarantine.write()
-        if report.written:
-            report.generation = base.number + 1
-            imports = [*metadata.imports, _provenance(report, sources, now or datetime.now())]
-            catalogue = metadata.catalogue.updated(normaliser.codes, normaliser.units, normaliser.static_codes, codes)
-            manifest = Manifest(report.generation, base.subjects_per_shard, tuple(shards))
-            subjects = _subjects(metadata.subjects, normaliser, settings)
-            Metadata(catalogue, subjects, imports).write(folder, manifest, settings)
+        if report.written or report.quarantined:
+            quarantine.write()
+            report.generation = base.manifest.number + 1
+            metadata = Metadata(
+                base.metadata.catalogue.updated(learned.codes, learned.units, learned.static_codes, codes),
+                _with_subjects(base.metadata.subjects, learned.subjects),
+                [*base.metadata.imports, _provenance(report, files_sha256, now)],
+            )
+            manifest = Manifest(report.generation, base.manifest.subjects_per_shard, tuple(shards))
+            metadata.write(folder, manifest, settings)
             generation.publish(site, folder, report.generation, settings.keep_generations)
     report.seconds = time.perf_counter() - started
     return report
 
 
-class _Spill:
+def subjects_frame(normaliser: Normaliser, settings: SiteSettings) -> pl.DataFrame:
+    """List the subjects met, each with its place in the split's hash (of its source identifier)."""
+    rows: dict[int, int] = {}
+    for identifier, subject in normaliser.subjects.items():
+        if subject > 0:
+            rows.setdefault(subject, hash64(f"{settings.split_seed}\x1f{identifier}") % SPLIT_RESOLUTION)
+    return pl.DataFrame(
+        {
+            "subject_id": list(rows),
+            "split_position": list(rows.values()),
+            "fixed_split": [normaliser.splits.get(subject) for subject in rows],
+        },
+        schema=SUBJECTS_SCHEMA,
+    )
+
+
+class Spill:
     """Pending rows, held in memory while few and on disk, sorted by subject, when many."""
 
     def __init__(self, folder: Path) -> None:
@@ -168,34 +254,11 @@ class _Spill:
         return pl.concat(self._frames).sort("subject_id", maintain_order=True)
 
 
-def _read(
-    importer: Importer,
-    settings: SiteSettings,
-    normaliser: Normaliser,
-    quarantine: Quarantine,
-    report: ImportReport,
-    folder: Path,
-) -> _Spill:
-    spill = _Spill(folder)
-    with progress(tr("Reading {what}", what=importer.name)) as advance:
-        for batch in importer.batches(ImportContext(settings.time_zone)):
-            report.records += batch.records
-            report.read += batch.facts.height
-            report.passed_over.update(batch.passed_over)
-            report.notes.update(batch.notes)
-            pending, rejected = normaliser.normalise(batch)
-            quarantine.add(rejected)
-            spill.add(pending)
-            advance(batch.records)
-    spill.close()
-    return spill
-
-
 def _write(
-    folder: Path, last: Path | None, base: Manifest, spill: _Spill, quarantine: Quarantine, report: ImportReport
+    folder: Path, base: Base, spill: Spill, quarantine: Quarantine, report: ImportReport
 ) -> tuple[list[Shard], set[str]]:
     """Write the touched shards anew and link the others; gives all shards and the codes met."""
-    size = base.subjects_per_shard
+    last, size = base.folder, base.manifest.subjects_per_shard
     touched = np.unique((spill.subjects() - 1) // size).tolist()
     codes: set[str] = set()
 
@@ -209,7 +272,7 @@ def _write(
         codes.update(result.rows["code"].unique())
         return result.rows
 
-    shards = {shard.name: shard for shard in base.shards}
+    shards = {shard.name: shard for shard in base.manifest.shards}
     with progress(tr("Writing the record"), total=len(touched)) as advance:
         for ordinal in touched:
             name, first = generation.shard_name(ordinal), ordinal * size + 1
@@ -223,25 +286,12 @@ def _write(
                 shards[name] = written
             advance(1)
     changed = {generation.shard_name(ordinal) for ordinal in touched}
-    commit.link_shards(last, folder, [shard for shard in base.shards if shard.name not in changed])
+    commit.link_shards(last, folder, [shard for shard in base.manifest.shards if shard.name not in changed])
     return [shards[name] for name in sorted(shards)], codes
 
 
-def _subjects(known: pl.DataFrame, normaliser: Normaliser, settings: SiteSettings) -> pl.DataFrame:
-    """Add the import's subjects, each with its place in the split's hash (of its source identifier)."""
-    rows: dict[int, int] = {}
-    for identifier, subject in normaliser.subjects.items():
-        if subject > 0:
-            rows.setdefault(subject, hash64(f"{settings.split_seed}\x1f{identifier}") % SPLIT_RESOLUTION)
-    new = pl.DataFrame(
-        {
-            "subject_id": list(rows),
-            "split_position": list(rows.values()),
-            "fixed_split": [normaliser.splits.get(subject) for subject in rows],
-        },
-        schema=SUBJECTS_SCHEMA,
-    )
-    joined = known.join(new, on="subject_id", how="full", coalesce=True, suffix="_new")
+def _with_subjects(known: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
+    joined = known.join(met, on="subject_id", how="full", coalesce=True, suffix="_new")
     return joined.select(
         "subject_id",
         pl.coalesce("split_position", "split_position_new"),
@@ -249,12 +299,13 @@ def _subjects(known: pl.DataFrame, normaliser: Normaliser, settings: SiteSetting
     ).sort("subject_id")
 
 
-def _provenance(report: ImportReport, sources: list[Path], now: datetime) -> dict[str, object]:
-    # names of files may name patients: only their digests stand here
+def _provenance(report: ImportReport, files_sha256: Sequence[str], now: datetime) -> dict[str, object]:
     return {
         "import": report.number,
         "importer": report.importer,
         "time": now.isoformat(timespec="seconds"),
+        "facts_read": report.read,
         "facts_written": report.written,
-        "files_sha256": [sha256_file(path) for path in sources if path.is_file()],
+        "quarantined": dict(report.reasons),
+        "files_sha256": list(files_sha256),
     }

@@ -21,6 +21,7 @@ class Merged:
     """What became of the new facts of some subjects."""
 
     rows: pl.DataFrame  # the subjects' complete rows, RECORD_SCHEMA, sorted
+    fresh: pl.DataFrame  # pending rows that were news, with `part` counted
     undatable: pl.DataFrame  # pending rows without a date whose encounter has no end
     written: int
     duplicates: int
@@ -37,13 +38,12 @@ def merge(old: pl.DataFrame, new: pl.DataFrame) -> Merged:
       (`known_until`); an old row of a part the new version no longer has ends too.
     - A retraction ends the old rows, and is kept as an ended row itself.
     """
-    dated, undatable = _date(old, new)
-    dated = _number_parts(dated)
+    dated, undatable = _date(old, _number_parts(new))
     fresh = _without_duplicates(old, dated)
     duplicates = dated.height - fresh.height
     ends = pl.DataFrame(schema={"position": pl.UInt32, "until": pl.Datetime("us")})
     combined = pl.concat([old, fresh.select(RECORD_SCHEMA.names())]).with_row_index("position")
-    changed = _changed_keys(old, dated)
+    changed = _changed_keys(old, dated, fresh)
     if changed.height:
         ends = _ends(combined, dated, changed, old.height)
     superseded = int((ends["position"] < old.height).sum())
@@ -56,7 +56,7 @@ def merge(old: pl.DataFrame, new: pl.DataFrame) -> Merged:
             known_until=pl.min_horizontal("known_until", "until")
         )
     rows = combined.select(RECORD_SCHEMA.names()).sort("subject_id", "time", nulls_last=False, maintain_order=True)
-    return Merged(rows, undatable, fresh.height, duplicates, superseded, retracted)
+    return Merged(rows, fresh, undatable, fresh.height, duplicates, superseded, retracted)
 
 
 def _date(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -66,8 +66,13 @@ def _date(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFr
         return new, new.clear()
     is_end = pl.col("code").str.starts_with("ENCOUNTER//") & pl.col("code").str.ends_with("//END")
     columns = ["subject_id", "encounter", "time"]
+    said_now = new.filter(is_end & ~pl.col("retracted"))
+    # an end that was ended, or that its source states anew, no longer counts
+    said_before = old.filter(is_end & pl.col("known_until").is_null()).join(
+        new.filter("keyed").select("subject_id", "key").unique(), on=["subject_id", "key"], how="anti"
+    )
     ends = (
-        pl.concat([frame.filter(is_end).select(columns) for frame in (old, new)])
+        pl.concat([said_before.select(columns), said_now.select(columns)])
         .drop_nulls()
         .group_by("subject_id", "encounter")
         .agg(pl.col("time").max().alias("end"))
@@ -81,14 +86,15 @@ def _date(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFr
 
 
 def _number_parts(new: pl.DataFrame) -> pl.DataFrame:
-    """Count equal unnamed facts of one file: the ordinal tells them apart."""
-    if new["keyed"].all():
+    """Count equal unnamed facts of one file (`part` null): the ordinal tells them apart."""
+    if not new["part"].null_count():
         return new
-    ordinal = pl.int_range(pl.len(), dtype=pl.Int32).over("subject_id", "key", "file")
-    repeated = ~new.select(pl.struct("subject_id", "key", "file").is_first_distinct()).to_series()
-    if not repeated.any():
-        return new
-    return new.with_columns(part=pl.when("keyed").then("part").otherwise(ordinal))
+    unnamed = pl.col("part").is_null()
+    same = ["subject_id", "key", "file"]
+    if new.filter(unnamed).select(pl.struct(same).is_first_distinct().all()).item():
+        return new.with_columns(pl.col("part").fill_null(0))
+    ordinal = pl.int_range(pl.len(), dtype=pl.Int32).over([*same, unnamed])
+    return new.with_columns(part=pl.when(unnamed).then(ordinal).otherwise("part"))
 
 
 def _without_duplicates(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
@@ -113,32 +119,65 @@ def _without_duplicates(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     return order.sort("file", "row", maintain_order=True)
 
 
-def _changed_keys(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Name the resources of which there is more than one version."""
-    named = new.filter("keyed").select("subject_id", "key", "file", "row").unique()
-    several = named.group_by("subject_id", "key").len().filter(pl.col("len") > 1).select("subject_id", "key")
+def _changed_keys(old: pl.DataFrame, new: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+    """Name the resources of which there is more than one version, and one of them is news."""
+    on = ["subject_id", "key"]
+    news = pl.concat([fresh.filter("keyed"), new.filter(pl.col("keyed") & pl.col("retracted"))]).select(on).unique()
+    if not news.height:
+        return news
+    # one version a resource is the rule; counting rows first is cheaper than finding versions
+    named = new.filter("keyed").select(*on, "file", "row").join(news, on=on, how="semi")
+    several = named.unique().group_by(on).len().filter(pl.col("len") > 1).select(on)
     if not old.height:
         return several
-    met_again = named.select("subject_id", "key").unique().join(old.select("subject_id", "key").unique(), on=["subject_id", "key"])
-    return pl.concat([several, met_again]).unique()
+    return pl.concat([several, news.join(old.select(on).unique(), on=on, how="semi")]).unique()
 
 
 def _ends(combined: pl.DataFrame, new: pl.DataFrame, changed: pl.DataFrame, n_old: int) -> pl.DataFrame:
-    """Find which rows a later version ends, and when: frame of `position`, `until`.
-
-    Walks the versions of each changed resource in the order they came; few resources change.
-    """
+    """Find which rows a later version ends, and when: frame of `position`, `until`."""
     on = ["subject_id", "key"]
     stored = combined.join(changed, on=on, how="semi").with_columns(visible_time().alias("visible"))
-    rows_of: dict[tuple[int, int], list[dict[str, object]]] = {}
-    for row in stored.select("position", *on, "part", "source", "visible", "known_until").iter_rows(named=True):
-        rows_of.setdefault((row["subject_id"], row["key"]), []).append(row)
     versions = (
         new.filter("keyed")
         .join(changed, on=on, how="semi", maintain_order="left")
         .group_by(*on, "file", "row", maintain_order=True)
         .agg(pl.col("part"), pl.col("source").first(), visible_time().max().alias("visible"), pl.col("retracted").any())
     )
+    first = versions.select(on).is_unique()
+    single, several = versions.filter(first), versions.filter(~first)
+    found = [_ended_by_single(stored, single, n_old)]
+    if several.height:
+        found.append(_ended_by_several(stored.join(several, on=on, how="semi"), several, n_old))
+    return pl.concat(found)
+
+
+def _ended_by_single(stored: pl.DataFrame, versions: pl.DataFrame, n_old: int) -> pl.DataFrame:
+    """Find the rows of the record that the one new version of their resource ends."""
+    on = ["subject_id", "key"]
+    is_new = pl.col("position") >= n_old
+    added = stored.filter(is_new).group_by(*on, "part").agg(pl.col("visible").last().alias("replaced"))
+    some = added.select(on).unique().with_columns(pl.lit(True).alias("some"))
+    return (
+        stored.filter(~is_new & pl.col("known_until").is_null())
+        .drop("source")
+        .join(versions.rename({"part": "parts", "visible": "stated"}), on=on)
+        .join(some, on=on, how="left")
+        .join(added, on=[*on, "part"], how="left")
+        # nothing new in it: an older export read once more
+        .filter(pl.col("some").fill_null(False) | pl.col("retracted"))
+        .filter(
+            pl.col("retracted") | pl.col("replaced").is_not_null() | ~pl.col("part").is_in(pl.col("parts"))
+        )
+        .select("position", pl.coalesce("replaced", "stated").alias("until"))
+    )
+
+
+def _ended_by_several(stored: pl.DataFrame, versions: pl.DataFrame, n_old: int) -> pl.DataFrame:
+    """Walk the versions of each resource in the order they came; few resources come several times at once."""
+    rows_of: dict[tuple[int, int], list[dict[str, object]]] = {}
+    on = ["subject_id", "key"]
+    for row in stored.select("position", *on, "part", "source", "visible", "known_until").iter_rows(named=True):
+        rows_of.setdefault((row["subject_id"], row["key"]), []).append(row)
     ends: dict[int, object] = {}
     for version in versions.iter_rows(named=True):
         resource = rows_of.get((version["subject_id"], version["key"]), [])

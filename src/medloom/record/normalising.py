@@ -23,7 +23,6 @@ PENDING_EXTRA = {"static": pl.Boolean(), "retracted": pl.Boolean(), "keyed": pl.
 _CONTENT = ("time", "code", "numeric_value", "text_value", "unit", "known_time", "role", "static", "encounter", "asset")
 # Identifiers of the source do not leave it: quarantine holds pseudonyms and the place in the source.
 _QUARANTINED = ("subject_id", "time", "code", "numeric_value", "text_value", "unit", "known_time", "role")
-_NULL = np.uint64(0x6E756C6C)
 
 
 @dataclass
@@ -43,6 +42,7 @@ class Normaliser:
 
     def __post_init__(self) -> None:
         self._pepper = self.vault.derived("keys")
+        self._settled = set(self.units)  # codes of which there are values in their unit
 
     def normalise(self, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Split a batch into pending rows and facts for quarantine (with `problem`)."""
@@ -76,7 +76,7 @@ class Normaliser:
             pl.lit(None, dtype=pl.Datetime("us")).alias("known_until"),
             "role",
             pl.when(pl.col("encounter").is_not_null())
-            .then(pl.Series(_string_hashes(facts["encounter"], self._pepper, _NULL).view(np.int64)))
+            .then(pl.Series(_string_hashes(facts["encounter"], self._pepper).view(np.int64)))
             .alias("encounter"),
             "asset",
             "derived_from",
@@ -108,7 +108,7 @@ class Normaliser:
                 self.codes[code] = info
 
     def _with_keys(self, facts: pl.DataFrame) -> pl.DataFrame:
-        """Add `key` (int64; lowest bit: the source named it), `keyed`, and `part` (0 where yet to be counted)."""
+        """Add `key` (int64; lowest bit: the source named it), `keyed`, and `part` (null where yet to be counted)."""
         keyed = facts["key"].is_not_null()
         hashes = np.zeros(facts.height, np.uint64)
         if not keyed.all():
@@ -118,27 +118,28 @@ class Normaliser:
             hashes[named] = hash64_all(facts["key"].filter(keyed).to_list(), self._pepper)
         hashes = (hashes & ~np.uint64(1)) | keyed.to_numpy().astype(np.uint64)
         return facts.with_columns(
-            key=pl.Series(hashes.view(np.int64)), keyed=keyed, part=pl.col("part").fill_null(0)
+            key=pl.Series(hashes.view(np.int64)),
+            keyed=keyed,
+            part=pl.when(keyed).then(pl.col("part").fill_null(0)),
         )
 
     def _content(self, facts: pl.DataFrame) -> NDArray[np.uint64]:
+        """Hash what each fact says: (n,) uint64; a null says nothing, whatever stands in the rows around it."""
         result = np.zeros(facts.height, np.uint64)
-        for name in _CONTENT:
+        for name, salt in zip(_CONTENT, hash64_all(_CONTENT), strict=True):
             column = facts[name]
             if column.null_count() == len(column):
-                continue  # absent and null columns are the same content
-            result = mix64(result, self._column_hash(column))
+                continue
+            mixed = mix64(result, self._column_hash(column) ^ salt)
+            result = mixed if not column.null_count() else np.where(column.is_null().to_numpy(), result, mixed)
         return result
 
     def _column_hash(self, column: pl.Series) -> NDArray[np.uint64]:
         if column.dtype == pl.String:
-            return _string_hashes(column, self._pepper, _NULL)
+            return _string_hashes(column, self._pepper)
         if column.dtype == pl.Float64:
-            values = column.to_numpy() + 0.0  # one zero
-            hashes = values.view(np.uint64)
-        else:
-            hashes = column.to_physical().cast(pl.Int64).fill_null(0).to_numpy().astype(np.int64).view(np.uint64)
-        return np.where(column.is_null().to_numpy(), _NULL, hashes)
+            return (column.to_numpy() + 0.0).view(np.uint64)  # one zero
+        return column.to_physical().cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
 
     def _in_canonical_units(self, facts: pl.DataFrame) -> pl.DataFrame:
         measured = facts.filter(pl.col("unit").is_not_null() & pl.col("numeric_value").is_not_null())
@@ -175,20 +176,19 @@ class Normaliser:
             target = self.units.setdefault(code, units.preferred(code) or canonical)
             same = (1.0, 0.0)
             factor = same if canonical == target else units.factor(canonical, target, code)
-            if factor is None and units.preferred(code) == target and not self._seen(code):
+            if factor is None and code not in self._settled and units.preferred(code) == target:
                 # the preferred unit does not fit what this hospital measures: the first unit met counts
                 self.units[code], factor = canonical, same
+            if factor is not None:
+                self._settled.add(code)
             self._factors[code, unit] = factor
         return self._factors[code, unit]
 
-    def _seen(self, code: str) -> bool:
-        return any(known == code and factor is not None for (known, _), factor in self._factors.items())
 
-
-def _string_hashes(column: pl.Series, key: bytes, null: np.uint64) -> NDArray[np.uint64]:
-    """Hash a string column, each distinct string once: (n,) uint64."""
+def _string_hashes(column: pl.Series, key: bytes) -> NDArray[np.uint64]:
+    """Hash a string column, each distinct string once: (n,) uint64; 0 for null."""
     encoded = column.to_arrow().dictionary_encode()
-    table = np.append(hash64_all(encoded.dictionary.to_pylist(), key), null)
+    table = np.append(hash64_all(encoded.dictionary.to_pylist(), key), np.uint64(0))
     indices = encoded.indices.fill_null(len(table) - 1)
     return table[indices.to_numpy(zero_copy_only=False)]
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
 from medloom.foundation.errors import KeyUnavailableError, NotFoundError
+from medloom.record.database import connect, database_errors, transaction
 
 ERASED = -1
 
@@ -40,11 +40,14 @@ class Vault:
         self._key = key
         self._cipher = AESGCM(self.derived("seal"))
         self._token_key = self.derived("token")
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._connection.execute("PRAGMA secure_delete = ON")
-        self._connection.executescript(_SCHEMA)
-        path.chmod(0o600)
-        self._check_key()
+        self._connection = connect(path)
+        try:
+            with database_errors(path):
+                self._connection.executescript(_SCHEMA)
+                self._check_key()
+        except BaseException:
+            self._connection.close()
+            raise
 
     def close(self) -> None:
         """Close the database."""
@@ -75,35 +78,35 @@ class Vault:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Keep all that is done in the block, or, when it fails, none of it."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
 
     def assign(self, system: str, identifiers: Sequence[str]) -> NDArray[np.int64]:
         """Give each identifier its `subject_id`, a new one to the unknown: (n,) int64, `ERASED` for the erased.
 
-        Pseudonyms are consecutive in order of first appearance.
+        Pseudonyms are consecutive in order of first appearance. Outside a transaction, one is
+        opened when there are new identifiers; for known ones none is needed, so that they are
+        found while another process imports.
         """
+        if not self._connection.in_transaction:
+            known = [self._known(self._token(system, identifier)) for identifier in identifiers]
+            if None not in known:
+                return np.array(known, dtype=np.int64)
+            with self.transaction():
+                return self.assign(system, identifiers)
         result = np.empty(len(identifiers), dtype=np.int64)
         execute = self._connection.execute
         following = self._next_subject()
         first_new = following
         for position, identifier in enumerate(identifiers):
             token = self._token(system, identifier)
-            row = execute("SELECT subject_id FROM identifier WHERE token = ?", (token,)).fetchone()
-            if row is not None:
-                result[position] = row[0]
-            elif execute("SELECT 1 FROM erased WHERE token = ?", (token,)).fetchone() is not None:
-                result[position] = ERASED
-            else:
+            subject = self._known(token)
+            if subject is None:
+                subject = following
                 sealed = self.seal(f"{system}\x1f{identifier}".encode(), "identifier")
-                execute("INSERT INTO identifier VALUES (?, ?, ?)", (token, sealed, following))
-                result[position] = following
+                execute("INSERT INTO identifier VALUES (?, ?, ?)", (token, sealed, subject))
                 following += 1
+            result[position] = subject
         if following != first_new:
             execute("INSERT OR REPLACE INTO state VALUES ('next_subject', ?)", (following,))
         return result
@@ -152,6 +155,14 @@ class Vault:
     def vacuum(self) -> None:
         """Rewrite the file, so that nothing erased is left in free pages."""
         self._connection.execute("VACUUM")
+
+    def _known(self, token: bytes) -> int | None:
+        execute = self._connection.execute
+        row = execute("SELECT subject_id FROM identifier WHERE token = ?", (token,)).fetchone()
+        if row is not None:
+            return int(row[0])
+        erased = execute("SELECT 1 FROM erased WHERE token = ?", (token,)).fetchone()
+        return None if erased is None else ERASED
 
     def _token(self, system: str, identifier: str) -> bytes:
         return hmac.digest(self._token_key, f"{system}\x1f{identifier}".encode(), hashlib.sha256)

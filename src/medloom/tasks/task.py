@@ -5,8 +5,9 @@ The JSON Schema of the file is `tasks/task.schema.json` (`medloom task --schema`
 
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +15,9 @@ from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
 from medloom.tasks.kinds import Kind
 from medloom.tasks.question import Question, Title
+
+
+TASK_NAME: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
 
 
 def _length(text: str) -> str:
@@ -140,7 +144,7 @@ class Task(_Part):
     '48h'
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits and hyphens.")
+    name: str = Field(pattern=TASK_NAME.pattern, description="Lower-case letters, digits and hyphens.")
     title: Title
     description: Title | None = None
     kind: Kind

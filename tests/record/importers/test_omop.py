@@ -25,64 +25,69 @@ from medloom.record.schema import BATCH_SCHEMA, ROLES
 
 DAY_END = time(23, 59, 59, 999999)
 
-CONCEPTS: list[dict[str, Any]] = [
-    {"concept_id": number, "concept_name": name, "domain_id": "x", "vocabulary_id": vocabulary, "concept_code": code,
-     "standard_concept": standard}
-    for number, name, vocabulary, code, standard in [
-        (0, "No matching concept", "None", "No matching concept", None),
-        (201826, "Type 2 diabetes mellitus", "SNOMED", "44054006", "S"),
-        (201820, "Diabetes mellitus", "SNOMED", "73211009", "S"),
-        (441840, "Clinical finding", "SNOMED", "404684003", "S"),
-        (1567956, "Type 2 diabetes mellitus without complications", "ICD10CM", "E11.9", None),
-        (3016723, "Creatinine", "LOINC", "2160-0", "S"),
-        (3024561, "Albumin in Urine", "LOINC", "1754-1", "S"),
-        (8840, "milligram per deciliter", "UCUM", "mg/dL", "S"),
-        (9191, "Positive", "SNOMED", "10828004", "S"),
-        (1503297, "metformin", "RxNorm", "6809", "S"),
-        (2000000001, "Given on ward", "Type Concept", "X1", "S"),
-        (2000000002, "Bedside administration", "Type Concept", "X2", "S"),
-        (32855, "Inpatient claim header", "Type Concept", "OMOP4976907", "S"),
-        (706391, "Discharge summary", "LOINC", "18842-5", "S"),
-    ]
-]  # fmt: skip
-ANCESTORS = [
-    {"ancestor_concept_id": above, "descendant_concept_id": below}
-    for above, below in [
-        (201826, 201826),
-        (201820, 201826),
-        (441840, 201826),
-        (441840, 201820),
-        (999, 201826),
-    ]
-]
+
+def rows(columns: str, *values: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """Make the rows of a table: column names, then a tuple a row."""
+    return [dict(zip(columns.split(), row, strict=True)) for row in values]
+
+
+CONCEPTS = rows(
+    "concept_id concept_name vocabulary_id concept_code standard_concept",
+    (0, "No matching concept", "None", "No matching concept", None),
+    (201826, "Type 2 diabetes mellitus", "SNOMED", "44054006", "S"),
+    (201820, "Diabetes mellitus", "SNOMED", "73211009", "S"),
+    (441840, "Clinical finding", "SNOMED", "404684003", "S"),
+    (1567956, "Type 2 diabetes mellitus without complications", "ICD10CM", "E11.9", None),
+    (3016723, "Creatinine", "LOINC", "2160-0", "S"),
+    (3024561, "Albumin in Urine", "LOINC", "1754-1", "S"),
+    (8840, "milligram per deciliter", "UCUM", "mg/dL", "S"),
+    (9191, "Positive", "SNOMED", "10828004", "S"),
+    (1503297, "metformin", "RxNorm", "6809", "S"),
+    (2000000002, "Bedside administration", "Type Concept", "X2", "S"),
+    (32855, "Inpatient claim header", "Type Concept", "OMOP4976907", "S"),
+    (706391, "Discharge summary", "LOINC", "18842-5", "S"),
+)
+ANCESTORS = rows(
+    "ancestor_concept_id descendant_concept_id",
+    (201826, 201826), (201820, 201826), (441840, 201826), (441840, 201820), (999, 201826),
+)  # fmt: skip
 
 
 def small_cdm() -> dict[str, list[dict[str, Any]]]:
-    """Make a CDM 5.4 of two patients: Ada with an admission, Bo born in a year that is all that is known."""
+    """Make a CDM 5.4 of two patients: one with an admission, one of whom only the year of birth is known."""
     return {
-        "person": [
-            {"person_id": 1, "gender_concept_id": 8532, "year_of_birth": 1950, "month_of_birth": 3, "day_of_birth": 9,
-             "birth_datetime": datetime(1950, 3, 9, 4, 30), "race_concept_id": 8527, "ethnicity_concept_id": 0,
-             "gender_source_value": "F", "race_source_value": "white", "ethnicity_source_value": "irish"},
-            {"person_id": 2, "gender_concept_id": 0, "year_of_birth": 1987, "month_of_birth": None, "day_of_birth": None,
-             "birth_datetime": None, "race_concept_id": 0, "ethnicity_concept_id": 0,
-             "gender_source_value": "男", "race_source_value": None, "ethnicity_source_value": None},
-        ],
-        "observation_period": [
-            {"observation_period_id": 1, "person_id": 1, "observation_period_start_date": date(2019, 1, 1),
-             "observation_period_end_date": date(2021, 12, 31), "period_type_concept_id": 32817},
-        ],
-        "visit_occurrence": [
-            {"visit_occurrence_id": 10, "person_id": 1, "visit_concept_id": 9201, "visit_start_date": date(2020, 5, 1),
-             "visit_start_datetime": datetime(2020, 5, 1, 8, 15), "visit_end_date": date(2020, 5, 6),
-             "visit_end_datetime": None, "visit_type_concept_id": 32817, "admitted_from_concept_id": 0},
-        ],
-        "visit_detail": [
-            {"visit_detail_id": 10, "person_id": 1, "visit_detail_concept_id": 32037, "visit_occurrence_id": 10,
-             "visit_detail_start_date": date(2020, 5, 2), "visit_detail_start_datetime": datetime(2020, 5, 2, 1, 0),
-             "visit_detail_end_date": date(2020, 5, 3), "visit_detail_end_datetime": datetime(2020, 5, 3, 9, 0),
-             "visit_detail_type_concept_id": 32817, "parent_visit_detail_id": None},
-        ],
+        "person": rows(
+            "person_id year_of_birth month_of_birth day_of_birth birth_datetime gender_concept_id "
+            "race_concept_id ethnicity_concept_id gender_source_value race_source_value "
+            "ethnicity_source_value",
+            (1, 1950, 3, 9, datetime(1950, 3, 9, 4, 30), 8532, 8527, 0, "F", "white", "irish"),
+            (2, 1987, None, None, None, 0, 0, 0, "男", None, None),
+        ),
+        "observation_period": rows(
+            "observation_period_id person_id observation_period_start_date observation_period_end_date",
+            (1, 1, date(2019, 1, 1), date(2021, 12, 31)),
+        ),
+        "visit_occurrence": rows(
+            "visit_occurrence_id person_id visit_concept_id visit_start_date visit_start_datetime "
+            "visit_end_date visit_end_datetime visit_type_concept_id admitted_from_concept_id",
+            (10, 1, 9201, date(2020, 5, 1), datetime(2020, 5, 1, 8, 15), date(2020, 5, 6), None, 32817, 0),
+        ),
+        "visit_detail": rows(
+            "visit_detail_id person_id visit_detail_concept_id visit_detail_start_date "
+            "visit_detail_start_datetime visit_detail_end_date visit_detail_end_datetime "
+            "visit_occurrence_id parent_visit_detail_id",
+            (
+                10,
+                1,
+                32037,
+                date(2020, 5, 2),
+                datetime(2020, 5, 2, 1),
+                date(2020, 5, 3),
+                datetime(2020, 5, 3, 9),
+                10,
+                None,
+            ),
+        ),
         "condition_occurrence": [
             _condition(1, 201826, 1567956, "E11.9", datetime(2020, 5, 1, 9, 0), 10),
             _condition(2, 0, 1567956, "E11.9", None, 10),
@@ -90,36 +95,39 @@ def small_cdm() -> dict[str, list[dict[str, Any]]]:
             _condition(4, 201826, 201826, "E11.9", datetime(2020, 5, 1, 9, 0), 10, kind=32855),
             _condition(5, 201826, 0, None, None, 77),
         ],
-        "drug_exposure": [
-            {"drug_exposure_id": number, "person_id": 1, "drug_concept_id": 1503297,
-             "drug_exposure_start_date": date(2020, 5, 2), "drug_exposure_start_datetime": None,
-             "drug_type_concept_id": kind, "quantity": quantity, "drug_source_value": "x", "drug_source_concept_id": 0,
-             "dose_unit_source_value": "mg", "visit_occurrence_id": 10, "sig": None}
-            for number, (kind, quantity) in enumerate(
-                [(38000177, 30), (32818, 500), (32869, 0), (32830, None), (2000000002, 1), (0, 2)], 1
-            )
-        ],
+        "drug_exposure": rows(
+            "drug_exposure_id drug_type_concept_id quantity person_id drug_concept_id "
+            "drug_exposure_start_date drug_source_value dose_unit_source_value visit_occurrence_id",
+            *(
+                (number, kind, quantity, 1, 1503297, date(2020, 5, 2), "x", "mg", 10)
+                for number, (kind, quantity) in enumerate(
+                    [(38000177, 30), (32818, 500), (32869, 0), (32830, None), (2000000002, 1), (0, 2)], 1
+                )
+            ),
+        ),
         "measurement": [
             _measurement(1, 3016723, number=1.5, unit=8840),
             _measurement(2, 3016723, number=5.0, operator=4172704, unit=0, unit_source="mg/dl"),
             _measurement(3, 3024561, value=9191),
             _measurement(4, 3024561, value_source="阳性"),
         ],
-        "observation": [
-            {"observation_id": 1, "person_id": 1, "observation_concept_id": 0, "observation_date": date(2020, 5, 2),
-             "observation_datetime": None, "observation_type_concept_id": 32817, "value_as_number": None,
-             "value_as_string": "never smoked", "value_as_concept_id": 0, "observation_source_value": "tobacco",
-             "observation_source_concept_id": 0, "unit_concept_id": 0, "visit_occurrence_id": None, "visit_detail_id": 10},
-        ],
-        "death": [{"person_id": 1, "death_date": date(2021, 3, 4), "death_datetime": datetime(2021, 3, 4, 17, 0)}],
-        "note": [
-            {"note_id": 1, "person_id": 1, "note_date": date(2020, 5, 6), "note_datetime": None,
-             "note_type_concept_id": 32831, "note_class_concept_id": 706391, "note_title": "Letter",
-             "note_text": "Went home\nwell, with \"metformin\".", "visit_occurrence_id": 10, "note_source_value": "L"},
-        ],
+        "observation": rows(
+            "observation_id person_id observation_concept_id observation_date "
+            "observation_type_concept_id value_as_string value_as_concept_id observation_source_value "
+            "visit_occurrence_id visit_detail_id",
+            (1, 1, 0, date(2020, 5, 2), 32817, "never smoked", 0, "tobacco", None, 10),
+        ),
+        "death": rows(
+            "person_id death_date death_datetime", (1, date(2021, 3, 4), datetime(2021, 3, 4, 17, 0))
+        ),
+        "note": rows(
+            "note_id person_id note_date note_type_concept_id note_class_concept_id note_title note_text "
+            "visit_occurrence_id",
+            (1, 1, date(2020, 5, 6), 32831, 706391, "Letter", 'Went home\nwell, with "metformin".', 10),
+        ),
         "concept": CONCEPTS,
         "concept_ancestor": ANCESTORS,
-    }  # fmt: skip
+    }
 
 
 def _condition(
@@ -168,8 +176,8 @@ def _measurement(number: int, concept: int, /, **values: Any) -> dict[str, Any]:
 
 def write_parquet(tables: dict[str, list[dict[str, Any]]], folder: Path, upper: bool = False) -> Path:
     folder.mkdir(exist_ok=True)
-    for name, rows in tables.items():
-        frame = pl.DataFrame(rows, infer_schema_length=None)
+    for name, table in tables.items():
+        frame = pl.DataFrame(table, infer_schema_length=None)
         if upper:
             frame = frame.rename({column: column.upper() for column in frame.columns})
         frame.write_parquet(folder / f"{name.upper() if upper else name}.parquet")
@@ -184,21 +192,21 @@ def write_csv(
     encoding: str = "utf-8",
 ) -> Path:
     folder.mkdir(exist_ok=True)
-    for name, rows in tables.items():
+    for name, table in tables.items():
         path = folder / f"{name}{suffix}"
         opened = gzip.open if suffix.endswith(".gz") else open
         with opened(path, "wt", encoding=encoding, newline="") as file:  # type: ignore[operator]
-            writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+            writer = csv.DictWriter(file, list(table[0]), delimiter=delimiter)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(table)
     return folder
 
 
 def write_duckdb(tables: dict[str, list[dict[str, Any]]], path: Path, schema: str = "main") -> Path:
     with duckdb.connect(str(path)) as connection:
         connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-        for name, rows in tables.items():
-            frame = pl.DataFrame(rows, infer_schema_length=None).to_arrow()
+        for name, table in tables.items():
+            frame = pl.DataFrame(table, infer_schema_length=None).to_arrow()
             connection.register("incoming", frame)
             connection.execute(f'CREATE TABLE "{schema}"."{name}" AS SELECT * FROM incoming')
             connection.unregister("incoming")
@@ -362,12 +370,12 @@ class TestPersons:
 
 class TestCodes:
     def test_standard_and_source_concept_are_two_facts_of_one_key(self, small: pl.DataFrame) -> None:
-        rows = facts_of(small, "condition_occurrence/1")
-        assert [(row["part"], row["code"]) for row in rows] == [
+        found = facts_of(small, "condition_occurrence/1")
+        assert [(row["part"], row["code"]) for row in found] == [
             (0, "SNOMED//44054006"),
             (1, "ICD10CM//E11.9"),
         ]
-        assert rows[0]["time"] == rows[1]["time"] == datetime(2020, 5, 1, 9)
+        assert found[0]["time"] == found[1]["time"] == datetime(2020, 5, 1, 9)
 
     def test_an_unmapped_row_takes_the_source_concept_and_else_the_source_value(self, tmp_path: Path) -> None:
         facts, batches = read(write_parquet(small_cdm(), tmp_path / "cdm"))
@@ -514,8 +522,8 @@ class TestBadInput:
         self, tmp_path: Path
     ) -> None:
         folder = write_csv(small_cdm(), tmp_path / "cdm")
-        with (folder / "death.csv").open("a", encoding="utf-8") as file:
-            file.write("2,2020-01-01\n2,2020-01-02,2020-01-02 10:00,9,9\n")
+        with (folder / "death.csv").open("a", encoding="utf-8", newline="") as file:
+            file.write("2,2020-01-01\r\n2,2020-01-02,2020-01-02 10:00,9,9\r\n")
         facts, batches = read(folder)
         bad = facts.filter(pl.col("problem").is_not_null())
         assert bad["problem"].unique().to_list() == ["the line does not have the columns of its table"]
@@ -529,6 +537,13 @@ class TestBadInput:
             )
             == 1
         )
+
+    def test_mixed_line_ends_are_refused_rather_than_guessed(self, tmp_path: Path) -> None:
+        folder = write_csv(small_cdm(), tmp_path / "cdm")
+        with (folder / "death.csv").open("a", encoding="utf-8", newline="") as file:
+            file.write("2,2020-01-01\n2,2020-01-02,2020-01-02 10:00,9,9\n")
+        with pytest.raises(InputError, match="'death.csv' mixes line ends"):
+            read(folder)
 
     def test_a_row_without_a_person_is_handed_on_for_quarantine_and_a_stranger_is_kept(
         self, tmp_path: Path
@@ -613,11 +628,11 @@ class TestHeaderAsRow:
         tables = small_cdm()
         expected = read(write_parquet(tables, tmp_path / "expected"))[0]
         names = list(tables["death"][0])
-        rows = [
+        lines = [
             [name.upper() for name in names],
             *([str(value) for value in row.values()] for row in tables["death"]),
         ]
-        tables["death"] = [{f"column{n}": value for n, value in enumerate(row)} for row in rows]
+        tables["death"] = [{f"column{n}": value for n, value in enumerate(line)} for line in lines]
         if form == "duckdb":
             path = write_duckdb(tables, tmp_path / "cdm.duckdb")
         else:

@@ -120,6 +120,14 @@ class _Stripper(HTMLParser):
         elif tag in _BREAKS:
             self.pieces.append("\n")
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        try:
+            return super().parse_marked_section(i, report)
+        except (
+            AssertionError
+        ):  # how the parser refuses `<![any[`: what word processors write there is no text
+            return self.rawdata.find(">", i) + 1 or len(self.rawdata)
+
     def handle_data(self, data: str) -> None:
         if not self._silent:
             self.pieces.append(data)

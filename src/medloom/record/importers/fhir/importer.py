@@ -180,7 +180,7 @@ class _Run:
                     elif kind == "Medication":
                         self._medication(resource, row)
                     else:
-                        passing = kind is not None and kind not in KINDS
+                        passing = isinstance(kind, str) and kind not in KINDS
                         read(resource, row)
                     if len(facts) >= FACTS_PER_BATCH:
                         yield
@@ -270,7 +270,9 @@ def _medications_in(text: bytes) -> Iterator[Any]:
     except orjson.JSONDecodeError:
         return
     entries = content.get("entry") if isinstance(content, dict) else None
-    resources = [entry.get("resource") for entry in entries] if entries else [content]
+    resources = [content]
+    if isinstance(entries, list):
+        resources = [entry.get("resource") for entry in entries if isinstance(entry, dict)]
     yield from (r for r in resources if isinstance(r, dict) and r.get("resourceType") == "Medication")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from medloom.record.importers.fhir.codings import Codings
@@ -65,7 +66,8 @@ class Medications:
         if entry is None and self._search is not None:
             search, self._search = self._search, None
             for medication in search():
-                self.add(medication, codes)
+                with suppress(AttributeError, TypeError):  # it is a problem where it is read in its turn
+                    self.add(medication, codes)
             entry = self._known.get(identifier)
         return entry
 

@@ -147,6 +147,8 @@ class Reading:
             name = resource["resourceType"]
             kind = self._kinds.get(name)
             if kind is None:
+                if not isinstance(name, str):
+                    raise TypeError(name)
                 self.pass_over(name)
                 return
             if identifier := resource.get("id"):
@@ -226,15 +228,10 @@ class Reading:
         times = wall_clock(pl.concat([facts["time"], facts["known_time"]]), self._zone)
         dates, known = times.head(n), times.tail(n)
         return (
-            pl.concat(
-                [
-                    facts.rename({"time": "raw_time", "known_time": "raw_known", "problem": "own_problem"}),
-                    origins[places],
-                    dates,
-                    known.rename({"time": "known", "until": "known_until"}),
-                ],
-                how="horizontal",
-            )
+            facts.rename({"time": "raw_time", "known_time": "raw_known", "problem": "own_problem"})
+            .hstack(origins[places])
+            .hstack(dates)
+            .hstack(known.rename({"time": "known", "until": "known_until"}))
             .with_columns(part=pl.Series(part), file=pl.Series(file))
             .select(
                 "patient",

@@ -148,11 +148,17 @@ def reading(path: Path) -> Iterator[None]:
         raise  # our query, not the user's file
     except duckdb.Error as error:
         # the text of the error may quote a line of the file, and with it a patient
+        if "state machine" in str(error):
+            raise InputError(
+                "{file!r} mixes line ends (\\n and \\r\\n) or has a stray quotation mark; "
+                "write it again with one kind of line end",
+                file=path.name,
+            ) from None
         raise InputError(
             "{file!r} cannot be read ({reason}); it is damaged, not complete, or not what its name says",
             file=path.name,
             reason=type(error).__name__,
-        ) from error
+        ) from None
 
 
 def rejects(cursor: duckdb.DuckDBPyConnection, relation: Relation) -> pl.DataFrame:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-_PATTERN = re.compile(r"^\s*(?P<column>.+?)\s*(?P<operator>==|!=|<=|>=|<|>|\sin\s|\sis not missing$|\sis missing$)\s*(?P<value>.*?)\s*$")
+_PATTERN = re.compile(
+    r"^\s*(?P<column>.+?)\s*(?P<operator>==|!=|<=|>=|<|>|\sin\s|\sis not missing$|\sis missing$)\s*(?P<value>.*?)\s*$"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def parse_condition(text: str) -> RowCondition:
     """
     found = _PATTERN.match(text)
     if not found:
-        raise ValueError(f"{text!r} is not a condition; write: column == value (or != < <= > >= in, is missing, is not missing)")
+        raise ValueError(
+            f"{text!r} is not a condition; write: column == value (or != < <= > >= in, is missing, is not missing)"
+        )
     operator, value = found["operator"].strip(), found["value"]
     if operator.startswith("is "):
         return RowCondition(found["column"], operator, ())

@@ -31,7 +31,9 @@ def read_document(text: str, name: str) -> tuple[object, dict[Place, int]]:
             reason=error.problem or "syntax",
         ) from error
     except yaml.YAMLError as error:
-        raise InputError("{name!r} line {line} is not valid YAML: {reason}", name=name, line=1, reason="characters") from error
+        raise InputError(
+            "{name!r} line {line} is not valid YAML: {reason}", name=name, line=1, reason="characters"
+        ) from error
     lines: dict[Place, int] = {}
     return (None if root is None else _plain(root, (), lines, name)), lines
 
@@ -52,7 +54,10 @@ def _plain(node: yaml.Node, place: Place, lines: dict[Place, int], name: str) ->
             key = str(key_node.value)
             if key in document:
                 raise InputError(
-                    "{name!r} line {line}: {key!r} stands twice; keep one", name=name, line=key_node.start_mark.line + 1, key=key
+                    "{name!r} line {line}: {key!r} stands twice; keep one",
+                    name=name,
+                    line=key_node.start_mark.line + 1,
+                    key=key,
                 )
             lines[(*place, key)] = key_node.start_mark.line + 1
             document[key] = _plain(value_node, (*place, key), lines, name)

@@ -62,4 +62,6 @@ def check_encoding(name: str) -> None:
     try:
         codecs.lookup(name)
     except LookupError as error:
-        raise ValueError(f"{name!r} is no known encoding; write one like utf-8, gb18030, utf-16 or latin-1") from error
+        raise ValueError(
+            f"{name!r} is no known encoding; write one like utf-8, gb18030, utf-16 or latin-1"
+        ) from error

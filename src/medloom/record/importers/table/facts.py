@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping as PyMapping
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +24,19 @@ from medloom.record.schema import BATCH_SCHEMA, EARLIEST, LATEST, end_of_day
 
 # Columns of the row that its facts share; the others belong to the single fact.
 _CONTEXT = ("patient", "encounter", "key", "file", "row")
-_FACT = (*_CONTEXT, "time", "known_time", "code", "numeric_value", "text_value", "unit", "role", "static", "part", "problem")
+_FACT = (
+    *_CONTEXT,
+    "time",
+    "known_time",
+    "code",
+    "numeric_value",
+    "text_value",
+    "unit",
+    "role",
+    "static",
+    "part",
+    "problem",
+)
 _SHAPE = {name: BATCH_SCHEMA[name] for name in _FACT}
 # What cannot be told apart by its text: 0, 0.0 and 0.00 mean the same coded cell.
 _CANONICAL = r"^(-?\d+)\.0+$"
@@ -50,7 +63,9 @@ class Lookup:
 class TableFacts:
     """Turns rows of one table into facts; remembers what holds once a subject."""
 
-    def __init__(self, mapping: Mapping, table: Table, zone: str, root_name: str, lookups: Sequence[Lookup] = ()) -> None:
+    def __init__(
+        self, mapping: Mapping, table: Table, zone: str, root_name: str, lookups: Sequence[Lookup] = ()
+    ) -> None:
         self.mapping, self.table, self.zone, self.root_name = mapping, table, zone, root_name
         self.lookups = tuple(lookups)
         self.missing = list(mapping.missing if table.missing is None else table.missing)
@@ -82,7 +97,11 @@ class TableFacts:
 
     def codes(self) -> dict[str, CodeInfo]:
         """Give the descriptions in the mapping."""
-        described = [(item.code, item.description) for _, item in self.items if item.code and "{value}" not in item.code]
+        described = [
+            (item.code, item.description)
+            for _, item in self.items
+            if item.code and "{value}" not in item.code
+        ]
         described += [(event.code, event.description) for event in self.table.events]
         return {self._full(code): CodeInfo(text) for code, text in described if text}
 
@@ -94,7 +113,10 @@ class TableFacts:
         if not rows.frame.height:
             return extract
         frame = self._prepared(rows, extract)
-        parts = [self._cells(frame, extract), *(self._event(frame, n, e) for n, e in enumerate(self.table.events))]
+        parts = [
+            self._cells(frame, extract),
+            *(self._event(frame, n, e) for n, e in enumerate(self.table.events)),
+        ]
         parts += self._facts_of_files(frame, rows)
         facts = self._once(pl.concat([part.select("_i", *_FACT) for part in parts]), extract)
         self._count_silent(frame, facts, extract)
@@ -113,23 +135,42 @@ class TableFacts:
             pl.Series("row", rows.row),
         )
         # NA is a code (sodium) and may be an identifier, but it is no value.
-        verbatim = {"_i", "_place", FILE, "file", "row", table.subject.column, table.long.code if table.long else None}
+        verbatim = {
+            "_i",
+            "_place",
+            FILE,
+            "file",
+            "row",
+            table.subject.column,
+            table.long.code if table.long else None,
+        }
         for lookup in self.lookups:
             verbatim.update(lookup.on)
         values = [c for c in frame.columns if c not in verbatim]
         frame = frame.with_columns(
-            *(pl.when(pl.col(c).is_in(self.missing)).then(None).otherwise(pl.col(c)).alias(c) for c in values),
-            *(pl.when(pl.col(c) != "").then(pl.col(c)).alias(c) for c in frame.columns if c in verbatim - {"_i", "_place", "file", "row"}),
+            *(
+                pl.when(pl.col(c).is_in(self.missing)).then(None).otherwise(pl.col(c)).alias(c)
+                for c in values
+            ),
+            *(
+                pl.when(pl.col(c) != "").then(pl.col(c)).alias(c)
+                for c in frame.columns
+                if c in verbatim - {"_i", "_place", "file", "row"}
+            ),
         )
         for lookup in self.lookups:
-            frame = frame.join(lookup.frame.with_columns(_found=True), on=lookup.on, how="left", maintain_order="left")
+            frame = frame.join(
+                lookup.frame.with_columns(_found=True), on=lookup.on, how="left", maintain_order="left"
+            )
             if unfound := frame["_found"].null_count():
                 extract.notes[problems.UNJOINED] += unfound
             frame = frame.drop("_found")
         frame = frame.with_columns(self._subject(frame, rows).alias(SUBJECT))
         return frame.with_columns(
             pl.col(SUBJECT).alias("patient"),
-            (pl.col(table.encounter) if table.encounter else pl.lit(None, dtype=pl.String)).alias("encounter"),
+            (pl.col(table.encounter) if table.encounter else pl.lit(None, dtype=pl.String)).alias(
+                "encounter"
+            ),
             (pl.col(table.key) if table.key else pl.lit(None, dtype=pl.String)).alias("key"),
         )
 
@@ -150,7 +191,12 @@ class TableFacts:
         )
         carried = pl.Series([self._subject_of.get(file.name) for file in rows.files], dtype=pl.String)
         who = marks.with_columns(carried=carried.gather(rows.place.astype(np.uint32))).select(
-            "_place", who=pl.when("first").then(pl.coalesce("who", "carried")).otherwise("who").forward_fill().over("_place")
+            "_place",
+            who=pl.when("first")
+            .then(pl.coalesce("who", "carried"))
+            .otherwise("who")
+            .forward_fill()
+            .over("_place"),
         )
         # only the last file can go on in the next piece
         self._subject_of = {rows.files[rows.place[-1]].name: who["who"][-1]}
@@ -201,7 +247,9 @@ class TableFacts:
         if long is None:
             return []
         names = [name for name, _ in self.items[: self.first_column]]
-        item = pl.col(long.code).replace_strict(names, range(len(names)), default=None, return_dtype=pl.UInt32)
+        item = pl.col(long.code).replace_strict(
+            names, range(len(names)), default=None, return_dtype=pl.UInt32
+        )
         nothing = pl.lit(None, dtype=pl.String)
         cells = frame.select(
             "_i",
@@ -233,7 +281,9 @@ class TableFacts:
             cells.select(
                 "_i",
                 item=item,
-                source=item.replace_strict(list(order.values()), list(order), default=None, return_dtype=pl.String),
+                source=item.replace_strict(
+                    list(order.values()), list(order), default=None, return_dtype=pl.String
+                ),
                 cell="cell",
                 row_unit=pl.lit(None, dtype=pl.String),
                 companion=pl.lit(None, dtype=pl.String),
@@ -255,18 +305,20 @@ class TableFacts:
                 "ignore": [i.ignore for _, i in self.items],
             },
             schema={
-                **{"item": pl.UInt32(), "code": pl.String(), "template": pl.Boolean(), "unit": pl.String()},
-                **{"role": pl.String(), "static": pl.Boolean(), "as_text": pl.Boolean(), "ignore": pl.Boolean()},
+                "item": pl.UInt32(), "code": pl.String(), "template": pl.Boolean(), "unit": pl.String(),
+
+                    "role": pl.String(),
+                    "static": pl.Boolean(),
+                    "as_text": pl.Boolean(),
+                    "ignore": pl.Boolean()
+                ,
             },
         )
-        absent = [(n, _canonical(mark)) for n, (_, item) in enumerate(self.items) for mark in item.missing]
-        if absent:
-            marks = pl.DataFrame(absent, schema={"item": pl.UInt32, "_canonical": pl.String}, orient="row").unique()
-            canonical = pl.col("cell").str.replace(_CANONICAL, "$1")
-            cells = cells.with_columns(_canonical=canonical)
-            cells = cells.join(marks, on=["item", "_canonical"], how="anti", maintain_order="left").drop("_canonical")
-        cells = cells.join(properties, on="item", how="left", maintain_order="left").with_columns(
-            pl.col("template", "static", "as_text", "ignore").fill_null(False), pl.col("role").fill_null(self.table.role)
+        cells = self._without_missing(cells)
+        said = properties.select(pl.exclude("item").gather(cells["item"]))
+        cells = pl.concat([cells, said], how="horizontal").with_columns(
+            pl.col("template", "static", "as_text", "ignore").fill_null(False),
+            pl.col("role").fill_null(self.table.role),
         )
         cells = cells.filter(~pl.col("ignore"))
         for n, (_, item) in enumerate(self.items):
@@ -275,33 +327,62 @@ class TableFacts:
                 cells = cells.filter((pl.col("item") != n).fill_null(True) | met[cells["_i"]])
         return cells
 
+    def _without_missing(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Leave out the cells that an item of its own calls missing."""
+        absent = [(n, _canonical(mark)) for n, (_, item) in enumerate(self.items) for mark in item.missing]
+        found = self._listed(cells, absent, dict.fromkeys(absent, True), pl.Boolean())
+        return cells if found is None else cells.filter(found.is_null())
+
     def _with_listed_values(self, cells: pl.DataFrame, extract: Extract) -> pl.DataFrame:
-        listed = [
-            (n, _canonical(cell), self._full(code))
+        """Add `mapped`: the code that an item lists for the cell."""
+        listed = {
+            (n, _canonical(cell)): self._full(code)
             for n, (_, item) in enumerate(self.items)
             for cell, code in item.values.items()
-        ]
-        if not listed:
+        }
+        mapped = self._listed(cells, list(listed), listed, pl.String())
+        if mapped is None:
             return cells.with_columns(mapped=pl.lit(None, dtype=pl.String))
-        values = pl.DataFrame(
-            listed, schema={"item": pl.UInt32, "_canonical": pl.String, "mapped": pl.String}, orient="row"
-        ).unique(["item", "_canonical"], keep="first", maintain_order=True)
-        cells = cells.with_columns(_canonical=pl.col("cell").str.replace(_CANONICAL, "$1"))
-        cells = cells.join(values, on=["item", "_canonical"], how="left", maintain_order="left").drop("_canonical")
         with_list = [n for n, (_, item) in enumerate(self.items) if item.values]
-        if lacking := cells.select((pl.col("item").is_in(with_list) & pl.col("mapped").is_null()).sum()).item():
+        if lacking := int((cells["item"].is_in(with_list) & mapped.is_null()).sum()):
             extract.notes[problems.UNMAPPED] += lacking
-        return cells
+        return cells.with_columns(mapped=mapped)
+
+    def _listed(
+        self,
+        cells: pl.DataFrame,
+        keys: Sequence[tuple[int, str]],
+        found: PyMapping[tuple[int, str], object],
+        kind: pl.DataType,
+    ) -> pl.Series | None:
+        """Look cells up in a list of (item, cell); null where it is not listed, None if there is nothing to find."""
+        if not keys:
+            return None
+        # few items have such lists: look only at their cells
+        places = cells["item"].is_in(list({n for n, _ in keys})).fill_null(False).arg_true()
+        table = pl.DataFrame(
+            {
+                "item": [n for n, _ in keys],
+                "cell": [cell for _, cell in keys],
+                "found": [found[key] for key in keys],
+            },
+            schema={"item": pl.UInt32(), "cell": pl.String(), "found": kind},
+        ).unique(["item", "cell"], keep="first")
+        asked = cells[places].select("item", pl.col("cell").str.replace(_CANONICAL, "$1"))
+        answers = asked.join(table, on=["item", "cell"], how="left", maintain_order="left")["found"]
+        return pl.Series([None], dtype=kind).new_from_index(0, cells.height).scatter(places, answers)
 
     def _event(self, frame: pl.DataFrame, number: int, event: Event) -> pl.DataFrame:
         table = self.table
         chosen = frame.filter(_all(event.when)) if event.when else frame
         if event.each == "subject":
-            chosen = chosen.filter(pl.col("patient").is_first_distinct() & pl.col("patient").is_not_null())
+            chosen = _first_rows(chosen).unique("patient", keep="first", maintain_order=True)
             new = [patient not in self._started for patient in chosen["patient"]]
             chosen = chosen.filter(pl.Series(new, dtype=pl.Boolean))
         if event.static:
-            times = pl.DataFrame(schema={"time": pl.Datetime("us"), "known_time": pl.Datetime("us"), "problem": pl.String})
+            times = pl.DataFrame(
+                schema={"time": pl.Datetime("us"), "known_time": pl.Datetime("us"), "problem": pl.String}
+            )
             times = times.clear(chosen.height)
         elif event.at is None:
             times = self._row_times(chosen)
@@ -326,8 +407,12 @@ class TableFacts:
             unit=pl.lit(event.unit, dtype=pl.String),
             role=pl.lit("demographic" if event.static and event.role is None else role),
             static=pl.lit(event.static),
-            part=pl.when(pl.col("key").is_not_null()).then(pl.lit(len(table.columns) + 1 + number, dtype=pl.Int32)),
-            problem=pl.coalesce(pl.when(pl.col("patient").is_null()).then(pl.lit(problems.NO_SUBJECT)), "problem"),
+            part=pl.when(pl.col("key").is_not_null()).then(
+                pl.lit(len(table.columns) + 1 + number, dtype=pl.Int32)
+            ),
+            problem=pl.coalesce(
+                pl.when(pl.col("patient").is_null()).then(pl.lit(problems.NO_SUBJECT)), "problem"
+            ),
         )
         return facts.cast(_SHAPE)
 
@@ -335,16 +420,24 @@ class TableFacts:
         """Static facts that a set of files gives its subjects, and who has now had their events."""
         parts = []
         sets = [s for s in self.table.files if s.facts]
-        first = frame.filter(pl.struct("_place", "patient").is_first_distinct() & pl.col("patient").is_not_null())
+        first = _first_rows(frame)
         self._started.update(first["patient"].to_list())
         for chosen in sets:
-            inside = [n for n, file in enumerate(rows.files) if matches(file.name, self.root_name, [chosen.glob])]
+            inside = [
+                n for n, file in enumerate(rows.files) if matches(file.name, self.root_name, [chosen.glob])
+            ]
             theirs = first.filter(pl.col("_place").is_in(inside))
             for code in chosen.facts:
                 given = self._given.setdefault(code, set())
-                theirs = theirs.filter(pl.Series([p not in given for p in theirs["patient"]], dtype=pl.Boolean))
+                theirs = theirs.filter(
+                    pl.Series([p not in given for p in theirs["patient"]], dtype=pl.Boolean)
+                )
                 given.update(theirs["patient"])
-                nothing = [pl.lit(None, dtype=_SHAPE[c]).alias(c) for c in _FACT if c not in (*_CONTEXT, "code", "role", "static")]
+                nothing = [
+                    pl.lit(None, dtype=_SHAPE[c]).alias(c)
+                    for c in _FACT
+                    if c not in (*_CONTEXT, "code", "role", "static")
+                ]
                 parts.append(
                     theirs.select(
                         *("_i", *_CONTEXT),
@@ -364,7 +457,9 @@ class TableFacts:
         content = static.select("patient", "code", "numeric_value", "text_value")
         hashes = pl.Series(content.hash_rows())
         first = hashes.is_first_distinct()
-        new = pl.Series([first_ and h not in self._met for first_, h in zip(first, hashes, strict=True)], dtype=pl.Boolean)
+        new = pl.Series(
+            [first_ and h not in self._met for first_, h in zip(first, hashes, strict=True)], dtype=pl.Boolean
+        )
         self._met.update(hashes.filter(new).to_list())
         if repeated := int((~new).sum()):
             extract.notes[problems.REPEATED] += repeated
@@ -392,7 +487,11 @@ class TableFacts:
                 if item.when:
                     unmet = unmet | ((pl.col(long.code) == name) & ~_all(item.when))
         reason = (
-            pl.when(ignored).then(pl.lit(problems.IGNORED)).when(unmet).then(pl.lit(problems.UNMET)).otherwise(pl.lit(problems.NO_VALUE))
+            pl.when(ignored)
+            .then(pl.lit(problems.IGNORED))
+            .when(unmet)
+            .then(pl.lit(problems.UNMET))
+            .otherwise(pl.lit(problems.NO_VALUE))
         )
         for name, count in silent.select(reason=reason).to_series().value_counts().iter_rows():
             extract.passed_over[name] += count
@@ -400,13 +499,17 @@ class TableFacts:
     def _row_times(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Give `time`, `known_time`, `problem` of the rows' own facts."""
         if self.table.time is None:
-            empty = pl.DataFrame(schema={"time": pl.Datetime("us"), "known_time": pl.Datetime("us"), "problem": pl.String})
+            empty = pl.DataFrame(
+                schema={"time": pl.Datetime("us"), "known_time": pl.Datetime("us"), "problem": pl.String}
+            )
             times = empty.clear(frame.height)
         else:
             times = self._times(frame, self.table.time, self.table.known)
         # without a time of its own a fact takes the end of its encounter, if it has one
         undated = times["time"].is_null() & frame["encounter"].is_null() & times["problem"].is_null()
-        return times.with_columns(problem=pl.when(undated).then(pl.lit(problems.NO_TIME)).otherwise("problem"))
+        return times.with_columns(
+            problem=pl.when(undated).then(pl.lit(problems.NO_TIME)).otherwise("problem")
+        )
 
     def _times(self, frame: pl.DataFrame, at: Moment, known: Moment | None) -> pl.DataFrame:
         times = self._moment(frame, at)
@@ -414,12 +517,15 @@ class TableFacts:
             when_known = pl.when("day_only").then(end_of_day(pl.col("time")))
             return times.select("time", when_known.alias("known_time"), "problem")
         later = self._moment(frame, known).select(
-            known_time=pl.when("day_only").then(end_of_day(pl.col("time"))).otherwise("time"), unknown="problem"
+            known_time=pl.when("day_only").then(end_of_day(pl.col("time"))).otherwise("time"),
+            unknown="problem",
         )
         return pl.concat([times, later], how="horizontal").select(
             "time",
             "known_time",
-            problem=pl.coalesce("problem", pl.when(pl.col("unknown").is_not_null()).then(pl.lit(problems.KNOWN_UNREADABLE))),
+            problem=pl.coalesce(
+                "problem", pl.when(pl.col("unknown").is_not_null()).then(pl.lit(problems.KNOWN_UNREADABLE))
+            ),
         )
 
     def _moment(self, frame: pl.DataFrame, moment: Moment) -> pl.DataFrame:
@@ -437,14 +543,18 @@ class TableFacts:
         base = self.table.base
         assert base is not None  # the mapping's validation
         if base.at is not None:
-            start = pl.DataFrame({"time": [base.at], "problem": [None]}, schema={"time": pl.Datetime("us"), "problem": pl.String})
+            start = pl.DataFrame(
+                {"time": [base.at], "problem": [None]},
+                schema={"time": pl.Datetime("us"), "problem": pl.String},
+            )
             start = start[[0] * frame.height]
         else:
             assert base.column is not None
             start = read_dates(frame[base.column], base.format, self.zone)
         if moment.after is not None:
             offset = pl.DataFrame(
-                {"offset": [read_duration(moment.after)], "wrong": [None]}, schema={"offset": pl.Duration("us"), "wrong": pl.String}
+                {"offset": [read_duration(moment.after)], "wrong": [None]},
+                schema={"offset": pl.Duration("us"), "wrong": pl.String},
             )[[0] * frame.height]
         else:
             assert moment.column is not None and moment.offset is not None
@@ -491,11 +601,25 @@ def _malformed(rows: Rows) -> pl.DataFrame:
         [(bad.file, bad.row, bad.text, problems.WRONG_LENGTH) for bad in rows.malformed],
         schema={"file": pl.Int32, "row": pl.Int64, "text_value": pl.String, "problem": pl.String},
         orient="row",
-    ).select((pl.col(c) if c in ("file", "row", "text_value", "problem") else pl.lit(None, dtype=_SHAPE[c])).alias(c) for c in _FACT)
+    ).select(
+        (pl.col(c) if c in ("file", "row", "text_value", "problem") else pl.lit(None, dtype=_SHAPE[c])).alias(
+            c
+        )
+        for c in _FACT
+    )
 
 
 def _all(conditions: Sequence[str]) -> pl.Expr:
     return pl.all_horizontal(parse_condition(text).expression() for text in conditions)
+
+
+def _first_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """Take a row of each subject in each file: the first of every run of rows."""
+    new = pl.col("patient").ne_missing(pl.col("patient").shift()) | pl.col("_place").ne_missing(
+        pl.col("_place").shift()
+    )
+    runs = frame.filter((new | (pl.col("_i") == 0)) & pl.col("patient").is_not_null())
+    return runs.unique(["_place", "patient"], keep="first", maintain_order=True)
 
 
 def _inserted(template: pl.Expr, cell: pl.Expr) -> pl.Expr:

@@ -12,12 +12,12 @@ import polars as pl
 
 from medloom.foundation.errors import InputError
 from medloom.record.importers.table.facts import Lookup, TableFacts
-from medloom.record.importers.table.mapping import Join, Mapping, Table, load_mapping
+from medloom.record.importers.table.mapping import Join, Mapping, load_mapping
 from medloom.record.importers.table.reading import Dialect, Rows, read_rows
 from medloom.record.importers.table.sources import SourceFile, Sources
 from medloom.record.importing import Batch, ImportContext, Importer
 
-FACTS_A_BATCH = 100_000
+FACTS_A_BATCH = 150_000  # one call of Polars costs as much as some 5,000 rows
 
 
 class TableImporter(Importer):
@@ -58,32 +58,34 @@ class TableImporter(Importer):
             NotFoundError: the path or the mapping does not exist.
             InputError: no file there fits, or the mapping is not valid.
         """
-        return self._sources(load_mapping(self.mapping))
+        return self._sources(load_mapping(self.mapping), Sources(Path(self.path)))
 
     def batches(self, context: ImportContext) -> Iterator[Batch]:
-        """Yield facts, some 100,000 at most a batch; small files are read some 250 at a time."""
+        """Yield facts, some 150,000 at most a batch; small files are read some 250 at a time."""
         mapping = load_mapping(self.mapping)
-        ordinals = {path: n for n, path in enumerate(self._sources(mapping))}
         sources = Sources(Path(self.path))
+        ordinals = {path: n for n, path in enumerate(self._sources(mapping, sources))}
         records = 0
         for table in mapping.tables:
             dialect = Dialect(table.encoding, table.delimiter, table.quote, table.header)
             lookups = [_lookup(sources, join, dialect, mapping, ordinals) for join in table.join]
             facts = TableFacts(mapping, table, context.time_zone, sources.root.name, lookups)
             codes = facts.codes()
-            slots = max(1, len(table.columns) + len(table.events) + (table.long is not None))
+            events = sum(event.each == "row" for event in table.events)
+            slots = max(1, len(table.columns) + events + (table.long is not None))
             files = sources.files([chosen.glob for chosen in table.files], ordinals)
             for rows in read_rows(files, dialect, facts.columns):
                 for piece in _pieces(rows, FACTS_A_BATCH // slots):
                     extract = facts.extract(piece)
                     records += extract.records
-                    yield Batch(extract.facts, extract.records, extract.passed_over, codes, notes=extract.notes)
+                    yield Batch(
+                        extract.facts, extract.records, extract.passed_over, codes, notes=extract.notes
+                    )
                     codes = {}
         if not records:
             raise InputError("there is not one row in {path!r}; is it the right file?", path=str(self.path))
 
-    def _sources(self, mapping: Mapping) -> list[Path]:
-        sources = Sources(Path(self.path))
+    def _sources(self, mapping: Mapping, sources: Sources) -> list[Path]:
         sources.check()
         found: set[Path] = set()
         for n, table in enumerate(mapping.tables, 1):
@@ -118,10 +120,14 @@ def _pieces(rows: Rows, most: int) -> Iterator[Rows]:
     edges = np.linspace(0, height, math.ceil(height / most) + 1).astype(int)
     for n, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         frame = rows.frame.slice(start, stop - start)
-        yield Rows(frame, rows.place[start:stop], rows.row[start:stop], rows.files, rows.malformed if n == 0 else ())
+        yield Rows(
+            frame, rows.place[start:stop], rows.row[start:stop], rows.files, rows.malformed if n == 0 else ()
+        )
 
 
-def _lookup(sources: Sources, join: Join, dialect: Dialect, mapping: Mapping, ordinals: dict[Path, int]) -> Lookup:
+def _lookup(
+    sources: Sources, join: Join, dialect: Dialect, mapping: Mapping, ordinals: dict[Path, int]
+) -> Lookup:
     """Read a joined file into memory.
 
     Raises:
@@ -141,13 +147,24 @@ def _lookup(sources: Sources, join: Join, dialect: Dialect, mapping: Mapping, or
 
     files: Iterator[SourceFile] = sources.files([join.glob], ordinals)
     plain = Dialect(dialect.encoding, dialect.delimiter, dialect.quote)
-    parts = [rows.frame.select(pl.all().str.strip_chars()) for rows in read_rows(files, plain, columns) if rows.frame.width]
-    frame = pl.concat(parts) if parts else pl.DataFrame(schema=dict.fromkeys([*join.on, *join.columns], pl.String))
+    parts = [
+        rows.frame.select(pl.all().str.strip_chars())
+        for rows in read_rows(files, plain, columns)
+        if rows.frame.width
+    ]
+    frame = (
+        pl.concat(parts)
+        if parts
+        else pl.DataFrame(schema=dict.fromkeys([*join.on, *join.columns], pl.String))
+    )
     frame = frame.with_columns(
-        pl.when(pl.col(c).is_in(list(mapping.missing))).then(None).otherwise(pl.col(c)).alias(c) for c in join.columns
+        pl.when(pl.col(c).is_in(list(mapping.missing))).then(None).otherwise(pl.col(c)).alias(c)
+        for c in join.columns
     ).unique(maintain_order=True)
     if frame.select(pl.struct(*join.on).is_duplicated().any()).item():
         raise InputError(
-            "{glob!r} has several rows with the same {on}; a join needs one", glob=join.glob, on=", ".join(join.on)
+            "{glob!r} has several rows with the same {on}; a join needs one",
+            glob=join.glob,
+            on=", ".join(join.on),
         )
     return Lookup(join.on, frame)

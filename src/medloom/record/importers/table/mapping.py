@@ -113,7 +113,8 @@ class Subject(_Part):
 
     column: str | None = Field(None, description="Column that holds the subject's identifier.")
     file: str | None = Field(
-        None, description=r"Regular expression on the file's path whose first group is the identifier: `(\d+)\.csv`."
+        None,
+        description=r"Regular expression on the file's path whose first group is the identifier: `(\d+)\.csv`.",
     )
     row: str | None = Field(
         None,
@@ -187,7 +188,9 @@ class Item(_Part):
         description="Code of the fact, SYSTEM//code. `{value}` in it is replaced by the cell, which then is no "
         "value: GENDER//{value}. Without a code: the source's own name under `code_system`.",
     )
-    unit: str | None = Field(None, description="Unit, where the table has no unit column or an empty cell in it.")
+    unit: str | None = Field(
+        None, description="Unit, where the table has no unit column or an empty cell in it."
+    )
     role: Role | None = Field(None, description="Role of the fact; by default the table's.")
     static: bool = Field(False, description="True for what holds always (sex): the fact has no time.")
     text: bool = Field(False, description="Keep the cell as text even if it looks like a number.")
@@ -195,7 +198,9 @@ class Item(_Part):
         default_factory=dict,
         description="Cell -> code, for coded cells: {0: GENDER//F, 1: GENDER//M}. Other cells keep `code` and value.",
     )
-    missing: tuple[str, ...] = Field((), description="Cells that mean `not measured` here, besides the general ones.")
+    missing: tuple[str, ...] = Field(
+        (), description="Cells that mean `not measured` here, besides the general ones."
+    )
     when: tuple[Condition, ...] = Field(
         (), description="Conditions on the row, all of which must hold: `Value > 0`, `status != cancelled`."
     )
@@ -215,12 +220,16 @@ class Long(_Part):
     value: str | None = Field(None, description="Column that holds the value, a number or a text.")
     unit: str | None = Field(None, description="Column that holds the unit.")
     text: str | None = Field(None, description="Column whose text accompanies the value.")
-    codes: dict[str, Item] = Field(default_factory=dict, description="What single codes of the source become.")
+    codes: dict[str, Item] = Field(
+        default_factory=dict, description="What single codes of the source become."
+    )
     others: Literal["keep", "ignore"] = Field(
-        "keep", description="What is done with codes not listed in `codes`: kept under `code_system`, or passed over."
+        "keep",
+        description="What is done with codes not listed in `codes`: kept under `code_system`, or passed over.",
     )
     keep_empty: bool = Field(
-        False, description="A row without a value is a fact all the same (the thing happened); by default it is not."
+        False,
+        description="A row without a value is a fact all the same (the thing happened); by default it is not.",
     )
 
 
@@ -228,13 +237,19 @@ class Event(_Part):
     """A fact that a row, or a subject's first row, stands for."""
 
     code: str = Field(description="Code of the fact: ENCOUNTER//icu//START, MEDS_DEATH.")
-    at: Moment | None = Field(None, description="When it happened; by default the row's time. An empty cell: never.")
+    at: Moment | None = Field(
+        None, description="When it happened; by default the row's time. An empty cell: never."
+    )
     known: Moment | None = Field(None, description="When it entered the record.")
     when: tuple[Condition, ...] = Field((), description="Conditions on the row, all of which must hold.")
-    each: Literal["row", "subject"] = Field("row", description="Once a row, or once a subject (its first row).")
+    each: Literal["row", "subject"] = Field(
+        "row", description="Once a row, or once a subject (its first row)."
+    )
     value: str | None = Field(None, description="Column that holds the fact's value.")
     unit: str | None = Field(None, description="Unit of the value.")
-    role: Role | None = Field(None, description="Role; for ENCOUNTER codes `encounter`, otherwise the table's.")
+    role: Role | None = Field(
+        None, description="Role; for ENCOUNTER codes `encounter`, otherwise the table's."
+    )
     static: bool = Field(False, description="True for what holds always: the fact has no time.")
     description: str | None = Field(None, description="What the code means, for people.")
 
@@ -248,7 +263,9 @@ class Join(_Part):
     """Columns of another file, looked up for each row; that file is held in memory."""
 
     glob: str = Field(description="Pattern of the other file or files.")
-    on: tuple[str, ...] = Field(description="Column or columns that both share and that identify a row there.")
+    on: tuple[str, ...] = Field(
+        description="Column or columns that both share and that identify a row there."
+    )
     columns: tuple[str, ...] = Field(description="Columns taken over.")
 
     @model_validator(mode="before")
@@ -263,7 +280,8 @@ class Table(_Part):
     files: tuple[FileSet, ...] = Field(min_length=1, description="The files, as [{glob: ...}, ...].")
     format: Literal["auto", "csv", "parquet"] = Field("auto", description="auto: by the file's name.")
     encoding: str = Field(
-        "auto", description="auto tells UTF-8, UTF-16 with mark and GB18030 apart; otherwise a name such as gb18030, latin-1."
+        "auto",
+        description="auto tells UTF-8, UTF-16 with mark and GB18030 apart; otherwise a name such as gb18030, latin-1.",
     )
     delimiter: str = Field("auto", description="auto: the commonest of , ; tab | in the header.")
     quote: str = Field('"', max_length=1, description="Character around cells; empty for none.")
@@ -280,7 +298,9 @@ class Table(_Part):
         description="When they entered the record (result or storage time). Without it the time counts; "
         "a date without a time of day is known at the end of that day.",
     )
-    encounter: str | None = Field(None, description="Column with the encounter's identifier; `$subject`: one a subject.")
+    encounter: str | None = Field(
+        None, description="Column with the encounter's identifier; `$subject`: one a subject."
+    )
     key: str | None = Field(
         None, description="Column that identifies a row for ever, so that a later import replaces it."
     )
@@ -297,9 +317,13 @@ class Table(_Part):
             raise ValueError("subject.row needs long.code and long.value")
         moments = [self.time, self.known, *(e.at for e in self.events), *(e.known for e in self.events)]
         if self.base is None and any(m is not None and m.relative for m in moments):
-            raise ValueError("an offset needs a base: add base: {at: 2000-01-01T00:00} or base: {column: ...}")
+            raise ValueError(
+                "an offset needs a base: add base: {at: 2000-01-01T00:00} or base: {column: ...}"
+            )
         items = [*self.columns.values(), *(self.long.codes.values() if self.long else ())]
-        timed = any(not (i.static or i.ignore) for i in items) or (self.long is not None and self.long.others == "keep")
+        timed = any(not (i.static or i.ignore) for i in items) or (
+            self.long is not None and self.long.others == "keep"
+        )
         if self.time is None and self.encounter is None and timed:
             raise ValueError("facts that are not static need time: {column: ...}")
         if self.time is None and any(e.at is None and not e.static for e in self.events):
@@ -313,7 +337,9 @@ class Mapping(_Part):
     name: str = Field("", description="Name of the mapping, for people.")
     description: str = Field("", description="What it is for; decisions a reader should know.")
     code_system: str = Field(
-        "LOCAL", pattern=r"^[A-Za-z0-9_.\-]+$", description="System of codes that name none: the site's or source's name."
+        "LOCAL",
+        pattern=r"^[A-Za-z0-9_.\-]+$",
+        description="System of codes that name none: the site's or source's name.",
     )
     missing: tuple[str, ...] = Field(MISSING, description="Cells that mean `not there`, in every table.")
     tables: tuple[Table, ...] = Field(min_length=1, description="The tables.")

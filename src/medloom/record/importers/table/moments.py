@@ -8,8 +8,8 @@ from typing import Literal
 
 import polars as pl
 
-from medloom.record.importers.table.problems import AMBIGUOUS, OUTSIDE, UNREADABLE
 from medloom.record.importers.table.numbers import read_numbers
+from medloom.record.importers.table.problems import AMBIGUOUS, OUTSIDE, UNREADABLE
 from medloom.record.schema import EARLIEST, LATEST
 
 OffsetUnit = Literal["HH:MM", "days", "hours", "minutes", "seconds"]
@@ -65,7 +65,9 @@ def read_offsets(cells: pl.Series, unit: OffsetUnit) -> pl.DataFrame:
     def read(unique: pl.Series) -> pl.DataFrame:
         frame = unique.to_frame("cell")
         if unit == "HH:MM":
-            part = pl.col("cell").str.extract_groups(r"^([+-])?(\d{1,6}):([0-5]?\d)(?::([0-5]?\d)(?:\.(\d{1,6})\d*)?)?$")
+            part = pl.col("cell").str.extract_groups(
+                r"^([+-])?(\d{1,6}):([0-5]?\d)(?::([0-5]?\d)(?:\.(\d{1,6})\d*)?)?$"
+            )
             number = [part.struct.field(str(n)).cast(pl.Int64) for n in (2, 3, 4)]
             fraction = part.struct.field("5").str.pad_end(6, "0").cast(pl.Int64).fill_null(0)
             seconds = number[0] * 3600 + number[1] * 60 + number[2].fill_null(0)
@@ -103,7 +105,9 @@ def has_clock(pattern: str) -> bool:
     >>> has_clock("%d.%m.%Y %H:%M"), has_clock("%Y-%m-%d")
     (True, False)
     """
-    return any(letter in pattern for letter in ("%H", "%I", "%T", "%R", "%s", "%c", "%k", "%l", "%X", "%r", "%+"))
+    return any(
+        letter in pattern for letter in ("%H", "%I", "%T", "%R", "%s", "%c", "%k", "%l", "%X", "%r", "%+")
+    )
 
 
 def _once_each(cells: pl.Series, read: Callable[[pl.Series], pl.DataFrame]) -> pl.DataFrame:
@@ -118,7 +122,9 @@ def _once_each(cells: pl.Series, read: Callable[[pl.Series], pl.DataFrame]) -> p
 def _by_format(cells: pl.Series, formats: Sequence[str], zone: str) -> pl.DataFrame:
     cell = pl.col("cell")
     found = cells.to_frame("cell").with_columns(
-        time=pl.lit(None, dtype=pl.Datetime("us")), day_only=pl.lit(None, dtype=pl.Boolean), problem=pl.lit(None, dtype=pl.String)
+        time=pl.lit(None, dtype=pl.Datetime("us")),
+        day_only=pl.lit(None, dtype=pl.Boolean),
+        problem=pl.lit(None, dtype=pl.String),
     )
     for pattern in formats:
         # Python's %f is a fraction of a second; Polars' is a count of nanoseconds, its %.f the fraction.
@@ -126,7 +132,9 @@ def _by_format(cells: pl.Series, formats: Sequence[str], zone: str) -> pl.DataFr
         if not has_clock(pattern):
             read = cell.str.to_date(pattern, strict=False, exact=True).cast(pl.Datetime("us"))
         elif "%z" in pattern:
-            read = cell.str.to_datetime(pattern, time_unit="us", strict=False, exact=True).dt.convert_time_zone(zone)
+            read = cell.str.to_datetime(
+                pattern, time_unit="us", strict=False, exact=True
+            ).dt.convert_time_zone(zone)
             read = read.dt.replace_time_zone(None)
         else:
             read = cell.str.to_datetime(pattern, time_unit="us", strict=False, exact=True)
@@ -144,7 +152,9 @@ def _by_shape(cells: pl.Series, zone: str) -> pl.DataFrame:
         pl.col("cell").str.extract_groups(shape).alias(name) for name, shape in _SHAPES.items()
     )
     frame = frame.select(
-        pl.coalesce(pl.col(name).struct.field(part) for name, shape in _SHAPES.items() if f"(?P<{part}>" in shape).alias(part)
+        pl.coalesce(
+            pl.col(name).struct.field(part) for name, shape in _SHAPES.items() if f"(?P<{part}>" in shape
+        ).alias(part)
         for part in _PARTS
     )
     a, b = pl.col("a").cast(pl.Int32), pl.col("b").cast(pl.Int32)

@@ -23,7 +23,9 @@ def read_numbers(cells: pl.Series, decimal: Literal[".", ","] = ".", thousands: 
     """
     cell = pl.col("cell")
     plain = cell.cast(pl.Float64, strict=False)
-    settled = plain.is_finite() if decimal == "." else plain.is_finite() & ~cell.str.contains(".", literal=True)
+    settled = (
+        plain.is_finite() if decimal == "." else plain.is_finite() & ~cell.str.contains(".", literal=True)
+    )
     frame = cells.to_frame("cell").select(
         number=pl.when(settled).then(plain),
         text=pl.lit(None, dtype=pl.String),
@@ -33,7 +35,9 @@ def read_numbers(cells: pl.Series, decimal: Literal[".", ","] = ".", thousands: 
     places = frame.get_column("hard").arg_true()
     if len(places):
         read = _read_hard(cells.gather(places), decimal, thousands)
-        frame = frame.with_columns(frame.get_column(name).scatter(places, read.get_column(name)) for name in read.columns)
+        frame = frame.with_columns(
+            frame.get_column(name).scatter(places, read.get_column(name)) for name in read.columns
+        )
     return frame.drop("hard")
 
 

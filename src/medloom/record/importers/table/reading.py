@@ -87,8 +87,10 @@ def read_rows(files: Iterable[SourceFile], dialect: Dialect, columns: Columns) -
         if not small:
             yield from _read_group(group, dialect, columns)
             group = _Group()
-            yield from read_parquet(file, columns) if file.name.lower().endswith(".parquet") else _read_stream(
-                file, _opened(file), dialect, columns
+            yield from (
+                read_parquet(file, columns)
+                if file.name.lower().endswith(".parquet")
+                else _read_stream(file, _opened(file), dialect, columns)
             )
             continue
         with _truncation(file.label), _opened(file) as stream:
@@ -118,10 +120,14 @@ def read_parquet(file: SourceFile, columns: Columns) -> Iterator[Rows]:
             for batch in parquet.iter_batches(batch_size=65_536, columns=wanted):
                 frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
                 frame = frame.select(_as_text(name, kind) for name, kind in frame.schema.items())
-                yield Rows(frame, np.zeros(frame.height, np.int32), np.arange(done, done + frame.height) + 1, (file,))
+                yield Rows(
+                    frame, np.zeros(frame.height, np.int32), np.arange(done, done + frame.height) + 1, (file,)
+                )
                 done += frame.height
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise InputError("{label} is not a complete Parquet file; write it again", label=file.label) from error
+        raise InputError(
+            "{label} is not a complete Parquet file; write it again", label=file.label
+        ) from error
 
 
 def read_head(file: SourceFile, dialect: Dialect) -> tuple[str, str, list[str]]:
@@ -185,7 +191,7 @@ def _read_together(group: _Group, run: list[int], dialect: Dialect, columns: Col
     place = np.repeat(np.arange(len(run), dtype=np.int32), counts)
     row = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + 1
     if not text:
-        frame = pl.DataFrame(schema={name: pl.String for name in wanted})
+        frame = pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
     else:
         reader = _parser(io.BytesIO(text), "utf-8", delimiter, dialect.quote, header, wanted, malformed)
         frame = cast(pl.DataFrame, pl.from_arrow(reader.read_all()))
@@ -222,7 +228,9 @@ def _read_stream(file: SourceFile, stream: BinaryIO, dialect: Dialect, columns: 
             bad = malformed[told:]
             told = len(malformed)
             numbers = np.setdiff1d(
-                np.arange(done + 1, done + 1 + frame.height + len(bad)), [m.row for m in bad], assume_unique=True
+                np.arange(done + 1, done + 1 + frame.height + len(bad)),
+                [m.row for m in bad],
+                assume_unique=True,
             )
             done += frame.height + len(bad)
             if first and frame.height:
@@ -246,7 +254,7 @@ class _Chained(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "bytearray | memoryview[int]") -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview[int]) -> int:  # type: ignore[override]
         piece = self._head[: len(buffer)] if len(self._head) else self._rest.read(len(buffer))
         self._head = self._head[len(piece) :] if len(self._head) else self._head
         buffer[: len(piece)] = piece
@@ -261,19 +269,24 @@ def _parser(
     header: Sequence[str],
     wanted: list[str],
     malformed: list[Malformed],
-) -> "pyarrow.csv.CSVStreamingReader":
+) -> pyarrow.csv.CSVStreamingReader:
     """Open a streaming parser; lines of the wrong length are appended to `malformed`, in order, numbered from 1."""
 
-    def note(line: "pyarrow.csv.InvalidRow") -> str:
+    def note(line: pyarrow.csv.InvalidRow) -> str:
         malformed.append(Malformed(-1, line.number, line.text, line.expected_columns, line.actual_columns))
         return "skip"
 
     # Line numbers are known only without threads.
     return pa.csv.open_csv(
         stream,
-        pa.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=list(header), encoding=encoding),
+        pa.csv.ReadOptions(
+            use_threads=False, block_size=BLOCK_BYTES, column_names=list(header), encoding=encoding
+        ),
         pa.csv.ParseOptions(
-            delimiter=delimiter, quote_char=quote or False, newlines_in_values=bool(quote), invalid_row_handler=note
+            delimiter=delimiter,
+            quote_char=quote or False,
+            newlines_in_values=bool(quote),
+            invalid_row_handler=note,
         ),
         pa.csv.ConvertOptions(
             include_columns=wanted, column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False
@@ -293,7 +306,10 @@ def _head(head: bytes, whole: bool, dialect: Dialect, label: str) -> tuple[str, 
     if dialect.header:
         return encoding, delimiter, list(dialect.header)
     quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
-    cells = next(csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=dialect.quote or '"', quoting=quoting), [])
+    cells = next(
+        csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=dialect.quote or '"', quoting=quoting),
+        [],
+    )
     header = [cell.strip() or f"column_{n}" for n, cell in enumerate(cells, 1)]
     _check_header(header, label)
     return encoding, delimiter, header
@@ -303,7 +319,9 @@ def _check_header(header: Sequence[str], label: str) -> None:
     twice = sorted({name for name in header if list(header).count(name) > 1})
     if twice:
         raise InputError(
-            "{label} has more than one column called {names}; rename all but one", label=label, names=", ".join(map(repr, twice))
+            "{label} has more than one column called {names}; rename all but one",
+            label=label,
+            names=", ".join(map(repr, twice)),
         )
 
 
@@ -352,7 +370,9 @@ class _truncation:
                 label=self.label,
             ) from error
         if isinstance(error, pa.ArrowInvalid):
-            raise InputError("{label} cannot be read as a table: {reason}", label=self.label, reason=_first_line(error)) from error
+            raise InputError(
+                "{label} cannot be read as a table: {reason}", label=self.label, reason=_first_line(error)
+            ) from error
 
 
 def _first_line(error: BaseException) -> str:

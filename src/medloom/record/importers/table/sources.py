@@ -9,7 +9,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,8 +59,12 @@ class Sources:
     def paths(self, patterns: list[str]) -> list[Path]:
         """List the files that match any of the patterns, sorted by name; for an archive, itself."""
         if self.root.is_file():
-            return [self.root] if self.archive or matches(self.root.name, self.root.parent.name, patterns) else []
-        found = [name for name in self._names() if matches(name, self.root.name, patterns)]
+            return (
+                [self.root]
+                if self.archive or matches(self.root.name, self.root.parent.name, patterns)
+                else []
+            )
+        found = [name for name in self._names if matches(name, self.root.name, patterns)]
         return [self.root / name for name in found]
 
     def files(self, patterns: list[str], ordinals: dict[Path, int]) -> Iterator[SourceFile]:
@@ -72,8 +76,9 @@ class Sources:
         for path in self.paths(patterns):
             name = path.name if self.root.is_file() else path.as_posix()[within:]
             label = repr(path.name) if len(ordinals) == 1 else f"file {ordinals[path] + 1}/{len(ordinals)}"
-            yield SourceFile(ordinals[path], name, label, path.stat().st_size, _opener(path))
+            yield SourceFile(ordinals[path], name, label, os.path.getsize(path), _opener(path))
 
+    @cached_property
     def _names(self) -> list[str]:
         names = []
         for folder, folders, files in os.walk(self.root, onerror=_raise):
@@ -94,10 +99,14 @@ class Sources:
                     number += 1
                     stream = archive.extractfile(member)
                     data = b"" if stream is None else stream.read()
-                    yield SourceFile(0, name, f"member {number}", len(data), lambda data=data: io.BytesIO(data))  # type: ignore[misc]
+                    yield SourceFile(
+                        0, name, f"member {number}", len(data), lambda data=data: io.BytesIO(data)
+                    )  # type: ignore[misc]
         except (tarfile.TarError, EOFError, OSError) as error:
             raise InputError(
-                "{name!r} is not a complete archive ({reason}); get it again", name=self.root.name, reason=type(error).__name__
+                "{name!r} is not a complete archive ({reason}); get it again",
+                name=self.root.name,
+                reason=type(error).__name__,
             ) from error
 
 

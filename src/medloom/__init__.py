@@ -1,0 +1,64 @@
+"""Medloom: from a hospital's own records to evaluated, explained, reviewable decision support.
+
+    import medloom as ml
+
+    site = ml.Site.create("st-mary")
+    site.record.add(ml.importers.fhir("export/"))
+    task = site.task("in-hospital-death-48h")
+    model = ml.train(task, learner="gbdt")
+    print(ml.evaluate(model, split="held_out"))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from medloom import importers
+    from medloom.api import Trained, ask, evaluate, learner, load, train, trained
+    from medloom.foundation.errors import MedloomError
+    from medloom.foundation.site import SiteSettings
+    from medloom.record.record import Record
+    from medloom.site import Site
+
+__version__: Final = version("medloom")
+
+# Looked up when first used: `import medloom` itself stays instant.
+_PUBLIC: Final = {
+    "MedloomError": "medloom.foundation.errors",
+    "Record": "medloom.record.record",
+    "Site": "medloom.site",
+    "SiteSettings": "medloom.foundation.site",
+    "Trained": "medloom.api",
+    "ask": "medloom.api",
+    "evaluate": "medloom.api",
+    "learner": "medloom.api",
+    "load": "medloom.api",
+    "train": "medloom.api",
+    "trained": "medloom.api",
+}
+
+__all__ = [
+    "MedloomError",
+    "Record",
+    "Site",
+    "SiteSettings",
+    "Trained",
+    "ask",
+    "evaluate",
+    "importers",
+    "learner",
+    "load",
+    "train",
+    "trained",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "importers":
+        return import_module("medloom.importers")
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'medloom' has no attribute {name!r}")

@@ -1,0 +1,194 @@
+"""The verbs of the public API: train, evaluate, predict, explain."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.evaluation import evaluate as evaluate_predictions
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
+from medloom.record.record import Record
+from medloom.site import Site, SiteTask
+from medloom.tasks import models
+from medloom.tasks.demographics import demographics
+from medloom.tasks.explanation import Explanation
+from medloom.tasks.external import from_frame
+from medloom.tasks.kinds import Kind, Split
+from medloom.tasks.labelling import apply
+from medloom.tasks.library import find
+from medloom.tasks.model import Learner, Model
+from medloom.tasks.models import ModelName
+from medloom.tasks.package import load as load_package
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
+from medloom.tasks.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model together with the samples it was made from, so that it can be evaluated at once."""
+
+    model: Model
+    samples: Samples
+    name: ModelName | None = None  # where a site keeps it
+
+    def predict(self, samples: Samples | None = None) -> Predictions:
+        """Answer for samples; its own when none are given."""
+        predictions = self.model.predict(self.samples if samples is None else samples)
+        return Predictions(predictions.frame, str(self.name or predictions.model))
+
+    def explain(self, samples: Samples) -> Explanation:
+        """Tell why, for each sample."""
+        return self.model.explain(samples)
+
+    def save(self, directory: str | Path) -> str:
+        """Write a model package into a new directory; gives its digest."""
+        return self.model.save(Path(directory))
+
+
+def learner(name: str, **parameters: Any) -> Learner:
+    """Make a registered learner.
+
+    Raises:
+        NotFoundError: none of that name is registered.
+        InputError: it has no such parameter; the message lists those it has.
+    """
+    kind = registry.load("medloom.learners", name)
+    known = list(inspect.signature(kind).parameters)
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise InputError(
+            "learner {name!r} has no parameter {unknown}; it has: {known}",
+            name=name,
+            unknown=", ".join(unknown),
+            known=", ".join(known),
+        )
+    made: Learner = kind(**parameters)
+    return made
+
+
+def train(
+    what: SiteTask | Samples | pl.DataFrame | pd.DataFrame,
+    learner: str | Learner = "gbdt",
+    *,
+    label: str | None = None,
+    group: str | None = None,
+    kind: Kind | None = None,
+    seed: int = 0,
+    **parameters: Any,
+) -> Trained:
+    """Learn from a site's task, from samples, or from one table.
+
+    Args:
+        what: a task of a site (the model is saved there), samples, or a data frame with a row a sample.
+        learner: name of a registered learner, with `parameters`; or a learner.
+        label: of a frame: the column to predict.
+        group: of a frame: a column whose equal values must not be split (the patient).
+        kind: of a frame: the kind of question, where the values do not tell.
+        seed: of everything random.
+
+    Raises:
+        InputError: the data do not fit; the message says what mends it.
+
+    >>> frame = pl.DataFrame({"x": list(range(200)), "ill": [i > 99 for i in range(200)]})
+    >>> trained = train(frame, label="ill", learner="tree")
+    >>> round(evaluate(trained, split="train").metrics["auroc"].value, 2)
+    1.0
+    """
+    made = learner if isinstance(learner, Learner) else _make(learner, parameters)
+    if isinstance(what, SiteTask):
+        samples = what.samples
+    elif isinstance(what, Samples):
+        samples = what
+    else:
+        if label is None:
+            raise InputError("to learn from a table, say which column to predict: train(frame, label=...)")
+        frame = what if isinstance(what, pl.DataFrame) else pl.from_pandas(what)
+        samples = from_frame(frame, label, kind=kind, group=group, seed=seed)
+    model = made.fit(samples.in_split("train"), samples.in_split("tuning"), seed=seed)
+    name = models.save(what.site.directory, model) if isinstance(what, SiteTask) else None
+    return Trained(model, samples, name)
+
+
+def evaluate(
+    trained: Trained,
+    split: Split = "held_out",
+    *,
+    compared_with: Mapping[str, Trained] | None = None,
+    thresholds: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Evaluate a model on a split of its samples: metrics with 95 % intervals, by sex and age, against others.
+
+    Args:
+        trained: the model and its samples.
+        split: which samples.
+        compared_with: other models of the same samples, by name.
+        thresholds: by name; chosen on other data than the split.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: the split is empty.
+    """
+    samples = trained.samples.in_split(split)
+    if not len(samples):
+        raise InputError("there are no samples in split {split!r} of task {task!r}", split=split, task=samples.question.task)
+    train_labels = trained.samples.in_split("train").frame["label"]
+    return evaluate_predictions(
+        samples,
+        trained.predict(samples),
+        demographics(samples),
+        thresholds,
+        baseline=_usual(train_labels),
+        compared_with={name: other.predict(samples) for name, other in (compared_with or {}).items()},
+        seed=seed,
+        model=str(trained.name or trained.model.origin.learner),
+        split=split,
+    )
+
+
+def load(directory: str | Path) -> Model:
+    """Load a model package; its sums are checked first.
+
+    Raises:
+        IntegrityError: it was altered, or written by a newer version.
+    """
+    return load_package(Path(directory))
+
+
+def trained(site: Site, name: str) -> Trained:
+    """Load a site's model together with the samples of its task."""
+    full = site.model_name(name)
+    return Trained(models.load(site.directory, full), site.task(full.task).samples, full)
+
+
+def ask(record: Record, task: str | Task) -> Samples:
+    """Put a task to any record, one in memory included."""
+    return apply(find(task) if isinstance(task, str) else task, record).samples
+
+
+def _make(name: str, parameters: Mapping[str, Any]) -> Learner:
+    return learner(name, **parameters)
+
+
+def _usual(labels: pl.Series) -> float | dict[str, float] | None:
+    """Say what one who knows only the training labels would: a risk, a mean, or class → share."""
+    if not len(labels):
+        return None
+    if labels.dtype == pl.Boolean or labels.dtype.is_numeric():
+        mean = labels.mean()
+        return float(mean) if isinstance(mean, (int, float)) else None
+    if labels.dtype == pl.String:
+        return {str(name): n / len(labels) for name, n in labels.value_counts().iter_rows()}
+    shares = labels.explode(empty_as_null=False).drop_nulls().value_counts()
+    return {str(name): n / len(labels) for name, n in shares.iter_rows()}

@@ -1,0 +1,40 @@
+"""Floor 11: the command line. `medloom --help` lists the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from medloom.foundation.errors import MedloomError
+from medloom.foundation.messages import Language, speaking, tr
+
+
+def main() -> None:
+    """Run the command line; an error is one sentence on standard error and exit code 1."""
+    with speaking(_language(sys.argv)):
+        from medloom.cli import screen
+        from medloom.cli.app import app
+
+        try:
+            app()
+        except MedloomError as error:
+            screen.error(str(error))
+            sys.exit(1)
+        except KeyboardInterrupt:
+            screen.error(tr("Stopped. Nothing was left half done."))
+            sys.exit(130)
+        except BrokenPipeError:
+            # the reader of a pipe has gone; standard output must not be flushed again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+
+
+def _language(arguments: list[str]) -> Language | None:
+    """Find `--lang` before the commands are built, for their help speaks it too."""
+    for position, argument in enumerate(arguments):
+        value = argument.partition("=")[2] if argument.startswith("--lang=") else None
+        if argument == "--lang" and position + 1 < len(arguments):
+            value = arguments[position + 1]
+        if value is not None:
+            return "zh" if value.lower().startswith("zh") else "en"
+    return None

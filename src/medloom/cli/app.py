@@ -1,0 +1,41 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from medloom import __version__
+from medloom.cli import bench, datasets, demo, modelling, records
+from medloom.foundation.messages import tr
+
+app = typer.Typer(
+    name="medloom",
+    help=tr("From a hospital's own records to evaluated, explained, reviewable decision support."),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"medloom {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help=tr("Print the version."))] = False,
+    lang: Annotated[str | None, typer.Option("--lang", help=tr("en or zh; else MEDLOOM_LANG or the locale."))] = None,
+) -> None:
+    """Hold the options of all commands; `--lang` is read before (see `medloom.cli.main`)."""
+
+
+records.register(app)
+modelling.register(app)
+datasets.register(app)
+bench.register(app)
+demo.register(app)

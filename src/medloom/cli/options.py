@@ -1,0 +1,17 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medloom.foundation.messages import tr
+
+SiteOption = Annotated[
+    Path | None,
+    typer.Option("--site", "-s", help=tr("The site's folder; else MEDLOOM_SITE or the current directory.")),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help=tr("Print one JSON object and nothing else."))]
+SeedOption = Annotated[int, typer.Option("--seed", help=tr("Of everything random."))]

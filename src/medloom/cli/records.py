@@ -1,0 +1,184 @@
+"""Commands on the record: init, import, quality, codes, erase, merge."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medloom import importers
+from medloom.cli import screen
+from medloom.cli.options import JsonOption, SiteOption
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import tr
+from medloom.foundation.site import SiteSettings
+from medloom.record.importing import Importer
+from medloom.site import Site
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("init", help=tr("Create a site in a new folder."))(init)
+    app.command("import", help=tr("Bring a source into the record; all or nothing, and safe to repeat."))(import_)
+    app.command("importers", help=tr("List the formats that can be imported."))(list_importers)
+    app.command("quality", help=tr("Judge the record: conformance, completeness, plausibility."))(quality)
+    app.command("codes", help=tr("List the record's codes."))(codes)
+    app.command("compact", help=tr("Move facts that arrived live into the record."))(compact)
+    app.command("erase", help=tr("Erase one subject from the record, for good."))(erase)
+    app.command("merge", help=tr("Let two subjects be one."))(merge)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help=tr("A new folder."))],
+    name: Annotated[str | None, typer.Option(help=tr("The site's name; else the folder's."))] = None,
+    time_zone: Annotated[str, typer.Option(help=tr("IANA name, such as Europe/Paris or Asia/Shanghai."))] = "UTC",
+    key: Annotated[str, typer.Option(help=tr("Where the site's key is kept: file, keyring or env."))] = "file",
+    encrypt: Annotated[bool, typer.Option(help=tr("Encrypt assets, live facts and quarantine at rest."))] = False,
+) -> None:
+    """Create a site."""
+    from pydantic import ValidationError
+
+    try:
+        settings = SiteSettings(name=name or path.resolve().name, time_zone=time_zone, key=key, encrypt_at_rest=encrypt)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            "site setting {key}: {reason}", key=".".join(map(str, first["loc"])), reason=first["msg"].removeprefix("Value error, ")
+        ) from error
+    Site.create(path, settings)
+    screen.say(tr("Created the site {path}. Next: cd {path}; medloom import FORMAT SOURCE", path=path))
+
+
+def import_(
+    format: Annotated[str, typer.Argument(help=tr("fhir, omop, meds, table, …; `medloom importers` lists them."))],
+    source: Annotated[Path, typer.Argument(help=tr("A file or a folder."))],
+    site: SiteOption = None,
+    mapping: Annotated[str | None, typer.Option(help=tr("table: a mapping file, or the name of a shipped one."))] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help=tr("table: print a draft of the mapping and import nothing."))] = False,
+    system: Annotated[str, typer.Option(help=tr("Namespace of the patients' identifiers, where a hospital has several."))] = "",
+    option: Annotated[list[str] | None, typer.Option("--option", "-o", help=tr("key=value for the importer."))] = None,
+    json: JsonOption = False,
+) -> None:
+    """Import a source."""
+    if suggest:
+        from medloom.record.importers.table import suggest as draft
+
+        screen.say(draft(source).rstrip("\n"))
+        return
+    importer = _importer(format, source, system, mapping, option or [])
+    opened = Site.open(site)
+    with screen.showing_progress(json):
+        report = opened.record.add(importer)
+    if json:
+        screen.json(report.to_json())
+        return
+    screen.say(str(report))
+
+
+def list_importers(json: JsonOption = False) -> None:
+    """List the importers."""
+    entries = {name: entry.value for name, entry in registry.registered("medloom.importers").items()}
+    if json:
+        screen.json(entries)
+        return
+    screen.table([tr("format"), tr("class")], entries.items())
+
+
+def quality(
+    site: SiteOption = None,
+    html: Annotated[Path | None, typer.Option("--html", help=tr("Write a page too."))] = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge the record."""
+    from medloom.record.quality import assess
+
+    opened = Site.open(site)
+    with screen.showing_progress(json):
+        report = assess(opened.record)
+    if html is not None:
+        report.to_html(html)
+    if json:
+        screen.json(report.to_json())
+    else:
+        show_quality(report)
+
+
+def show_quality(report: Any) -> None:
+    """Print a quality report."""
+    screen.table([tr("status"), tr("check"), tr("found"), tr("what it means")], report.rows())
+
+
+def codes(
+    search: Annotated[str, typer.Argument(help=tr("Part of a code or of its description."))] = "",
+    site: SiteOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the record's codes."""
+    import polars as pl
+
+    frame = Site.open(site).record.catalogue.frame
+    found = frame.filter(
+        pl.col("code").str.to_lowercase().str.contains(search.lower(), literal=True)
+        | pl.col("description").str.to_lowercase().str.contains(search.lower(), literal=True).fill_null(False)
+    ).select("code", "description", "unit", "static")
+    if json:
+        screen.json({"codes": found.to_dicts()})
+        return
+    screen.table([tr("code"), tr("description"), tr("unit")], found.select("code", "description", "unit").iter_rows())
+    screen.say(tr("{n:,} codes", n=found.height))
+
+
+def compact(site: SiteOption = None) -> None:
+    """Move live facts into the record."""
+    opened = Site.open(site)
+    with screen.showing_progress():
+        screen.say(str(opened.record.compact()))
+
+
+def erase(
+    subject: Annotated[int, typer.Argument(help=tr("The subject's pseudonym (subject_id)."))],
+    site: SiteOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help=tr("Do not ask."))] = False,
+) -> None:
+    """Erase a subject."""
+    opened = Site.open(site)
+    if not yes:
+        typer.confirm(tr("Erase subject {subject} for good, also from older generations?", subject=subject), abort=True)
+    opened.record.erase(subject)
+    screen.say(tr("Erased. Models trained before may still rest on this subject: train them anew."))
+
+
+def merge(
+    kept: Annotated[int, typer.Argument(help=tr("The subject that stays."))],
+    absorbed: Annotated[int, typer.Argument(help=tr("The subject that becomes the other."))],
+    site: SiteOption = None,
+) -> None:
+    """Merge two subjects."""
+    Site.open(site).record.merge(kept, absorbed)
+    screen.say(tr("Subject {absorbed} is now subject {kept}.", absorbed=absorbed, kept=kept))
+
+
+def _importer(name: str, source: Path, system: str, mapping: str | None, options: list[str]) -> Importer:
+    known = list(inspect.signature(registry.load("medloom.importers", name)).parameters)
+    given: dict[str, str] = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise InputError("option {option!r} is not key=value", option=option)
+        given[key] = value
+    given |= {"system": system} if system else {}
+    given |= {"mapping": mapping} if mapping else {}
+    if "mapping" in known and "mapping" not in given:
+        raise InputError("a table needs a mapping; draft one with: medloom import table --suggest FILE > mapping.yaml")
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise InputError(
+            "importer {name!r} has no option {unknown}; it has: {known}",
+            name=name,
+            unknown=", ".join(unknown),
+            known=", ".join(known[1:]),
+        )
+    return importers.named(name, source, **given)

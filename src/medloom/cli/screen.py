@@ -1,0 +1,84 @@
+"""What the command line shows: text, tables, progress on standard error; with `--json` one object on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from medloom.foundation.progress import Advance, listening
+
+
+def out() -> Console:
+    """Give the console of standard output."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str = "") -> None:
+    """Print a line, as it is."""
+    out().print(text, markup=False)
+
+
+def heading(text: str) -> None:
+    """Print a heading."""
+    console = out()
+    console.print()
+    console.print(f"[bold]{text}[/bold]", overflow="fold")
+
+
+def error(text: str) -> None:
+    """Print an error."""
+    Console(stderr=True, highlight=False).print(f"medloom: {text}", style="red", markup=False)
+
+
+def json(value: object) -> None:
+    """Print one JSON object and nothing else."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[int] = ()) -> None:
+    """Print a table; `right` names the columns of numbers."""
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for position, column in enumerate(columns):
+        drawn.add_column(column, justify="right" if position in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*("" if cell is None else str(cell) for cell in row))
+    out().print(drawn)
+
+
+@contextmanager
+def showing_progress(quiet: bool = False) -> Iterator[None]:
+    """Show the progress of all work inside the block on standard error, when a person looks."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as bars:
+
+        @contextmanager
+        def listener(description: str, total: float | None) -> Iterator[Advance]:
+            bar = bars.add_task(description, total=total)
+            try:
+                yield lambda units: bars.advance(bar, units)
+            finally:
+                bars.remove_task(bar)
+
+        with listening(listener):
+            yield
+
+

@@ -1,0 +1,191 @@
+"""What is known of a site's model, kept beside its package: evaluation, report, card, patients' pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from medloom.api import Trained, trained
+from medloom.api import evaluate as evaluate_trained
+from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.report import write_card, write_report
+from medloom.explanation.patient_page import PatientPage, readable, write_patient_page
+from medloom.foundation.errors import InputError
+from medloom.foundation.files import write_text
+from medloom.foundation.messages import Text2
+from medloom.site import Site
+from medloom.tasks import models
+from medloom.tasks.demographics import demographics
+from medloom.tasks.kinds import SPLITS
+from medloom.tasks.package import package_digest
+from medloom.tasks.samples import Samples
+
+# Explaining every held-out sample would say the same and take longer.
+_EXPLAINED = 500
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """An evaluation and where it is kept."""
+
+    trained: Trained
+    evaluation: Evaluation
+    folder: Path
+
+    def write_json(self, path: Path) -> None:
+        """Write the evaluation as JSON."""
+        write_text(path, json.dumps(self.evaluation.to_json(), indent=1, ensure_ascii=False))
+
+
+def evaluate(site: Site, model: str, split: str = "held_out", *, against: Sequence[str] = (), seed: int = 0) -> Dossier:
+    """Evaluate a site's model and keep `evaluation.json`, `report.html` and `card.md` beside its package.
+
+    Raises:
+        NotFoundError: there is no such model.
+        InputError: there is no such split, it is empty, or a model compared with answers another task.
+    """
+    if split not in SPLITS:
+        raise InputError("there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS))
+    one = trained(site, model)
+    assert one.name is not None
+    others: dict[str, Trained] = {}
+    for name in against:
+        other = site.model_name(name)
+        if other.task != one.name.task:
+            raise InputError("{other} answers another task than {model}", other=other, model=one.name)
+        others[str(other)] = Trained(models.load(site.directory, other), one.samples, other)
+    evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
+    dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, one.name) / split)
+    dossier.write_json(dossier.folder / "evaluation.json")
+    report(site, dossier, dossier.folder / "report.html")
+    write_card(dossier.folder / "card.md", evaluation, provenance=_provenance(site, dossier))
+    return dossier
+
+
+def report(site: Site, dossier: Dossier, path: Path) -> None:
+    """Write the report of an evaluation."""
+    cohort = site.task(dossier.evaluation.task).cohort
+    write_report(
+        path,
+        dossier.evaluation,
+        cohort_flow=cohort.flow,
+        important=_important(site, dossier),
+        provenance=_provenance(site, dossier),
+    )
+
+
+def patient_page(site: Site, one: Trained, sample: Samples, path: Path, *, evaluation: Evaluation | None = None, reveal: bool = False) -> None:
+    """Write the page of one sample: risk, why, timeline.
+
+    Args:
+        site: the site of the model.
+        one: the model and its samples.
+        sample: exactly one sample.
+        path: the page.
+        evaluation: what is known of the model, for the line that says how good it is.
+        reveal: let the reader uncover what really happened (for demonstrations).
+    """
+    question = one.samples.question
+    sample_id = int(sample.frame["sample_id"][0])
+    explanation = one.explain(sample)
+    answers = dict(one.predict(sample).frame.select("output", "value").iter_rows())
+    output = question.outputs[0] if len(question.outputs) == 1 else max(answers, key=lambda name: answers[name])
+    person = demographics(sample).row(0, named=True)
+    subject = int(sample.frame["subject_id"][0])
+    catalogue = site.record.catalogue
+    labels = one.samples.in_split("train").frame["label"]
+    usual = labels.mean() if labels.dtype in (pl.Boolean, pl.Float64) else None
+    base = dict(explanation.baseline.select("output", "value").iter_rows())
+    page = PatientPage(
+        question=question,
+        subject_id=subject,
+        prediction_time=sample.frame["prediction_time"][0],
+        sex=person["sex"],
+        age=person["age"],
+        answer=answers[output] if len(question.outputs) == 1 else answers,
+        low=None,
+        high=None,
+        average=float(usual) if isinstance(usual, (int, float)) else None,
+        percentile=_percentile(one, answers[output], output) if len(question.outputs) == 1 else None,
+        reasons=explanation.top(sample_id, 10, output),
+        baseline=base[output],
+        scale=explanation.scale,
+        events=visible_events(sample),
+        descriptions=catalogue.descriptions(),
+        units=catalogue.units(),
+        model=str(one.name or question.task),
+        evidence=_evidence_line(evaluation),
+        cautions=(),
+        truth=str(sample.frame["label"][0]) if reveal else None,
+    )
+    write_patient_page(path, page)
+
+
+def visible_events(sample: Samples) -> pl.DataFrame:
+    """Give what was known of one sample at its prediction time, for people: the same door models use."""
+    history = sample.history(columns=("text_value", "role"))
+    time = np.where(history.time == np.iinfo(np.int64).min, None, history.time)
+    return pl.DataFrame(
+        {
+            "time": pl.Series(time.tolist(), dtype=pl.Int64).cast(pl.Datetime("us")),
+            "code": pl.Series([history.vocabulary[code] for code in history.code], dtype=pl.String),
+            "numeric_value": pl.Series(history.value).fill_nan(None),
+            "text_value": pl.Series(history.columns["text_value"].to_pylist(), dtype=pl.String),
+            "role": pl.Series(history.columns["role"].to_pylist(), dtype=pl.String),
+        }
+    )
+
+
+def _important(site: Site, dossier: Dossier) -> list[tuple[Text2, float]]:
+    """Rank inputs by their mean absolute contribution over evaluated samples."""
+    samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)
+    some = samples.where(pl.int_range(pl.len()) < _EXPLAINED)
+    frame = dossier.trained.explain(some).frame
+    ranked = (
+        frame.group_by("input")
+        .agg(weight=pl.col("contribution").abs().sum() / max(len(some), 1))
+        .sort("weight", "input", descending=[True, False])
+        .head(15)
+    )
+    catalogue = site.record.catalogue
+    descriptions, units = catalogue.descriptions(), catalogue.units()
+    return [(readable(name, None, descriptions, units), weight) for name, weight in ranked.iter_rows()]
+
+
+def _percentile(one: Trained, answer: float, output: str) -> float | None:
+    held_out = one.samples.in_split("held_out")
+    if not len(held_out):
+        return None
+    values = one.predict(held_out).matrix([output])[:, 0]
+    return float(100 * np.mean(values < answer))
+
+
+def _evidence_line(evaluation: Evaluation | None) -> str | None:
+    if evaluation is None:
+        return None
+    name = next(iter(evaluation.metrics))
+    return f"{name.upper()} {evaluation.metrics[name]} · n = {evaluation.n_subjects:,}"
+
+
+def _provenance(site: Site, dossier: Dossier) -> dict[str, str]:
+    name, origin = dossier.trained.name, dossier.trained.model.origin
+    assert name is not None
+    return {
+        "model": str(name),
+        "package": package_digest(models.directory(site.directory, name))[:16],
+        "task": origin.question.task,
+        "learner": origin.learner,
+        "seed": str(origin.seed),
+        "data": origin.data_digest[:16],
+        "record": dossier.trained.samples.record_digest[:16],
+        "split": dossier.evaluation.split,
+        "evaluated": datetime.now().strftime("%Y-%m-%d"),
+        "medloom": version("medloom"),
+    }
