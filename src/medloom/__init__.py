@@ -1,12 +1,12 @@
 """Medloom: from a hospital's own records to evaluated, explained, reviewable decision support.
 
-    import medloom as ml
+import medloom as ml
 
-    site = ml.Site.create("st-mary")
-    site.record.add(ml.importers.fhir("export/"))
-    task = site.task("in-hospital-death-48h")
-    model = ml.train(task, learner="gbdt")
-    print(ml.evaluate(model, split="held_out"))
+site = ml.Site.create("st-mary")
+site.record.add(ml.importers.fhir("export/"))
+task = site.task("in-hospital-death-48h")
+model = ml.train(task, learner="gbdt")
+print(ml.evaluate(model, split="held_out"))
 """
 
 from __future__ import annotations

@@ -142,7 +142,11 @@ def evaluate(
     """
     samples = trained.samples.in_split(split)
     if not len(samples):
-        raise InputError("there are no samples in split {split!r} of task {task!r}", split=split, task=samples.question.task)
+        raise InputError(
+            "there are no samples in split {split!r} of task {task!r}",
+            split=split,
+            task=samples.question.task,
+        )
     train_labels = trained.samples.in_split("train").frame["label"]
     return evaluate_predictions(
         samples,

@@ -23,6 +23,7 @@ from medloom.foundation.messages import Text2
 from medloom.site import Site
 from medloom.tasks import models
 from medloom.tasks.demographics import demographics
+from medloom.tasks.history import STATIC
 from medloom.tasks.kinds import SPLITS
 from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
@@ -44,7 +45,9 @@ class Dossier:
         write_text(path, json.dumps(self.evaluation.to_json(), indent=1, ensure_ascii=False))
 
 
-def evaluate(site: Site, model: str, split: str = "held_out", *, against: Sequence[str] = (), seed: int = 0) -> Dossier:
+def evaluate(
+    site: Site, model: str, split: str = "held_out", *, against: Sequence[str] = (), seed: int = 0
+) -> Dossier:
     """Evaluate a site's model and keep `evaluation.json`, `report.html` and `card.md` beside its package.
 
     Raises:
@@ -52,7 +55,9 @@ def evaluate(site: Site, model: str, split: str = "held_out", *, against: Sequen
         InputError: there is no such split, it is empty, or a model compared with answers another task.
     """
     if split not in SPLITS:
-        raise InputError("there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS))
+        raise InputError(
+            "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
+        )
     one = trained(site, model)
     assert one.name is not None
     others: dict[str, Trained] = {}
@@ -81,7 +86,15 @@ def report(site: Site, dossier: Dossier, path: Path) -> None:
     )
 
 
-def patient_page(site: Site, one: Trained, sample: Samples, path: Path, *, evaluation: Evaluation | None = None, reveal: bool = False) -> None:
+def patient_page(
+    site: Site,
+    one: Trained,
+    sample: Samples,
+    path: Path,
+    *,
+    evaluation: Evaluation | None = None,
+    reveal: bool = False,
+) -> None:
     """Write the page of one sample: risk, why, timeline.
 
     Args:
@@ -96,7 +109,9 @@ def patient_page(site: Site, one: Trained, sample: Samples, path: Path, *, evalu
     sample_id = int(sample.frame["sample_id"][0])
     explanation = one.explain(sample)
     answers = dict(one.predict(sample).frame.select("output", "value").iter_rows())
-    output = question.outputs[0] if len(question.outputs) == 1 else max(answers, key=lambda name: answers[name])
+    output = (
+        question.outputs[0] if len(question.outputs) == 1 else max(answers, key=lambda name: answers[name])
+    )
     person = demographics(sample).row(0, named=True)
     subject = int(sample.frame["subject_id"][0])
     catalogue = site.record.catalogue
@@ -131,10 +146,10 @@ def patient_page(site: Site, one: Trained, sample: Samples, path: Path, *, evalu
 def visible_events(sample: Samples) -> pl.DataFrame:
     """Give what was known of one sample at its prediction time, for people: the same door models use."""
     history = sample.history(columns=("text_value", "role"))
-    time = np.where(history.time == np.iinfo(np.int64).min, None, history.time)
+    time = pl.Series(history.time)
     return pl.DataFrame(
         {
-            "time": pl.Series(time.tolist(), dtype=pl.Int64).cast(pl.Datetime("us")),
+            "time": time.set(time == STATIC, None).cast(pl.Datetime("us")),
             "code": pl.Series([history.vocabulary[code] for code in history.code], dtype=pl.String),
             "numeric_value": pl.Series(history.value).fill_nan(None),
             "text_value": pl.Series(history.columns["text_value"].to_pylist(), dtype=pl.String),

@@ -58,7 +58,7 @@ class Site:
         return cls(find_site(path))
 
     def task(self, name: str) -> SiteTask:
-        """Find a task by path, in the site's `tasks/` (a file or kept labels), or among those that ship with Medloom."""
+        """Find a task by path, in the site's `tasks/` , or among those that ship with Medloom."""
         labels = self._labels(name)
         if labels.is_file():
             return SiteTask(self, lambda: Cohort(from_meds_labels(labels, self.record, name), ()))
@@ -72,7 +72,9 @@ class Site:
             InputError: `name` is no task's name, or the labels do not fit the record.
         """
         if not TASK_NAME.fullmatch(name):
-            raise InputError("{name!r} is not a task's name: lower-case letters, digits and hyphens", name=name)
+            raise InputError(
+                "{name!r} is not a task's name: lower-case letters, digits and hyphens", name=name
+            )
         samples = from_meds_labels(Path(labels), self.record, name)
         with replacing(self._labels(name)) as incoming:
             to_meds_labels(samples, incoming)

@@ -12,25 +12,29 @@ from medloom.evidence.metrics import METRICS
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, speaking
 
+TITLE = Text2("Bleed", "出血")
+
 
 @dataclass(frozen=True)
-class Task:
+class Asked:
     kind: str = "binary"
-    name: str = "bleed"
-    title: Text2 = Text2("Bleed", "出血")  # noqa: RUF009
+    task: str = "bleed"
+    title: Text2 = TITLE
     classes: tuple[str, ...] = ()
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
 class Frames:
     frame: pl.DataFrame
-    task: Task = Task()
+    question: Asked = Asked()
+    model: str = ""
 
 
 SIZE = 240
 
 
-def samples(labels=None, task=Task()) -> Frames:
+def samples(labels=None, question=Asked()) -> Frames:
     random = np.random.default_rng(0)
     labels = random.random(SIZE) < 0.3 if labels is None else labels
     frame = pl.DataFrame(
@@ -42,7 +46,7 @@ def samples(labels=None, task=Task()) -> Frames:
             "label": pl.Series(labels),
         }
     )
-    return Frames(frame, task)
+    return Frames(frame, question)
 
 
 def said(values, outputs=("true",)) -> Frames:
@@ -184,7 +188,7 @@ def test_regression_multiclass_and_multilabel_have_the_same_face():
     random = np.random.default_rng(5)
     values = random.normal(size=SIZE)
     regression = evaluate(
-        samples(values + random.normal(size=SIZE), Task("regression")),
+        samples(values + random.normal(size=SIZE), Asked("regression")),
         said(values, ("value",)),
         demographics(),
         replicates=30,
@@ -193,13 +197,13 @@ def test_regression_multiclass_and_multilabel_have_the_same_face():
     risk = random.dirichlet(np.ones(3), SIZE)
     drawn = [classes[i] for i in random.integers(0, 3, SIZE)]
     multiclass = evaluate(
-        samples(drawn, Task("multiclass", classes=classes)), said(risk, classes), replicates=30
+        samples(drawn, Asked("multiclass", classes=classes)), said(risk, classes), replicates=30
     )
     sets = pl.Series(
         [[name for name in classes if random.random() < 0.4] for _ in range(SIZE)], dtype=pl.List(pl.String)
     )
     multilabel = evaluate(
-        samples(sets, Task("multilabel", classes=classes)), said(risk, classes), replicates=30
+        samples(sets, Asked("multilabel", classes=classes)), said(risk, classes), replicates=30
     )
     for found in (regression, multiclass, multilabel):
         assert tuple(found.metrics) == METRICS[found.kind]
@@ -234,9 +238,9 @@ def test_samples_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="no label"):
         evaluate(unlabelled, said(risks()))
     with pytest.raises(InputError, match="kind 'survival'"):
-        evaluate(samples(task=Task("survival")), said(risks()))
+        evaluate(samples(question=Asked("survival")), said(risks()))
     with pytest.raises(InputError, match="none of the classes"):
-        evaluate(samples(["x"] * SIZE, Task("multiclass", classes=("a",))), said(risks(), ("a",)))
+        evaluate(samples(["x"] * SIZE, Asked("multiclass", classes=("a",))), said(risks(), ("a",)))
     with pytest.raises(InputError, match="occurs twice"):
         evaluate(Frames(samples().frame.with_columns(sample_id=pl.lit(1))), said(risks()))
 

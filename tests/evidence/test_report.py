@@ -9,6 +9,7 @@ from tests.evidence.test_evaluation import demographics, risks, said, samples
 from medloom.evidence.evaluation import evaluate
 from medloom.evidence.report import report_html, write_card, write_report
 from medloom.foundation.messages import Text2, speaking
+from medloom.tasks.labelling import FlowStep
 
 _VOID = {"meta", "input", "link", "br", "img", "hr"}
 
@@ -46,8 +47,11 @@ def page(evaluation):
     return report_html(
         evaluation,
         Text2("Bleed & more", "出血"),
-        cohort_flow=[(Text2("first drug", "首次用药"), 300, 240)],
-        important=[("age", 0.3), ("sex <F>", -0.1)],
+        cohort_flow=[
+            FlowStep(Text2("record", "记录"), 300, 300),
+            FlowStep(Text2("first drug", "首次用药"), 240, 240),
+        ],
+        important=[(Text2("age", "年龄"), 0.3), (Text2("sex <F>", "sex <F>"), -0.1)],
         provenance={"digest": "sha256:ab", "seed": "0"},
     )
 

@@ -28,8 +28,12 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help=tr("Print the version."))] = False,
-    lang: Annotated[str | None, typer.Option("--lang", help=tr("en or zh; else MEDLOOM_LANG or the locale."))] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help=tr("Print the version."))
+    ] = False,
+    lang: Annotated[
+        str | None, typer.Option("--lang", help=tr("en or zh; else MEDLOOM_LANG or the locale."))
+    ] = None,
 ) -> None:
     """Hold the options of all commands; `--lang` is read before (see `medloom.cli.main`)."""
 

@@ -25,7 +25,17 @@ from medloom.foundation.files import write_text
 from medloom.foundation.messages import tr
 
 FOLDER_VARIABLE: Final = "MEDLOOM_BENCHMARKS"
-_LIBRARIES: Final = ("medloom", "numpy", "polars", "pyarrow", "scikit-learn", "lightgbm", "scipy", "orjson", "duckdb")
+_LIBRARIES: Final = (
+    "medloom",
+    "numpy",
+    "polars",
+    "pyarrow",
+    "scikit-learn",
+    "lightgbm",
+    "scipy",
+    "orjson",
+    "duckdb",
+)
 
 
 @dataclass
@@ -59,7 +69,9 @@ class Bench:
 
     def to_json(self, seconds: float, before: Mapping[str, Any] | None) -> dict[str, Any]:
         """Give the documented object; looks of earlier committed runs are counted on."""
-        peak_kb = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        peak_kb = max(
+            resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
         return {
             "bench": self.name,
             "figures": {key: _rounded(value) for key, value in self.figures.items()},
@@ -106,7 +118,11 @@ def bench(
     if json:
         screen.json(found)
         return
-    screen.table([tr("figure"), tr("value")], [(key, f"{value:,.4g}") for key, value in found["figures"].items()], right=[1])
+    screen.table(
+        [tr("figure"), tr("value")],
+        [(key, f"{value:,.4g}") for key, value in found["figures"].items()],
+        right=[1],
+    )
 
 
 def benchmarks_folder() -> Path:
@@ -121,7 +137,9 @@ def benchmarks_folder() -> Path:
     for folder in candidates:
         if (folder / "results").is_dir():
             return folder
-    raise NotFoundError("benchmarks come with the source checkout; run this inside it, or set {name}", name=FOLDER_VARIABLE)
+    raise NotFoundError(
+        "benchmarks come with the source checkout; run this inside it, or set {name}", name=FOLDER_VARIABLE
+    )
 
 
 def machine() -> dict[str, Any]:
@@ -129,10 +147,20 @@ def machine() -> dict[str, Any]:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip()
+            for line in info.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         model = names[0] if names else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    return {"cpu": model, "cores": os.cpu_count(), "memory_gb": round(memory), "system": platform.system(), "machine": platform.machine()}
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory),
+        "system": platform.system(),
+        "machine": platform.machine(),
+    }
 
 
 def _script(folder: Path, name: str) -> ModuleType:

@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     data = typer.Typer(help=tr("Public data sets for benchmarks."), no_args_is_help=True)
     data.command("list", help=tr("List them, with owner and licence."))(list_)
-    data.command("get", help=tr("Fetch one: from MEDLOOM_MIRROR, else from its owner, checked by its sum."))(get)
+    data.command("get", help=tr("Fetch one: from MEDLOOM_MIRROR, else from its owner, checked by its sum."))(
+        get
+    )
     app.add_typer(data, name="data")
 
 
@@ -28,10 +30,14 @@ def list_(json: JsonOption = False) -> None:
     if json:
         screen.json({"data": [one.model_dump(mode="json") for one in sets]})
         return
-    screen.table([tr("name"), tr("what"), tr("licence")], [(one.name, one.title, one.licence) for one in sets])
+    screen.table(
+        [tr("name"), tr("what"), tr("licence")], [(one.name, one.title, one.licence) for one in sets]
+    )
 
 
-def get(name: str, into: Annotated[Path | None, typer.Option(help=tr("A folder; else the user's cache."))] = None) -> None:
+def get(
+    name: str, into: Annotated[Path | None, typer.Option(help=tr("A folder; else the user's cache."))] = None
+) -> None:
     """Fetch a data set."""
     from medloom.record.datasets import get as fetch
 

@@ -29,7 +29,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--into", help=tr("Where to; a demo that is there is made anew."))] = _FOLDER,
+    folder: Annotated[
+        Path, typer.Option("--into", help=tr("Where to; a demo that is there is made anew."))
+    ] = _FOLDER,
     seed: Annotated[int, typer.Option(help=tr("Of everything random."))] = 0,
 ) -> None:
     """Run the demo."""
@@ -41,7 +43,9 @@ def demo(
 
     site = Site.create(folder)
     (folder / _MARK).touch()
-    screen.heading(tr("1  Import: an OMOP database of 2,694 synthetic persons (Eunomia, the OHDSI community's tutorial)"))
+    screen.heading(
+        tr("1  Import: an OMOP database of 2,694 synthetic persons (Eunomia, the OHDSI community's tutorial)")
+    )
     with screen.showing_progress():
         screen.say(str(site.record.add(importers.omop(_eunomia()))))
     screen.heading(tr("2  Quality of the record"))
@@ -49,13 +53,24 @@ def demo(
         quality = assess(site.record)
     quality.to_html(site.directory.reports / "quality.html")
     show_quality(quality)
-    screen.heading(tr("3  The question: will a gastrointestinal bleed follow a first celecoxib or diclofenac within 90 days?"))
+    screen.heading(
+        tr(
+            "3  The question: will a gastrointestinal bleed follow a first celecoxib or diclofenac within 90 days?"
+        )
+    )
     with screen.showing_progress():
         task = site.task(_TASK)
         cohort = task.cohort
     show_flow(cohort.flow)
     bleeds = int(cohort.samples.frame["label"].sum())
-    screen.say(tr("{bleeds:,} of {n:,} bled ({share:.1%}).", bleeds=bleeds, n=len(cohort.samples), share=bleeds / len(cohort.samples)))
+    screen.say(
+        tr(
+            "{bleeds:,} of {n:,} bled ({share:.1%}).",
+            bleeds=bleeds,
+            n=len(cohort.samples),
+            share=bleeds / len(cohort.samples),
+        )
+    )
     screen.heading(tr("4  Two models, learned from training subjects alone"))
     with screen.showing_progress():
         logistic = api.train(task, learner="logistic", seed=seed)
@@ -73,7 +88,9 @@ def demo(
         metrics = one.evaluation.metrics
         rows.append((one.evaluation.model, *(str(metrics[name]) for name in ("auroc", "auprc", "brier"))))
     screen.table([tr("model"), "AUROC", "AUPRC", "Brier"], rows)
-    screen.say(tr("An AUROC near 0.65 is what these synthetic data hold: Synthea drew most bleeds by chance."))
+    screen.say(
+        tr("An AUROC near 0.65 is what these synthetic data hold: Synthea drew most bleeds by chance.")
+    )
     report = folder / "report.html"
     dossier.report(site, dossiers[1], report)
     screen.heading(tr("6  Why? Three held-out patients"))
@@ -84,10 +101,14 @@ def demo(
     for place in places:
         sample = held_out.where(_row(place))
         screen.say()
-        screen.say(tr("Subject {subject}: risk {risk:.1%}", subject=sample.frame["subject_id"][0], risk=risks[place]))
+        screen.say(
+            tr("Subject {subject}: risk {risk:.1%}", subject=sample.frame["subject_id"][0], risk=risks[place])
+        )
         explanation = gbdt.explain(sample)
         show_reasons(site, explanation.top(int(sample.frame["sample_id"][0]), 5), explanation.scale)
-    dossier.patient_page(site, gbdt, held_out.where(_row(places[0])), page, evaluation=dossiers[1].evaluation, reveal=True)
+    dossier.patient_page(
+        site, gbdt, held_out.where(_row(places[0])), page, evaluation=dossiers[1].evaluation, reveal=True
+    )
     screen.heading(tr("Done in {seconds:.0f} s", seconds=time.perf_counter() - started))
     screen.table(
         [tr("open"), tr("what it shows")],
@@ -101,7 +122,10 @@ def demo(
     screen.table(
         [tr("try next"), ""],
         [
-            (f"medloom explain {_TASK}.gbdt --subject {held_out.frame['subject_id'][places[1]]} --site {folder}", tr("why, for another patient")),
+            (
+                f"medloom explain {_TASK}.gbdt --subject {held_out.frame['subject_id'][places[1]]} --site {folder}",
+                tr("why, for another patient"),
+            ),
             (f"medloom train {_TASK} --learner forest --site {folder}", tr("another learner")),
             (f"medloom tasks --site {folder}", tr("other questions")),
             ("docs/first-hour.md", tr("the same with your own CSV")),
@@ -113,7 +137,9 @@ def _make_room(folder: Path) -> None:
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not (folder / SETTINGS_FILE).is_file() or not (folder / _MARK).is_file():
-        raise InputError("{path!r} holds something else than a demo; choose another folder with --into", path=str(folder))
+        raise InputError(
+            "{path!r} holds something else than a demo; choose another folder with --into", path=str(folder)
+        )
     remove(folder)
 
 

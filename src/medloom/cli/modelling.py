@@ -67,7 +67,9 @@ def task(
 def label(
     name: Annotated[str, typer.Argument(help=tr("A task: its name, or a file ending in .yaml."))],
     site: SiteOption = None,
-    from_meds: Annotated[Path | None, typer.Option(help=tr("MEDS labels made elsewhere (ACES writes them); kept under NAME."))] = None,
+    from_meds: Annotated[
+        Path | None, typer.Option(help=tr("MEDS labels made elsewhere (ACES writes them); kept under NAME."))
+    ] = None,
     out: Annotated[Path | None, typer.Option(help=tr("Write the labels as MEDS (Parquet)."))] = None,
     json: JsonOption = False,
 ) -> None:
@@ -88,14 +90,26 @@ def label(
     answers = _answers(samples.frame["label"])
     if json:
         steps = [{"step": step.step.en, "samples": step.samples, "subjects": step.subjects} for step in flow]
-        screen.json({"task": samples.question.task, "n": len(samples), "flow": steps, "splits": splits, "labels": answers})
+        screen.json(
+            {
+                "task": samples.question.task,
+                "n": len(samples),
+                "flow": steps,
+                "splits": splits,
+                "labels": answers,
+            }
+        )
         return
     if flow:
         show_flow(flow)
     screen.say()
-    screen.table([tr("answer"), tr("number")], [(key, _number(value)) for key, value in answers.items()], right=[1])
+    screen.table(
+        [tr("answer"), tr("number")], [(key, _number(value)) for key, value in answers.items()], right=[1]
+    )
     screen.say()
-    screen.table([tr("split"), tr("samples")], [(key, f"{value:,}") for key, value in splits.items()], right=[1])
+    screen.table(
+        [tr("split"), tr("samples")], [(key, f"{value:,}") for key, value in splits.items()], right=[1]
+    )
 
 
 def show_flow(flow: tuple[FlowStep, ...]) -> None:
@@ -125,10 +139,14 @@ def learners(json: JsonOption = False) -> None:
 
 def train(
     name: Annotated[str, typer.Argument(help=tr("A task: its name, or a file ending in .yaml."))],
-    learner: Annotated[str, typer.Option("--learner", "-l", help=tr("`medloom learners` lists them."))] = "gbdt",
+    learner: Annotated[
+        str, typer.Option("--learner", "-l", help=tr("`medloom learners` lists them."))
+    ] = "gbdt",
     site: SiteOption = None,
     seed: SeedOption = 0,
-    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train."""
@@ -141,7 +159,9 @@ def train(
     assert made.name is not None
     sizes = {split: len(made.samples.in_split(split)) for split in ("train", "tuning")}
     if json:
-        screen.json({"model": str(made.name), "task": made.name.task, "learner": learner, "seed": seed, **sizes})
+        screen.json(
+            {"model": str(made.name), "task": made.name.task, "learner": learner, "seed": seed, **sizes}
+        )
         return
     screen.say(tr("Learned {model} from {train:,} samples, tuned on {tuning:,}.", model=made.name, **sizes))
     screen.say(tr("Next: medloom evaluate {model}", model=f"{made.name.task}.{made.name.learner}"))
@@ -161,10 +181,15 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
     split: Annotated[str, typer.Option(help="train, tuning, calibration, held_out")] = "held_out",
     site: SiteOption = None,
-    against: Annotated[list[str] | None, typer.Option("--against", help=tr("Another model of the same task to compare with."))] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option("--against", help=tr("Another model of the same task to compare with.")),
+    ] = None,
     report: Annotated[Path | None, typer.Option(help=tr("Write a page (HTML) too."))] = None,
     seed: SeedOption = 0,
-    json_path: Annotated[Path | None, typer.Option("--json-to", help=tr("Write the JSON object to a file too."))] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json-to", help=tr("Write the JSON object to a file too."))
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Evaluate."""
@@ -216,7 +241,11 @@ def explain(
     trained = api.trained(opened, model)
     samples = trained.samples.where(pl.col("subject_id") == subject)
     if not len(samples):
-        raise InputError("task {task!r} does not ask subject {subject}", task=trained.samples.question.task, subject=subject)
+        raise InputError(
+            "task {task!r} does not ask subject {subject}",
+            task=trained.samples.question.task,
+            subject=subject,
+        )
     last = samples.where(pl.col("prediction_time") == pl.col("prediction_time").max())
     explanation = trained.explain(last)
     top = explanation.top(int(last.frame["sample_id"][0]), 12)
@@ -248,7 +277,11 @@ def show_reasons(site: Site, top: pl.DataFrame, scale: str) -> None:
     descriptions, units = catalogue.descriptions(), catalogue.units()
     rows = []
     for name, value, contribution in top.select("input", "value", "contribution").iter_rows():
-        words = tr("all other inputs together") if name == "…" else getattr(readable(name, value, descriptions, units), language())
+        words = (
+            tr("all other inputs together")
+            if name == "…"
+            else getattr(readable(name, value, descriptions, units), language())
+        )
         rows.append((f"{contribution:+.3f}", words))
     screen.table([tr("share of the answer ({scale})", scale=scale), tr("because")], rows, right=[0])
 
@@ -267,7 +300,11 @@ def _own_tasks(site: Path | None) -> list[str]:
 def _answers(labels: pl.Series) -> dict[str, float]:
     if labels.dtype == pl.Float64:
         described = labels.describe().rows()
-        return {str(name): float(value) for name, value in described if name in ("mean", "std", "min", "50%", "max")}
+        return {
+            str(name): float(value)
+            for name, value in described
+            if name in ("mean", "std", "min", "50%", "max")
+        }
     counted = labels.explode() if labels.dtype == pl.List(pl.String) else labels
     return {str(name): float(n) for name, n in counted.cast(pl.String).value_counts(sort=True).iter_rows()}
 

@@ -22,7 +22,9 @@ from medloom.site import Site
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("init", help=tr("Create a site in a new folder."))(init)
-    app.command("import", help=tr("Bring a source into the record; all or nothing, and safe to repeat."))(import_)
+    app.command("import", help=tr("Bring a source into the record; all or nothing, and safe to repeat."))(
+        import_
+    )
     app.command("importers", help=tr("List the formats that can be imported."))(list_importers)
     app.command("quality", help=tr("Judge the record: conformance, completeness, plausibility."))(quality)
     app.command("codes", help=tr("List the record's codes."))(codes)
@@ -34,32 +36,52 @@ def register(app: typer.Typer) -> None:
 def init(
     path: Annotated[Path, typer.Argument(help=tr("A new folder."))],
     name: Annotated[str | None, typer.Option(help=tr("The site's name; else the folder's."))] = None,
-    time_zone: Annotated[str, typer.Option(help=tr("IANA name, such as Europe/Paris or Asia/Shanghai."))] = "UTC",
-    key: Annotated[str, typer.Option(help=tr("Where the site's key is kept: file, keyring or env."))] = "file",
-    encrypt: Annotated[bool, typer.Option(help=tr("Encrypt assets, live facts and quarantine at rest."))] = False,
+    time_zone: Annotated[
+        str, typer.Option(help=tr("IANA name, such as Europe/Paris or Asia/Shanghai."))
+    ] = "UTC",
+    key: Annotated[
+        str, typer.Option(help=tr("Where the site's key is kept: file, keyring or env."))
+    ] = "file",
+    encrypt: Annotated[
+        bool, typer.Option(help=tr("Encrypt assets, live facts and quarantine at rest."))
+    ] = False,
 ) -> None:
     """Create a site."""
     from pydantic import ValidationError
 
     try:
-        settings = SiteSettings(name=name or path.resolve().name, time_zone=time_zone, key=key, encrypt_at_rest=encrypt)
+        settings = SiteSettings(
+            name=name or path.resolve().name, time_zone=time_zone, key=key, encrypt_at_rest=encrypt
+        )
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
-            "site setting {key}: {reason}", key=".".join(map(str, first["loc"])), reason=first["msg"].removeprefix("Value error, ")
+            "site setting {key}: {reason}",
+            key=".".join(map(str, first["loc"])),
+            reason=first["msg"].removeprefix("Value error, "),
         ) from error
     Site.create(path, settings)
     screen.say(tr("Created the site {path}. Next: cd {path}; medloom import FORMAT SOURCE", path=path))
 
 
 def import_(
-    format: Annotated[str, typer.Argument(help=tr("fhir, omop, meds, table, …; `medloom importers` lists them."))],
+    format: Annotated[
+        str, typer.Argument(help=tr("fhir, omop, meds, table, …; `medloom importers` lists them."))
+    ],
     source: Annotated[Path, typer.Argument(help=tr("A file or a folder."))],
     site: SiteOption = None,
-    mapping: Annotated[str | None, typer.Option(help=tr("table: a mapping file, or the name of a shipped one."))] = None,
-    suggest: Annotated[bool, typer.Option("--suggest", help=tr("table: print a draft of the mapping and import nothing."))] = False,
-    system: Annotated[str, typer.Option(help=tr("Namespace of the patients' identifiers, where a hospital has several."))] = "",
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", help=tr("key=value for the importer."))] = None,
+    mapping: Annotated[
+        str | None, typer.Option(help=tr("table: a mapping file, or the name of a shipped one."))
+    ] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help=tr("table: print a draft of the mapping and import nothing."))
+    ] = False,
+    system: Annotated[
+        str, typer.Option(help=tr("Namespace of the patients' identifiers, where a hospital has several."))
+    ] = "",
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", help=tr("key=value for the importer."))
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Import a source."""
@@ -127,7 +149,9 @@ def codes(
     if json:
         screen.json({"codes": found.to_dicts()})
         return
-    screen.table([tr("code"), tr("description"), tr("unit")], found.select("code", "description", "unit").iter_rows())
+    screen.table(
+        [tr("code"), tr("description"), tr("unit")], found.select("code", "description", "unit").iter_rows()
+    )
     screen.say(tr("{n:,} codes", n=found.height))
 
 
@@ -146,7 +170,9 @@ def erase(
     """Erase a subject."""
     opened = Site.open(site)
     if not yes:
-        typer.confirm(tr("Erase subject {subject} for good, also from older generations?", subject=subject), abort=True)
+        typer.confirm(
+            tr("Erase subject {subject} for good, also from older generations?", subject=subject), abort=True
+        )
     opened.record.erase(subject)
     screen.say(tr("Erased. Models trained before may still rest on this subject: train them anew."))
 
@@ -172,7 +198,9 @@ def _importer(name: str, source: Path, system: str, mapping: str | None, options
     given |= {"system": system} if system else {}
     given |= {"mapping": mapping} if mapping else {}
     if "mapping" in known and "mapping" not in given:
-        raise InputError("a table needs a mapping; draft one with: medloom import table --suggest FILE > mapping.yaml")
+        raise InputError(
+            "a table needs a mapping; draft one with: medloom import table --suggest FILE > mapping.yaml"
+        )
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise InputError(

@@ -1,11 +1,10 @@
-"""What the command line shows: text, tables, progress on standard error; with `--json` one object on standard output."""
+"""What the command line shows: text and tables; progress on standard error; with `--json` one object, no more."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-
 
 import orjson
 from rich.console import Console
@@ -80,5 +79,3 @@ def showing_progress(quiet: bool = False) -> Iterator[None]:
 
         with listening(listener):
             yield
-
-

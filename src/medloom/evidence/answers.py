@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -10,50 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from medloom.evidence.tally import Floats
 from medloom.foundation.errors import InputError
-from medloom.foundation.messages import Text2
+from medloom.tasks.question import Question
 
 Kind = Literal["binary", "multiclass", "multilabel", "regression"]
 KINDS: tuple[Kind, ...] = ("binary", "multiclass", "multilabel", "regression")
-
-
-class Question(Protocol):
-    """What evaluation needs to know of a task."""
-
-    @property
-    def kind(self) -> str:
-        """One of `KINDS`."""
-
-    @property
-    def name(self) -> str:
-        """The task's short name."""
-
-    @property
-    def title(self) -> Text2:
-        """The task's title in both languages."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The classes or labels, in order; empty for binary and regression."""
-
-
-class Labelled(Protocol):
-    """Samples: `frame` with sample_id, subject_id, group, split, label."""
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """One row a sample."""
-
-    @property
-    def task(self) -> Question:
-        """The question the labels answer."""
-
-
-class Predicted(Protocol):
-    """Predictions: `frame` long, with sample_id, output, value."""
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """One row a sample and output."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +37,7 @@ class Answers:
     @property
     def groups(self) -> int:
         """How many distinct groups (subjects) there are."""
-        return int(np.unique(self.group).size)
+        return int(self.group.max()) + 1 if self.group.size else 0
 
     def where(self, chosen: NDArray[np.bool_]) -> "Answers":
         """Keep the samples where `chosen`: (n,) bool."""
@@ -109,19 +69,19 @@ def regression_answers(observed: ArrayLike, predicted: ArrayLike, group: ArrayLi
     return Answers("regression", truth, np.asarray(predicted, dtype=np.float64), _numbered(group, truth.size))
 
 
-def read_answers(task: Question, samples: pl.DataFrame, predictions: pl.DataFrame) -> Answers:
+def read_answers(question: Question, samples: pl.DataFrame, predictions: pl.DataFrame) -> Answers:
     """Put predictions beside the labels of `samples`, in the order of `samples`.
 
     Raises:
         InputError: the task's kind cannot be evaluated here, a label is missing, a sample
             has no prediction or two, or an output the task needs is absent.
     """
-    kind = next((known for known in KINDS if known == task.kind), None)
+    kind = next((known for known in KINDS if known == question.kind), None)
     if kind is None:
         raise InputError(
             "task {task!r} is of kind {kind!r}, which cannot be evaluated; kinds that can: {kinds}",
-            task=task.name,
-            kind=task.kind,
+            task=question.task,
+            kind=question.kind,
             kinds=", ".join(KINDS),
         )
     missing = samples["label"].null_count()
@@ -130,15 +90,15 @@ def read_answers(task: Question, samples: pl.DataFrame, predictions: pl.DataFram
             "{missing} of {total} samples of task {task!r} have no label; evaluate labelled samples only",
             missing=missing,
             total=samples.height,
-            task=task.name,
+            task=question.task,
         )
-    outputs = {"binary": ("true",), "regression": ("value",)}.get(kind, tuple(task.classes))
-    predicted = _wide(task.name, samples, predictions, outputs)
+    outputs = {"binary": ("true",), "regression": ("value",)}.get(kind, tuple(question.classes))
+    predicted = _wide(question.task, samples, predictions, outputs)
     if kind in ("binary", "regression"):
         predicted = predicted[:, 0]
     classes = () if kind in ("binary", "regression") else outputs
     return Answers(
-        kind, _truth(kind, task, samples), predicted, _numbered(_group(samples), samples.height), classes
+        kind, _truth(kind, question, samples), predicted, _numbered(_group(samples), samples.height), classes
     )
 
 
@@ -165,19 +125,19 @@ def _wide(task: str, samples: pl.DataFrame, predictions: pl.DataFrame, outputs: 
     return np.stack(columns, axis=1) if columns else np.empty((samples.height, 0))
 
 
-def _truth(kind: Kind, task: Question, samples: pl.DataFrame) -> NDArray[Any]:
+def _truth(kind: Kind, question: Question, samples: pl.DataFrame) -> NDArray[Any]:
     label = samples["label"]
     if kind == "binary":
         return label.cast(pl.Boolean).to_numpy()
     if kind == "regression":
         return label.cast(pl.Float64).to_numpy()
-    number: Mapping[str, int] = {name: at for at, name in enumerate(task.classes)}
+    number: Mapping[str, int] = {name: at for at, name in enumerate(question.classes)}
     named = label.explode(empty_as_null=False) if kind == "multilabel" else label
     if not set(named.drop_nulls().unique().to_list()) <= number.keys():
         raise InputError(
             "task {task!r}: a label is none of the classes {classes}; name every class in the task",
-            task=task.name,
-            classes=", ".join(task.classes),
+            task=question.task,
+            classes=", ".join(question.classes),
         )
     if kind == "multiclass":
         return np.array([number[name] for name in label.to_list()], dtype=np.intp)

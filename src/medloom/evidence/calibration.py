@@ -144,7 +144,7 @@ def calibration_bins(counted: Tally, bins: int = 10) -> CalibrationBins:
     A prediction belongs to the bin in which the middle of its weight falls.
     """
     total = counted.total
-    summed = np.cumsum(total, axis=-1)
+    summed = counted.positive_up_to + counted.negative_up_to
     middle = (summed - total / 2).reshape(-1, counted.score.size)
     inner = np.arange(1, bins) / bins
     masses = summed[..., -1].reshape(-1)
@@ -154,7 +154,7 @@ def calibration_bins(counted: Tally, bins: int = 10) -> CalibrationBins:
     at = np.array(cuts, dtype=np.intp).reshape(*total.shape[:-1], bins + 1)
     weight = _between(summed, at)
     predicted = _between(np.cumsum(total * counted.score, axis=-1), at)
-    observed = _between(np.cumsum(counted.positive, axis=-1), at)
+    observed = _between(counted.positive_up_to, at)
     return CalibrationBins(weight, ratio(predicted, weight), ratio(observed, weight))
 
 

@@ -17,10 +17,9 @@ def auroc(counted: Tally) -> Floats:
     >>> float(auroc(tally([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])))
     0.75
     """
-    below = np.cumsum(counted.negative, axis=-1)
-    without = below[..., -1]
-    pairs = np.einsum("...u,...u->...", counted.positive, below - counted.negative / 2)
-    return ratio(pairs, counted.positive.sum(axis=-1) * without)
+    below = counted.negative_up_to - counted.negative / 2
+    pairs = np.einsum("...u,...u->...", counted.positive, below)
+    return ratio(pairs, counted.positive_up_to[..., -1] * counted.negative_up_to[..., -1])
 
 
 def auprc(counted: Tally) -> Floats:

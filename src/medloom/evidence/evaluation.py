@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from medloom.evidence.answers import Answers, Kind, Labelled, Predicted, read_answers
+from medloom.evidence.answers import Answers, Kind, read_answers
 from medloom.evidence.curves import BinaryCurves, RegressionCurves, confusion
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate, estimates
@@ -17,6 +17,8 @@ from medloom.evidence.tally import Floats
 from medloom.evidence.threshold import AT_THRESHOLD, at_threshold
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
 
 PREVALENCE = "prevalence"
 """Name of the comparison with a model that says the same to everybody."""
@@ -34,7 +36,8 @@ class Threshold:
 
     def to_json(self) -> dict[str, Any]:
         """Answer {"name", "value", "sensitivity": {…}, …}."""
-        return {"name": self.name, "value": self.value} | {k: e.to_json() for k, e in self.found.items()}
+        found = {name: one.to_json() for name, one in self.found.items()}
+        return {"name": self.name, "value": self.value, **found}
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Evaluation:
     """Everything measured of one model on one split.
 
     `prevalence`: share with the outcome; by class for multiclass and multilabel; None for
-    regression. `print` shows it as a table, `to_json` answers the documented form.
+    regression, whose `unit` is that of the value. `print` shows it as a table, `to_json`
+    answers the documented form.
     """
 
     task: str
@@ -73,10 +77,11 @@ class Evaluation:
     subgroups: dict[str, dict[str, Subgroup]] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
     compared_with: dict[str, Comparison] = field(default_factory=dict)
+    unit: str | None = None
 
     @property
     def reasons(self) -> dict[str, Text2]:
-        """Why what has no number or no interval has none, by its place ("subgroups.sex.F.metrics.auroc")."""
+        """Why something has no number or interval, by its place ("subgroups.sex.F.metrics.auroc")."""
         places: dict[str, Mapping[str, Estimate]] = {"metrics": self.metrics}
         places |= {f"thresholds.{one.name}": one.found for one in self.thresholds}
         for dimension, parts in self.subgroups.items():
@@ -118,12 +123,12 @@ class Evaluation:
 
 
 def evaluate(
-    samples: Labelled,
-    predictions: Predicted,
+    samples: Samples,
+    predictions: Predictions,
     demographics: pl.DataFrame | None = None,
     thresholds: Mapping[str, float] | None = None,
     baseline: float | Mapping[str, float] | None = None,
-    compared_with: Mapping[str, Predicted] | None = None,
+    compared_with: Mapping[str, Predictions] | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
     *,
@@ -139,7 +144,7 @@ def evaluate(
             mean, or class → risk. None: the share in these samples, the best a constant can do.
         compared_with: name → another model's predictions of the same samples.
         replicates, seed: of the bootstrap; the same seed gives the same numbers.
-        model: its name, TASK.LEARNER@N.
+        model: its name, TASK.LEARNER@N; empty takes the name the predictions carry.
         split: evaluate only samples of this split.
 
     Raises:
@@ -148,23 +153,24 @@ def evaluate(
     frame = samples.frame if split is None else samples.frame.filter(pl.col("split") == split)
     if frame["sample_id"].is_duplicated().any():
         raise InputError(
-            "task {task!r}: a sample_id occurs twice; every sample needs its own", task=samples.task.name
+            "task {task!r}: a sample_id occurs twice; every sample needs its own", task=samples.question.task
         )
-    answers = read_answers(samples.task, frame, predictions.frame)
+    answers = read_answers(samples.question, frame, predictions.frame)
     shares = _prevalence(answers)
     constant = _constant(answers, baseline)
     rivals = {PREVALENCE: answers.saying(constant)} if len(answers) else {}
     for name, other in (compared_with or {}).items():
-        rivals[name] = read_answers(samples.task, frame, other.frame)
+        rivals[name] = read_answers(samples.question, frame, other.frame)
     if thresholds is None:
         base = float(constant[0]) if len(answers) and answers.kind == "binary" else 0.5
         thresholds = {PREVALENCE: base, **DEFAULT_RISKS}
     whole = _Whole(answers, rivals, dict(thresholds) if answers.kind == "binary" else {})
     return Evaluation(
-        task=samples.task.name,
-        title=samples.task.title,
+        task=samples.question.task,
+        title=Text2(samples.question.title.en, samples.question.title.zh),
         kind=answers.kind,
-        model=model,
+        unit=samples.question.unit,
+        model=model or predictions.model,
         split=split or ", ".join(sorted(set(frame["split"].drop_nulls().to_list()))),
         n=len(answers),
         n_subjects=answers.groups,

@@ -168,7 +168,7 @@ def _why_not_binary(answers: Answers) -> dict[str, Text2]:
     if truth.all():
         return dict.fromkeys(BINARY, text2("everybody had the outcome"))
     reasons: dict[str, Text2] = {}
-    counts = {kept: np.unique(answers.group[truth == kept]).size for kept in (True, False)}
+    counts = {kept: np.count_nonzero(np.bincount(answers.group[truth == kept])) for kept in (True, False)}
     if counts[True] < FEWEST_EACH:
         few = text2("too few subjects with the outcome: {n}; at least {least} are needed",
                     n=counts[True], least=FEWEST_EACH)  # fmt: skip

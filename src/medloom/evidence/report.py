@@ -17,9 +17,7 @@ from medloom.evidence.metrics import METRICS
 from medloom.foundation.charts import STYLE
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import LANGUAGES, Text2, language, speaking, text2, tr
-
-FlowStep = tuple[Text2, int, int]
-"""A step of the cohort flow: what was asked, how many came in, how many remained."""
+from medloom.tasks.labelling import FlowStep
 
 _COMPARED = {
     "binary": ("auroc", "auprc", "brier"),
@@ -44,7 +42,7 @@ def write_report(
     *,
     title: Text2 | None = None,
     cohort_flow: Sequence[FlowStep] | None = None,
-    important: Sequence[tuple[str, float]] | None = None,
+    important: Sequence[tuple[Text2, float]] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     provenance: Mapping[str, str] | None = None,
 ) -> None:
@@ -64,7 +62,7 @@ def report_html(
     evaluation: Evaluation,
     title: Text2 | None = None,
     cohort_flow: Sequence[FlowStep] | None = None,
-    important: Sequence[tuple[str, float]] | None = None,
+    important: Sequence[tuple[Text2, float]] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     provenance: Mapping[str, str] | None = None,
 ) -> str:
@@ -97,7 +95,7 @@ def report_html(
         thresholds=_thresholds(evaluation),
         subgroups=_subgroups(evaluation),
         confusion=evaluation.curves.get("confusion"),
-        cohort_flow=list(cohort_flow or ()),
+        cohort_flow=_flow(cohort_flow or ()),
         important=_important(important or ()),
         reasons=_reasons(evaluation),
         provenance=_provenance(evaluation, provenance or {}),
@@ -304,7 +302,14 @@ def _subgroups(evaluation: Evaluation) -> dict[str, Any] | None:
     return {"metrics": [words.metric_name(name) for name in names], "rows": rows}
 
 
-def _important(inputs: Sequence[tuple[str, float]]) -> list[tuple[str, str, float]]:
+def _flow(steps: Sequence[FlowStep]) -> list[tuple[Text2, int, int]]:
+    """Steps with how many came in and how many remained; the first, all subjects, opens the table."""
+    came = [steps[0].samples, *(step.samples for step in steps[:-1])] if steps else []
+    # repeated questions make more samples than there are subjects: nobody is left out by being asked again
+    return [(step.step, max(n, step.samples), step.samples) for n, step in zip(came, steps, strict=True)]
+
+
+def _important(inputs: Sequence[tuple[Text2, float]]) -> list[tuple[Text2, str, float]]:
     """Names with weights as written and as a share of the largest, 0 to 100."""
     longest = max((abs(weight) for _, weight in inputs), default=0.0) or 1.0
     return [(name, f"{weight:.3g}".replace("-", "−"), 100 * abs(weight) / longest) for name, weight in inputs]

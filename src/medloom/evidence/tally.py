@@ -6,6 +6,7 @@ replicate), and every metric answers with those axes.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,10 +25,20 @@ class Tally:
     positive: Floats
     negative: Floats
 
-    @property
+    @cached_property
     def total(self) -> Floats:
         """Weight at each distinct prediction: (..., u)."""
         return self.positive + self.negative
+
+    @cached_property
+    def positive_up_to(self) -> Floats:
+        """Weight with the outcome at or below each distinct prediction: (..., u)."""
+        return np.cumsum(self.positive, axis=-1)
+
+    @cached_property
+    def negative_up_to(self) -> Floats:
+        """Weight without the outcome at or below each distinct prediction: (..., u)."""
+        return np.cumsum(self.negative, axis=-1)
 
 
 @dataclass(frozen=True)

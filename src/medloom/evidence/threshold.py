@@ -20,10 +20,12 @@ def at_threshold(counted: Tally, threshold: float) -> dict[str, Floats]:
     {'sensitivity': 1.0, 'specificity': 0.5, 'ppv': 0.667, 'npv': 1.0}
     """
     first = int(np.searchsorted(counted.score, threshold, side="left"))
-    true_positive = counted.positive[..., first:].sum(axis=-1)
-    false_positive = counted.negative[..., first:].sum(axis=-1)
-    false_negative = counted.positive[..., :first].sum(axis=-1)
-    true_negative = counted.negative[..., :first].sum(axis=-1)
+    false_negative, true_negative = (
+        up_to[..., first - 1] if first else np.zeros(up_to.shape[:-1])
+        for up_to in (counted.positive_up_to, counted.negative_up_to)
+    )
+    true_positive = counted.positive_up_to[..., -1] - false_negative
+    false_positive = counted.negative_up_to[..., -1] - true_negative
     sensitivity = ratio(true_positive, true_positive + false_negative)
     ppv = ratio(true_positive, true_positive + false_positive)
     everyone = true_positive + false_positive + false_negative + true_negative

@@ -70,7 +70,7 @@ def subgroup_name(dimension: str, name: str) -> Text2:
         return text2("unknown")
     if dimension == "age":
         return text2("{band} years", band=name)
-    sexes = {"F": text2("female"), "M": text2("male")}
+    sexes = {"F": text2("female"), "M": text2("male"), "other": text2("other")}
     return sexes.get(name.upper()[:1] if name.upper() in ("FEMALE", "MALE") else name, Text2(name, name))
 
 
@@ -119,9 +119,10 @@ def headline(evaluation: "Evaluation") -> Text2:
             )
         case "regression":
             values["value"] = one.said(2 if one.value <= 10 else 1)
+            if evaluation.unit:
+                values["value"] = f"{values['value']} {evaluation.unit}"
             return text2(
-                "A prediction is off by {value} on average"
-                " (mean absolute error, in the unit of the outcome).",
+                "A prediction is off by {value} on average (mean absolute error).",
                 **values,
             )
         case "multiclass":

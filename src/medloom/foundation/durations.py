@@ -22,7 +22,9 @@ def hours(text: str) -> float:
     """
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
-        raise InputError("length of time {text!r} needs a number and a unit (min, h, d, w, y): write 48h or 2d", text=text)
+        raise InputError(
+            "length of time {text!r} needs a number and a unit (min, h, d, w, y): write 48h or 2d", text=text
+        )
     return float(match[1]) * _HOURS[match[2]]
 
 

@@ -114,8 +114,11 @@ def storage_errors(folder: Path) -> Iterator[None]:
         name = folder.name or str(folder)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
-                "the disk that holds {name!r} is full; free some space and repeat: nothing was changed", name=name
+                "the disk that holds {name!r} is full; free some space and repeat: nothing was changed",
+                name=name,
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise StorageError("no permission to read or write in {name!r}; check its owner and mode", name=name) from error
+            raise StorageError(
+                "no permission to read or write in {name!r}; check its owner and mode", name=name
+            ) from error
         raise

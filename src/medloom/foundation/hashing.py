@@ -11,7 +11,6 @@ import orjson
 from numpy.typing import NDArray
 
 
-
 def sha256_file(path: Path) -> str:
     """Digest a file's bytes, as hex."""
     with path.open("rb") as file:

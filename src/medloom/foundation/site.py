@@ -117,7 +117,8 @@ class SiteDirectory:
         path = self.root / SETTINGS_FILE
         if not path.is_file():
             raise NotFoundError(
-                "{path!r} is not a site (it has no site.toml); create one with: medloom init {path}", path=str(self.root)
+                "{path!r} is not a site (it has no site.toml); create one with: medloom init {path}",
+                path=str(self.root),
             )
         try:
             return SiteSettings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -139,7 +140,13 @@ def create_site(root: Path, settings: SiteSettings) -> SiteDirectory:
     directory = SiteDirectory(root)
     if root.exists() and any(root.iterdir()):
         raise InputError("{path!r} is not empty; choose a new folder for the site", path=str(root))
-    for place in (directory.generations, directory.quarantine, directory.tasks, directory.models, directory.reports):
+    for place in (
+        directory.generations,
+        directory.quarantine,
+        directory.tasks,
+        directory.models,
+        directory.reports,
+    ):
         place.mkdir(parents=True, exist_ok=True)
     write_text(root / SETTINGS_FILE, _as_toml(settings))
     root.chmod(0o700)

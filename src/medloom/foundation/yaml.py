@@ -26,7 +26,9 @@ def read_yaml(path: Path, model: type[M], what: str) -> M:
     except FileNotFoundError:
         raise NotFoundError("there is no {what} file {name!r}", what=what, name=path.name) from None
     except UnicodeDecodeError:
-        raise InputError("{what} {name!r} is not UTF-8 text; save it as UTF-8", what=what, name=path.name) from None
+        raise InputError(
+            "{what} {name!r} is not UTF-8 text; save it as UTF-8", what=what, name=path.name
+        ) from None
     return parse_yaml(text, model, what, path.name)
 
 
@@ -38,10 +40,16 @@ def parse_yaml(text: str, model: type[M], what: str, name: str) -> M:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(
-            "{what} {name!r} line {line}: not valid YAML: {reason}", what=what, name=name, line=line, reason=error.problem or ""
+            "{what} {name!r} line {line}: not valid YAML: {reason}",
+            what=what,
+            name=name,
+            line=line,
+            reason=error.problem or "",
         ) from error
     if not isinstance(content, dict):
-        raise InputError("{what} {name!r} line 1: expected keys with values, such as `name: aki-48h`", what=what, name=name)
+        raise InputError(
+            "{what} {name!r} line 1: expected keys with values, such as `name: aki-48h`", what=what, name=name
+        )
     try:
         return model.model_validate(content)
     except ValidationError as error:

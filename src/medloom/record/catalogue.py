@@ -75,7 +75,7 @@ class CodeCatalogue:
             *(pl.coalesce(name, f"{name}_new").alias(name) for name in ("description", "parent_codes", "unit")),
             (pl.col("static").fill_null(False) | pl.col("static_new").fill_null(False)).alias("static"),
         )
-        return CodeCatalogue(merged.sort("code").cast(dict(_SCHEMA)))
+        return CodeCatalogue(merged.sort("code").cast(_SCHEMA))
 
     def units(self) -> dict[str, str]:
         """Give the canonical unit of each code that has one."""

@@ -133,7 +133,7 @@ def read_rows(folder: Path | None, shard: str, first: int, last: int) -> pl.Data
     if path is None or not path.exists():
         return pl.DataFrame(schema=RECORD_SCHEMA)
     frame = pl.scan_parquet(path).filter(pl.col("subject_id").is_between(first, last)).collect()
-    return frame.select(RECORD_SCHEMA.names()).cast(dict(RECORD_SCHEMA))
+    return frame.select(RECORD_SCHEMA.names()).cast(RECORD_SCHEMA)
 
 
 def row_counts(folder: Path | None, shard: str, first: int, subjects: int) -> NDArray[np.int64]:

@@ -141,9 +141,7 @@ def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | N
         subjects = subjects_frame(normaliser, settings)
         return Learned(normaliser.codes, normaliser.units, normaliser.static_codes, subjects)
 
-    # names of files may name patients: only their digests are kept
-    digests = [sha256_file(path) for path in sources if path.is_file()]
-    return commit_facts(site, vault, base, importer.name, fill, digests, now or datetime.now())
+    return commit_facts(site, vault, base, importer.name, fill, sources, now or datetime.now())
 
 
 def commit_facts(
@@ -152,7 +150,7 @@ def commit_facts(
     base: Base,
     name: str,
     fill: Callable[[Spill, Quarantine, ImportReport], Learned],
-    files_sha256: Sequence[str],
+    sources: Sequence[Path],
     now: datetime,
 ) -> ImportReport:
     """Merge the facts that `fill` gives into the next generation, all or nothing; hold the site's lock.
@@ -180,7 +178,7 @@ def commit_facts(
             metadata = Metadata(
                 base.metadata.catalogue.updated(learned.codes, learned.units, learned.static_codes, codes),
                 _with_subjects(base.metadata.subjects, learned.subjects),
-                [*base.metadata.imports, _provenance(report, files_sha256, now)],
+                [*base.metadata.imports, _provenance(report, sources, now)],
             )
             manifest = Manifest(report.generation, base.manifest.subjects_per_shard, tuple(shards))
             metadata.write(folder, manifest, settings)
@@ -299,7 +297,8 @@ def _with_subjects(known: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
     ).sort("subject_id")
 
 
-def _provenance(report: ImportReport, files_sha256: Sequence[str], now: datetime) -> dict[str, object]:
+def _provenance(report: ImportReport, sources: Sequence[Path], now: datetime) -> dict[str, object]:
+    # names of files may name patients: only their digests stand here
     return {
         "import": report.number,
         "importer": report.importer,
@@ -307,5 +306,5 @@ def _provenance(report: ImportReport, files_sha256: Sequence[str], now: datetime
         "facts_read": report.read,
         "facts_written": report.written,
         "quarantined": dict(report.reasons),
-        "files_sha256": list(files_sha256),
+        "files_sha256": [sha256_file(path) for path in sources if path.is_file()],
     }

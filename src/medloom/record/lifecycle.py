@@ -9,11 +9,14 @@ from pathlib import Path
 import polars as pl
 
 from medloom.foundation.errors import InputError, NotFoundError
-from medloom.foundation.files import remove
 from medloom.foundation.site import SiteDirectory
 from medloom.record import commit, generation
+from medloom.record.assets import Assets
 from medloom.record.commit import Metadata
 from medloom.record.generation import Manifest, Shard
+from medloom.record.live import LiveTail
+from medloom.record.quarantine import quarantine_files, read_quarantine, replace_subject
+from medloom.record.schema import RECORD_SCHEMA
 from medloom.record.vault import Vault
 
 Change = Callable[[SiteDirectory, Vault], None]
@@ -22,18 +25,28 @@ Change = Callable[[SiteDirectory, Vault], None]
 def erase(site: SiteDirectory, vault: Vault, subject_id: int) -> None:
     """Erase one subject everywhere in the record; hold the site's lock.
 
-    Older generations hold the subject too and go; the vault keeps a keyed
-    hash as tombstone. Killed midway, the call can be repeated.
+    Older generations hold the subject too and go, and so do files that no other
+    subject refers to; readers of an older generation move on. The vault keeps a
+    keyed hash as tombstone. Killed midway, the call can be repeated: what names
+    the subject goes last.
     """
     if not vault.identifiers(subject_id):
         raise NotFoundError("there is no subject {subject}", subject=subject_id)
+    tail = LiveTail.of(site, vault)
     last = generation.current(site)
-    if last is not None:
-        _rewritten(site, last, {subject_id}, lambda rows: rows.filter(pl.col("subject_id") != subject_id), {subject_id}, keep=1)
-    for path in site.quarantine.glob("*.parquet"):
-        _without(path, subject_id)
-    with vault.transaction():
-        vault.erase(subject_id)
+    with tail.writing():
+        Assets(site).discard(_only_of(site, vault, tail, subject_id))
+        tail.forget(subject_id)
+        if last is not None:
+
+
+            def without(rows: pl.DataFrame, _: range) -> pl.DataFrame:
+                return rows.filter(pl.col("subject_id") != subject_id)
+
+            tail.move_on(_rewritten(site, last, {subject_id}, without, gone=subject_id, keep=1))
+        replace_subject(site, vault, subject_id, by=None)
+        with vault.transaction():
+            vault.erase(subject_id)
     vault.vacuum()
 
 
@@ -45,69 +58,83 @@ def merge_subjects(site: SiteDirectory, vault: Vault, kept: int, absorbed: int) 
         if not vault.identifiers(subject):
             raise NotFoundError("there is no subject {subject}", subject=subject)
     last = generation.current(site)
-    if last is not None:
-        manifest = Manifest.read(last)
-        moved = commit.read_rows(last, manifest.shard_of(absorbed), absorbed, absorbed).with_columns(
-            subject_id=pl.lit(kept, pl.Int64)
-        )
-
-        def change(rows: pl.DataFrame) -> pl.DataFrame:
-            others = rows.filter(pl.col("subject_id") != absorbed)
-            if not (others["subject_id"] == kept).any():
-                return others
-            # what both have stands once
-            return (
-                pl.concat([others, moved])
-                .unique(["subject_id", "time", "code", "numeric_value", "text_value", "key", "part"], keep="first", maintain_order=True)
-                .sort("subject_id", "time", nulls_last=False, maintain_order=True)
+    tail = LiveTail.of(site, vault)
+    with tail.writing():
+        if last is not None:
+            moved = commit.read_rows(last, Manifest.read(last).shard_of(absorbed), absorbed, absorbed).with_columns(
+                subject_id=pl.lit(kept, pl.Int64)
             )
 
-        _rewritten(site, last, {kept, absorbed}, change, {absorbed}, keep=site.settings().keep_generations)
-    with vault.transaction():
-        vault.merge(kept, absorbed)
+            def change(rows: pl.DataFrame, subjects: range) -> pl.DataFrame:
+                others = rows.filter(pl.col("subject_id") != absorbed)
+                if kept not in subjects:
+                    return others
+                # what both have stands once
+                same = [name for name in RECORD_SCHEMA if name not in ("source", "known_until")]
+                return (
+                    pl.concat([others, moved])
+                    .unique(same, keep="first", maintain_order=True)
+                    .sort("subject_id", "time", nulls_last=False, maintain_order=True)
+                )
+
+            generations = site.settings().keep_generations
+            tail.move_on(_rewritten(site, last, {kept, absorbed}, change, gone=absorbed, keep=generations))
+        tail.rename(absorbed, kept)
+        replace_subject(site, vault, absorbed, by=kept)
+        with vault.transaction():
+            vault.merge(kept, absorbed)
 
 
 def _rewritten(
     site: SiteDirectory,
     last: Path,
     touched: set[int],
-    change: Callable[[pl.DataFrame], pl.DataFrame],
-    gone: set[int],
+    change: Callable[[pl.DataFrame, range], pl.DataFrame],
+    gone: int,
     keep: int,
-) -> None:
-    """Publish a generation in which the shards of `touched` subjects went through `change`."""
+) -> int:
+    """Publish a generation without subject `gone`, in which the shards of `touched` went through `change`.
+
+    `change` gets the rows of consecutive subjects, and which these are.
+    """
     manifest, metadata, settings = Manifest.read(last), Metadata.read(last), site.settings()
     names = {manifest.shard_of(subject) for subject in touched}
+    size = manifest.subjects_per_shard
     with generation.building(site) as folder:
-        shards: list[Shard] = []
-        for shard in manifest.shards:
-            if shard.name not in names:
-                commit.link_shards(last, folder, [shard])
-                shards.append(shard)
-                continue
-            first, size = shard.first_subject, shard.last_subject - shard.first_subject + 1
-            counts = commit.row_counts(last, shard.name, first, size)
+        shards = [shard for shard in manifest.shards if shard.name not in names]
+        commit.link_shards(last, folder, shards)
+        for name in sorted(names):
+            first = int(name) * size + 1
+            counts = commit.row_counts(last, name, first, size)
             written = commit.write_shard(
-                generation.shard_path(folder, shard.name),
+                generation.shard_path(folder, name),
                 commit.subject_groups(counts, first),
-                lambda start, stop, name=shard.name: change(commit.read_rows(last, name, start, stop)),  # type: ignore[misc]
+                lambda start, stop, name=name: change(  # type: ignore[misc]
+                    commit.read_rows(last, name, start, stop), range(start, stop + 1)
+                ),
             )
             if written is not None:
                 shards.append(written)
-        subjects = metadata.subjects.filter(~pl.col("subject_id").is_in(sorted(gone)))
-        following = replace(manifest, number=manifest.number + 1, shards=tuple(shards))
+        subjects = metadata.subjects.filter(pl.col("subject_id") != gone)
+        ordered: list[Shard] = sorted(shards, key=lambda shard: shard.name)
+        following = replace(manifest, number=manifest.number + 1, shards=tuple(ordered))
         replace(metadata, subjects=subjects).write(folder, following, settings)
         generation.publish(site, folder, following.number, keep)
+    return following.number
 
 
-def _without(path: Path, subject_id: int) -> None:
-    """Drop a subject's facts from one quarantine file."""
-    frame = pl.read_parquet(path)
-    if "subject_id" not in frame.columns or not (frame["subject_id"] == subject_id).any():
-        return
-    left = frame.filter(pl.col("subject_id").is_null() | (pl.col("subject_id") != subject_id))
-    remove(path)
-    if left.height:
-        left.write_parquet(path)
-
-
+def _only_of(site: SiteDirectory, vault: Vault, tail: LiveTail, subject_id: int) -> set[str]:
+    """Name the files that this subject refers to, in any generation, and nobody else does."""
+    of_subject = pl.col("subject_id") == subject_id
+    shards = [path for path in site.generations.glob("*/data/*.parquet") if path.parts[-3].isdigit()]
+    frames = [pl.scan_parquet(path).select("subject_id", "asset") for path in shards]
+    facts = [read_quarantine(path, vault) for path in quarantine_files(site)]
+    frames += [frame.lazy().select("subject_id", "asset") for frame in facts if "asset" in frame.columns]
+    frames.append(tail.waiting().facts.lazy().select("subject_id", "asset"))
+    own: set[str] = set()
+    others: set[str] = set()
+    for frame in frames:
+        named = frame.filter(pl.col("asset").is_not_null()).unique().collect()
+        own.update(named.filter(of_subject)["asset"])
+        others.update(named.filter(~of_subject.fill_null(False))["asset"])
+    return own - others

@@ -41,7 +41,7 @@ def merge(old: pl.DataFrame, new: pl.DataFrame) -> Merged:
     dated, undatable = _date(old, _number_parts(new))
     fresh = _without_duplicates(old, dated)
     duplicates = dated.height - fresh.height
-    ends = pl.DataFrame(schema={"position": pl.UInt32, "until": pl.Datetime("us")})
+    ends = pl.DataFrame(schema={"position": pl.UInt32(), "until": pl.Datetime("us")})
     combined = pl.concat([old, fresh.select(RECORD_SCHEMA.names())]).with_row_index("position")
     changed = _changed_keys(old, dated, fresh)
     if changed.height:
@@ -192,7 +192,7 @@ def _ended_by_several(stored: pl.DataFrame, versions: pl.DataFrame, n_old: int) 
             if replaced:
                 until = added[row["part"]]["visible"] if row["part"] in added else version["visible"]
                 ends[row["position"]] = until  # type: ignore[index]
-    schema = {"position": pl.UInt32, "until": pl.Datetime("us")}
+    schema = pl.Schema({"position": pl.UInt32(), "until": pl.Datetime("us")})
     return pl.DataFrame({"position": list(ends), "until": list(ends.values())}, schema=schema)
 
 

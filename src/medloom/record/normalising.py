@@ -190,7 +190,8 @@ def _string_hashes(column: pl.Series, key: bytes) -> NDArray[np.uint64]:
     encoded = column.to_arrow().dictionary_encode()
     table = np.append(hash64_all(encoded.dictionary.to_pylist(), key), np.uint64(0))
     indices = encoded.indices.fill_null(len(table) - 1)
-    return table[indices.to_numpy(zero_copy_only=False)]
+    hashes: NDArray[np.uint64] = table[indices.to_numpy(zero_copy_only=False)]
+    return hashes
 
 
 def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
-from medloom.foundation.files import write_bytes
+from medloom.foundation.files import remove, write_bytes
 from medloom.foundation.site import SiteDirectory
 from medloom.record.vault import Vault
 
 _PURPOSE = "quarantine"
+_SEALED = ".sealed"
 
 
 class Quarantine:
@@ -32,21 +33,47 @@ class Quarantine:
             self._frames.append(facts)
 
     def write(self) -> None:
-        """Write what was collected; nothing collected writes no file."""
-        if not self._frames:
-            return
-        buffer = io.BytesIO()
-        pl.concat(self._frames, how="diagonal_relaxed").write_parquet(buffer)
+        """Write what was collected; nothing collected leaves no file."""
         path = self._site.quarantine / f"{self._number:06d}.parquet"
-        if self._site.settings().encrypt_at_rest:
-            write_bytes(path.with_suffix(".sealed"), self._vault.seal(buffer.getvalue(), _PURPOSE), mode=0o600)
-        else:
-            write_bytes(path, buffer.getvalue(), mode=0o600)
+        for leftover in (path, path.with_suffix(_SEALED)):
+            remove(leftover)  # of an import of this number that was killed before its commit
+        if self._frames:
+            facts = pl.concat(self._frames, how="diagonal_relaxed")
+            _write(path.with_suffix(_SEALED if self._site.settings().encrypt_at_rest else ".parquet"), facts, self._vault)
+
+
+def quarantine_files(site: SiteDirectory) -> list[Path]:
+    """List the quarantine of all imports, the first import first."""
+    return sorted(path for path in site.quarantine.glob("*") if path.suffix in (_SEALED, ".parquet"))
 
 
 def read_quarantine(path: Path, vault: Vault) -> pl.DataFrame:
     """Read one import's quarantine back."""
     content = path.read_bytes()
-    if path.suffix == ".sealed":
+    if path.suffix == _SEALED:
         content = vault.open(content, _PURPOSE)
     return pl.read_parquet(io.BytesIO(content))
+
+
+def replace_subject(site: SiteDirectory, vault: Vault, subject_id: int, by: int | None) -> None:
+    """Give a subject's quarantined facts to another; None: forget them."""
+    for path in quarantine_files(site):
+        facts = read_quarantine(path, vault)
+        of_subject = pl.col("subject_id").eq_missing(subject_id)
+        if "subject_id" not in facts.columns or not facts.select(of_subject.any()).item():
+            continue
+        if by is not None:
+            facts = facts.with_columns(subject_id=pl.when(of_subject).then(pl.lit(by, pl.Int64)).otherwise("subject_id"))
+        else:
+            facts = facts.filter(~of_subject)
+        if facts.height:
+            _write(path, facts, vault)
+        else:
+            remove(path)
+
+
+def _write(path: Path, facts: pl.DataFrame, vault: Vault) -> None:
+    buffer = io.BytesIO()
+    facts.write_parquet(buffer)
+    content = buffer.getvalue()
+    write_bytes(path, vault.seal(content, _PURPOSE) if path.suffix == _SEALED else content, mode=0o600)

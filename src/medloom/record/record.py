@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError, NotFoundError
-from medloom.foundation.files import locked
+from medloom.foundation.files import locked, storage_errors
+from medloom.foundation.messages import tr
 from medloom.foundation.site import SiteDirectory, SiteSettings
-from medloom.record import generation, ingest, lifecycle
+from medloom.record import generation, ingest, lifecycle, live
+from medloom.record.assets import Assets
 from medloom.record.catalogue import CodeCatalogue
 from medloom.record.commit import split_names
+from medloom.record.database import database_errors
 from medloom.record.importing import Importer
 from medloom.record.ingest import ImportReport
 from medloom.record.keys import site_key
+from medloom.record.live import LiveStore, LiveTail
 from medloom.record.schema import RECORD_SCHEMA
 from medloom.record.store import GenerationStore, MemoryStore, Store
 from medloom.record.vault import Vault
@@ -48,9 +53,13 @@ class Record:
     @classmethod
     def open(cls, site: SiteDirectory) -> Record:
         """Open a site's current generation; a site without one has an empty record."""
-        folder = generation.current(site)
-        store: Store = GenerationStore(folder) if folder else MemoryStore.of_events(pl.DataFrame(schema=RECORD_SCHEMA))
-        return cls(store, site, site.settings())
+        settings = site.settings()
+
+        def base() -> Store:
+            folder = generation.current(site)
+            return GenerationStore(folder) if folder else MemoryStore.of_events(pl.DataFrame(schema=RECORD_SCHEMA))
+
+        return cls(LiveStore(base, _tail(site, settings)), site, settings)
 
     @classmethod
     def from_events(cls, events: pl.DataFrame | pd.DataFrame, settings: SiteSettings | None = None) -> Record:
@@ -117,7 +126,7 @@ class Record:
     def events(self, subjects: Sequence[int] | NDArray[np.int64] | None = None) -> pl.DataFrame:
         """Read all columns as a frame, for people and reports."""
         frame = pl.DataFrame(self.read(RECORD_SCHEMA.names(), subjects))
-        return frame.cast(dict(RECORD_SCHEMA))
+        return frame.cast(RECORD_SCHEMA)
 
     def add(self, importer: Importer, now: datetime | None = None) -> ImportReport:
         """Import a source and move to the generation it makes; all or nothing.
@@ -127,14 +136,53 @@ class Record:
             MedloomError: the source cannot be read at all, or the disk refuses; the record is as it was.
         """
         site = self._on_disk()
-        with locked(site.lock, "the record"):
-            vault = self._vault(create=True)
-            try:
-                report = ingest.add(site, vault, importer, now)
-            finally:
-                vault.close()
+        with locked(site.lock, tr("the record")), self._vault(create=True) as vault:
+            # in the order in which facts came, so that the later version wins
+            live.compact(site, vault, _tail(site, self.settings), now or datetime.now())
+            report = ingest.add(site, vault, importer, now)
         self._store = Record.open(site)._store
         return report
+
+    def append(self, events: pl.DataFrame, system: str = "", now: datetime | None = None) -> ImportReport:
+        """Let single facts in at once, beside a running import too; every reader sees them from now on.
+
+        `events` has columns of `BATCH_SCHEMA`, of which at least `patient`, `code` and `time`;
+        `system` is the namespace of the patients' identifiers. They wait in `live.db` until `compact`
+        or the next import takes them into a generation. A fact that the record has already is a duplicate.
+
+        Raises:
+            InputError: a column is unknown or has a type that cannot be cast.
+            LockedError: an import is running, and one of the patients is new.
+        """
+        site = self._on_disk()
+        with self._vault(create=True) as vault:
+            tail = _tail(site, self.settings)
+            return live.append(tail, site, vault, self._store, events, system, now or datetime.now())
+
+    def compact(self, now: datetime | None = None) -> ImportReport | None:
+        """Take the facts of `live.db` into the next generation, all or nothing; None: there were none.
+
+        Raises:
+            LockedError: an import is running.
+        """
+        site = self._on_disk()
+        with locked(site.lock, tr("the record")), self._vault(create=True) as vault:
+            report = live.compact(site, vault, _tail(site, self.settings), now or datetime.now())
+        self._store = Record.open(site)._store
+        return report
+
+    @property
+    def imports(self) -> list[dict[str, object]]:
+        """Tell of each import its number, importer, time, counts, and the digests of its files."""
+        return self._store.imports
+
+    def assets(self) -> Assets:
+        """Give the record's files: images, signals, documents."""
+        site = self._on_disk()
+        if not self.settings.encrypt_at_rest:
+            return Assets(site)
+        with self._vault(create=True) as vault:
+            return Assets(site, vault)
 
     def erase(self, subject_id: int) -> None:
         """Erase one subject from the record, the vault and all generations; later imports honour it.
@@ -159,23 +207,16 @@ class Record:
         Raises:
             NotFoundError: unknown or erased.
         """
-        vault = self._vault()
-        try:
+        with self._vault() as vault:
             subject = vault.find(system, identifier)
-        finally:
-            vault.close()
         if subject is None:
             raise NotFoundError("no subject has this identifier (and system); check its spelling")
         return subject
 
     def _change(self, change: lifecycle.Change) -> None:
         site = self._on_disk()
-        with locked(site.lock, "the record"):
-            vault = self._vault()
-            try:
-                change(site, vault)
-            finally:
-                vault.close()
+        with locked(site.lock, tr("the record")), self._vault() as vault:
+            change(site, vault)
         self._store = Record.open(site)._store
 
     def _on_disk(self) -> SiteDirectory:
@@ -183,9 +224,26 @@ class Record:
             raise InputError("this record is in memory only; to import, erase or merge use the record of a site")
         return self.site
 
-    def _vault(self, create: bool = False) -> Vault:
+    @contextmanager
+    def _vault(self, create: bool = False) -> Iterator[Vault]:
         site = self._on_disk()
-        return Vault(site.vault, site_key(site, create=create and not site.vault.exists()))
+        with storage_errors(site.root), database_errors(site.vault):
+            vault = Vault(site.vault, site_key(site, create=create and not site.vault.exists()))
+            try:
+                yield vault
+            finally:
+                vault.close()
+
+
+def _tail(site: SiteDirectory, settings: SiteSettings) -> LiveTail:
+    def key() -> bytes:
+        vault = Vault(site.vault, site_key(site))
+        try:
+            return vault.derived("live")
+        finally:
+            vault.close()
+
+    return LiveTail(site.live, key, settings.encrypt_at_rest)
 
 
 def _as_rows(frame: pl.DataFrame) -> pl.DataFrame:

@@ -26,8 +26,17 @@ from medloom.record.schema import RECORD_SCHEMA
 class Store(Protocol):
     """Rows sorted by subject and, within one, by time with static facts first."""
 
-    catalogue: CodeCatalogue
-    subjects: pl.DataFrame  # SUBJECTS_SCHEMA, sorted
+    @property
+    def catalogue(self) -> CodeCatalogue:
+        """The codes."""
+
+    @property
+    def subjects(self) -> pl.DataFrame:
+        """The subjects, in SUBJECTS_SCHEMA, sorted."""
+
+    @property
+    def imports(self) -> list[dict[str, object]]:
+        """Where the rows came from, one entry an import."""
 
     def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
         """Read columns of all or of some (sorted, unique) subjects; `code` and `role` come dictionary-encoded."""
@@ -49,6 +58,7 @@ class GenerationStore:
         self.imports = metadata.imports
         self._folder = folder
         self._manifest = Manifest.read(folder)
+        self.number = self._manifest.number
         self._footers: dict[str, pq.FileMetaData] = {}
 
     def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
@@ -93,7 +103,8 @@ class MemoryStore:
     def __init__(self, rows: pl.DataFrame, catalogue: CodeCatalogue, subjects: pl.DataFrame) -> None:
         self.catalogue = catalogue
         self.subjects = subjects
-        self._table = _dictionary_encoded(rows.to_arrow())
+        self.imports: list[dict[str, object]] = []
+        self._table = dictionary_encoded(rows.to_arrow())
 
     @classmethod
     def of_events(cls, rows: pl.DataFrame, split_seed: int = 0) -> MemoryStore:
@@ -105,7 +116,7 @@ class MemoryStore:
         subjects = pl.DataFrame({"subject_id": ids, "split_position": position}).with_columns(
             fixed_split=pl.lit(None, dtype=pl.String)
         )
-        return cls(rows, CodeCatalogue.of_events(rows), subjects.cast(dict(SUBJECTS_SCHEMA)))
+        return cls(rows, CodeCatalogue.of_events(rows), subjects.cast(SUBJECTS_SCHEMA))
 
     def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
         table = self._table if subjects is None else _only(self._table, subjects)
@@ -143,8 +154,9 @@ def _only(table: pa.Table, subjects: NDArray[np.int64]) -> pa.Table:
     return table.filter(pa.array(np.cumsum(keep[:-1]) > 0))
 
 
-def _dictionary_encoded(table: pa.Table) -> pa.Table:
-    for name in ("code", "role"):
+def dictionary_encoded(table: pa.Table) -> pa.Table:
+    """Encode `code` and `role`, as stores hand them over."""
+    for name in [name for name in ("code", "role") if name in table.column_names]:
         position = table.column_names.index(name)
         column = pc.cast(table[name], pa.string()).combine_chunks().dictionary_encode()
         table = table.set_column(position, name, column)
@@ -153,4 +165,4 @@ def _dictionary_encoded(table: pa.Table) -> pa.Table:
 
 def _empty(columns: Sequence[str]) -> pa.Table:
     rows = pl.DataFrame(schema=RECORD_SCHEMA).to_arrow()
-    return _dictionary_encoded(rows).select(list(columns))
+    return dictionary_encoded(rows).select(list(columns))

@@ -19,7 +19,11 @@ _HOURS_PER_YEAR: Final = 24 * 365.2425
 
 
 def demographics(samples: Samples) -> pl.DataFrame:
-    """Give sex and age of each sample: frame of `sample_id`, `sex` (F, M, other, unknown), `age` (years); null: not known."""
+    """Give sex and age of each sample at its prediction time.
+
+    Returns:
+        frame of `sample_id`, `sex` (F, M, other, unknown), `age` (years); null where not known.
+    """
     parts = [_of_part(part) for part in samples.parts()]
     schema = {"sample_id": pl.Int64, "sex": pl.String, "age": pl.Float64}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)

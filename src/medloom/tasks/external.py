@@ -49,7 +49,9 @@ def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
         raise InputError("no MEDS label file (.parquet) in {path!r}", path=str(path))
     frame = pl.concat([pl.read_parquet(one) for one in paths], how="diagonal_relaxed")
     missing = [column for column in ("subject_id", "prediction_time") if column not in frame.columns]
-    given = [column for column in _VALUES if column in frame.columns and frame[column].null_count() < frame.height]
+    given = [
+        column for column in _VALUES if column in frame.columns and frame[column].null_count() < frame.height
+    ]
     if missing or len(given) != 1:
         raise InputError(
             "MEDS labels need subject_id, prediction_time and exactly one of {values}; see {schema}",
@@ -64,7 +66,9 @@ def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
     ).drop_nulls()
     frame = with_splits(Splits(), record, frame).sort("subject_id", "prediction_time", maintain_order=True)
     if not frame.height:
-        raise InputError("none of the labelled subjects is in the record; were the labels made from this record?")
+        raise InputError(
+            "none of the labelled subjects is in the record; were the labels made from this record?"
+        )
     classes = tuple(sorted(frame["label"].unique())) if kind == "multiclass" else ()
     question = Question(task=name, kind=kind, title=Title(en=name, zh=name), classes=classes)
     return Samples(_numbered(frame), question, record, Visibility(static=record.catalogue.static_codes()))
@@ -72,7 +76,9 @@ def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
 
 def to_meds_labels(samples: Samples, path: Path) -> None:
     """Write samples as MEDS labels: subject, time and value only."""
-    column = {"binary": "boolean_value", "multiclass": "categorical_value", "regression": "float_value"}.get(samples.question.kind)
+    column = {"binary": "boolean_value", "multiclass": "categorical_value", "regression": "float_value"}.get(
+        samples.question.kind
+    )
     if column is None:
         raise InputError("MEDS labels hold no {kind} answers", kind=samples.question.kind)
     frame = samples.frame.select("subject_id", "prediction_time", pl.col("label").alias(column))
@@ -80,7 +86,13 @@ def to_meds_labels(samples: Samples, path: Path) -> None:
 
 
 def from_frame(
-    frame: pl.DataFrame, label: str, *, kind: Kind | None = None, group: str | None = None, name: str = "frame", seed: int = 0
+    frame: pl.DataFrame,
+    label: str,
+    *,
+    kind: Kind | None = None,
+    group: str | None = None,
+    name: str = "frame",
+    seed: int = 0,
 ) -> Samples:
     """Take one table, a row a sample: each row becomes a history of static facts, the label stays outside.
 
@@ -98,7 +110,9 @@ def from_frame(
     for column in (label, *([group] if group else [])):
         if column not in frame.columns:
             raise InputError(
-                "there is no column {column!r}; there are: {columns}", column=column, columns=", ".join(frame.columns)
+                "there is no column {column!r}; there are: {columns}",
+                column=column,
+                columns=", ".join(frame.columns),
             )
     frame = frame.filter(pl.col(label).is_not_null() & ~_is_nan(frame, label))
     if not frame.height:
@@ -108,7 +122,9 @@ def from_frame(
     n = frame.height
     names = frame[group].cast(pl.String).fill_null("").to_list() if group else [str(row) for row in range(n)]
     groups = hash64_all(names)
-    place = (hash64_all(f"{derive(seed, 'split')}\x1f{text}" for text in names) % np.uint64(SPLIT_RESOLUTION)) / SPLIT_RESOLUTION
+    place = (
+        hash64_all(f"{derive(seed, 'split')}\x1f{text}" for text in names) % np.uint64(SPLIT_RESOLUTION)
+    ) / SPLIT_RESOLUTION
     split = np.where(place < 0.7, "train", np.where(place < 0.8, "tuning", "held_out"))
     ids = pl.Series("subject_id", np.arange(1, n + 1), dtype=pl.Int64)
     inputs = frame.drop([label, *([group] if group else [])])
@@ -134,10 +150,14 @@ def _as_events(inputs: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
         values = inputs[column]
         cell = pl.DataFrame({"subject_id": ids, "code": pl.Series([column] * len(ids), dtype=pl.String)})
         if values.dtype.is_numeric() or values.dtype == pl.Boolean:
-            cell = cell.with_columns(numeric_value=values.cast(pl.Float32)).filter(pl.col("numeric_value").is_not_nan())
+            cell = cell.with_columns(numeric_value=values.cast(pl.Float32)).filter(
+                pl.col("numeric_value").is_not_nan()
+            )
             pieces.append(cell.drop_nulls("numeric_value").with_columns(text_value=pl.lit(None, pl.String)))
         else:
-            cell = cell.with_columns(numeric_value=pl.lit(None, pl.Float32), text_value=values.cast(pl.String))
+            cell = cell.with_columns(
+                numeric_value=pl.lit(None, pl.Float32), text_value=values.cast(pl.String)
+            )
             pieces.append(cell.drop_nulls("text_value"))
     if not pieces:
         raise InputError("the table has no column beside the label; there is nothing to learn from")
@@ -165,7 +185,9 @@ def _labels(values: pl.Series, kind: Kind) -> tuple[pl.Series, tuple[str, ...]]:
         return texts, tuple(sorted(texts.unique().to_list()))
     if kind == "regression" and values.dtype.is_numeric():
         return values.cast(pl.Float64), ()
-    raise InputError("a column of {type} cannot be the answer of a {kind} question", type=str(values.dtype), kind=kind)
+    raise InputError(
+        "a column of {type} cannot be the answer of a {kind} question", type=str(values.dtype), kind=kind
+    )
 
 
 def _is_nan(frame: pl.DataFrame, column: str) -> pl.Expr:
@@ -174,7 +196,7 @@ def _is_nan(frame: pl.DataFrame, column: str) -> pl.Expr:
 
 def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
-        sample_id=pl.int_range(pl.len(), dtype=pl.Int64), item=pl.lit(None, pl.String), group=pl.col("subject_id")
+        sample_id=pl.int_range(pl.len(), dtype=pl.Int64),
+        item=pl.lit(None, pl.String),
+        group=pl.col("subject_id"),
     ).select(SAMPLE_COLUMNS)
-
-

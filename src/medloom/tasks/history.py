@@ -101,7 +101,9 @@ def read_history(
     visible = shown[code] & (np.maximum(time, known) <= at) & (at < known_until)
     is_static = time == STATIC
     if is_static.any():
-        may_be_static = np.fromiter((name in visibility.static for name in vocabulary), np.bool_, len(vocabulary))
+        may_be_static = np.fromiter(
+            (name in visibility.static for name in vocabulary), np.bool_, len(vocabulary)
+        )
         visible &= ~is_static | may_be_static[code]
     if visibility.window is not None:
         # demographics are facts about the whole life, whatever the window
@@ -152,5 +154,3 @@ def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np
 
 def _is_identity(rows: NDArray[np.int64], n: int) -> bool:
     return len(rows) == n and (n == 0 or (rows[0] == 0 and rows[-1] == n - 1))
-
-

@@ -66,7 +66,9 @@ def apply(task: Task, record: Record) -> Cohort:
             flow="; ".join(f"{step.step.en}: {step.samples}" for step in tally.flow(record.n_subjects)),
         )
     frame = frame.with_columns(
-        sample_id=pl.int_range(pl.len(), dtype=pl.Int64), item=pl.lit(None, pl.String), group=pl.col("subject_id")
+        sample_id=pl.int_range(pl.len(), dtype=pl.Int64),
+        item=pl.lit(None, pl.String),
+        group=pl.col("subject_id"),
     ).select(SAMPLE_COLUMNS)
     samples = Samples(frame, task.question, record, visibility(task, record))
     return Cohort(samples, tally.flow(record.n_subjects))
@@ -132,7 +134,8 @@ class _TaskCodes:
         ):
             if not found:
                 raise InputError(
-                    "task {task!r}: no code of {key} ({codes}) occurs in the record; list the record's codes with: medloom codes",
+                    "task {task!r}: no code of {key} ({codes}) occurs in the record; "
+                    "list the record's codes with: medloom codes",
                     task=task.name,
                     key=key,
                     codes=", ".join(patterns),
@@ -142,7 +145,12 @@ class _TaskCodes:
     @property
     def all(self) -> frozenset[str]:
         return frozenset(
-            self.ask | self.until | self.has | self.horizon | self.follow_up | {BIRTH, DEATH, "GENDER//F", "GENDER//M"}
+            self.ask
+            | self.until
+            | self.has
+            | self.horizon
+            | self.follow_up
+            | {BIRTH, DEATH, "GENDER//F", "GENDER//M"}
         ).union(*self.exclude, *self.predict.values())
 
 
@@ -159,7 +167,10 @@ class _Tally:
 
     def flow(self, n_subjects: int) -> tuple[FlowStep, ...]:
         first = FlowStep(text2("subjects in the record"), n_subjects, n_subjects)
-        return (first, *(FlowStep(name, samples, subjects) for name, (samples, subjects) in self._counts.items()))
+        return (
+            first,
+            *(FlowStep(name, samples, subjects) for name, (samples, subjects) in self._counts.items()),
+        )
 
 
 Subjects = NDArray[np.int64]
@@ -169,7 +180,9 @@ Subjects = NDArray[np.int64]
 class _Facts:
     """What a task needs of some subjects."""
 
-    facts: pl.DataFrame  # of the task's codes: subject_id, time, visible, known_until, code, numeric_value, encounter
+    facts: (
+        pl.DataFrame
+    )  # of the task's codes: subject_id, time, visible, known_until, code, numeric_value, encounter
     spans: pl.DataFrame  # subject_id, first, last: of all its dated facts but birth
 
     @classmethod
@@ -198,23 +211,35 @@ def _label_part(task: Task, codes: _TaskCodes, facts: _Facts, tally: _Tally) -> 
         before = _with_visible(asked, facts, excluded, exclude.within)
         asked = asked.filter(~pl.col("asked").is_in(before))
         reason = exclude.reason
-        name = Text2(reason.en, reason.zh) if reason else text2("without {codes} before", codes=", ".join(exclude.event))
+        name = (
+            Text2(reason.en, reason.zh)
+            if reason
+            else text2("without {codes} before", codes=", ".join(exclude.event))
+        )
         tally.step(name, asked)
     asked = _with_horizon(task, codes, facts, asked)
     if task.predict.until is not None:
         tally.step(text2("not over yet, and its end is known"), asked)
     labelled = _with_label(task, codes, facts, asked)
     if task.censor is not None:
-        labelled = tally.step(text2("followed long enough, or the answer came earlier"), _followed(task, codes, facts, labelled))
+        labelled = tally.step(
+            text2("followed long enough, or the answer came earlier"), _followed(task, codes, facts, labelled)
+        )
     labelled = tally.step(text2("answer known"), labelled.filter(pl.col("label").is_not_null()))
     kind = LABEL_TYPES[task.kind]
-    return labelled.select("subject_id", "prediction_time", pl.col("label").cast(kind)).sort("subject_id", "prediction_time")
+    return labelled.select("subject_id", "prediction_time", pl.col("label").cast(kind)).sort(
+        "subject_id", "prediction_time"
+    )
 
 
 def _moments(task: Task, codes: _TaskCodes, facts: _Facts) -> pl.DataFrame:
     """Find the prediction times: frame of `asked` (row number), `subject_id`, `prediction_time`, `encounter`."""
     when = task.prediction_time
-    events = facts.of(codes.ask).filter(pl.col("visible").is_not_null()).sort("subject_id", "visible", maintain_order=True)
+    events = (
+        facts.of(codes.ask)
+        .filter(pl.col("visible").is_not_null())
+        .sort("subject_id", "visible", maintain_order=True)
+    )
     if when.which != "every":
         events = events.unique("subject_id", keep=when.which, maintain_order=True)
     moments = events.select(
@@ -229,8 +254,9 @@ def _moments(task: Task, codes: _TaskCodes, facts: _Facts) -> pl.DataFrame:
         moments = (
             moments.join(ends, on="asked", how="inner", maintain_order="left")
             .with_columns(
-                prediction_time=pl.datetime_ranges("prediction_time", "end", interval=f"{step}us", closed="left")
-                .list.head(when.at_most)
+                prediction_time=pl.datetime_ranges(
+                    "prediction_time", "end", interval=f"{step}us", closed="left"
+                ).list.head(when.at_most)
             )
             .explode("prediction_time", empty_as_null=False)
             .drop("end", "asked")
@@ -255,7 +281,11 @@ def _population(
         low, high = who.min_age or 0, who.max_age if who.max_age is not None else float("inf")
 
         def of_age(asked: pl.DataFrame) -> pl.DataFrame:
-            age = (pl.col("prediction_time") - pl.col("born")).dt.total_seconds(fractional=True) / 3600 / _HOURS_A_YEAR
+            age = (
+                (pl.col("prediction_time") - pl.col("born")).dt.total_seconds(fractional=True)
+                / 3600
+                / _HOURS_A_YEAR
+            )
             joined = asked.join(births, on="subject_id", how="left", maintain_order="left")
             return joined.filter(age.is_between(low, high)).drop("born")
 
@@ -266,12 +296,17 @@ def _population(
         yield name, lambda asked: asked.filter(pl.col("subject_id").is_in(chosen.implode()))
     if who.has is not None:
         name = text2("with {codes} before", codes=", ".join(who.has))
-        yield name, lambda asked: asked.filter(pl.col("asked").is_in(_with_visible(asked, facts, codes.has, None)))
+        yield (
+            name,
+            lambda asked: asked.filter(pl.col("asked").is_in(_with_visible(asked, facts, codes.has, None))),
+        )
     if who.history is not None:
         length = microseconds(who.history)
 
         def known_long(asked: pl.DataFrame) -> pl.DataFrame:
-            joined = asked.join(facts.spans.select("subject_id", "first"), on="subject_id", how="left", maintain_order="left")
+            joined = asked.join(
+                facts.spans.select("subject_id", "first"), on="subject_id", how="left", maintain_order="left"
+            )
             since = pl.col("prediction_time") - pl.duration(microseconds=length)
             return joined.filter(pl.col("first") <= since).drop("first")
 
@@ -293,7 +328,11 @@ def _with_visible(asked: pl.DataFrame, facts: _Facts, codes: frozenset[str], wit
 def _next_event(asked: pl.DataFrame, events: pl.DataFrame, name: str) -> pl.DataFrame:
     """Find, for each asked, when the next of some events is: of the same encounter, or of any where none is named."""
     joined = asked.join(events.select("subject_id", "time", event_encounter="encounter"), on="subject_id")
-    same = pl.col("encounter").is_null() | pl.col("event_encounter").is_null() | (pl.col("encounter") == pl.col("event_encounter"))
+    same = (
+        pl.col("encounter").is_null()
+        | pl.col("event_encounter").is_null()
+        | (pl.col("encounter") == pl.col("event_encounter"))
+    )
     later = joined.filter(same & (pl.col("time") > pl.col("prediction_time")))
     return later.group_by("asked").agg(pl.col("time").min().alias(name))
 
@@ -306,18 +345,26 @@ def _with_horizon(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFr
     length = task.predict.within
     if length is None:
         return asked.with_columns(horizon=pl.lit(LATEST))
-    return asked.with_columns(horizon=pl.col("prediction_time") + pl.duration(microseconds=microseconds(length)))
+    return asked.with_columns(
+        horizon=pl.col("prediction_time") + pl.duration(microseconds=microseconds(length))
+    )
 
 
 def _with_label(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFrame) -> pl.DataFrame:
     """Add `label`; null where there is no answer."""
     predict = task.predict
-    events = pl.concat([facts.of(found).with_columns(answer=pl.lit(name)) for name, found in codes.predict.items()])
+    events = pl.concat(
+        [facts.of(found).with_columns(answer=pl.lit(name)) for name, found in codes.predict.items()]
+    )
     events = events.select("subject_id", "time", "numeric_value", "answer", event_encounter="encounter")
     inside = (pl.col("time") > pl.col("prediction_time")) & (pl.col("time") <= pl.col("horizon"))
     happened = asked.join(events, on="subject_id").filter(inside).sort("asked", "time", maintain_order=True)
     if predict.time_to is not None:
-        same = pl.col("encounter").is_null() | pl.col("event_encounter").is_null() | (pl.col("encounter") == pl.col("event_encounter"))
+        same = (
+            pl.col("encounter").is_null()
+            | pl.col("event_encounter").is_null()
+            | (pl.col("encounter") == pl.col("event_encounter"))
+        )
         unit = hours(f"1{predict.unit}") * 3600
         wait = (pl.col("time") - pl.col("prediction_time")).dt.total_seconds(fractional=True) / unit
         found = happened.filter(same).group_by("asked").agg(label=wait.min())

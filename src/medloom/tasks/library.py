@@ -27,7 +27,9 @@ def find(name: str, site: SiteDirectory | None = None) -> Task:
         return read_yaml(site.tasks / f"{name}.yaml", Task, "task")
     if name not in shipped():
         raise NotFoundError(
-            "there is no task {name!r}; there are: {names}", name=name, names=", ".join(sorted({*shipped(), *own(site)}))
+            "there is no task {name!r}; there are: {names}",
+            name=name,
+            names=", ".join(sorted({*shipped(), *own(site)})),
         )
     with as_file(files("medloom.tasks") / "shipped" / f"{name}.yaml") as path:
         return read_yaml(path, Task, "task")
@@ -36,7 +38,9 @@ def find(name: str, site: SiteDirectory | None = None) -> Task:
 def shipped() -> list[str]:
     """Name the tasks that ship with Medloom."""
     folder = files("medloom.tasks") / "shipped"
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
 
 
 def own(site: SiteDirectory | None) -> list[str]:

@@ -13,7 +13,9 @@ from medloom.foundation.site import SiteDirectory
 from medloom.tasks import package
 from medloom.tasks.model import Model
 
-_NAME: Final = re.compile(r"(?P<task>[a-z0-9][a-z0-9_-]*)\.(?P<learner>[a-z0-9][a-z0-9_-]*)(@(?P<version>[1-9][0-9]*))?")
+_NAME: Final = re.compile(
+    r"(?P<task>[a-z0-9][a-z0-9_-]*)\.(?P<learner>[a-z0-9][a-z0-9_-]*)(@(?P<version>[1-9][0-9]*))?"
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -54,7 +56,9 @@ def find(site: SiteDirectory, text: str) -> ModelName:
     """
     match = _NAME.fullmatch(text)
     if match is None:
-        raise InputError("{name!r} is not a model's name; it looks like aki-48h.gbdt or aki-48h.gbdt@2", name=text)
+        raise InputError(
+            "{name!r} is not a model's name; it looks like aki-48h.gbdt or aki-48h.gbdt@2", name=text
+        )
     versions = _versions(site.models / f"{match['task']}.{match['learner']}")
     version = int(match["version"]) if match["version"] else (versions[-1] if versions else 0)
     if version not in versions:

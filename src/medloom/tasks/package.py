@@ -1,8 +1,8 @@
 """Model packages: a directory that can be read, checked and loaded without running code from it.
 
-    model.json      kind, question, learner, parameters, seed, data digest, library versions
-    weights/        safetensors, ONNX, LightGBM text, skops, JSON; never pickle
-    SHA256SUMS      of every other file; its digest names the package
+model.json      kind, question, learner, parameters, seed, data digest, library versions
+weights/        safetensors, ONNX, LightGBM text, skops, JSON; never pickle
+SHA256SUMS      of every other file; its digest names the package
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def write(
             "parameters": origin.parameters,
             "seed": origin.seed,
             "data_digest": origin.data_digest,
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in sorted(libraries)}},
+            "versions": {
+                "python": platform.python_version(),
+                **{name: version(name) for name in sorted(libraries)},
+            },
             "extra": extra or {},
         }
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
@@ -105,14 +108,21 @@ def check(directory: Path, digest: str | None = None) -> dict[str, Any]:
         raise NotFoundError("there is no model package in {path!r}", path=str(directory))
     sums = sums_path.read_bytes()
     if digest is not None and sha256_bytes(sums) != digest:
-        raise IntegrityError("model package {name} is not the one that was released; restore it from a copy", name=directory.name)
+        raise IntegrityError(
+            "model package {name} is not the one that was released; restore it from a copy",
+            name=directory.name,
+        )
     listed: dict[str, str] = {}
     for line in sums.decode("ascii", errors="replace").splitlines():
         expected, _, name = line.partition("  ")
         listed[name] = expected
-    present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()} - {_SUMS}
+    present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()} - {
+        _SUMS
+    }
     if present != set(listed):
-        raise IntegrityError("model package {name} has files added or missing; restore it from a copy", name=directory.name)
+        raise IntegrityError(
+            "model package {name} has files added or missing; restore it from a copy", name=directory.name
+        )
     for name, expected in listed.items():
         if sha256_file(directory / name) != expected:
             raise IntegrityError(
@@ -123,7 +133,8 @@ def check(directory: Path, digest: str | None = None) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((directory / _MODEL_FILE).read_text(encoding="utf-8"))
     if content["format"] > FORMAT:
         raise IntegrityError(
-            "model package {name} was written by a newer Medloom; upgrade with: pip install -U medloom", name=directory.name
+            "model package {name} was written by a newer Medloom; upgrade with: pip install -U medloom",
+            name=directory.name,
         )
     return content
 
@@ -139,4 +150,6 @@ def origin_of(content: dict[str, Any]) -> Origin:
         question = Question.model_validate(content["question"])
     except ValidationError as error:
         raise IntegrityError("model.json does not describe a question this version understands") from error
-    return Origin(question, content["learner"], content["parameters"], content["seed"], content["data_digest"])
+    return Origin(
+        question, content["learner"], content["parameters"], content["seed"], content["data_digest"]
+    )

@@ -35,7 +35,11 @@ class Predictions:
 
     @classmethod
     def of_matrix(
-        cls, sample_ids: Sequence[int] | pl.Series | NDArray[np.int64], outputs: Sequence[str], values: NDArray[np.float64], model: str = ""
+        cls,
+        sample_ids: Sequence[int] | pl.Series | NDArray[np.int64],
+        outputs: Sequence[str],
+        values: NDArray[np.float64],
+        model: str = "",
     ) -> Predictions:
         """Make predictions from one value a sample and output.
 
@@ -50,7 +54,11 @@ class Predictions:
         n, k = values.shape
         ids = np.repeat(np.asarray(sample_ids, dtype=np.int64), k)
         frame = pl.DataFrame({"sample_id": ids, "output": list(outputs) * n, "value": values.ravel()})
-        missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in PREDICTION_SCHEMA.items() if name not in frame.columns]
+        missing = [
+            pl.lit(None, dtype=kind).alias(name)
+            for name, kind in PREDICTION_SCHEMA.items()
+            if name not in frame.columns
+        ]
         return cls(frame.with_columns(missing).select(PREDICTION_SCHEMA.names()), model)
 
     def matrix(self, outputs: Sequence[str]) -> NDArray[np.float64]:
@@ -62,5 +70,9 @@ class Predictions:
         k = len(outputs)
         names = self.frame["output"].to_list()[:k]
         if names != list(outputs) or self.frame.height % max(k, 1):
-            raise InputError("predictions have the outputs {found}, not {expected}", found=", ".join(names), expected=", ".join(outputs))
+            raise InputError(
+                "predictions have the outputs {found}, not {expected}",
+                found=", ".join(names),
+                expected=", ".join(outputs),
+            )
         return self.frame["value"].to_numpy().reshape(-1, k)

@@ -49,7 +49,9 @@ class Samples:
         """
         for split in splits:
             if split not in SPLITS:
-                raise InputError("there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS))
+                raise InputError(
+                    "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
+                )
         return self.where(pl.col("split").is_in(splits))
 
     def where(self, condition: pl.Expr) -> Samples:
@@ -59,9 +61,7 @@ class Samples:
     def parts(self, most: int = 200_000) -> Iterator[Samples]:
         """Cut into pieces whose histories fit into memory: by the record's own parts, at most `most` samples each."""
         ids = self.subject_ids
-        edges = [0]
-        for part in self._record.parts():
-            edges.append(int(np.searchsorted(ids, part[-1], "right")))
+        edges = [0, *(int(np.searchsorted(ids, part[-1], "right")) for part in self._record.parts())]
         for start, stop in zip(edges, [*edges[1:], len(ids)], strict=True):
             for first in range(start, stop, most):
                 yield replace(self, frame=self.frame.slice(first, min(most, stop - first)))
@@ -114,8 +114,14 @@ class Samples:
 
     def digest(self) -> str:
         """Name these samples, their labels and the record behind them: hex."""
-        text = self.frame.select(pl.col("label").cast(pl.String) if self.frame["label"].dtype != pl.List(pl.String)
-                                 else pl.col("label").list.join("|"), "subject_id", "prediction_time", "split").write_csv()
+        text = self.frame.select(
+            pl.col("label").cast(pl.String)
+            if self.frame["label"].dtype != pl.List(pl.String)
+            else pl.col("label").list.join("|"),
+            "subject_id",
+            "prediction_time",
+            "split",
+        ).write_csv()
         return sha256_bytes(f"{self.record_digest}\n{text}".encode())
 
 

@@ -17,7 +17,7 @@ def with_splits(splits: Splits, record: Record, frame: pl.DataFrame) -> pl.DataF
     - `record`: as `subject_splits.parquet` has it: by the hash of the source's identifier, unless the source fixed it.
     - `hash`: by the hash, whatever the source says.
     - `fact`: by static facts (site, set), tuning set aside by hash within train.
-    - `time`: subjects first asked on or after a day are held out; what the others were asked from that day on is dropped.
+    - `time`: subjects first asked on or after a day are held out; what others were asked from then on is dropped.
     """
     if splits.by == "fact":
         subjects = _by_fact(splits, record)
@@ -41,9 +41,7 @@ def _by_fact(splits: Splits, record: Record) -> pl.DataFrame:
     held_out = facts.filter(pl.col("code").is_in(splits.held_out)).select("subject_id").unique()
     train = facts.filter(pl.col("code").is_in(splits.train)).select("subject_id").unique()
     train = train.join(held_out, on="subject_id", how="anti")
-    return pl.concat(
-        [held_out.with_columns(split=pl.lit("held_out")), _with_tuning(splits, record, train)]
-    )
+    return pl.concat([held_out.with_columns(split=pl.lit("held_out")), _with_tuning(splits, record, train)])
 
 
 def _by_time(splits: Splits, record: Record, frame: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,6 @@ from medloom.foundation.errors import InputError
 from medloom.tasks.kinds import Kind
 from medloom.tasks.question import Question, Title
 
-
 TASK_NAME: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
 
 
@@ -31,7 +30,10 @@ def _length(text: str) -> str:
 Length = Annotated[str, AfterValidator(_length), Field(examples=["48h", "30d", "1y"])]
 Codes = Annotated[
     tuple[str, ...],
-    Field(min_length=1, description="Codes, each with all codes below it in its ontology; `*` at the end matches any ending."),
+    Field(
+        min_length=1,
+        description="Codes, each with all codes below it in its ontology; `*` at the end matches any ending.",
+    ),
 ]
 
 
@@ -46,7 +48,9 @@ class PredictionTime(_Part):
     which: Literal["first", "last", "every"] = Field("first", description="Which of a subject's events.")
     offset: Length = Field("0h", description="So long after the event.")
     every: Length | None = Field(None, description="Again and again at this distance, until `until`.")
-    until: Codes | None = Field(None, description="The event of the same encounter (or the next one) that ends repetition.")
+    until: Codes | None = Field(
+        None, description="The event of the same encounter (or the next one) that ends repetition."
+    )
     at_most: int = Field(1000, ge=1, description="Repetitions an event.")
 
     @model_validator(mode="after")
@@ -65,7 +69,9 @@ class Population(_Part):
     max_age: float | None = Field(None, ge=0, description="Years at the prediction time.")
     sex: Literal["F", "M"] | None = None
     has: Codes | None = Field(None, description="At least one such fact before the prediction time.")
-    history: Length | None = Field(None, description="Known to the record at least so long before the prediction time.")
+    history: Length | None = Field(
+        None, description="Known to the record at least so long before the prediction time."
+    )
 
 
 class Observe(_Part):
@@ -74,7 +80,9 @@ class Observe(_Part):
     window: Length | None = Field(None, description="So far back; all when absent.")
     only: Codes | None = Field(None, description="These codes alone (demographics always).")
     without: Codes | None = Field(None, description="All but these codes.")
-    label_history: bool = Field(False, description="Let models see earlier events of what is predicted; hidden by default.")
+    label_history: bool = Field(
+        False, description="Let models see earlier events of what is predicted; hidden by default."
+    )
 
 
 class Predict(_Part):
@@ -83,9 +91,13 @@ class Predict(_Part):
     event: Codes | None = Field(None, description="binary: does it happen?")
     value: Codes | None = Field(None, description="regression: the number it will have.")
     time_to: Codes | None = Field(None, description="regression: how long until it happens.")
-    classes: dict[str, Codes] | None = Field(None, description="multiclass: which comes first; multilabel: which happen.")
+    classes: dict[str, Codes] | None = Field(
+        None, description="multiclass: which comes first; multilabel: which happen."
+    )
     within: Length | None = Field(None, description="The horizon.")
-    until: Codes | None = Field(None, description="Or until this event of the same encounter (the next one where facts know none).")
+    until: Codes | None = Field(
+        None, description="Or until this event of the same encounter (the next one where facts know none)."
+    )
     take: Literal["first", "last", "min", "max", "mean"] = Field("first", description="Of several values.")
     unit: str | None = Field(None, description="Of the value; for time_to one of min, h, d, w, y.")
 
@@ -109,7 +121,8 @@ class Censor(_Part):
     """Whose answer cannot be known."""
 
     follow_up: Codes | None = Field(
-        None, description="Events that end follow-up, the last one counts; absent: the subject's last fact of any kind."
+        None,
+        description="Events that end follow-up, the last one counts; absent: the subject's last fact of any kind.",
     )
 
 
@@ -121,8 +134,12 @@ class Splits(_Part):
     )
     train: tuple[str, ...] = Field((), description="by fact: codes of a subject's static facts.")
     held_out: tuple[str, ...] = Field((), description="by fact: codes of a subject's static facts.")
-    held_out_from: date | None = Field(None, description="by time: subjects whose first prediction is on or after this day.")
-    tuning: float = Field(0.15, gt=0, lt=1, description="by fact, by time: share of the training subjects set aside for tuning.")
+    held_out_from: date | None = Field(
+        None, description="by time: subjects whose first prediction is on or after this day."
+    )
+    tuning: float = Field(
+        0.15, gt=0, lt=1, description="by fact, by time: share of the training subjects set aside for tuning."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Splits:
@@ -158,10 +175,21 @@ class Task(_Part):
 
     @model_validator(mode="after")
     def _fits_kind(self) -> Task:
-        given = [name for name in ("event", "value", "time_to", "classes") if getattr(self.predict, name) is not None]
-        expected = {"binary": ("event",), "regression": ("value", "time_to"), "multiclass": ("classes",), "multilabel": ("classes",)}
+        given = [
+            name
+            for name in ("event", "value", "time_to", "classes")
+            if getattr(self.predict, name) is not None
+        ]
+        expected = {
+            "binary": ("event",),
+            "regression": ("value", "time_to"),
+            "multiclass": ("classes",),
+            "multilabel": ("classes",),
+        }
         if self.kind not in expected:
-            raise ValueError(f"a task file describes kinds {', '.join(expected)}; {self.kind} questions come with their data")
+            raise ValueError(
+                f"a task file describes kinds {', '.join(expected)}; {self.kind} questions come with their data"
+            )
         if len(given) != 1 or given[0] not in expected[self.kind]:
             raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(expected[self.kind])}")
         if self.predict.classes is not None and len(self.predict.classes) < 2:

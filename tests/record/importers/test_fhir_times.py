@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -62,6 +62,14 @@ def test_a_date_reaches_from_its_first_to_its_last_moment_in_any_zone(
 )
 def test_forms_of_a_moment(text: str, expected: datetime) -> None:
     assert read(text) == (expected, None)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_every_change_of_the_clock_is_met_to_the_minute(zone: str) -> None:
+    known = ZoneInfo(zone)
+    moments = pl.datetime_range(datetime(2149, 1, 1), datetime(2151, 1, 1), "15m", eager=True)
+    expected = [m.replace(tzinfo=UTC).astimezone(known).replace(tzinfo=None, fold=0) for m in moments]
+    assert wall_clock(moments.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), zone)["time"].to_list() == expected
 
 
 def test_summer_time_goes_on_in_the_far_future_of_deidentified_records() -> None:

@@ -176,6 +176,14 @@ def test_the_columns_of_our_own_record_come_back_and_superseded_rows_do_not(tmp_
     ]
 
 
+def test_parts_of_one_resource_have_one_place_in_the_source(tmp_path: Path) -> None:
+    frame = pl.DataFrame(ROWS, schema=SCHEMA).with_columns(
+        key=pl.Series([None, 6, 6, 6], dtype=pl.Int64), part=pl.Series([None, 0, 1, 0], dtype=pl.Int32)
+    )
+    facts, _ = read(write_shard(tmp_path / "set", frame))
+    assert facts["row"].to_list() == [1, 2, 2, 4]  # the last one is of another subject
+
+
 def test_rows_without_subject_or_code_are_handed_on_for_quarantine(tmp_path: Path) -> None:
     frame = pl.DataFrame(ROWS, schema=SCHEMA).with_columns(
         subject_id=pl.Series([None, 1, 1, 2]), code=pl.Series(["a", None, "", "b"])

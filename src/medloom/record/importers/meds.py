@@ -302,6 +302,10 @@ def _batch(frame: pl.DataFrame, ordinal: int, zone: str, codes: _Codes, splits: 
             frame = frame.filter(pl.col("known_until").is_null())
     kept = {"subject_id", "row", *DataSchema.schema().names, *_OURS, *_REPLACED}
     notes = {f"column not kept: {name}": records for name in frame.columns if name not in kept}
+    if "key" in frame.columns:
+        # parts of one resource stand where they happened; for an import they are one record of the source
+        first = pl.col("row").min().over("subject_id", "key")
+        frame = frame.with_columns(pl.when(pl.col("key").is_null()).then("row").otherwise(first).alias("row"))
     frame = frame.join(codes.units, on="code", how="left", maintain_order="left")
     time = _moment(frame, "time", zone)
     facts = frame.select(

@@ -5,13 +5,20 @@ FHIR R4 § 2.24.0.1: `YYYY`, `YYYY-MM`, `YYYY-MM-DD` or a date-time with an offs
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-# Written out: the date, the time of day, the seconds' fraction, the offset. A time without
+from medloom.record.schema import LATEST
+
+# What nearly all values look like, so that few need the second, slower pattern.
+_MOMENT: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$"
+# All forms: the date, the time of day, the seconds' fraction, the offset. A time without
 # seconds or offset is not FHIR, yet common; without an offset it is wall clock already.
 _FORM: Final = (
     r"^(?<year>\d{4})(?:-(?<month>\d{2})(?:-(?<day>\d{2})"
@@ -35,21 +42,37 @@ def wall_clock(raw: pl.Series, zone: str) -> pl.DataFrame:
      (None, None)]
     """
     column = raw.rename("raw")
-    distinct = column.unique().drop_nulls()  # times repeat: parsing is dearer than joining
-    if distinct.is_empty():
-        empty = pl.Series([None] * len(raw), dtype=pl.Datetime("us"))
-        return pl.DataFrame({"time": empty, "until": empty})
-    return (
-        column.to_frame()
-        .join(_parsed(distinct, zone), on="raw", how="left", maintain_order="left")
-        .drop("raw")
+    nothing = pl.Series([None], dtype=pl.Datetime("us")).new_from_index(0, len(column))
+    if column.null_count() == len(column):
+        return pl.DataFrame({"time": nothing, "until": nothing})
+    plain = column.str.contains(_MOMENT)
+    if plain.all():
+        return pl.DataFrame({"time": _moments(column, zone), "until": nothing})
+    others = (~plain).arg_true()
+    parsed = _parsed(column.gather(others), zone)
+    time = _moments(pl.select(pl.when(plain).then(column)).to_series(), zone)
+    return pl.DataFrame(
+        {
+            "time": time.scatter(others, parsed["time"]),
+            "until": nothing.clone().scatter(others, parsed["until"]),
+        }
     )
+
+
+def _moments(raw: pl.Series, zone: str) -> pl.Series:
+    """Read what matches `_MOMENT`."""
+    text = pl.col("raw")
+    minutes = _minutes(text.str.tail(6))
+    utc = text.str.head(19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, exact=True)
+    frame = raw.rename("raw").to_frame()
+    if (raw.str.len_bytes() > len("2020-01-01T00:00:00+00:00")).any():
+        utc += _fraction(text.str.extract(r"\.(\d+)"))
+    return _in_zone(frame.select(utc - pl.duration(minutes=minutes)).to_series(), zone)
 
 
 def _parsed(raw: pl.Series, zone: str) -> pl.DataFrame:
-    parts = (
-        raw.to_frame().with_columns(pl.col("raw").str.extract_groups(_FORM).alias("parts")).unnest("parts")
-    )
+    """Read all forms: frame of `time`, `until`."""
+    parts = raw.to_frame().select(pl.col("raw").str.extract_groups(_FORM).alias("parts")).unnest("parts")
     text = pl.format(
         "{}-{}-{}T{}{}",
         "year",
@@ -58,45 +81,34 @@ def _parsed(raw: pl.Series, zone: str) -> pl.DataFrame:
         pl.col("clock").fill_null("00:00"),
         pl.col("second").fill_null(":00"),
     )
-    fraction = pl.col("fraction").str.pad_end(6, "0").str.head(6).cast(pl.Int64).fill_null(0)
-    minutes = (
-        pl.when(pl.col("offset") == "Z")
-        .then(0)
-        .otherwise(
-            (
-                pl.col("offset").str.slice(1, 2).cast(pl.Int64) * 60
-                + pl.col("offset").str.slice(4, 2).cast(pl.Int64)
-            )
-            * pl.when(pl.col("offset").str.starts_with("-")).then(-1).otherwise(1)
-        )
-    )
-    parsed = parts.select(
-        "raw",
-        "month",
-        "day",
-        "clock",
-        (
-            text.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, exact=True)
-            + pl.duration(microseconds=fraction)
-        ).alias("local"),
-        minutes.alias("minutes"),
-    )
-    utc = pl.col("local") - pl.duration(minutes=pl.col("minutes"))
-    shifted = parsed.select(pl.when(pl.col("minutes").is_not_null()).then(utc).alias("utc"))["utc"]
-    day, month = pl.col("day").is_null(), pl.col("month").is_null()
+    moment = text.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, exact=True)
+    local = pl.col("local")
+    parsed = parts.with_columns((moment + _fraction(pl.col("fraction"))).alias("local"))
+    utc = parsed.select(local - pl.duration(minutes=_minutes(pl.col("offset")))).to_series()
     after = (
-        pl.when(month)
-        .then(pl.col("local").dt.offset_by("1y"))
-        .when(day)
-        .then(pl.col("local").dt.offset_by("1mo"))
+        pl.when(pl.col("month").is_null())
+        .then(local.dt.offset_by("1y"))
+        .when(pl.col("day").is_null())
+        .then(local.dt.offset_by("1mo"))
         .when(pl.col("clock").is_null())
-        .then(pl.col("local").dt.offset_by("1d"))
+        .then(local.dt.offset_by("1d"))
     )
-    return parsed.with_columns(_in_zone(shifted, zone).alias("moment")).select(
-        "raw",
+    return parsed.with_columns(_in_zone(utc, zone).alias("moment")).select(
         pl.coalesce("moment", "local").alias("time"),
         (after - pl.duration(microseconds=1)).alias("until"),
     )
+
+
+def _minutes(offset: pl.Expr) -> pl.Expr:
+    """Read `+08:00` as minutes, and whatever ends in Z as none; null stays null."""
+    hours = offset.str.slice(1, 2).cast(pl.Int64, strict=False)
+    minutes = hours * 60 + offset.str.tail(2).cast(pl.Int64, strict=False)
+    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
+    return pl.when(offset.str.ends_with("Z")).then(0).otherwise(minutes * sign)
+
+
+def _fraction(digits: pl.Expr) -> pl.Expr:
+    return pl.duration(microseconds=digits.str.pad_end(6, "0").str.head(6).cast(pl.Int64).fill_null(0))
 
 
 def _in_zone(utc: pl.Series, zone: str) -> pl.Series:
@@ -106,12 +118,35 @@ def _in_zone(utc: pl.Series, zone: str) -> pl.Series:
     far = utc >= _ZONES_END
     if not far.any():
         return local
-    # All changes of the clock fall on a half hour: one look at the zone's rule for each is enough.
-    halves = utc.dt.truncate("30m")
-    known = ZoneInfo(zone)
-    offsets = {
-        half: half.replace(tzinfo=UTC).astimezone(known).utcoffset()
-        for half in halves.filter(far).unique().drop_nulls().to_list()
-    }
-    late = utc + halves.replace_strict(offsets, default=None, return_dtype=pl.Duration("us"))
+    moments, offsets = _far_changes(zone)
+    place = np.searchsorted(moments, utc.to_physical().fill_null(0).to_numpy(), side="right") - 1
+    late = utc + pl.Series(offsets[np.maximum(place, 0)]).cast(pl.Duration("us"))
     return late.zip_with(far.fill_null(value=False), local)
+
+
+@cache
+def _far_changes(zone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """List a zone's changes of the clock after `_ZONES_END`: (n,) moments and (n,) offsets from then on, us.
+
+    Python's zones follow their rule for ever; asking them once for each change is
+    enough for any number of dates.
+    """
+    known = ZoneInfo(zone)
+    unit = timedelta(minutes=15)  # no clock changes at another minute
+
+    def offset(place: int) -> int:
+        moment = _ZONES_END.replace(tzinfo=UTC) + place * unit
+        return (moment.astimezone(known).utcoffset() or timedelta()) // timedelta(microseconds=1)
+
+    changes = [(0, offset(0))]
+    step = timedelta(days=28) // unit  # no zone changes its clock twice in a month that late
+    for before in range(0, (LATEST - _ZONES_END) // unit, step):
+        after = before + step
+        if (then := offset(after)) != changes[-1][1]:
+            while after - before > 1:
+                middle = (before + after) // 2
+                before, after = (before, middle) if offset(middle) == then else (middle, after)
+            changes.append((after, then))
+    places, offsets = np.array(changes, dtype=np.int64).T
+    begin = (_ZONES_END - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    return begin + places * (unit // timedelta(microseconds=1)), offsets

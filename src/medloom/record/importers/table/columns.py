@@ -13,24 +13,32 @@ from medloom.record.importers.table.moments import read_dates, read_offsets
 from medloom.record.importers.table.numbers import read_numbers
 
 # In the order of asking: what is specific stands before what is general.
+_AT = r"(_?(date|time|datetime|at))?$"
 _NAMES = {
-    "person": r"(^|_)(first|last|family|given|patient)_?name$|^name$|phone|address|email|^ssn$|姓名|电话|手机|身份证|地址|住址|联系",
+    "person": r"(^|_)(first|last|family|given|patient)_?name$|^name$|phone|address|email|^ssn$"
+    r"|姓名|电话|手机|身份证|地址|住址|联系",
     "birth": r"birth|^dob$|出生|生日",
     "death": r"death_?(date|time)|date_?of_?death|deceased_?date|^dod$|死亡(日期|时间)",
-    "admission": r"^(admission|admit|admitted|admittime|adm)(_?(date|time|datetime|at))?$|入院(日期|时间)",
-    "discharge": r"^(discharge|discharged|disch|dischtime)(_?(date|time|datetime|at))?$|出院(日期|时间)",
+    "admission": rf"^(admission|admit|admitted|admittime|adm){_AT}|入院(日期|时间)",
+    "discharge": rf"^(discharge|discharged|disch|dischtime){_AT}|出院(日期|时间)",
     "admission number": r"住院号|住院流水号",
-    "encounter": r"^(encounter|visit|admission|hadm|stay|icustay|hospitalization)_?(id|no|number|nr)$|就诊号|就诊流水号|住院次数",
-    "subject": r"^(subject|patient|pat|person|case|record|participant|client|member)(_?(id|no|nr|num|number|identifier|key|nbr))?$"
-    r"|^(mrn|pid|ptid|usubjid|subjid|study_?id|record_?id)$|病历号|病案号|门诊号|(患者|病人|受试者)(编号|id|ID|号|标识)?$|登记号|就诊卡号|诊疗卡号",
-    "known": r"^(store|result|report|reported|issued?|verified|entry|recorded)_?(time|date|datetime|at)$|报告(时间|日期)|审核(时间|日期)|发布时间|录入时间",
+    "encounter": r"^(encounter|visit|admission|hadm|stay|icustay|hospitalization)_?(id|no|number|nr)$"
+    r"|就诊号|就诊流水号|住院次数",
+    "subject": r"^(subject|patient|pat|person|case|record|participant|client|member)"
+    r"(_?(id|no|nr|num|number|identifier|key|nbr))?$"
+    r"|^(mrn|pid|ptid|usubjid|subjid|study_?id|record_?id)$"
+    r"|病历号|病案号|门诊号|(患者|病人|受试者)(编号|id|号|标识)?$|登记号|就诊卡号|诊疗卡号",
+    "known": r"^(store|result|report|reported|issued?|verified|entry|recorded)_?(time|date|datetime|at)$"
+    r"|报告(时间|日期)|审核(时间|日期)|发布时间|录入时间",
     "time": r"time|date|^when$|^taken|^hours?$|^minutes?$|^days?$|timestamp|时间|日期|时刻",
     "sex": r"^(sex|gender)$|性别",
     "age": r"^age$|^age_?(years|y|at.*)$|^年龄",
     "unit": r"^(unit|units|uom|valueuom|result_?units?|unit_?of_?measure)$|单位",
-    "code": r"^(code|test|test_?name|item|item_?name|item_?id|parameter|param|analyte|measurement|measure|variable|concept|concept_?code|"
-    r"label|lab|lab_?test|lab_?name|vital|vital_?sign|observation|loinc|component)$|项目|指标|检验名称|检查名称|代码|编码",
-    "value": r"^(value|values|result|results|result_?value|value_?num|valuenum|numeric_?value|reading|amount|val)$|结果|数值|检验值|测定值|^值$",
+    "code": r"^(code|test|test_?name|item|item_?name|item_?id|parameter|param|analyte|measurement|measure"
+    r"|variable|concept|concept_?code|label|lab|lab_?test|lab_?name|vital|vital_?sign|observation|loinc"
+    r"|component)$|项目|指标|检验名称|检查名称|代码|编码",
+    "value": r"^(value|values|result|results|result_?value|value_?num|valuenum|numeric_?value|reading"
+    r"|amount|val)$|结果|数值|检验值|测定值|^值$",
 }
 _OFFSETS = {"hours": r"hour|小时", "minutes": r"minute|分钟", "days": r"day|天", "seconds": r"second|秒"}
 _MARKS = frozenset(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 _PATTERN = re.compile(
-    r"^\s*(?P<column>.+?)\s*(?P<operator>==|!=|<=|>=|<|>|\sin\s|\sis not missing$|\sis missing$)\s*(?P<value>.*?)\s*$"
+    r"^\s*(?P<column>.+?)\s*(?P<operator>==|!=|<=|>=|<|>|\sin\s|\sis not missing$|\sis missing$)"
+    r"\s*(?P<value>.*?)\s*$"
 )
 
 
@@ -21,7 +23,7 @@ class RowCondition:
     values: tuple[str, ...]
 
     def expression(self) -> pl.Expr:
-        """Say the condition over text columns, missing cells null; a missing cell meets none but `is missing` and `!=`."""
+        """Say the condition over text columns; a missing (null) cell meets only `is missing` and `!=`."""
         cell = pl.col(self.column)
         if self.operator in ("is missing", "is not missing"):
             return cell.is_null() if self.operator == "is missing" else cell.is_not_null()
@@ -52,7 +54,8 @@ def parse_condition(text: str) -> RowCondition:
     found = _PATTERN.match(text)
     if not found:
         raise ValueError(
-            f"{text!r} is not a condition; write: column == value (or != < <= > >= in, is missing, is not missing)"
+            f"{text!r} is not a condition; write: column == value "
+            "(or != < <= > >= in, is missing, is not missing)"
         )
     operator, value = found["operator"].strip(), found["value"]
     if operator.startswith("is "):
@@ -61,6 +64,11 @@ def parse_condition(text: str) -> RowCondition:
     if operator in ("<", "<=", ">", ">=") and _number(value) is None:
         raise ValueError(f"{text!r} compares with {value!r}, which is not a number")
     return RowCondition(found["column"], operator, tuple(part.strip("\"'") for part in values))
+
+
+def all_of(conditions: Sequence[str]) -> pl.Expr:
+    """Say that all of some conditions hold."""
+    return pl.all_horizontal(parse_condition(text).expression() for text in conditions)
 
 
 def _number(text: str) -> float | None:

@@ -39,14 +39,14 @@ def detect_encoding(head: bytes, whole: bool, label: str) -> str:
         if common >= _COMMON_SHARE * len(foreign):
             return "gb18030"
     raise InputError(
-        "{label} is not UTF-8, nor UTF-16 with a mark, nor clearly GB18030; add its encoding to the table in the "
-        "mapping, for example encoding: gb18030 (Chinese), encoding: latin-1 or encoding: cp1252 (Western European)",
+        "{label} is not UTF-8, nor UTF-16 with a mark, nor clearly GB18030; add its encoding to the table in "
+        "the mapping, such as encoding: gb18030 (Chinese), encoding: latin-1 or encoding: cp1252 (Western)",
         label=label,
     )
 
 
 def decodes(data: bytes, encoding: str, whole: bool) -> str | None:
-    """Decode strictly, allowing a character cut at the end unless `data` is the whole file; None if it fails."""
+    """Decode strictly, allowing a cut character at the end unless this is the whole; None if it fails."""
     try:
         return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
     except UnicodeDecodeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from medloom.foundation.errors import InputError
-from medloom.record.importers.table.facts import Lookup, TableFacts
+from medloom.record.importers.table.facts import Lookup, TableFacts, check_columns
 from medloom.record.importers.table.mapping import Join, Mapping, load_mapping
 from medloom.record.importers.table.reading import Dialect, Rows, read_rows
 from medloom.record.importers.table.sources import SourceFile, Sources
@@ -104,7 +105,7 @@ class TableImporter(Importer):
         if not found:
             patterns = [chosen.glob for table in mapping.tables for chosen in table.files]
             raise InputError(
-                "no file in {path!r} fits the mapping, which reads: {patterns}; give another path, or mend `files`",
+                "no file in {path!r} fits the mapping, which reads {patterns}; mend the path or `files`",
                 path=str(self.path),
                 patterns=", ".join(patterns),
             )
@@ -118,7 +119,7 @@ def _pieces(rows: Rows, most: int) -> Iterator[Rows]:
         yield rows
         return
     edges = np.linspace(0, height, math.ceil(height / most) + 1).astype(int)
-    for n, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for n, (start, stop) in enumerate(pairwise(edges)):
         frame = rows.frame.slice(start, stop - start)
         yield Rows(
             frame, rows.place[start:stop], rows.row[start:stop], rows.files, rows.malformed if n == 0 else ()
@@ -136,13 +137,7 @@ def _lookup(
 
     def columns(header: Sequence[str], label: str) -> list[str]:
         wanted = [*join.on, *join.columns]
-        if absent := [c for c in wanted if c not in header]:
-            raise InputError(
-                "{label} has no column {names}; it has: {header}; mend the mapping",
-                label=label,
-                names=", ".join(map(repr, absent)),
-                header=", ".join(header),
-            )
+        check_columns(wanted, header, label)
         return wanted
 
     files: Iterator[SourceFile] = sources.files([join.glob], ordinals)

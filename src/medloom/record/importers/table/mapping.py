@@ -114,12 +114,12 @@ class Subject(_Part):
     column: str | None = Field(None, description="Column that holds the subject's identifier.")
     file: str | None = Field(
         None,
-        description=r"Regular expression on the file's path whose first group is the identifier: `(\d+)\.csv`.",
+        description=r"Regular expression on the file's path; its first group is whose it is: `(\d+)\.csv`.",
     )
     row: str | None = Field(
         None,
-        description="Code of the row (of a `long` table) whose value is the identifier of the rows from there "
-        "to the end of the file, such as RecordID.",
+        description="Code of the row (of a `long` table) whose value is the identifier of the rows from "
+        "there to the end of the file, such as RecordID.",
     )
 
     @model_validator(mode="after")
@@ -149,7 +149,7 @@ class Moment(_Part):
     column: str | None = Field(None, description="Column that holds the moment.")
     format: tuple[Format, ...] = Field(
         (),
-        description="Formats of the dates, tried in order, in strptime's letters: [%d.%m.%Y %H:%M, %d.%m.%Y]. "
+        description="Formats of the dates, tried in order, in strptime's letters: [%d.%m.%Y %H:%M]. "
         "Without it ISO 8601, 2021/3/5 8:00, 2021年3月5日 8时 and 05.03.2021 8:00 are read; "
         "03/04/2021 is ambiguous and needs a format.",
     )
@@ -185,8 +185,8 @@ class Item(_Part):
 
     code: str | None = Field(
         None,
-        description="Code of the fact, SYSTEM//code. `{value}` in it is replaced by the cell, which then is no "
-        "value: GENDER//{value}. Without a code: the source's own name under `code_system`.",
+        description="Code of the fact, SYSTEM//code. `{value}` in it is replaced by the cell, which then is "
+        "no value: GENDER//{value}. Without a code: the source's own name under `code_system`.",
     )
     unit: str | None = Field(
         None, description="Unit, where the table has no unit column or an empty cell in it."
@@ -196,7 +196,8 @@ class Item(_Part):
     text: bool = Field(False, description="Keep the cell as text even if it looks like a number.")
     values: dict[str, str] = Field(
         default_factory=dict,
-        description="Cell -> code, for coded cells: {0: GENDER//F, 1: GENDER//M}. Other cells keep `code` and value.",
+        description="Cell -> code, for coded cells: {0: GENDER//F, 1: GENDER//M}. "
+        "Other cells keep `code` and value.",
     )
     missing: tuple[str, ...] = Field(
         (), description="Cells that mean `not measured` here, besides the general ones."
@@ -225,11 +226,11 @@ class Long(_Part):
     )
     others: Literal["keep", "ignore"] = Field(
         "keep",
-        description="What is done with codes not listed in `codes`: kept under `code_system`, or passed over.",
+        description="What is done with codes not in `codes`: kept under `code_system`, or passed over.",
     )
     keep_empty: bool = Field(
         False,
-        description="A row without a value is a fact all the same (the thing happened); by default it is not.",
+        description="A row without a value is a fact all the same (something happened); usually it is not.",
     )
 
 
@@ -281,7 +282,7 @@ class Table(_Part):
     format: Literal["auto", "csv", "parquet"] = Field("auto", description="auto: by the file's name.")
     encoding: str = Field(
         "auto",
-        description="auto tells UTF-8, UTF-16 with mark and GB18030 apart; otherwise a name such as gb18030, latin-1.",
+        description="auto tells UTF-8, UTF-16 with mark and GB18030 apart; otherwise a name, as latin-1.",
     )
     delimiter: str = Field("auto", description="auto: the commonest of , ; tab | in the header.")
     quote: str = Field('"', max_length=1, description="Character around cells; empty for none.")

@@ -19,7 +19,8 @@ def read_numbers(cells: pl.Series, decimal: Literal[".", ","] = ".", thousands: 
     of digits with marks that `decimal` and `thousands` do not explain (`1,5`).
 
     >>> read_numbers(pl.Series(["7.4", ">500", "1,5", "阳性", "NaN", "５００"])).rows()
-    [(7.4, None, False), (500.0, '>500', False), (None, '1,5', True), (None, '阳性', False), (None, None, False), (500.0, None, False)]
+    [(7.4, None, False), (500.0, '>500', False), (None, '1,5', True),
+     (None, '阳性', False), (None, None, False), (500.0, None, False)]
     """
     cell = pl.col("cell")
     plain = cell.cast(pl.Float64, strict=False)

@@ -270,7 +270,7 @@ def _parser(
     wanted: list[str],
     malformed: list[Malformed],
 ) -> pyarrow.csv.CSVStreamingReader:
-    """Open a streaming parser; lines of the wrong length are appended to `malformed`, in order, numbered from 1."""
+    """Open a streaming parser; lines of the wrong length go to `malformed`, in order, numbered from 1."""
 
     def note(line: pyarrow.csv.InvalidRow) -> str:
         malformed.append(Malformed(-1, line.number, line.text, line.expected_columns, line.actual_columns))
@@ -305,11 +305,9 @@ def _head(head: bytes, whole: bool, dialect: Dialect, label: str) -> tuple[str, 
     delimiter = "\t" if delimiter in ("tab", "\\t") else delimiter
     if dialect.header:
         return encoding, delimiter, list(dialect.header)
-    quoting = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
-    cells = next(
-        csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=dialect.quote or '"', quoting=quoting),
-        [],
-    )
+    # with a quote character that cannot occur nothing is quoted
+    quote = dialect.quote or "\x00"
+    cells = next(csv.reader(io.StringIO(text), delimiter=delimiter, quotechar=quote), [])
     header = [cell.strip() or f"column_{n}" for n, cell in enumerate(cells, 1)]
     _check_header(header, label)
     return encoding, delimiter, header
@@ -366,7 +364,7 @@ class _truncation:
             ) from error
         if isinstance(error, pa.ArrowInvalid) and "straddl" in str(error):
             raise InputError(
-                '{label} opens a quotation mark that is never closed; mend it, or add quote: "" to its table in the mapping',
+                '{label} never closes a quotation mark; mend it, or put quote: "" into the mapping',
                 label=self.label,
             ) from error
         if isinstance(error, pa.ArrowInvalid):

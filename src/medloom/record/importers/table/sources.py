@@ -9,7 +9,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,8 +80,14 @@ class Sources:
 
     @cached_property
     def _names(self) -> list[str]:
-        names = []
-        for folder, folders, files in os.walk(self.root, onerror=_raise):
+        names: list[str] = []
+        met: set[str] = set()  # linked folders are followed, once
+        for folder, folders, files in os.walk(self.root, onerror=_raise, followlinks=True):
+            real = os.path.realpath(folder)
+            if real in met:
+                folders[:] = []
+                continue
+            met.add(real)
             folders[:] = sorted(f for f in folders if not f.startswith("."))
             below = Path(folder).relative_to(self.root).as_posix()
             prefix = "" if below == "." else f"{below}/"
@@ -99,9 +105,7 @@ class Sources:
                     number += 1
                     stream = archive.extractfile(member)
                     data = b"" if stream is None else stream.read()
-                    yield SourceFile(
-                        0, name, f"member {number}", len(data), lambda data=data: io.BytesIO(data)
-                    )  # type: ignore[misc]
+                    yield SourceFile(0, name, f"member {number}", len(data), partial(io.BytesIO, data))
         except (tarfile.TarError, EOFError, OSError) as error:
             raise InputError(
                 "{name!r} is not a complete archive ({reason}); get it again",

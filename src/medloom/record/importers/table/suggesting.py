@@ -29,7 +29,7 @@ _SEXES = {
 
 
 def suggest(path: str | Path) -> str:
-    """Draft the mapping of a file, folder or archive as YAML; comments say what was guessed and what to check.
+    """Draft the mapping of a file, folder or archive as YAML; comments say what was guessed.
 
     The draft is a valid mapping. In common cases (identifier, time, and a column
     a measurement or a row a measurement) it imports the file as it is.
@@ -40,8 +40,8 @@ def suggest(path: str | Path) -> str:
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "lab.csv"
-    >>> _ = file.write_text("patient_id,time,test,result\\n1,2020-01-01 08:00,Na,140\\n1,2020-01-02 08:00,K,4\\n")
-    >>> print(suggest(file))  # doctest: +ELLIPSIS
+    >>> _ = file.write_text("patient_id,time,test,result\\n1,2020-01-01 08:00,Na,140\\n1,2020-01-02,K,4\\n")
+    >>> print(suggest(file))
     # ...
         subject: {column: patient_id}
         time: {column: time}
@@ -233,19 +233,16 @@ def _time(table: _Sample, lines: list[str]) -> Profile | None:
             )
         lines.append(f"    time: {_moment(column)}")
         return column
-    column = next((c for c in table.named("time") if c.offset), None)
-    if column is None:
+    counted = next((c for c in table.named("time") if c.offset), None)
+    if counted is None:
         lines.append(
-            "    # "
-            + tr(
-                "(?) No time was found: every column is taken for static, and a model cannot tell before from after."
-            )
+            "    # " + tr("(?) No time was found: every column is taken for static, for what holds always.")
         )
         return None
     lines.append("    # " + tr("(?) Times count from an unknown moment: every patient is set to begin here."))
     lines.append("    base: {at: 2000-01-01T00:00}")
-    lines.append(f"    time: {{column: {_quoted(column.name)}, offset: {_quoted(column.offset)}}}")
-    return column
+    lines.append(f"    time: {{column: {_quoted(counted.name)}, offset: {_quoted(counted.offset)}}}")
+    return counted
 
 
 def _columns(table: _Sample, rest: list[Profile], subject: Profile | None, time: Profile | None) -> list[str]:

@@ -1,0 +1,176 @@
+"""PhysioNet/CinC Challenge 2012: in-hospital death from the first 48 h, learned on set a, tested once on set b.
+
+The record, the question and the windows go the way of any hospital's: a mapping file, a task, `train`, `evaluate`.
+Learners' settings were chosen by cross-validation within set a (see `benchmarks/README.md`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+import medloom as ml
+from medloom.cli.bench import Bench
+from medloom.evidence.intervals import paired_difference
+from medloom.foundation.files import remove
+from medloom.record.datasets import get
+from medloom.tasks.samples import Samples
+from medloom.tasks.task import Task
+
+LEARNERS = ("gbdt", "logistic")
+FOLDS = 5
+T = TypeVar("T")
+
+TASK = Task.model_validate(
+    {
+        "name": "icu-mortality",
+        "title": {
+            "en": "Death in hospital from the first 48 h of intensive care",
+            "zh": "由入ICU前48小时预测院内死亡",
+        },
+        "kind": "binary",
+        "prediction_time": {"event": ["ENCOUNTER//icu//START"], "offset": "48h"},
+        # scores the owner computed; the challenge's entrants did not have them
+        "observe": {"without": ["PHYSIONET2012//SAPS-I", "PHYSIONET2012//SOFA"]},
+        # the record holds deaths in hospital only, and no end of stay for 61 survivors of set a
+        "predict": {"event": ["MEDS_DEATH"], "within": "1y"},
+        "split": {"by": "fact", "train": ["SET//a"], "held_out": ["SET//b"]},
+    }
+)
+
+
+def run(bench: Bench) -> None:
+    """Import, label, learn on a, test on b."""
+    source = get("physionet2012")
+    bench.data["physionet2012"] = {"sets": "a, b", "stays": [4000, 4000]}
+    folder = bench.work / "site"
+    remove(folder)
+    site = ml.Site.create(folder)
+    figures = bench.figures
+    importer = ml.importers.table(source, mapping="physionet2012")
+    report, figures["import_s"] = _timed(lambda: site.record.add(importer))
+    assert report.balanced
+    figures["facts"] = report.written
+    samples, figures["label_s"] = _timed(lambda: ml.ask(site.record, TASK))
+    development, test = samples.in_split("train", "tuning"), samples.in_split("held_out")
+    figures |= {
+        "train.n": len(development),
+        "test.n": len(test),
+        "test.deaths": int(test.frame["label"].sum()),
+    }
+    shared = figures["import_s"] + figures["label_s"]
+    bench.looked()
+    risks: dict[str, NDArray[np.float64]] = {}
+    out_of_fold: dict[str, NDArray[np.float64]] = {}
+    for name in LEARNERS:
+        trained, seconds = _timed(lambda name=name: ml.train(samples, name, seed=bench.seed))
+        evaluation, evaluating = _timed(
+            lambda trained=trained: ml.evaluate(trained, "held_out", seed=bench.seed)
+        )
+        for metric in (
+            "auroc",
+            "auprc",
+            "brier",
+            "log_loss",
+            "calibration_slope",
+            "calibration_intercept",
+            "ece",
+        ):
+            estimate = evaluation.metrics[metric]
+            figures |= {
+                f"{name}.{metric}": estimate.value,
+                f"{name}.{metric}.low": estimate.low,
+                f"{name}.{metric}.high": estimate.high,
+            }
+        figures |= {
+            f"{name}.train_s": seconds,
+            f"{name}.evaluate_s": evaluating,
+            f"{name}.total_s": shared + seconds + evaluating,
+        }
+        risks[name] = trained.predict(test).frame["value"].to_numpy()
+        out_of_fold[name] = _out_of_fold(samples, name, bench.seed)
+    truth = test.frame["label"].to_numpy()
+    known = development.frame["label"].to_numpy()
+    for name in LEARNERS:
+        threshold = _best_threshold(known, out_of_fold[name])
+        figures[f"{name}.threshold"] = threshold
+        figures[f"{name}.min_se_ppv"] = _min_se_ppv(truth, risks[name], threshold)
+    for metric in ("auroc", "auprc"):
+        difference = paired_difference(
+            metric, truth, risks["gbdt"], risks["logistic"], test.groups, seed=bench.seed
+        )
+        figures |= {
+            f"gbdt_minus_logistic.{metric}": difference.value,
+            f"gbdt_minus_logistic.{metric}.low": difference.low,
+            f"gbdt_minus_logistic.{metric}.high": difference.high,
+        }
+    _peers(bench, site.record, test, truth)
+    bench.references = {
+        "saps_i.auroc": {"value": 0.638, "source": "these files, set b, measured"},
+        "gru_d.auroc": {"value": 0.863, "source": "Horn et al., SeFT, ICML 2020; another split"},
+        "seft.auroc": {"value": 0.851, "source": "Horn et al., SeFT, ICML 2020; another split"},
+        "winner.min_se_ppv": {"value": 0.5353, "source": "Silva et al., CinC 2012;39:245-248; set c"},
+    }
+
+
+def _out_of_fold(samples: Samples, name: str, seed: int) -> NDArray[np.float64]:
+    """Predict each stay of set a by a model that has not seen it; thresholds are chosen on these."""
+    development = samples.in_split("train", "tuning")
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(
+        development.frame, development.frame["label"]
+    )
+    found = np.zeros(len(development))
+    for number, (rest, left_out) in enumerate(folds):
+        ids = development.frame["sample_id"].to_numpy()
+        tuning = np.random.default_rng([seed, number]).permutation(rest)[: len(rest) // 7]
+        train = np.setdiff1d(rest, tuning)
+        model = ml.learner(name).fit(
+            _some(development, ids[train]), _some(development, ids[tuning]), seed=seed
+        )
+        found[left_out] = model.predict(_some(development, ids[left_out])).frame["value"].to_numpy()
+    return found
+
+
+def _some(samples: Samples, ids: NDArray[np.int64]) -> Samples:
+    return samples.where(pl.col("sample_id").is_in(ids.tolist()))
+
+
+def _best_threshold(truth: NDArray[np.bool_], risk: NDArray[np.float64]) -> float:
+    candidates = np.unique(risk)
+    return float(candidates[np.argmax([_min_se_ppv(truth, risk, one) for one in candidates])])
+
+
+def _min_se_ppv(truth: NDArray[np.bool_], risk: NDArray[np.float64], threshold: float) -> float:
+    flagged = risk >= threshold
+    hits = int((flagged & truth).sum())
+    return min(hits / max(int(truth.sum()), 1), hits / max(int(flagged.sum()), 1))
+
+
+def _peers(bench: Bench, record: ml.Record, test: Samples, truth: NDArray[np.bool_]) -> None:
+    """Score the same stays by SAPS-I, which the owner gives."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    events = pl.DataFrame(record.read(["subject_id", "code", "numeric_value"], test.subject_ids))
+    saps = (
+        events.filter(pl.col("code").cast(pl.String) == "PHYSIONET2012//SAPS-I")
+        .group_by("subject_id")
+        .agg(pl.col("numeric_value").last())
+    )
+    score = test.frame.select("subject_id").join(saps, on="subject_id", how="left", maintain_order="left")[
+        "numeric_value"
+    ]
+    filled = score.fill_null(score.median()).to_numpy()
+    bench.figures["peer.saps_i.auroc"] = float(roc_auc_score(truth, filled))
+    bench.figures["peer.saps_i.auprc"] = float(average_precision_score(truth, filled))
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    started = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - started

@@ -1,0 +1,1 @@
+"""Explaining answers: reasons in words, and pages that show them to people."""

@@ -1,0 +1,450 @@
+"""`live.db`: facts that arrived since the last generation, seen by every reader at once.
+
+A fact is kept as it waits to be merged, and reading merges it exactly as the next
+import would: what a model sees now is what it will see after `compact`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from numpy.typing import NDArray
+
+from medloom.foundation.errors import IntegrityError
+from medloom.foundation.hashing import digest, sha256_bytes
+from medloom.foundation.site import SiteDirectory
+from medloom.record.catalogue import CodeCatalogue
+from medloom.record.commit import SUBJECTS_SCHEMA
+from medloom.record.database import connect, database_errors, transaction
+from medloom.record.importing import Batch, as_batch_frame
+from medloom.record.ingest import Base, ImportReport, Learned, Spill, commit_facts, subjects_frame
+from medloom.record.merging import merge
+from medloom.record.normalising import PENDING_EXTRA, Normaliser
+from medloom.record.quarantine import Quarantine
+from medloom.record.schema import RECORD_SCHEMA
+from medloom.record.store import GenerationStore, Store, dictionary_encoded
+from medloom.record.vault import Vault
+
+PENDING_SCHEMA: Final = pl.Schema({**RECORD_SCHEMA, **PENDING_EXTRA})
+# `source` and `file` follow from where a fact stands in the tail
+_PAYLOAD: Final = [n for n in PENDING_SCHEMA if n not in ("subject_id", "known_until", "source", "file")]
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS arrival (id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS fact (id INTEGER PRIMARY KEY AUTOINCREMENT, subject_id INTEGER NOT NULL,
+  arrival INTEGER NOT NULL, sealed INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS fact_subject ON fact (subject_id);
+CREATE TABLE IF NOT EXISTS rejected (id INTEGER PRIMARY KEY AUTOINCREMENT, subject_id INTEGER,
+  sealed INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS subject (subject_id INTEGER PRIMARY KEY, split_position INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS code (code TEXT PRIMARY KEY, unit TEXT, static INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_LIVE: Final = "live"
+_FEW: Final = 500  # subjects asked for by name; of more, all that waits is read and sifted
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits in the tail, as one moment had it."""
+
+    generation: int  # readers of an older one move on to it: it holds what left the tail
+    last: int  # number of the last fact
+    facts: pl.DataFrame  # PENDING_SCHEMA
+
+
+class LiveTail:
+    """The database of waiting facts; every call opens it anew, so that threads and processes may share it.
+
+    `key` gives the key that seals; it is asked for when a sealed fact is written or read.
+    """
+
+    def __init__(self, path: Path, key: Callable[[], bytes], encrypt: bool) -> None:
+        self.path = path
+        self._key = key
+        self._encrypt = encrypt
+        self._cipher: AESGCM | None = None
+        self._writer: sqlite3.Connection | None = None
+
+    @classmethod
+    def of(cls, site: SiteDirectory, vault: Vault) -> LiveTail:
+        """Take the tail of a site whose vault is open."""
+        key = vault.derived(_LIVE)
+        return cls(site.live, lambda: key, site.settings().encrypt_at_rest)
+
+    def exists(self) -> bool:
+        """Tell whether anything has ever been appended."""
+        return self.path.exists()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one writer; what is written in the block is kept whole or not at all."""
+        with database_errors(self.path), closing(connect(self.path)) as connection:
+            connection.executescript(_SCHEMA)
+            with transaction(connection):
+                self._writer = connection
+                try:
+                    yield
+                finally:
+                    self._writer = None
+
+    def waiting(self, subjects: NDArray[np.int64] | None = None, number: int = 0) -> Waiting:
+        """Read what waits, of all or of some (sorted) subjects; `number` is that of the import it would be."""
+        with self._reading() as connection:
+            if connection is None:
+                return Waiting(0, 0, pl.DataFrame(schema=PENDING_SCHEMA))
+            state = connection.execute("SELECT value FROM state WHERE name = 'generation'").fetchone()
+            last = connection.execute("SELECT max(id) FROM fact").fetchone()[0] or 0
+            query = "SELECT subject_id, arrival, sealed, payload FROM fact"
+            if subjects is not None and len(subjects) <= _FEW:
+                marks = ",".join("?" * len(subjects))
+                query += f" WHERE subject_id IN ({marks})"  # noqa: S608  marks only
+                rows = connection.execute(f"{query} ORDER BY id", subjects.tolist()).fetchall()
+            else:
+                rows = connection.execute(f"{query} ORDER BY id").fetchall()
+                if subjects is not None:
+                    wanted = set(subjects.tolist())
+                    rows = [row for row in rows if row[0] in wanted]
+        return Waiting(state[0] if state else 0, last, self._frame(rows, number))
+
+    def append(self, facts: pl.DataFrame, rejected: pl.DataFrame, now: datetime) -> None:
+        """Keep pending facts, and what could not be used; inside `writing`."""
+        writer = self._writing()
+        time = now.isoformat(timespec="seconds")
+        arrival = writer.execute("INSERT INTO arrival (time) VALUES (?)", (time,)).lastrowid
+        plain = facts.with_columns(pl.col(pl.Datetime).to_physical())
+        payloads = zip(facts["subject_id"], plain.select(_PAYLOAD).iter_rows(), strict=True)
+        writer.executemany(
+            "INSERT INTO fact (subject_id, arrival, sealed, payload) VALUES (?, ?, ?, ?)",
+            ((subject, arrival, self._encrypt, self._closed(orjson.dumps(row))) for subject, row in payloads),
+        )
+        for row in rejected.with_columns(file=pl.lit(arrival, pl.Int32)).iter_rows(named=True):
+            kept = (row["subject_id"], self._encrypt, self._closed(orjson.dumps(row)))
+            writer.execute("INSERT INTO rejected (subject_id, sealed, payload) VALUES (?, ?, ?)", kept)
+
+    def learn(self, subjects: pl.DataFrame, codes: pl.DataFrame) -> None:
+        """Note subjects (SUBJECTS_SCHEMA) and codes (`code`, `unit`, `static`) that waiting facts brought."""
+        writer = self._writing()
+        places = subjects.select("subject_id", "split_position").iter_rows()
+        writer.executemany("INSERT OR IGNORE INTO subject VALUES (?, ?)", places)
+        writer.executemany(
+            "INSERT INTO code VALUES (?, ?, ?) ON CONFLICT (code) DO UPDATE"
+            " SET unit = coalesce(unit, excluded.unit), static = max(static, excluded.static)",
+            codes.select("code", "unit", "static").iter_rows(),
+        )
+
+    def subjects(self) -> pl.DataFrame:
+        """List the subjects that waiting facts are of, in SUBJECTS_SCHEMA."""
+        with self._reading() as connection:
+            rows = [] if connection is None else connection.execute("SELECT * FROM subject").fetchall()
+        schema = dict(zip(("subject_id", "split_position"), SUBJECTS_SCHEMA.dtypes(), strict=False))
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
+        return frame.with_columns(fixed_split=pl.lit(None, pl.String)).cast(SUBJECTS_SCHEMA)
+
+    def codes(self) -> pl.DataFrame:
+        """List the codes that waiting facts brought: `code`, `unit`, `static`."""
+        with self._reading() as connection:
+            rows = [] if connection is None else connection.execute("SELECT * FROM code").fetchall()
+        schema = {"code": pl.String, "unit": pl.String, "static": pl.Int64}
+        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("static").cast(pl.Boolean))
+
+    def rejected(self) -> tuple[int, pl.DataFrame]:
+        """Read what could not be used, and the number of the last of it."""
+        with self._reading() as connection:
+            query = "SELECT id, subject_id, sealed, payload FROM rejected ORDER BY id"
+            rows = [] if connection is None else connection.execute(query).fetchall()
+        facts = [orjson.loads(self._opened(sealed, data)) | {"subject_id": who} for _, who, sealed, data in rows]
+        schema = {**_REJECTED, "problem": pl.String()}
+        plain = {name: pl.Utf8 if kind == pl.Datetime("us") else kind for name, kind in schema.items()}
+        frame = pl.DataFrame(facts, schema=plain).with_columns(
+            pl.col(name).str.to_datetime(time_unit="us", strict=False)
+            for name, kind in schema.items()
+            if kind == pl.Datetime("us")
+        )
+        return (rows[-1][0] if rows else 0), frame
+
+    def clear(self, last: int, last_rejected: int, generation: int) -> None:
+        """Drop what generation `generation` holds now: all up to fact `last`; readers move on to it."""
+        with self.writing():
+            writer = self._writing()
+            writer.execute("DELETE FROM fact WHERE id <= ?", (last,))
+            writer.execute("DELETE FROM rejected WHERE id <= ?", (last_rejected,))
+            if writer.execute("SELECT 1 FROM fact LIMIT 1").fetchone() is None:
+                writer.execute("DELETE FROM subject")
+                writer.execute("DELETE FROM code")
+            self.move_on(generation)
+
+    def move_on(self, generation: int) -> None:
+        """Let readers of older generations move on to this one; inside `writing`."""
+        self._writing().execute("INSERT OR REPLACE INTO state VALUES ('generation', ?)", (generation,))
+
+    def forget(self, subject_id: int) -> None:
+        """Drop all of a subject; inside `writing`."""
+        for table in ("fact", "rejected", "subject"):
+            self._writing().execute(f"DELETE FROM {table} WHERE subject_id = ?", (subject_id,))  # noqa: S608
+
+    def rename(self, subject_id: int, to: int) -> None:
+        """Give all of a subject to another; inside `writing`."""
+        writer = self._writing()
+        for table in ("fact", "rejected"):
+            writer.execute(f"UPDATE {table} SET subject_id = ? WHERE subject_id = ?", (to, subject_id))  # noqa: S608
+        writer.execute("UPDATE OR IGNORE subject SET subject_id = ? WHERE subject_id = ?", (to, subject_id))
+        writer.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """Give a connection that sees one moment; inside `writing` the writer's own, and None where there is no file."""
+        if self._writer is not None:
+            yield self._writer
+        elif not self.path.exists():
+            yield None
+        else:
+            with database_errors(self.path), closing(connect(self.path)) as connection:
+                if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'state'").fetchone() is None:
+                    yield None  # its first writer was killed
+                    return
+                connection.execute("BEGIN")
+                yield connection
+
+    def _writing(self) -> sqlite3.Connection:
+        assert self._writer is not None, "inside `writing` only"
+        return self._writer
+
+    def _frame(self, rows: Sequence[tuple[int, int, int, bytes]], number: int) -> pl.DataFrame:
+        if not rows:
+            return pl.DataFrame(schema=PENDING_SCHEMA)
+        values = [orjson.loads(self._opened(sealed, payload)) for _, _, sealed, payload in rows]
+        stored = {n: pl.Int64() if PENDING_SCHEMA[n] == pl.Datetime("us") else PENDING_SCHEMA[n] for n in _PAYLOAD}
+        frame = pl.DataFrame(values, schema=stored, orient="row").with_columns(
+            pl.Series("subject_id", [row[0] for row in rows], pl.Int64),
+            pl.Series("file", [row[1] for row in rows], pl.Int32),
+            pl.lit(None, pl.Datetime("us")).alias("known_until"),
+        )
+        frame = frame.with_columns(source=pl.format(f"{number}:{{}}:{{}}", "file", "row"))
+        return frame.select(pl.col(name).cast(kind) for name, kind in PENDING_SCHEMA.items())
+
+    def _closed(self, payload: bytes) -> bytes:
+        if not self._encrypt:
+            return payload
+        nonce = os.urandom(12)
+        return nonce + self._sealer().encrypt(nonce, payload, _LIVE.encode())
+
+    def _opened(self, sealed: int, payload: bytes) -> bytes:
+        if not sealed:
+            return payload
+        try:
+            return self._sealer().decrypt(payload[:12], payload[12:], _LIVE.encode())
+        except InvalidTag:
+            raise IntegrityError(
+                "live.db was altered, or sealed with another key; restore the site and its key from a copy"
+            ) from None
+
+    def _sealer(self) -> AESGCM:
+        if self._cipher is None:
+            self._cipher = AESGCM(self._key())
+        return self._cipher
+
+
+_REJECTED: Final[Mapping[str, pl.DataType]] = {
+    "subject_id": pl.Int64(),
+    "time": pl.Datetime("us"),
+    "code": pl.String(),
+    "numeric_value": pl.Float64(),
+    "text_value": pl.String(),
+    "unit": pl.String(),
+    "known_time": pl.Datetime("us"),
+    "role": pl.String(),
+    "file": pl.Int32(),
+    "row": pl.Int64(),
+}
+
+
+class LiveStore:
+    """A generation with the waiting facts merged in; it moves on when those are taken into a newer one."""
+
+    def __init__(self, open_base: Callable[[], Store], tail: LiveTail) -> None:
+        self._open_base = open_base
+        self._base = open_base()
+        self._tail = tail
+        self._learned: tuple[tuple[int, int], CodeCatalogue, pl.DataFrame] | None = None
+
+    @property
+    def catalogue(self) -> CodeCatalogue:
+        return self._with_learned()[0]
+
+    @property
+    def subjects(self) -> pl.DataFrame:
+        return self._with_learned()[1]
+
+    @property
+    def imports(self) -> list[dict[str, object]]:
+        return self._base.imports
+
+    def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
+        facts = self._waiting(subjects).facts
+        if not facts.height:
+            return self._base.read(columns, subjects)
+        names = list(dict.fromkeys([*columns, "subject_id", "time"]))
+        if self._are_plainly_new(facts):
+            stored = self._base.read(names, subjects)
+            waiting = dictionary_encoded(facts.select(names).to_arrow())
+        else:
+            touched = facts["subject_id"].unique().sort().to_numpy()
+            old = pl.DataFrame(self._base.read(RECORD_SCHEMA.names(), touched)).cast(RECORD_SCHEMA)
+            waiting = dictionary_encoded(merge(old, facts).rows.select(names).to_arrow())
+            everybody = self._base.subjects["subject_id"].to_numpy() if subjects is None else subjects
+            stored = self._base.read(names, np.setdiff1d(everybody, touched, assume_unique=True))
+        return _together(stored, waiting).select(list(columns))
+
+    def _are_plainly_new(self, facts: pl.DataFrame) -> bool:
+        """Tell whether nothing needs merging: no undated fact, no version, no duplicate; the usual and the fast case."""
+        undated = pl.col("time").is_null() & ~pl.col("static")
+        keys = facts["key"].to_numpy()
+        if facts.select((undated | pl.col("retracted")).any()).item() or len(np.unique(keys)) < len(keys):
+            return False
+        touched = facts["subject_id"].unique().sort().to_numpy()
+        return not np.isin(keys, self._base.read(["key"], touched)["key"].to_numpy()).any()
+
+    def parts(self) -> list[NDArray[np.int64]]:
+        ids = self.subjects["subject_id"].to_numpy()
+        edges = np.searchsorted(ids, [part[0] for part in self._base.parts()][1:])
+        return [part for part in np.split(ids, edges) if len(part)]
+
+    def digest(self) -> str:
+        facts = self._waiting(None).facts
+        if not facts.height:
+            return self._base.digest()
+        return digest([self._base.digest(), sha256_bytes(facts.write_csv().encode())])
+
+    def _waiting(self, subjects: NDArray[np.int64] | None) -> Waiting:
+        waiting = self._tail.waiting(subjects)
+        if waiting.generation > (self._base.number if isinstance(self._base, GenerationStore) else 0):
+            self._base = self._open_base()
+        return waiting
+
+    def _with_learned(self) -> tuple[CodeCatalogue, pl.DataFrame]:
+        if not self._tail.exists():
+            return self._base.catalogue, self._base.subjects
+        waiting = self._waiting(np.empty(0, np.int64))
+        state = (waiting.generation, waiting.last)
+        if self._learned is None or self._learned[0] != state:
+            catalogue, subjects = self._base.catalogue, self._base.subjects
+            if (codes := self._tail.codes()).height:
+                catalogue = catalogue.updated({}, *_units_and_static(codes), codes["code"])
+            new = self._tail.subjects().join(subjects, on="subject_id", how="anti")
+            self._learned = state, catalogue, pl.concat([subjects, new]).sort("subject_id")
+        return self._learned[1:]
+
+
+def append(
+    tail: LiveTail,
+    site: SiteDirectory,
+    vault: Vault,
+    store: Store,
+    events: pl.DataFrame,
+    system: str,
+    now: datetime,
+) -> ImportReport:
+    """Let facts (BATCH_SCHEMA) wait in the tail; `store` is what a reader sees.
+
+    Each call is a source of its own: a fact that the record or the tail has is a duplicate.
+    """
+    facts = as_batch_frame(events).with_columns(
+        file=pl.lit(0, pl.Int32),
+        row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
+        problem=pl.when(~pl.col("numeric_value").is_finite())
+        .then(pl.lit("the value is not a finite number"))
+        .otherwise("problem"),
+    )
+    report = ImportReport(len(store.imports) + 1, "live", records=facts.height, read=facts.height)
+    with tail.writing():
+        known = vault.subjects()
+        catalogue = store.catalogue
+        normaliser = Normaliser(vault, system, 0, catalogue.units())
+        pending, rejected = normaliser.normalise(Batch(facts, facts.height))
+        rejected = rejected.select(*_REJECTED, "problem")
+        touched = pending["subject_id"].unique().sort().to_numpy()
+        old = pl.DataFrame(store.read(RECORD_SCHEMA.names(), touched)).cast(RECORD_SCHEMA)
+        merged = merge(old, pending)
+        # without a date yet: they wait for the end of their encounter
+        same = ["subject_id", "key", "part", "retracted", "code", "numeric_value", "text_value"]
+        undated = merged.undatable.join(tail.waiting(touched).facts, on=same, how="anti", nulls_equal=True)
+        kept = pl.concat([merged.fresh, undated])
+        if kept.height or rejected.height:
+            tail.append(kept, rejected, now)
+            tail.learn(subjects_frame(normaliser, site.settings()), _new_codes(kept, normaliser))
+    report.written = kept.height
+    report.duplicates = pending.height - kept.height
+    report.superseded, report.retracted = merged.superseded, merged.retracted
+    report.quarantined = rejected.height
+    report.reasons.update(rejected["problem"].to_list())
+    report.notes.update(normaliser.notes)
+    report.new_subjects = vault.subjects() - known
+    return report
+
+
+def compact(site: SiteDirectory, vault: Vault, tail: LiveTail, now: datetime) -> ImportReport | None:
+    """Take what waits into the next generation; hold the site's lock. None: nothing waited.
+
+    Killed between the commit and the emptying of the tail, both have the facts, and
+    merging sees that they are the same.
+    """
+    if not tail.exists():
+        return None
+    base = Base.of(site)
+    waiting = tail.waiting(number=base.next_import)
+    last_rejected, rejected = tail.rejected()
+    if not waiting.facts.height and not rejected.height:
+        return None
+
+    def fill(spill: Spill, quarantine: Quarantine, report: ImportReport) -> Learned:
+        report.records = report.read = waiting.facts.height + rejected.height
+        spill.add(waiting.facts)
+        quarantine.add(rejected)
+        codes = tail.codes()
+        units, static = _units_and_static(codes)
+        return Learned({}, base.metadata.catalogue.units() | units, static, tail.subjects())
+
+    report = commit_facts(site, vault, base, _LIVE, fill, [], now)
+    tail.clear(waiting.last, last_rejected, report.generation)
+    return report
+
+
+def _units_and_static(codes: pl.DataFrame) -> tuple[dict[str, str], set[str]]:
+    named = codes.drop_nulls("unit")
+    return dict(zip(named["code"], named["unit"], strict=True)), set(codes.filter("static")["code"])
+
+
+def _new_codes(kept: pl.DataFrame, normaliser: Normaliser) -> pl.DataFrame:
+    codes = kept["code"].unique().sort()
+    return pl.DataFrame(
+        {
+            "code": codes,
+            "unit": pl.Series([normaliser.units.get(code) for code in codes], dtype=pl.String),
+            "static": pl.Series([code in normaliser.static_codes for code in codes], dtype=pl.Boolean),
+        }
+    )
+
+
+def _together(stored: pa.Table, waiting: pa.Table) -> pa.Table:
+    """Put rows of two stores together, sorted by subject and time, static facts first, stored ones before waiting."""
+    if not stored.num_rows:
+        return waiting
+    # two stores may have different string types
+    table = pa.concat_tables([stored.select(waiting.schema.names).cast(waiting.schema), waiting]).unify_dictionaries()
+    times = pc.fill_null(pc.cast(table["time"], pa.int64()), np.iinfo(np.int64).min).to_numpy()
+    order = np.lexsort((times, table["subject_id"].to_numpy()))
+    return table.take(pa.array(order)).combine_chunks()
