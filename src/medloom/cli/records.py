@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from medloom.foundation.messages import tr
 from medloom.foundation.site import SiteSettings
 from medloom.record.importing import Importer
 from medloom.site import Site
+
+if TYPE_CHECKING:
+    from medloom.record.quality import QualityReport
 
 
 def register(app: typer.Typer) -> None:
@@ -128,9 +131,18 @@ def quality(
         show_quality(report)
 
 
-def show_quality(report: Any) -> None:
-    """Print a quality report."""
-    screen.table([tr("status"), tr("check"), tr("found"), tr("what it means")], report.rows())
+def show_quality(report: QualityReport) -> None:
+    """Print a quality report: a line a check, and what those that are not all right mean."""
+    rows = report.rows()
+    screen.table(
+        [tr("status"), tr("check"), tr("found"), tr("share")],
+        [(tr(status), title, found, share) for status, title, found, share, _ in rows],
+        right=[2, 3],
+    )
+    screen.say()
+    for status, title, _, _, meaning in rows:
+        if status != "ok":
+            screen.say(f"{tr(status)}: {title}. {meaning}")
 
 
 def codes(

@@ -143,6 +143,24 @@ def lanes_drawing(lanes: Lanes, summary: Text2, narrow: bool = False) -> str:
     return _svg(text2("What the record holds"), summary, width, y + 24, parts, "lanes")
 
 
+def legend(lanes: Lanes) -> list[tuple[str, Text2]]:
+    """Say what the signs of `lanes_drawing` mean, those that occur: SVG 26 by 12, and words."""
+    rows = [row for lane in lanes.lanes for row in lane.rows]
+    keys = []
+    if any(row.effect > 0 for row in rows):
+        keys.append(('<path class="f2" d="M13 1l5 9h-10Z"/>', text2("raises this estimate")))
+    if any(row.effect < 0 for row in rows):
+        keys.append(('<path class="f1" d="M13 11l5 -9h-10Z"/>', text2("lowers this estimate")))
+    if any(mark.hollow for row in rows for mark in row.marks):
+        hollow = '<rect class="hollow" x="9" y="2" width="8" height="8" rx="4"/>'
+        keys.append((hollow, text2("ordered, not known to be given")))
+    if any(row.usual != (None, None) and len(row.values) > 1 for row in rows):
+        band = '<rect class="usual" x="1" y="1" width="24" height="10"/>'
+        keys.append((band, text2("usual range of adults")))
+        keys.append(('<circle class="unusual" cx="13" cy="6" r="3"/>', text2("outside of it")))
+    return keys
+
+
 def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool) -> tuple[list[str], float]:
     """Draw how many entries each part of the whole record has, and which part is shown large."""
     parts: list[str] = []
@@ -153,7 +171,9 @@ def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool
         base = 56.0
     else:
         parts.append(_text(0, base - 12, label, "start", "strong"))
-        parts.append(_text(right + 12, base - 12, text2("{n} entries", n=f"{lanes.total:,}"), "start", "soft"))
+        parts.append(
+            _text(right + 12, base - 12, text2("{n} entries", n=f"{lanes.total:,}"), "start", "soft")
+        )
     px = _places(lanes.first, lanes.until, left, right)
     tallest = max(lanes.counts) or 1
     wide = (right - left) / len(lanes.counts)
@@ -166,7 +186,9 @@ def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool
     parts.append(
         f'<rect class="window" x="{a:.1f}" y="{base - 37:.1f}" width="{right - a:.1f}" height="38" rx="2"/>'
     )
-    parts.append(f'<path class="count" d="{bars}"/><path class="axis" d="M{left:.1f} {base:.1f}H{right:.1f}"/>')
+    parts.append(
+        f'<path class="count" d="{bars}"/><path class="axis" d="M{left:.1f} {base:.1f}H{right:.1f}"/>'
+    )
     for tick, said in _time_ticks(lanes.first, lanes.until, 4 if narrow else 8):
         if px(tick) < right - 12:
             parts.append(f'<path class="axis" d="M{px(tick):.1f} {base:.1f}v4"/>')
@@ -191,25 +213,23 @@ def _lane(
     for row in lane.rows:
         tall = 30.0 if len(row.values) > 1 else 20.0
         if narrow:
-            parts += _words(row, left, right, y + 10, 14)
+            parts += _words(row, left, right - 84, right, y + 10, narrow)
             y += 14
         else:
-            parts += _words(row, 0, right + 12, y + tall / 2 + 4, left - 8)
+            parts += _words(row, 0, left - 8, right + 12, y + tall / 2 + 4, narrow)
         parts.append(f'<path class="track" d="M{left:.1f} {y + tall / 2:.1f}H{right:.1f}"/>')
         parts.append(_row(row, px, lanes, y, tall))
         y += tall
     return parts, y + 22
 
 
-def _words(row: Row, left: float, note: float, y: float, room: float) -> list[str]:
-    """Write a row's name, with a sign where it is a reason, and its note; in the narrow form on one line."""
-    narrow = room < 20
+def _words(row: Row, left: float, end: float, note: float, y: float, narrow: bool) -> list[str]:
+    """Write a row's name from `left` to `end`, with a sign where it is a reason, and its note at `note`."""
     sign = ""
     if row.effect:
         shape = "l5 9h-10Z" if row.effect > 0 else "l5 -9h-10Z"
         at = y - 9 if row.effect > 0 else y
         sign = f'<path class="{_colour(row)}" d="M{left + 5:.1f} {at:.1f}{shape}"/>'
-    end = note - 84 if narrow else room
     name = Text2(*(_fitted(said, end - left - 14) for said in row.label))
     classes = "soft" if row.minor else ""
     lines = [sign, _text(left + 14, y, name, "start", classes)]

@@ -38,7 +38,19 @@ _MOST_ROWS: Final[Mapping[str, int]] = {
     "observation": 4,
 }
 # Periods a person thinks in, in hours.
-_PERIODS: Final = (6, 12, 24, 48, 72, 168, 336, 720, 2160, 4320, *(8766 * y for y in (1, 2, 5, 10, 20, 50, 120)))
+_PERIODS: Final = (
+    6,
+    12,
+    24,
+    48,
+    72,
+    168,
+    336,
+    720,
+    2160,
+    4320,
+    *(8766 * y for y in (1, 2, 5, 10, 20, 50, 120)),
+)
 _BINS: Final = 24
 _DENSE: Final = 0.35
 _FEWEST_MOMENTS: Final = 6
@@ -175,7 +187,15 @@ def arrange(
         start,
         _counts(times, first, until, parts),
         len(facts),
-        _lanes([fact for fact in facts if fact.time >= start], facts, until, descriptions, units, effects or {}, adult),
+        _lanes(
+            [fact for fact in facts if fact.time >= start],
+            facts,
+            until,
+            descriptions,
+            units,
+            effects or {},
+            adult,
+        ),
         all(time == time.replace(hour=0, minute=0, second=0, microsecond=0) for time in times),
         [_entry(fact, descriptions, units) for fact in reversed(facts)],
     )
@@ -272,7 +292,9 @@ def _lanes(
         if lane == "encounter":
             rows = _stays([fact for fact in known if fact.lane == lane], shown, until, descriptions, effects)
         else:
-            rows = _rows([fact for fact in shown if fact.lane == lane], lane, descriptions, units, effects, adult)
+            rows = _rows(
+                [fact for fact in shown if fact.lane == lane], lane, descriptions, units, effects, adult
+            )
         if rows:
             lanes.append(Lane(name, rows))
     return lanes
@@ -302,9 +324,16 @@ def _stays(
     for kind, found in spans.items():
         inside = sorted((one for one in found if (one.end or until) >= since), key=lambda one: one.start)
         if inside:
-            effect = effects.get(f"ENCOUNTER//{kind}//START", 0.0) + effects.get(f"ENCOUNTER//{kind}//END", 0.0)
+            effect = effects.get(f"ENCOUNTER//{kind}//START", 0.0) + effects.get(
+                f"ENCOUNTER//{kind}//END", 0.0
+            )
             rows.append(
-                Row(code_name(f"ENCOUNTER//{kind}", descriptions), _times(len(inside)), spans=inside, effect=effect)
+                Row(
+                    code_name(f"ENCOUNTER//{kind}", descriptions),
+                    _times(len(inside)),
+                    spans=inside,
+                    effect=effect,
+                )
             )
     return rows[: _MOST_ROWS["encounter"]]
 
@@ -332,7 +361,10 @@ def _rows(
     ]
     others = [fact for code in order[len(kept) :] for fact in by_code[code]]
     if others:
-        marks = [Mark(fact.time, code_name(fact.code, descriptions)) for fact in sorted(others, key=lambda f: f.time)]
+        marks = [
+            Mark(fact.time, code_name(fact.code, descriptions))
+            for fact in sorted(others, key=lambda f: f.time)
+        ]
         label = text2("{n} others", n=f"{len(order) - len(kept):,}")
         rows.append(Row(label, _times(len(others)), marks, minor=True))
     return rows

@@ -20,7 +20,9 @@ _WINDOWED: Final = re.compile(
     r" (?P<window>ever|\d+(?:\.\d+)?(?:min|h|d|w|y))"
 )
 # Control characters break a page; those that turn the direction of writing can make it lie (CVE-2021-42574).
-_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_UNSEEN: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
 # SNOMED CT's semantic tag at the end of a fully specified name (SNOMED CT Editorial Guide, "Semantic tag").
 _TAG: Final = re.compile(
     r"\s+\((?:disorder|finding|procedure|situation|regime/therapy|observable entity|substance|product"
@@ -139,7 +141,7 @@ def amount(value: float, unit: str | None) -> Text2:
     """
     said = number(value)
     if unit in ("a", "mo", "wk", "d", "h", "min"):
-        return fill(_time_unit(unit), n=Text2(said, said))
+        return _length(value, unit)
     spelled = _spelled(unit or "")
     whole = f"{said}{spelled}" if spelled.startswith("/") else f"{said} {spelled}".strip()
     return Text2(whole, whole)
@@ -148,21 +150,19 @@ def amount(value: float, unit: str | None) -> Text2:
 def duration(hours: float) -> Text2:
     """Write a length of time in the unit a person would choose.
 
-    >>> duration(0.2).en, duration(30).en, duration(24 * 365 * 3).zh
+    >>> duration(0.2).en, duration(30).en, duration(24 * 365.25 * 3).zh
     ('less than an hour', '30 hours', '3 年')
     """
     if hours < 1:
         return text2("less than an hour")
-    if hours < 2:
-        return text2("1 hour")
     days = hours / 24
     if days < 2:
-        return text2("{n} hours", n=int(hours + 1e-9))
+        return _length(int(hours + 1e-9), "h")
     if days < 60:
-        return text2("{n} days", n=int(days + 1e-9))
+        return _length(int(days + 1e-9), "d")
     if days < 730:
-        return text2("{n} months", n=int(days / 30.4369 + 1e-9))
-    return text2("{n} years", n=int(days / 365.2425 + 1e-9))
+        return _length(int(days / 30.4369 + 1e-9), "mo")
+    return _length(int(days / 365.2425 + 1e-9), "a")
 
 
 def usual_range(code: str, unit: str | None) -> Limits | None:
@@ -195,16 +195,17 @@ def _asserted(assertion: str) -> Text2:
     return said[assertion]
 
 
-def _time_unit(unit: str) -> Text2:
+def _length(value: float, unit: str) -> Text2:
+    n = number(value)
     said = {
-        "a": text2("{n} years"),
-        "mo": text2("{n} months"),
-        "wk": text2("{n} weeks"),
-        "d": text2("{n} days"),
-        "h": text2("{n} hours"),
-        "min": text2("{n} minutes"),
+        "a": (text2("1 year"), text2("{n} years", n=n)),
+        "mo": (text2("1 month"), text2("{n} months", n=n)),
+        "wk": (text2("1 week"), text2("{n} weeks", n=n)),
+        "d": (text2("1 day"), text2("{n} days", n=n)),
+        "h": (text2("1 hour"), text2("{n} hours", n=n)),
+        "min": (text2("1 minute"), text2("{n} minutes", n=n)),
     }
-    return said[unit]
+    return said[unit][n != "1"]
 
 
 def _plain(name: Text2, detail: Text2) -> Phrase:
@@ -221,8 +222,8 @@ def _age(years: float | None) -> Phrase:
     if years is None:
         return _plain(name, text2("not known"))
     if years < 2:
-        return _plain(name, text2("{n} months", n=int(years * 12 + 1e-9)))
-    return _plain(name, text2("{n} years", n=int(years + 1e-9)))
+        return _plain(name, _length(int(years * 12 + 1e-9), "mo"))
+    return _plain(name, text2("{n} years old", n=int(years + 1e-9)))
 
 
 def _static(
@@ -339,13 +340,13 @@ def _window(window: str) -> Text2:
     if hours == 1:
         return text2(" in the last hour")
     if hours < 1:
-        length = text2("{n} minutes", n=number(hours * 60))
+        length = _length(hours * 60, "min")
     elif hours < 48:
-        length = text2("{n} hours", n=number(hours))
+        length = _length(hours, "h")
     elif hours < 24 * 366 or window.endswith("d"):
-        length = text2("{n} days", n=number(hours / 24))
+        length = _length(hours / 24, "d")
     else:
-        length = text2("{n} years", n=number(hours / 24 / 365.25))
+        length = _length(hours / 24 / 365.25, "a")
     return fill(text2(" in the last {length}"), length=length)
 
 

@@ -101,6 +101,18 @@ class Predict(_Part):
     take: Literal["first", "last", "min", "max", "mean"] = Field("first", description="Of several values.")
     unit: str | None = Field(None, description="Of the value; for time_to one of min, h, d, w, y.")
 
+    @model_validator(mode="after")
+    def _has_one_horizon(self) -> Predict:
+        if self.classes is not None and len(self.classes) < 2:
+            raise ValueError("classes needs at least two")
+        if self.within is not None and self.until is not None:
+            raise ValueError("give either within or until, not both")
+        if self.within is None and self.until is None and self.time_to is None:
+            raise ValueError("the horizon is missing: give within (48h) or until (an event)")
+        if self.time_to is not None and self.unit not in ("min", "h", "d", "w", "y"):
+            raise ValueError("time_to needs a unit: min, h, d, w or y")
+        return self
+
     @property
     def codes(self) -> tuple[str, ...]:
         """List the codes whose occurrence is the answer."""
@@ -192,14 +204,6 @@ class Task(_Part):
             )
         if len(given) != 1 or given[0] not in expected[self.kind]:
             raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(expected[self.kind])}")
-        if self.predict.classes is not None and len(self.predict.classes) < 2:
-            raise ValueError("classes needs at least two")
-        if self.predict.within is not None and self.predict.until is not None:
-            raise ValueError("give either within or until, not both")
-        if self.predict.within is None and self.predict.until is None and self.predict.time_to is None:
-            raise ValueError("the horizon is missing: give within (48h) or until (an event)")
-        if self.predict.time_to is not None and self.predict.unit not in ("min", "h", "d", "w", "y"):
-            raise ValueError("time_to needs a unit: min, h, d, w or y")
         return self
 
     @property

@@ -3,8 +3,7 @@
 The test, on the logarithm of the values: their density (Gaussian kernel) has a valley
 no higher than a fifth of the lower peak beside it; the groups it parts are apart by
 Ashman's D > 3 (Ashman, Bird and Zepf, Astron J 1994;108:2348; above 2 is a clean
-separation) and spread over several values each, so that common doses and scores
-do not count; the smaller has 20 values and 0.5 % at least; and the ratio of the
+separation) and each fill the range they span, which doses and scores do not; the smaller has 20 values and 0.5 % at least; and the ratio of the
 medians is within 10 % of a factor between units. A factor of the measurement itself
 (by its molar mass, say) is strong evidence; one of the general ones only a hint.
 """
@@ -31,10 +30,11 @@ _APART: Final = 3.0
 _FEWEST: Final = 20
 _LEAST_SHARE: Final = 0.005
 _NEAR: Final = math.log10(1.1)
-_OCCUPIED: Final = 4
+_FILLED: Final = 0.35
 
 # pounds, inches, kPa, kcal; glucose, creatinine, cholesterol, bilirubin, calcium between mass and moles; powers of ten
-_GENERAL: Final = (2.2046, 2.54, 7.5006, 4.184, 18.016, 88.4, 38.67, 17.1, 4.008, 10.0, 100.0, 1000.0)
+_TENS: Final = (10.0, 100.0, 1000.0)
+_GENERAL: Final = (2.2046, 2.54, 7.5006, 4.184, 18.016, 88.4, 38.67, 17.1, 4.008, *_TENS)
 _USUAL_UNITS: Final = (
     "mg/dL g/dL g/L mg/L ug/dL ug/L ng/mL ng/L mmol/L umol/L nmol/L pmol/L meq/L kg g [lb_av] cm m [in_i] mm[Hg] kPa "
     "Cel [degF] % 1 mmol/mol 10*9/L 10*3/uL /uL 10*12/L 10*6/uL L mL [IU]/L U/L fL pg mL/min L/min"
@@ -110,14 +110,26 @@ def _parted(histogram: NDArray[np.int64], valley: int, code: str, unit: str | No
     smaller = min(n_below, total - n_below)
     if smaller < max(_FEWEST, _LEAST_SHARE * total):
         return None
-    if min(np.count_nonzero(below), np.count_nonzero(above)) < _OCCUPIED:
+    if not (_is_spread(below) and _is_spread(above)):
         return None
     (low, low_spread), (high, high_spread) = _middle(below, 0), _middle(above, valley)
     if math.sqrt(2) * (high - low) <= _APART * math.hypot(low_spread, high_spread):
         return None
-    main, other = (low, high) if n_below * 2 > total else (high, low)
-    found = _factor(10**main, other - main, code, unit)
-    return None if found is None else Groups(10**main, 10**other, smaller, total, *found)
+    sizes = {low: n_below, high: total - n_below}
+    usual, unusual = sorted(sizes, key=lambda middle: -sizes[middle])
+    # most values are in the code's unit, unless the measurement itself tells otherwise
+    for main, other in ((usual, unusual), (unusual, usual)):
+        if (known := _known_factor(10**main, other - main, code, unit)) is not None:
+            return Groups(10**main, 10**other, sizes[other], total, *known)
+    factor = _general_factor(unusual - usual, code)
+    return None if factor is None else Groups(10**usual, 10**unusual, smaller, total, factor, None)
+
+
+def _is_spread(histogram: NDArray[np.int64]) -> bool:
+    """Tell whether values fill the bins they span, as measurements do and doses and scores do not."""
+    bins = np.flatnonzero(histogram)
+    span = int(bins[-1] - bins[0]) + 1
+    return len(bins) >= max(2.0, _FILLED * min(span, int(histogram.sum())))
 
 
 def _middle(histogram: NDArray[np.int64], start: int) -> tuple[float, float]:
@@ -127,21 +139,23 @@ def _middle(histogram: NDArray[np.int64], start: int) -> tuple[float, float]:
     return median, max((q3 - q1) / 1.349, BIN)
 
 
-def _factor(main: float, difference: float, code: str, unit: str | None) -> tuple[float, str | None] | None:
-    """Find the factor between units that `difference` (log10 of other to main) is near to."""
+def _known_factor(main: float, difference: float, code: str, unit: str | None) -> tuple[float, str] | None:
+    """Find the unit of this measurement in which usual values would be `difference` (log10) from `main`."""
     for name in _USUAL_UNITS:
         ratio = _ratio(name, code, unit, main)
         if ratio is not None and abs(math.log10(ratio)) > _NEAR and abs(difference - math.log10(ratio)) < _NEAR:
             return ratio, name
-    if observable(code) is not None:
-        # all units in which this is measured are known: another ratio is another thing
-        powers = (10.0, 100.0, 1000.0)
-    else:
-        powers = _GENERAL
-    near = min(powers, key=lambda factor: abs(abs(difference) - math.log10(factor)))
-    if abs(abs(difference) - math.log10(near)) < _NEAR:
-        return (near if difference > 0 else 1 / near), None
     return None
+
+
+def _general_factor(difference: float, code: str) -> float | None:
+    """Find the factor between any units that `difference` (log10) is near to."""
+    # of a measurement that is known, all units are: another ratio is another thing, or a decimal point
+    factors = _GENERAL if observable(code) is None else _TENS
+    near = min(factors, key=lambda factor: abs(abs(difference) - math.log10(factor)))
+    if abs(abs(difference) - math.log10(near)) >= _NEAR:
+        return None
+    return near if difference > 0 else 1 / near
 
 
 @cache

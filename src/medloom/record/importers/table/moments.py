@@ -44,7 +44,7 @@ def read_dates(cells: pl.Series, formats: Sequence[str] = (), zone: str = "UTC")
         inside = pl.col("time").is_between(EARLIEST, LATEST)
         return found.select(
             time=pl.when(inside).then("time"),
-            day_only=pl.col("day_only").fill_null(False) & pl.col("time").is_not_null(),
+            day_only=(pl.col("day_only") & inside).fill_null(False),
             problem=pl.when(pl.col("time").is_not_null() & ~inside)
             .then(pl.lit(OUTSIDE))
             .when(pl.col("time").is_null() & unique.is_not_null())

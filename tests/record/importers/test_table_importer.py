@@ -1,0 +1,544 @@
+"""Real small files of every kind, imported through mappings."""
+
+import gzip
+import io
+import os
+import tarfile
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from medloom.foundation.errors import InputError, MedloomError, NotFoundError, StorageError
+from medloom.record.importers.table import TableImporter, problems
+from medloom.record.importers.table.mapping import parse_mapping
+from medloom.record.importing import Batch, ImportContext, as_batch_frame
+
+WIDE = """\
+tables:
+  - files: [{{glob: "**/*"}}]
+    subject: {{column: id}}
+    time: {{column: time}}
+    {more}
+    columns:
+      hr: {{code: LOINC//8867-4, unit: /min}}
+      note: {{text: true}}
+"""
+LONG = """\
+code_system: LAB
+tables:
+  - files: [{{glob: "**/*"}}]
+    subject: {{column: id}}
+    time: {{column: time}}
+    long: {{code: test, value: result, unit: unit{more}}}
+"""
+
+
+class Imported:
+    """What an import gave, in one frame."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self.batches = batches
+        self.facts = pl.concat([as_batch_frame(batch.facts) for batch in batches])
+        self.records = sum(batch.records for batch in batches)
+        self.notes: Counter[str] = Counter()
+        self.passed_over: Counter[str] = Counter()
+        for batch in batches:
+            self.notes.update(batch.notes)
+            self.passed_over.update(batch.passed_over)
+
+    def rows(self, *columns: str) -> list[tuple[object, ...]]:
+        return self.facts.sort("file", "row", maintain_order=True).select(columns).rows()
+
+
+def read(path: Path, mapping: str, zone: str = "UTC") -> Imported:
+    file = path.parent / "mapping.yaml"
+    file.write_text(mapping, encoding="utf-8")
+    return Imported(list(TableImporter(path, file).batches(ImportContext(zone))))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "source"
+    made.mkdir()
+    return made
+
+
+def wide(more: str = "") -> str:
+    return WIDE.format(more=more or "role: observation")
+
+
+def long(more: str = "") -> str:
+    return LONG.format(more=more)
+
+
+# what a cell becomes
+
+
+def test_a_wide_row_gives_a_fact_a_filled_column(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n1,2020-01-01 08:00,72,calm\n1,2020-01-01 09:00,,\n2,2020-01-02 08:00, 80 ,NA\n")
+    found = read(folder / "a.csv", wide())
+    assert found.rows("patient", "time", "code", "numeric_value", "text_value", "unit", "row") == [
+        ("1", datetime(2020, 1, 1, 8), "LOINC//8867-4", 72.0, None, "/min", 1),
+        ("1", datetime(2020, 1, 1, 8), "LOCAL//note", None, "calm", None, 1),
+        ("2", datetime(2020, 1, 2, 8), "LOINC//8867-4", 80.0, None, "/min", 3),
+    ]
+    assert found.records == 3
+    assert found.passed_over == {problems.NO_VALUE: 1}
+
+
+def test_a_long_row_gives_its_code_value_and_unit(folder: Path) -> None:
+    (folder / "a.tsv").write_text(
+        "id\ttime\ttest\tresult\tunit\n1\t2020-01-01 08:00\tNA\t>500\tmmol/L\n1\t2020-01-01 08:00\tHBsAg\t阳性\t\n"
+        "1\t2020-01-01 08:00\tLOINC//2160-0\t1,5\tmg/dL\n1\t2020-01-01 08:00\tK\t未查\t\n1\t2020-01-01 08:00\t\t5\t\n",
+        encoding="utf-8",
+    )
+    found = read(folder / "a.tsv", long())
+    assert found.rows("code", "numeric_value", "text_value", "unit", "problem") == [
+        ("LAB//NA", 500.0, ">500", "mmol/L", None),  # NA is a test here, and missing only as a value
+        ("LAB//HBsAg", None, "阳性", None, None),
+        ("LOINC//2160-0", None, "1,5", "mg/dL", None),
+        (None, 5.0, None, None, problems.NO_CODE),
+    ]
+    assert found.notes == {problems.DOUBTFUL: 1}
+    assert found.passed_over == {problems.NO_VALUE: 1}
+
+
+def test_a_row_without_a_value_can_be_a_fact(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,test,result,unit\n1,2020-01-01,surgery,,\n")
+    assert read(folder / "a.csv", long()).facts.is_empty()
+    assert read(folder / "a.csv", long(", keep_empty: true")).rows("code") == [("LAB//surgery",)]
+
+
+def test_listed_codes_change_single_codes_and_others_can_be_passed_over(folder: Path) -> None:
+    (folder / "a.csv").write_text(
+        "id,time,test,result,unit\n1,2020-01-01,Na,140,\n1,2020-01-01,ID,9,\n1,2020-01-01,K,-1,\n1,2020-01-01,Cl,100,\n1,2020-01-01,K,4,\n"
+    )
+    codes = "codes: {Na: {code: LOINC//2951-2, unit: mmol/L}, ID: {ignore: true}, K: {missing: [-1.0], when: result < 4}}"
+    found = read(folder / "a.csv", long(f", {codes}"))
+    assert found.rows("code", "unit") == [("LOINC//2951-2", "mmol/L"), ("LAB//Cl", None)]
+    assert found.passed_over == {problems.IGNORED: 1, problems.NO_VALUE: 1, problems.UNMET: 1}
+    assert read(folder / "a.csv", long(f", others: ignore, {codes}")).rows("code") == [("LOINC//2951-2",)]
+
+
+def test_static_facts_have_no_time_and_stand_once(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,sex,group\n1,x,72,0.0,b\n1,x,73,0,b\n2,x,74,1,\n3,x,75,9,c\n")
+    mapping = wide().replace("      note: {text: true}\n", "") + (
+        "      sex: {static: true, code: SEX, values: {0: GENDER//F, 1: GENDER//M}}\n"
+        "      group: {static: true, code: 'GROUP//{value}'}\n"
+    )
+    found = read(folder / "a.csv", mapping)
+    static = found.facts.filter("static").sort("patient", "code")
+    assert static.select("patient", "time", "code", "numeric_value", "text_value", "role", "problem").rows() == [
+        ("1", None, "GENDER//F", None, None, "demographic", None),
+        ("1", None, "GROUP//b", None, None, "demographic", None),
+        ("2", None, "GENDER//M", None, None, "demographic", None),
+        ("3", None, "GROUP//c", None, None, "demographic", None),
+        ("3", None, "LOCAL//SEX", 9.0, None, "demographic", None),
+    ]
+    assert found.notes == {problems.REPEATED: 2, problems.UNMAPPED: 1}
+    assert found.facts.filter(~pl.col("static"))["problem"].to_list() == [problems.UNREADABLE] * 4
+
+
+def test_decimal_commas_and_groups_are_numbers_where_the_mapping_says_so(folder: Path) -> None:
+    (folder / "a.csv").write_text("id;time;hr;note\n1;05.03.2021 08:00;1.234,5;1,5\n")
+    found = read(folder / "a.csv", wide('decimal: ","\n    thousands: "."'))
+    assert found.rows("time", "numeric_value", "text_value") == [
+        (datetime(2021, 3, 5, 8), 1234.5, None),
+        (datetime(2021, 3, 5, 8), None, "1,5"),  # a text column stays text
+    ]
+
+
+# when
+
+
+def test_a_date_without_a_time_is_known_at_the_end_of_its_day(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n1,2021年3月5日,72,\n1,2021-03-05 08:00,73,\n", encoding="utf-8")
+    assert read(folder / "a.csv", wide()).rows("time", "known_time") == [
+        (datetime(2021, 3, 5), datetime(2021, 3, 5, 23, 59, 59, 999999)),
+        (datetime(2021, 3, 5, 8), None),
+    ]
+
+
+def test_the_known_time_comes_from_its_column_and_an_unreadable_one_is_a_problem(folder: Path) -> None:
+    (folder / "a.csv").write_text(
+        "id,time,hr,note,stored\n1,2021-03-05 08:00,72,,2021-03-05 11:00\n1,2021-03-05 08:00,73,,2021-03-06\n"
+        "1,2021-03-05 08:00,74,,later\n1,2021-03-05,75,,\n"
+    )
+    assert read(folder / "a.csv", wide("known: {column: stored}")).rows("known_time", "problem") == [
+        (datetime(2021, 3, 5, 11), None),
+        (datetime(2021, 3, 6, 23, 59, 59, 999999), None),
+        (None, problems.KNOWN_UNREADABLE),
+        (None, None),
+    ]
+
+
+def test_times_that_cannot_be_used_are_problems_that_keep_the_fact(folder: Path) -> None:
+    (folder / "a.csv").write_text(
+        "id,time,hr,note\n1,0000-00-00,72,\n1,2999-01-01,73,\n1,,74,\n,2020-01-01,75,\n1,03/04/2020,76,\n"
+    )
+    assert read(folder / "a.csv", wide()).rows("numeric_value", "problem", "row") == [
+        (72.0, problems.UNREADABLE, 1),
+        (73.0, problems.OUTSIDE, 2),
+        (74.0, problems.NO_TIME, 3),
+        (75.0, problems.NO_SUBJECT, 4),
+        (76.0, problems.AMBIGUOUS, 5),
+    ]
+
+
+def test_a_fact_without_a_time_takes_the_end_of_its_encounter(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note,stay\n1,,72,,77\n")
+    assert read(folder / "a.csv", wide("encounter: stay")).rows("time", "static", "encounter", "problem") == [
+        (None, False, "77", None)
+    ]
+
+
+def test_moments_with_a_zone_become_the_site_s_wall_clock(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n1,2021-03-05T00:30:00Z,72,\n")
+    assert read(folder / "a.csv", wide(), "Asia/Shanghai").rows("time") == [(datetime(2021, 3, 5, 8, 30),)]
+
+
+def test_offsets_count_from_a_joined_moment(folder: Path) -> None:
+    (folder / "labs.csv").write_text("id,stay,hours,hr\n1,10,-1.5,72\n1,11,2,73\n2,99,2,74\n")
+    (folder / "stays.csv").write_text("stay,admitted\n10,2020-01-01 12:00\n11,2021-01-01\n")
+    mapping = """\
+tables:
+  - files: [{glob: labs.csv}]
+    join: [{glob: stays.csv, on: stay, columns: admitted}]
+    subject: {column: id}
+    base: {column: admitted}
+    time: {column: hours, offset: hours}
+    encounter: stay
+    columns: {hr: {}}
+"""
+    found = read(folder, mapping)
+    assert found.rows("time", "encounter", "problem") == [
+        (datetime(2020, 1, 1, 10, 30), "10", None),
+        (datetime(2021, 1, 1, 2), "11", None),
+        (None, "99", problems.NO_BASE),
+    ]
+    assert found.notes == {problems.UNJOINED: 1}
+
+
+def test_a_join_to_several_rows_is_refused(folder: Path) -> None:
+    (folder / "labs.csv").write_text("id,stay,hr\n1,10,72\n")
+    (folder / "stays.csv").write_text("stay,admitted\n10,2020-01-01\n10,2021-01-01\n")
+    mapping = """\
+tables:
+  - files: [{glob: labs.csv}]
+    join: [{glob: stays.csv, on: stay, columns: admitted}]
+    subject: {column: id}
+    time: {column: admitted}
+    columns: {hr: {}}
+"""
+    with pytest.raises(InputError, match="several rows with the same stay"):
+        read(folder, mapping)
+    (folder / "stays.csv").unlink()
+    with pytest.raises(InputError, match=r"joins 'stays\.csv'"):
+        read(folder, mapping)
+
+
+def test_events_happen_once_a_row_or_once_a_subject_and_only_on_condition(folder: Path) -> None:
+    (folder / "stays.csv").write_text(
+        "id,stay,born,admitted,left,died,days\n"
+        "1,10,1950-01-02,2020-01-01 10:00,2020-01-05 11:00,0,4\n"
+        "1,11,1950-01-02,2021-01-01 10:00,,0,\n"
+        "2,12,1960-01-02,2021-01-01 10:00,2021-01-03,1,2\n"
+    )
+    mapping = """\
+tables:
+  - files: [{glob: "*.csv"}]
+    subject: {column: id}
+    encounter: stay
+    key: stay
+    base: {column: admitted}
+    time: {column: admitted}
+    events:
+      - {code: MEDS_BIRTH, at: {column: born}, each: subject, role: demographic}
+      - {code: ENCOUNTER//inpatient//START}
+      - {code: ENCOUNTER//inpatient//END, at: {column: left}, value: days, unit: d}
+      - {code: MEDS_DEATH, at: {column: days, offset: days, end_of_day: true}, when: died == 1}
+"""
+    found = read(folder, mapping)
+    rows = found.facts.sort("row", "part").select("patient", "code", "time", "role", "key", "part", "numeric_value").rows()
+    assert rows == [
+        ("1", "MEDS_BIRTH", datetime(1950, 1, 2), "demographic", "10", 1, None),
+        ("1", "ENCOUNTER//inpatient//START", datetime(2020, 1, 1, 10), "encounter", "10", 2, None),
+        ("1", "ENCOUNTER//inpatient//END", datetime(2020, 1, 5, 11), "encounter", "10", 3, 4.0),
+        ("1", "ENCOUNTER//inpatient//START", datetime(2021, 1, 1, 10), "encounter", "11", 2, None),
+        ("2", "MEDS_BIRTH", datetime(1960, 1, 2), "demographic", "12", 1, None),
+        ("2", "ENCOUNTER//inpatient//START", datetime(2021, 1, 1, 10), "encounter", "12", 2, None),
+        ("2", "ENCOUNTER//inpatient//END", datetime(2021, 1, 3), "encounter", "12", 3, 2.0),
+        ("2", "MEDS_DEATH", datetime(2021, 1, 3, 23, 59, 59, 999999), "observation", "12", 4, None),
+    ]
+
+
+# files
+
+
+def test_quotes_newlines_delimiters_and_crlf_in_cells_are_kept(folder: Path) -> None:
+    (folder / "a.csv").write_bytes(
+        b'\xef\xbb\xbfid,time,hr,note\r\n1,2020-01-01 08:00,72,"a ""b"", c\r\nd"\r\n"2",2020-01-01 09:00,73,e\r\n'
+    )
+    assert read(folder / "a.csv", wide()).rows("patient", "numeric_value", "text_value", "row") == [
+        ("1", 72.0, None, 1),
+        ("1", None, 'a "b", c\r\nd', 1),
+        ("2", 73.0, None, 2),
+        ("2", None, "e", 2),
+    ]
+
+
+def test_ragged_rows_are_problems_with_their_row_and_text(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n1,2020-01-01,72,x\n1,2020-01-01\n1,2020-01-01,73,y,z\n\n1,2020-01-01,74,\n")
+    found = read(folder / "a.csv", wide())
+    assert found.facts.filter(pl.col("problem").is_not_null()).select("row", "text_value", "problem").rows() == [
+        (2, "1,2020-01-01", problems.WRONG_LENGTH),
+        (3, "1,2020-01-01,73,y,z", problems.WRONG_LENGTH),
+    ]
+    assert found.facts.filter(pl.col("numeric_value").is_not_null())["row"].to_list() == [1, 4]
+    assert found.records == 4
+
+
+def test_ragged_rows_among_small_files_keep_their_file_and_row(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n1,2020-01-01,71,\n1\n1,2020-01-01,72,\n")
+    (folder / "b.csv").write_text("id,time,hr,note\n2\n2,2020-01-01,73,")
+    (folder / "c.csv").write_text("id,time,hr,note\n3,2020-01-01,74,\n")
+    found = read(folder, wide())
+    assert found.rows("file", "row", "numeric_value", "text_value") == [
+        (0, 1, 71.0, None),
+        (0, 2, None, "1"),
+        (0, 3, 72.0, None),
+        (1, 1, None, "2"),
+        (1, 2, 73.0, None),
+        (2, 1, 74.0, None),
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030", "gbk"])
+def test_chinese_encodings_are_told_apart(folder: Path, encoding: str) -> None:
+    text = "id,time,hr,note\n张三01,2020-01-01 08:00,72,患者病情平稳，无发热\n"
+    (folder / "a.csv").write_bytes(text.encode(encoding))
+    assert read(folder / "a.csv", wide()).rows("patient", "text_value") == [
+        ("张三01", None),
+        ("张三01", "患者病情平稳，无发热"),
+    ]
+
+
+def test_western_text_is_refused_until_its_encoding_is_named(folder: Path) -> None:
+    (folder / "a.csv").write_bytes("id,time,hr,note\n1,2020-01-01,72,Müller überfällig, fébrile\n".replace(", f", " f").encode("latin-1"))
+    with pytest.raises(InputError, match="encoding: latin-1"):
+        read(folder / "a.csv", wide())
+    assert read(folder / "a.csv", wide("encoding: latin-1")).rows("text_value")[1] == ("Müller überfällig fébrile",)
+    with pytest.raises(InputError, match="no encoding 'latin-99'"):
+        read(folder / "a.csv", wide("encoding: latin-99"))
+
+
+def test_utf_16_without_a_mark_is_refused_by_name(folder: Path) -> None:
+    (folder / "a.csv").write_bytes("id,time,hr,note\n1,2020-01-01,72,\n".encode("utf-16-le"))
+    with pytest.raises(InputError, match="utf-16-le"):
+        read(folder / "a.csv", wide())
+    assert read(folder / "a.csv", wide("encoding: utf-16-le")).rows("numeric_value") == [(72.0,)]
+
+
+def test_a_file_that_leaves_its_encoding_later_on_is_refused(folder: Path) -> None:
+    body = b"1,2020-01-01 08:00,72,\n" * 800_000  # beyond what is looked at for the encoding
+    (folder / "a.csv").write_bytes(b"id,time,hr,note\n" + body + "1,2020-01-01,72,病\n".encode("gbk"))
+    with pytest.raises(InputError, match="encoding: gb18030"):
+        read(folder / "a.csv", wide())
+
+
+def test_an_empty_file_is_refused_alone_and_noted_among_others(folder: Path) -> None:
+    (folder / "a.csv").write_text("")
+    with pytest.raises(InputError, match="not one row"):
+        read(folder / "a.csv", wide())
+    (folder / "b.csv").write_text("id,time,hr,note\n1,2020-01-01,72,\n")
+    found = read(folder, wide())
+    assert found.notes == {problems.EMPTY_FILE: 1}
+    assert found.rows("file", "row") == [(1, 1)]
+
+
+def test_a_header_without_rows_is_refused(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n")
+    with pytest.raises(InputError, match="not one row"):
+        read(folder / "a.csv", wide())
+
+
+def test_columns_of_the_same_name_are_refused(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,hr,note\n1,2020-01-01,72,73,\n")
+    with pytest.raises(InputError, match="more than one column called 'hr'"):
+        read(folder / "a.csv", wide())
+
+
+def test_a_missing_column_is_named_beside_those_that_are_there(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,pulse,note\n1,2020-01-01,72,\n")
+    with pytest.raises(InputError, match=r"'hr'.*id, time, pulse, note"):
+        read(folder / "a.csv", wide())
+
+
+def test_a_quotation_mark_that_is_never_closed_is_named(folder: Path) -> None:
+    rows = "".join(f"1,2020-01-01,{n % 100},x\n" for n in range(600_000))
+    (folder / "a.csv").write_text("id,time,hr,note\n" + rows[:5000].rsplit("\n", 1)[0] + '\n1,2020-01-01,72,"open\n' + rows)
+    with pytest.raises(InputError, match="quote"):
+        read(folder / "a.csv", wide())
+    assert read(folder / "a.csv", wide('quote: ""')).facts["problem"].null_count() > 1_000_000
+
+
+def test_gzip_and_parquet_hold_the_same_facts_as_csv(folder: Path) -> None:
+    text = "id,time,hr,note\n1,2020-01-01 08:00,72.5,calm\n2,2020-01-02 08:00,80,\n"
+    (folder / "a.csv").write_text(text)
+    (folder / "b.csv.gz").write_bytes(gzip.compress(text.encode()))
+    frame = pl.read_csv(io.StringIO(text), try_parse_dates=True)
+    assert frame.schema["time"] == pl.Datetime
+    frame.write_parquet(folder / "c.parquet")
+    columns = ("patient", "time", "code", "numeric_value", "text_value", "row")
+    expected = read(folder / "a.csv", wide()).rows(*columns)
+    assert read(folder / "b.csv.gz", wide()).rows(*columns) == expected
+    assert read(folder / "c.parquet", wide()).rows(*columns) == expected
+
+
+def test_parquet_keeps_days_days_and_turns_zones_to_the_wall_clock(folder: Path) -> None:
+    frame = pl.DataFrame({"id": [1], "time": [datetime(2020, 1, 1)], "hr": [float("nan")], "note": ["x"]})
+    frame.with_columns(pl.col("time").cast(pl.Date)).write_parquet(folder / "day.parquet")
+    assert read(folder / "day.parquet", wide()).rows("time", "known_time", "code") == [
+        (datetime(2020, 1, 1), datetime(2020, 1, 1, 23, 59, 59, 999999), "LOCAL//note")
+    ]
+    frame.with_columns(pl.col("time").dt.replace_time_zone("UTC")).write_parquet(folder / "zone.parquet")
+    assert read(folder / "zone.parquet", wide(), "Asia/Shanghai").rows("time") == [(datetime(2020, 1, 1, 8),)]
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.parquet", "a.tar.xz"])
+def test_a_truncated_file_is_refused(folder: Path, name: str) -> None:
+    text = "id,time,hr,note\n" + "".join(f"1,2020-01-01,{n},x{n * n}\n" for n in range(3000))
+    path = folder / name
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(text.encode())[:-900])
+    elif name.endswith(".parquet"):
+        pl.read_csv(io.StringIO(text)).write_parquet(path)
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        with tarfile.open(path, "w:xz") as archive:
+            info = tarfile.TarInfo("a.csv")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+        path.write_bytes(path.read_bytes()[:-900])
+    with pytest.raises(InputError, match="complete"):
+        read(path, wide())
+
+
+def test_an_archive_holds_the_same_facts_as_its_folder(folder: Path) -> None:
+    inside = folder / "set"
+    inside.mkdir()
+    for n in range(5):
+        (inside / f"{n}.csv").write_text(f"id,time,hr,note\n{n},2020-01-01 08:00,{70 + n},\n")
+    with tarfile.open(folder / "set.tar.gz", "w:gz") as archive:
+        archive.add(inside, "set")
+    mapping = wide().replace("**/*", "set/*.csv")
+    columns = ("patient", "time", "code", "numeric_value")
+    assert read(folder / "set.tar.gz", mapping).rows(*columns) == read(folder, mapping).rows(*columns)
+    assert read(inside, mapping).rows(*columns) == read(folder, mapping).rows(*columns)
+
+
+def test_subjects_come_from_file_names_and_sets_of_files_give_facts(folder: Path) -> None:
+    for name in ("train/p1.csv", "train/p2.csv", "test/p3.csv", "test/other.csv"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("time,hr\n2020-01-01 08:00,70\n2020-01-01 09:00,71\n")
+    mapping = r"""
+tables:
+  - files: [{glob: "train/*.csv", facts: [SET//train]}, {glob: "test/*.csv", facts: [SET//test]}]
+    subject: {file: '(p\d+)\.csv'}
+    time: {column: time}
+    encounter: $subject
+    columns: {hr: {}}
+"""
+    found = read(folder, mapping)
+    static = found.facts.filter("static").sort("patient")
+    assert static.select("patient", "code").rows() == [("p1", "SET//train"), ("p2", "SET//train"), ("p3", "SET//test")]
+    assert found.facts.filter(pl.col("problem") == problems.NO_SUBJECT).height == 2
+    assert found.facts.filter(~pl.col("static"))["encounter"].to_list().count("p1") == 2
+
+
+def test_files_without_a_header_get_one_from_the_mapping(folder: Path) -> None:
+    (folder / "a.csv").write_text("1,2020-01-01 08:00,72,x\n2,2020-01-01 08:00,73,\n")
+    assert read(folder / "a.csv", wide("header: [id, time, hr, note]")).rows("patient", "row", "numeric_value") == [
+        ("1", 1, 72.0),
+        ("1", 1, None),
+        ("2", 2, 73.0),
+    ]
+
+
+def test_large_files_come_in_bounded_batches_with_true_row_numbers(folder: Path) -> None:
+    n = 400_000
+    with (folder / "a.csv").open("w") as file:
+        file.write("id,time,hr,note\n")
+        file.writelines(f"{i % 1000},2020-01-01 08:00,{i},\n" for i in range(n // 2))
+        file.write("broken\n")
+        file.writelines(f"{i % 1000},2020-01-01 08:00,{i},\n" for i in range(n // 2, n))
+    found = read(folder / "a.csv", wide())
+    assert max(batch.facts.height for batch in found.batches) <= 150_000
+    assert len(found.batches) > 2
+    kept = found.facts.filter(pl.col("problem").is_null())
+    assert kept["numeric_value"].equals(pl.int_range(n, eager=True).cast(pl.Float64))
+    rows = [*range(1, n // 2 + 1), *range(n // 2 + 2, n + 2)]
+    assert kept["row"].to_list() == rows
+    assert found.facts.filter(pl.col("problem").is_not_null())["row"].to_list() == [n // 2 + 1]
+    assert found.records == n + 1
+
+
+def test_subjects_named_by_a_row_hold_across_blocks_of_a_large_file(folder: Path) -> None:
+    with (folder / "a.csv").open("w") as file:
+        file.write("time,name,value\n")
+        for patient in ("7", "8"):
+            file.write(f"00:00,ID,{patient}\n")
+            file.writelines(f"{i // 3600:02d}:{i // 60 % 60:02d},hr,{i % 200}\n" for i in range(150_000))
+    mapping = """\
+tables:
+  - files: [{glob: "*.csv"}]
+    subject: {row: ID}
+    base: {at: 2000-01-01T00:00}
+    time: {column: time, offset: "HH:MM"}
+    long: {code: name, value: value}
+"""
+    found = read(folder / "a.csv", mapping)
+    assert len(found.batches) > 1
+    assert found.facts.group_by("patient").len().sort("patient").rows() == [("7", 150_000), ("8", 150_000)]
+
+
+def test_the_import_says_where_it_found_nothing(folder: Path) -> None:
+    with pytest.raises(NotFoundError, match="no file or folder"):
+        read(folder / "b.csv", wide())
+    with pytest.raises(InputError, match=r"no file.*\*\.tsv"):
+        read(folder, wide().replace("**/*", "*.tsv"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_named(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n1,2020-01-01,72,\n")
+    (folder / "a.csv").chmod(0)
+    with pytest.raises(StorageError, match="permission"):
+        read(folder / "a.csv", wide())
+
+
+def test_messages_hold_no_name_of_one_file_among_many(folder: Path) -> None:
+    (folder / "patient-4711.csv").write_text("id,time,puls,note\n1,2020-01-01,72,\n")
+    (folder / "patient-4712.csv").write_text("id,time,puls,note\n1,2020-01-01,72,\n")
+    with pytest.raises(MedloomError) as caught:
+        read(folder, wide())
+    assert "471" not in str(caught.value)
+
+
+def test_sources_are_listed_once_in_order(folder: Path) -> None:
+    for name in ("b.csv", "a.csv", ".hidden.csv"):
+        (folder / name).write_text("id,time,hr,note\n1,2020-01-01,72,\n")
+    file = folder.parent / "m.yaml"
+    file.write_text(wide())
+    assert [path.name for path in TableImporter(folder, file).sources()] == ["a.csv", "b.csv"]
+
+
+def test_descriptions_reach_the_first_batch(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,time,hr,note\n1,2020-01-01,72,x\n")
+    mapping = wide().replace("unit: /min", "unit: /min, description: Heart rate")
+    parse_mapping(mapping)
+    codes = read(folder / "a.csv", mapping).batches[0].codes
+    assert {code: info.description for code, info in codes.items()} == {"LOINC//8867-4": "Heart rate"}

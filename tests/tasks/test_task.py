@@ -1,0 +1,79 @@
+"""Task files: what is refused, and how the error helps."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from medloom.foundation.errors import InputError, NotFoundError
+from medloom.tasks import library
+from medloom.tasks.task import json_schema
+
+GOOD = """\
+name: aki-48h
+title:
+  en: AKI
+  zh: 急性肾损伤
+kind: binary
+prediction_time:
+  event: [ENCOUNTER//inpatient//START]
+  offset: 24h
+predict:
+  event: [SNOMED//14669001]
+  within: 48h
+"""
+
+
+def refused(tmp_path: Path, old: str, new: str) -> str:
+    path = tmp_path / "aki-48h.yaml"
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        library.find(str(path))
+    return str(caught.value)
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "aki-48h.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    assert library.find(str(path)).question.horizon == "48h"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("within: 48h", "within: 48", ["line 11", "predict.within"]),
+        ("within: 48h", "within: '48'", ["line 11", "write 48h or 2d"]),
+        ("  within: 48h\n", "", ["line 9", "horizon is missing"]),
+        ("offset: 24h", "ofset: 24h", ["line 8", "unknown key", "offset"]),
+        ("kind: binary", "kind: binar", ["line 5", "kind"]),
+        ("kind: binary", "kind: regression", ["regression", "value, time_to"]),
+        ("name: aki-48h", "name: AKI 48h", ["line 1", "name"]),
+        ("  zh: 急性肾损伤\n", "", ["line 2", "title.zh", "is missing"]),
+        ("kind: binary", "kind: [binary", ["line 6", "not valid YAML"]),
+        ("event: [SNOMED//14669001]", "event: []", ["line 10", "predict.event"]),
+    ],
+)
+def test_an_error_names_line_and_remedy(tmp_path: Path, old: str, new: str, said: list[str]) -> None:
+    message = refused(tmp_path, old, new)
+    for part in said:
+        assert part in message
+
+
+def test_an_unknown_name_lists_the_known() -> None:
+    with pytest.raises(NotFoundError, match="readmission-30d"):
+        library.find("no-such-task")
+
+
+def test_the_committed_schema_is_current() -> None:
+    text = (files("medloom.tasks") / "task.schema.json").read_text(encoding="utf-8")
+    assert json.loads(text) == json_schema()
+
+
+def test_every_shipped_task_is_valid_and_has_its_file_name() -> None:
+    assert len(library.shipped()) >= 6
+    for name in library.shipped():
+        assert library.find(name).name == name
