@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer import core
 
 from medloom import __version__
 from medloom.cli import bench, datasets, demo, modelling, records
 from medloom.foundation.messages import tr
+
+core.HAS_RICH = False  # help is plain text here; with rich it would say "\[required]"
 
 app = typer.Typer(
     name="medloom",

@@ -16,6 +16,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.messages import language, tr
 from medloom.site import Site
 from medloom.tasks import library
+from medloom.tasks.kinds import POSITIVE
 from medloom.tasks.labelling import FlowStep
 
 
@@ -265,7 +266,11 @@ def explain(
         )
         return
     for output, value in trained.predict(last).frame.select("output", "value").iter_rows():
-        screen.say(tr("answer {output}: {value:.3f}", output=output, value=value))
+        if output == POSITIVE:
+            screen.say(tr("risk {risk:.1%}", risk=value))
+        else:
+            screen.say(tr("answer {output}: {value:.3f}", output=output, value=value))
+    screen.say()
     show_reasons(opened, top, explanation.scale)
 
 

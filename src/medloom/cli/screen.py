@@ -28,7 +28,7 @@ def heading(text: str) -> None:
     """Print a heading."""
     console = out()
     console.print()
-    console.print(f"[bold]{text}[/bold]", overflow="fold")
+    console.print(text, style="bold", markup=False)
 
 
 def error(text: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
+from math import sqrt
 from typing import Final
 from unicodedata import east_asian_width
 
@@ -15,6 +16,8 @@ from medloom.foundation.messages import Text2, text2
 
 _APART: Final = 7.0  # marks nearer than this, in px, are drawn as one
 _MOST_POINTS: Final = 160  # of a curve, before it is drawn as its extent
+
+_NAMES = 236.0  # the column of names beside the lanes, in px
 
 Place = Callable[[datetime], float]
 
@@ -33,7 +36,10 @@ def people_drawing(of: int, affected: int) -> str:
         shape = _person((column + 0.5) * wide, row * tall + 1, size)
         (inside if at < affected else outside).append(shape)
     said = text2("{n} of {of} people are filled in.", n=f"{affected:,}", of=f"{of:,}")
-    parts = [f'<path class="others" d="{"".join(outside)}"/>', f'<path class="f2" d="{"".join(inside)}"/>']
+    parts = [
+        f'<path class="others" d="{"".join(outside)}"/>',
+        f'<path class="affected" d="{"".join(inside)}"/>',
+    ]
     return _svg(said, said, columns * wide, of / columns * tall, parts, "people")
 
 
@@ -71,14 +77,15 @@ def scale_drawing(reading: Reading, width: float = 380.0) -> str:
     parts = [f'<path class="axis" d="M{left:.1f} {axis}H{right:.1f}"/>']
     for tick in nice_ticks(least, most, 5):
         parts.append(f'<path class="axis" d="M{px(tick):.1f} {axis}v4"/>')
-        parts.append(_text(px(tick), axis + 18, _same(reading.write(tick)), "middle", "soft"))
+        if reading.average is None or abs(px(tick) - px(reading.average)) > 24:
+            parts.append(_text_inside(px(tick), axis + 18, _same(reading.write(tick)), left, right, "soft"))
     if reading.low is not None and reading.high is not None:
         a, b = px(reading.low), px(reading.high)
         parts.append(
             f'<rect class="range" x="{a:.1f}" y="{axis - 6}" width="{max(b - a, 2):.1f}" height="12" rx="6"/>'
         )
     x = px(reading.value)
-    parts.append(f'<path class="f2" d="M{x:.1f} {axis - 9}l8 9l-8 9l-8 -9Z"/>')
+    parts.append(f'<path class="affected" d="M{x:.1f} {axis - 9}l8 9l-8 9l-8 -9Z"/>')
     patient = _with_value(text2("this patient"), reading.write(reading.value))
     parts.append(_text_inside(x, axis - 18, patient, left, right, "strong"))
     bottom = axis + 24.0
@@ -119,8 +126,10 @@ def lanes_drawing(lanes: Lanes, summary: Text2, narrow: bool = False) -> str:
 
     Narrow is for phones: a row's name stands above it, not beside it.
     """
-    width = 350.0 if narrow else 920.0
-    left, right = (4.0, width - 10) if narrow else (214.0, width - 118)
+    width = 350.0 if narrow else 960.0
+    # Curves have more to say at their end than how often.
+    notes = 168.0 if any(len(row.values) > 1 for lane in lanes.lanes for row in lane.rows) else 96.0
+    left, right = (4.0, width - 10) if narrow else (_NAMES, width - notes)
     parts: list[str] = []
     top = 16.0
     px = _places(lanes.start, lanes.until, left, right)
@@ -130,16 +139,17 @@ def lanes_drawing(lanes: Lanes, summary: Text2, narrow: bool = False) -> str:
     body: list[str] = []
     y = top + 22
     for lane in lanes.lanes:
-        drawn, y = _lane(lane, px, lanes, y, left, right, narrow)
+        drawn, y = _lane(lane, px, lanes, y, (left, right, width), narrow)
         body += drawn
     for tick, said in _time_ticks(lanes.start, lanes.until, 5 if narrow else 9):
         x = px(tick)
         parts.append(f'<path class="rule" d="M{x:.1f} {top + 4:.1f}V{y:.1f}"/>')
-        if x < right - 12:
+        if x < right - 4:
             parts.append(_text_inside(x, y + 15, _same(said), left - 2, right, "soft"))
     parts += body
     parts.append(f'<path class="now" d="M{right:.1f} {top - 2:.1f}V{y + 6:.1f}"/>')
-    parts.append(_text(right, y + 18, text2("asked here"), "end" if narrow else "middle", "strong"))
+    at, anchor = (right - 6, "end") if narrow else (right + 12, "start")
+    parts.append(_text(at, top + 4, text2("asked here"), anchor, "strong"))
     return _svg(text2("What the record holds"), summary, width, y + 24, parts, "lanes")
 
 
@@ -162,7 +172,10 @@ def legend(lanes: Lanes) -> list[tuple[str, Text2]]:
 
 
 def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool) -> tuple[list[str], float]:
-    """Draw how many entries each part of the whole record has, and which part is shown large."""
+    """Draw how many entries each part of the whole record has, and which part is shown large.
+
+    Heights are square roots, as the summary says: one stay in intensive care has more entries than a life before it.
+    """
     parts: list[str] = []
     label = text2("Whole record")
     base = 44.0
@@ -178,7 +191,7 @@ def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool
     tallest = max(lanes.counts) or 1
     wide = (right - left) / len(lanes.counts)
     bars = "".join(
-        f"M{left + at * wide:.1f} {base:.1f}v-{max(34 * count / tallest, 2):.1f}h{wide - 1:.1f}V{base:.1f}Z"
+        f"M{left + at * wide:.1f} {base:.1f}v-{max(34 * sqrt(count / tallest), 2):.1f}h{wide - 1:.1f}V{base:.1f}Z"
         for at, count in enumerate(lanes.counts)
         if count
     )
@@ -190,7 +203,7 @@ def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool
         f'<path class="count" d="{bars}"/><path class="axis" d="M{left:.1f} {base:.1f}H{right:.1f}"/>'
     )
     for tick, said in _time_ticks(lanes.first, lanes.until, 4 if narrow else 8):
-        if px(tick) < right - 12:
+        if px(tick) < right - 4:
             parts.append(f'<path class="axis" d="M{px(tick):.1f} {base:.1f}v4"/>')
             parts.append(_text_inside(px(tick), base + 16, _same(said), left - 2, right, "soft"))
     # The small window opens onto the large one.
@@ -202,49 +215,49 @@ def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool
 
 
 def _lane(
-    lane: Lane, px: Place, lanes: Lanes, y: float, left: float, right: float, narrow: bool
+    lane: Lane, px: Place, lanes: Lanes, y: float, columns: tuple[float, float, float], narrow: bool
 ) -> tuple[list[str], float]:
-    end = right if narrow else right + 118
+    left, right, end = columns
     parts = [
         f'<path class="divide" d="M0 {y - 13:.1f}H{end:.1f}"/>',
         _text(0 if not narrow else left, y + 3, lane.name, "start", "strong"),
     ]
+    if not narrow and any(len(row.values) > 1 for row in lane.rows):
+        parts.append(_text(right + 12, y + 3, text2("latest"), "start", "soft"))
+        parts.append(_text(end, y + 3, text2("lowest – highest"), "end", "soft"))
     y += 10
     for row in lane.rows:
-        tall = 30.0 if len(row.values) > 1 else 20.0
+        tall = 28.0 if len(row.values) > 1 else 20.0
         if narrow:
-            parts += _words(row, left, right - 84, right, y + 10, narrow)
+            parts += _words(row, (left, right - 92), (right - 7, right), y + 10, narrow)
             y += 14
         else:
-            parts += _words(row, 0, left - 8, right + 12, y + tall / 2 + 4, narrow)
+            parts += _words(row, (0, left - 8), (right + 12, end), y + tall / 2 + 4, narrow)
         parts.append(f'<path class="track" d="M{left:.1f} {y + tall / 2:.1f}H{right:.1f}"/>')
         parts.append(_row(row, px, lanes, y, tall))
         y += tall
     return parts, y + 22
 
 
-def _words(row: Row, left: float, end: float, note: float, y: float, narrow: bool) -> list[str]:
-    """Write a row's name from `left` to `end`, with a sign where it is a reason, and its note at `note`."""
-    sign = ""
+def _words(
+    row: Row, names: tuple[float, float], notes: tuple[float, float], y: float, narrow: bool
+) -> list[str]:
+    """Write a row's name, with a sign where it is a reason, and its note; both in (from, to)."""
+    left, end = names
+    lines = []
     if row.effect:
         shape = "l5 9h-10Z" if row.effect > 0 else "l5 -9h-10Z"
-        at = y - 9 if row.effect > 0 else y
-        sign = f'<path class="{_colour(row)}" d="M{left + 5:.1f} {at:.1f}{shape}"/>'
+        top = y - 9 if row.effect > 0 else y
+        lines.append(f'<path class="{_colour(row)}" d="M{left + 5:.1f} {top:.1f}{shape}"/>')
     name = Text2(*(_fitted(said, end - left - 14) for said in row.label))
-    classes = "soft" if row.minor else ""
-    lines = [sign, _text(left + 14, y, name, "start", classes)]
-    if len(row.values) > 1:
-        least, most = min(v for _, v in row.values), max(v for _, v in row.values)
-        extent = _same(f"{number(least)} – {number(most)}")
-        if narrow:
-            lines.append(_text(note, y, row.note, "end", "strong"))
-        else:
-            lines.append(_text(note, y - 6, row.note, "start", "strong"))
-            lines.append(_text(note, y + 8, extent, "start", "soft"))
-    else:
-        lines.append(
-            _text(note, y, row.note, "end" if narrow else "start", "strong" if row.values else "soft")
-        )
+    lines.append(_text(left + 14, y, name, "start", "soft" if row.minor else ""))
+    classes = "strong" if row.values else "soft"
+    lines.append(_text(notes[0], y, row.note, "end" if narrow else "start", classes))
+    if len(row.values) > 1 and not narrow:
+        extent = _same(" – ".join(number(find(v for _, v in row.values)) for find in (min, max)))
+        # Bold figures are a little wider than `_width` reckons.
+        if 1.12 * _width(row.note.en) + _width(extent.en) + 10 < notes[1] - notes[0]:
+            lines.append(_text(notes[1], y, extent, "end", "soft"))
     return lines
 
 

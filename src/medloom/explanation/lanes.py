@@ -51,9 +51,11 @@ _PERIODS: Final = (
     4320,
     *(8766 * y for y in (1, 2, 5, 10, 20, 50, 120)),
 )
-_BINS: Final = 24
-_DENSE: Final = 0.35
-_FEWEST_MOMENTS: Final = 6
+# As many different hours as a reader can take in beside each other.
+_MOMENTS: Final = 40
+_LONGEST_STAY: Final = timedelta(days=30)
+# Stays that may still go on; another encounter without an end has merely none on record.
+_LASTING: Final = frozenset(["inpatient", "icu", "emergency"])
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def arrange(
         return None
     times = [fact.time for fact in facts]
     first = times[0]
-    start = _period(times, until)
+    start = _period(facts, until)
     return Lanes(
         first,
         until,
@@ -188,8 +190,8 @@ def arrange(
         _counts(times, first, until, parts),
         len(facts),
         _lanes(
-            [fact for fact in facts if fact.time >= start],
             facts,
+            start,
             until,
             descriptions,
             units,
@@ -237,29 +239,44 @@ def _lane(code: str, role: str | None, value: float | None) -> str:
     return "measurement" if value is not None else "observation"
 
 
-def _period(times: Sequence[datetime], until: datetime) -> datetime:
+def _period(facts: Sequence[_Fact], until: datetime) -> datetime:
     """Choose from when on the record is shown large.
 
-    The longest period in which something happens often enough to be worth its
-    width; where nothing ever does, the shortest that holds a handful of moments.
+    The shortest period with enough different hours, at least a stay that still
+    goes on; all of the record where little would be left out.
     """
-    first = times[0]
-    whole = (until - first).total_seconds() / 3600
-    chosen: datetime | None = None
+    first = facts[0].time
+    start = first
     for hours in _PERIODS:
-        start = until - timedelta(hours=min(hours, whole + 1))
-        length = (until - start).total_seconds() or 1.0
-        inside = [time for time in times if time >= start]
-        bins = {int((time - start).total_seconds() / length * _BINS) for time in inside}
-        enough = len(set(inside)) >= _FEWEST_MOMENTS
-        if (enough and len(bins) >= _DENSE * _BINS) or (chosen is None and enough):
-            chosen = start
-        if hours >= whole:
+        since = until - timedelta(hours=hours)
+        moments = {
+            fact.time.replace(minute=0, second=0, microsecond=0) for fact in facts if fact.time >= since
+        }
+        if since <= first or len(moments) >= _MOMENTS:
+            start = max(since, first)
             break
-    # Little would be left for the small picture: show all of it large.
-    if chosen is None or (until - chosen).total_seconds() >= 0.6 * (until - first).total_seconds():
-        return first
-    return chosen
+    for stays in _paired([fact for fact in facts if fact.lane == "encounter"]).values():
+        for begun, ended in stays:
+            if ended is None and until - begun <= _LONGEST_STAY:
+                start = min(start, begun)
+    return first if (until - start) >= 0.6 * (until - first) else start
+
+
+def _paired(encounters: Sequence[_Fact]) -> dict[str, list[tuple[datetime, datetime | None]]]:
+    """Pair starts with ends, kind by kind, each end with the latest open start; None: goes on."""
+    waiting: dict[str, list[datetime]] = defaultdict(list)
+    stays: dict[str, list[tuple[datetime, datetime | None]]] = defaultdict(list)
+    for fact in encounters:
+        kind, _, bound = fact.code.removeprefix("ENCOUNTER//").partition("//")
+        if bound != "END":
+            waiting[kind].append(fact.time)
+        elif waiting[kind]:
+            stays[kind].append((waiting[kind].pop(), fact.time))
+    for kind, starts in waiting.items():
+        last = max([*starts, *(start for start, _ in stays[kind])], default=None)
+        goes_on = kind in _LASTING
+        stays[kind] += [(start, None if goes_on and start == last else start) for start in starts]
+    return {kind: sorted(found, key=lambda stay: stay[0]) for kind, found in stays.items()}
 
 
 def _counts(times: Sequence[datetime], first: datetime, until: datetime, parts: int) -> list[int]:
@@ -271,8 +288,8 @@ def _counts(times: Sequence[datetime], first: datetime, until: datetime, parts: 
 
 
 def _lanes(
-    shown: Sequence[_Fact],
-    known: Sequence[_Fact],
+    facts: Sequence[_Fact],
+    since: datetime,
     until: datetime,
     descriptions: Mapping[str, str],
     units: Mapping[str, str],
@@ -290,10 +307,15 @@ def _lanes(
     lanes = []
     for lane, name in names.items():
         if lane == "encounter":
-            rows = _stays([fact for fact in known if fact.lane == lane], shown, until, descriptions, effects)
+            rows = _stays([fact for fact in facts if fact.lane == lane], since, until, descriptions, effects)
         else:
             rows = _rows(
-                [fact for fact in shown if fact.lane == lane], lane, descriptions, units, effects, adult
+                [fact for fact in facts if fact.lane == lane and fact.time >= since],
+                lane,
+                descriptions,
+                units,
+                effects,
+                adult,
             )
         if rows:
             lanes.append(Lane(name, rows))
@@ -302,39 +324,18 @@ def _lanes(
 
 def _stays(
     encounters: Sequence[_Fact],
-    shown: Sequence[_Fact],
+    since: datetime,
     until: datetime,
     descriptions: Mapping[str, str],
     effects: Mapping[str, float],
 ) -> list[Row]:
-    """Pair starts with ends, kind by kind, each end with the latest open start."""
-    since = shown[0].time if shown else until
-    open_at: dict[str, list[datetime]] = defaultdict(list)
-    spans: dict[str, list[Span]] = defaultdict(list)
-    for fact in encounters:
-        kind, _, bound = fact.code.removeprefix("ENCOUNTER//").partition("//")
-        if bound == "END" and open_at[kind]:
-            start = open_at[kind].pop()
-            spans[kind].append(Span(start, fact.time, code_name(f"ENCOUNTER//{kind}", descriptions)))
-        elif bound != "END":
-            open_at[kind].append(fact.time)
-    for kind, starts in open_at.items():
-        spans[kind] += [Span(start, None, code_name(f"ENCOUNTER//{kind}", descriptions)) for start in starts]
     rows = []
-    for kind, found in spans.items():
-        inside = sorted((one for one in found if (one.end or until) >= since), key=lambda one: one.start)
-        if inside:
-            effect = effects.get(f"ENCOUNTER//{kind}//START", 0.0) + effects.get(
-                f"ENCOUNTER//{kind}//END", 0.0
-            )
-            rows.append(
-                Row(
-                    code_name(f"ENCOUNTER//{kind}", descriptions),
-                    _times(len(inside)),
-                    spans=inside,
-                    effect=effect,
-                )
-            )
+    for kind, stays in _paired(encounters).items():
+        name = code_name(f"ENCOUNTER//{kind}", descriptions)
+        spans = [Span(begun, ended, name) for begun, ended in stays if (ended or until) >= since]
+        if spans:
+            effect = sum(effects.get(f"ENCOUNTER//{kind}//{bound}", 0.0) for bound in ("START", "END"))
+            rows.append(Row(name, _times(len(spans)), spans=spans, effect=effect))
     return rows[: _MOST_ROWS["encounter"]]
 
 

@@ -124,7 +124,7 @@ def patient_html(page: PatientPage) -> str:
             " whether a use is one is decided by its intended use."
         ),
         answer=_answer(page),
-        cautions=page.cautions,
+        cautions=[Text2(clean(caution.en), clean(caution.zh)) for caution in page.cautions],
         evidence=clean(page.evidence or ""),
         model=clean(page.model),
         reasons=_bars(page, reasons),
@@ -170,7 +170,7 @@ def _words(page: PatientPage) -> dict[str, Text2]:
     return {
         "kind": text2("What a model says of one patient"),
         "answer": text2("Estimated risk") if risk else text2("Estimate"),
-        "why": text2("Why"),
+        "why": _why(page),
         "lowers": text2("lowers"),
         "raises": text2("raises"),
         "why_note": _why_note(page),
@@ -190,6 +190,16 @@ def _words(page: PatientPage) -> dict[str, Text2]:
             " A clinician decides."
         ),
     }
+
+
+def _why(page: PatientPage) -> Text2:
+    if isinstance(page.answer, Mapping):
+        return text2("Why {name}", name=clean(_likeliest(page.answer)))
+    return text2("Why")
+
+
+def _likeliest(answer: Mapping[str, float]) -> str:
+    return max(answer, key=lambda label: answer[label])
 
 
 def _facts(page: PatientPage) -> list[tuple[Text2, Text2]]:
@@ -240,11 +250,15 @@ def _answer_of_value(page: PatientPage, value: float) -> dict[str, Any]:
     reading = Reading(value, page.low, page.high, page.average, False, number)
     said = amount(value, unit)
     sentences = [*_range(page, lambda v: amount(v, unit).en), *_rank(page)]
+    headline = fill(text2("The model expects {value}."), value=said)
     if page.average is not None:
-        sentences.insert(0, fill(text2("The average patient: {value}."), value=amount(page.average, unit)))
+        usual = amount(page.average, unit)
+        headline = fill(
+            text2("The model expects {value}; the average patient has {usual}."), value=said, usual=usual
+        )
     return {
         "big": said,
-        "headline": fill(text2("The model expects {value}."), value=said),
+        "headline": headline,
         "direction": 0,
         "compared": None,
         "sentences": sentences,
@@ -287,14 +301,14 @@ def _compared(
 ) -> Text2 | None:
     if not average:
         return None
-    usual, times = write(average), _times(risk / average)
+    usual, times = write(average), _ratio(risk / average)
     direction = _direction(risk, average)
     if direction > 0:
-        said = text2("above average: {times} times {usual}", times=times, usual=usual)
+        said = text2("Above average ({usual}): {times} times as high", times=times, usual=usual)
     elif direction < 0:
-        said = text2("below average: {times} times {usual}", times=times, usual=usual)
+        said = text2("Below average ({usual}): {times} times as high", times=times, usual=usual)
     else:
-        return text2("about average ({usual})", usual=usual)
+        return text2("About average ({usual})", usual=usual)
     if low is not None and high is not None and low <= average <= high:
         return fill(text2("{said}, but its range includes the average"), said=said)
     return said
@@ -326,8 +340,7 @@ def _reasons(page: PatientPage) -> list[_Reason]:
     """Take the inputs about one thing together, strongest first, the rest last."""
     rows = page.reasons
     if isinstance(page.answer, Mapping) and "output" in rows.columns and rows["output"].n_unique() > 1:
-        best = max(page.answer, key=lambda label: page.answer[label])  # type: ignore[index]
-        rows = rows.filter(pl.col("output") == best)
+        rows = rows.filter(pl.col("output") == _likeliest(page.answer))
     gathered: dict[str, list[tuple[Phrase, float, str | None]]] = {}
     rest = 0.0
     for row in rows.iter_rows(named=True):
@@ -403,16 +416,15 @@ def _points(points: float) -> Text2:
     return text2("{points} points", points=("+" if points > 0 else "−") + said)
 
 
-def _starting(page: PatientPage) -> Text2 | None:
-    """Say where the reasons start from."""
-    if page.scale == "log-odds":
-        start = _percent(_share(page.baseline))
-    elif page.scale == "probability":
-        start = _percent(page.baseline)
-    else:
-        said = amount(page.baseline, page.question.unit or page.scale)
-        return fill(text2("The model starts from its average answer, {start}."), start=said)
-    return text2("The model starts from its average answer, {start}.", start=start)
+def _starting(page: PatientPage) -> Text2:
+    """Say where the reasons start from; a score of one class among several means nothing to a reader."""
+    if isinstance(page.answer, Mapping) and page.scale == "log-odds":
+        return Text2("", "")
+    if page.scale in ("log-odds", "probability"):
+        share = _share(page.baseline) if page.scale == "log-odds" else page.baseline
+        return text2("The model starts from its average answer, {start}.", start=_percent(share))
+    said = amount(page.baseline, page.question.unit or page.scale)
+    return fill(text2("The model starts from its average answer, {start}."), start=said)
 
 
 def _adjusted(page: PatientPage) -> Text2 | None:
@@ -454,10 +466,12 @@ def _summary(lanes: Lanes) -> Text2:
     days = (lanes.until - lanes.first) / timedelta(days=1)
     form = "%Y-%m-%d" if lanes.dated or days > 7 else "%Y-%m-%d %H:%M"
     values = {"n": f"{lanes.total:,}", "first": lanes.first.strftime(form)}
+    if lanes.total == 1:
+        return text2("1 entry, {first}.", first=values["first"])
     if lanes.whole:
         return text2("{n} entries since {first}.", **values)
     return text2(
-        "{n} entries since {first}; the part since {start} is shown large.",
+        "{n} entries since {first} (bars, heights as square roots); the part since {start} is shown large.",
         **values,
         start=lanes.start.strftime(form),
     )
@@ -507,6 +521,10 @@ def _percent(share: float) -> str:
 
 def _times(factor: float) -> str:
     return f"{factor:.0f}" if factor >= 9.95 else f"{factor:.1f}" if factor >= 0.95 else f"{factor:.2g}"
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 0.095 else f"{ratio:.1g}"
 
 
 def _logit(share: float) -> float:

@@ -59,7 +59,7 @@ def readable(
     >>> readable("SNOMED//396275006 count 365d", 0, said, {})
     Text2(en='No osteoarthritis recorded in the last year', zh='过去 1 年内无Osteoarthritis的记录')
     >>> readable("age", 71.4, {}, {}).zh
-    '年龄：71 岁'
+    '年龄 71 岁'
     """
     return phrase(input, value, descriptions, units).whole
 
@@ -124,12 +124,14 @@ def clean(text: str) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number as on a chart: three digits that matter, and a true minus.
+    """Write a number as on a chart: the digits that matter, and a true minus.
 
-    >>> number(7.352), number(-0.5), number(12345), number(98.0)
-    ('7.35', '−0.5', '12,345', '98')
+    >>> number(7.352), number(-0.5), number(12345), number(98.0), number(0.731)
+    ('7.35', '−0.5', '12,345', '98', '0.73')
     """
-    said = f"{value:,.0f}" if abs(value) >= 999.5 or value == round(value) else f"{value:.3g}"
+    size = abs(value)
+    whole = size >= 999.5 or value == round(value)
+    said = f"{value:,.0f}" if whole else f"{value:.3g}" if size >= 0.995 else f"{value:.2g}"
     return said.replace("-", "−")
 
 
@@ -223,7 +225,8 @@ def _age(years: float | None) -> Phrase:
         return _plain(name, text2("not known"))
     if years < 2:
         return _plain(name, _length(int(years * 12 + 1e-9), "mo"))
-    return _plain(name, text2("{n} years old", n=int(years + 1e-9)))
+    n = int(years + 1e-9)
+    return Phrase(name, text2("{n} y", n=n), text2("Age {n} years", n=n))
 
 
 def _static(
@@ -327,7 +330,8 @@ def _trend(value: float | None, when: Text2, unit: str | None) -> Text2:
         moved = value * hours
         if abs(moved) >= 0.1:
             change = text2("rising by {value}") if moved > 0 else text2("falling by {value}")
-            return fill(template, change=fill(change, value=amount(abs(moved), unit)), when=when)
+            rounded = float(f"{abs(moved):.2g}")
+            return fill(template, change=fill(change, value=amount(rounded, unit)), when=when)
     return fill(text2("steady{when}"), when=when)
 
 

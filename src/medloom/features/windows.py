@@ -180,7 +180,8 @@ class WindowFeatures:
         code, sample = history.code[static], history.sample[static]
         columns = np.full(len(history.vocabulary), -1, np.int64)
         for offset, name in enumerate(self.static_values + self.static_flags):
-            columns[position[name]] = column + offset if name in position else -1
+            if name in position:
+                columns[position[name]] = column + offset
         first_flag = column + len(self.static_values)
         end = first_flag + len(self.static_flags)
         dense[:, first_flag:end] = 0

@@ -55,16 +55,24 @@ class CodeCatalogue:
         )
 
     def updated(
-        self, infos: Mapping[str, CodeInfo], units: Mapping[str, str], static: Iterable[str], codes: Iterable[str]
+        self,
+        infos: Mapping[str, CodeInfo],
+        units: Mapping[str, str],
+        static: Iterable[str],
+        codes: Iterable[str],
     ) -> CodeCatalogue:
-        """Add what an import learned: `codes` all that occur in it, `units` canonical ones, `static` those without a time."""
+        """Add what an import learned: all its `codes`, canonical `units`, `static` codes (met without a time)."""
         met = pl.DataFrame({"code": sorted(set(codes))}, schema={"code": pl.String})
         static_codes = sorted(set(static))
         new = met.select(
             "code",
-            pl.Series("description", [_info(infos, code).description for code in met["code"]], dtype=pl.String),
             pl.Series(
-                "parent_codes", [list(_info(infos, code).parents) or None for code in met["code"]], dtype=pl.List(pl.String)
+                "description", [_info(infos, code).description for code in met["code"]], dtype=pl.String
+            ),
+            pl.Series(
+                "parent_codes",
+                [list(_info(infos, code).parents) or None for code in met["code"]],
+                dtype=pl.List(pl.String),
             ),
             pl.Series("unit", [units.get(code) for code in met["code"]], dtype=pl.String),
             pl.col("code").is_in(static_codes).alias("static"),
@@ -72,7 +80,10 @@ class CodeCatalogue:
         joined = self.frame.join(new, on="code", how="full", coalesce=True, suffix="_new")
         merged = joined.select(
             "code",
-            *(pl.coalesce(name, f"{name}_new").alias(name) for name in ("description", "parent_codes", "unit")),
+            *(
+                pl.coalesce(name, f"{name}_new").alias(name)
+                for name in ("description", "parent_codes", "unit")
+            ),
             (pl.col("static").fill_null(False) | pl.col("static_new").fill_null(False)).alias("static"),
         )
         return CodeCatalogue(merged.sort("code").cast(_SCHEMA))
@@ -98,7 +109,9 @@ class CodeCatalogue:
 
     def write(self, folder: Path) -> None:
         """Write `metadata/codes.parquet`, as MEDS' own schema wants it."""
-        write_table(folder / meds.code_metadata_filepath, meds.CodeMetadataSchema.align(self.frame.to_arrow()))
+        write_table(
+            folder / meds.code_metadata_filepath, meds.CodeMetadataSchema.align(self.frame.to_arrow())
+        )
 
 
 def _info(infos: Mapping[str, CodeInfo], code: str) -> CodeInfo:

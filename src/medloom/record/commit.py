@@ -27,7 +27,9 @@ ROWS_IN_MEMORY: Final = 250_000
 _ROW_GROUP: Final = 32_768
 _SUBJECTS: Final = "metadata/subjects.parquet"
 _IMPORTS: Final = "metadata/imports.json"
-SUBJECTS_SCHEMA: Final = pl.Schema({"subject_id": pl.Int64(), "split_position": pl.UInt16(), "fixed_split": pl.String()})
+SUBJECTS_SCHEMA: Final = pl.Schema(
+    {"subject_id": pl.Int64(), "split_position": pl.UInt16(), "fixed_split": pl.String()}
+)
 SPLIT_RESOLUTION: Final = 10_000
 
 Rows = Callable[[int, int], pl.DataFrame]  # first and last subject → their complete rows, sorted
@@ -149,7 +151,9 @@ def link_shards(last: Path | None, folder: Path, shards: Sequence[Shard]) -> Non
     """Carry unchanged shards into the next generation."""
     for shard in shards:
         assert last is not None
-        generation.link_shard(generation.shard_path(last, shard.name), generation.shard_path(folder, shard.name))
+        generation.link_shard(
+            generation.shard_path(last, shard.name), generation.shard_path(folder, shard.name)
+        )
 
 
 def _aligned(frame: pl.DataFrame) -> pa.Table:

@@ -53,7 +53,9 @@ class Manifest:
         """
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if content["format"] > FORMAT:
-            raise IntegrityError("this record was written by a newer Medloom; upgrade with: pip install -U medloom")
+            raise IntegrityError(
+                "this record was written by a newer Medloom; upgrade with: pip install -U medloom"
+            )
         shards = tuple(Shard(**shard) for shard in content["shards"])
         return cls(content["number"], content["subjects_per_shard"], shards)
 

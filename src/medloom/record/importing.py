@@ -32,10 +32,14 @@ class Batch:
 
     facts: pl.DataFrame
     records: int  # source records (resources, rows, lines) read for this batch
-    passed_over: Mapping[str, int] = field(default_factory=dict)  # kind of record that holds no fact of a patient → count
+    passed_over: Mapping[str, int] = field(
+        default_factory=dict
+    )  # kind of record that holds no fact of a patient → count
     codes: Mapping[str, CodeInfo] = field(default_factory=dict)  # descriptions of codes, when first met
     splits: Mapping[str, str] = field(default_factory=dict)  # patient → split, where the source fixes it
-    notes: Mapping[str, int] = field(default_factory=dict)  # what a reader should know, counted ("unmapped concept")
+    notes: Mapping[str, int] = field(
+        default_factory=dict
+    )  # what a reader should know, counted ("unmapped concept")
 
 
 @dataclass(frozen=True)

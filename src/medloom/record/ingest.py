@@ -42,7 +42,9 @@ class ImportReport:
     superseded: int = 0  # rows of the record ended by a newer version
     retracted: int = 0
     new_subjects: int = 0
-    passed_over: Counter[str] = field(default_factory=Counter)  # kinds of record that hold no fact of a patient
+    passed_over: Counter[str] = field(
+        default_factory=Counter
+    )  # kinds of record that hold no fact of a patient
     reasons: Counter[str] = field(default_factory=Counter)  # why facts were quarantined
     notes: Counter[str] = field(default_factory=Counter)
     generation: int = 0
@@ -72,7 +74,11 @@ class ImportReport:
             lines.append(tr("{n:,} new subjects", n=self.new_subjects))
         if self.superseded or self.retracted:
             lines.append(
-                tr("{n:,} older versions ended, {retracted:,} facts retracted", n=self.superseded, retracted=self.retracted)
+                tr(
+                    "{n:,} older versions ended, {retracted:,} facts retracted",
+                    n=self.superseded,
+                    retracted=self.retracted,
+                )
             )
         for title, counts in (
             (tr("passed over, no fact of a patient"), self.passed_over),

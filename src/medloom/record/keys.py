@@ -36,7 +36,8 @@ def site_key(site: SiteDirectory, create: bool = False) -> bytes:
     place = site.settings().key
     if place == "env":
         raise KeyUnavailableError(
-            "site.toml takes the key from the environment; set {name} to 32 random bytes in base64", name=KEY_VARIABLE
+            "site.toml takes the key from the environment; set {name} to 32 random bytes in base64",
+            name=KEY_VARIABLE,
         )
     identity = _identity(site, create)
     return _from_keyring(identity, create) if place == "keyring" else _from_file(identity, create)
@@ -77,10 +78,13 @@ def _from_keyring(identity: str, create: bool) -> bytes:
             keyring.set_password(_SERVICE, identity, text)
     except KeyringError as error:
         raise KeyUnavailableError(
-            "the system's keyring cannot be used here ({reason}); set key = \"file\" in site.toml", reason=type(error).__name__
+            'the system\'s keyring cannot be used here ({reason}); set key = "file" in site.toml',
+            reason=type(error).__name__,
         ) from error
     if text is None:
-        raise KeyUnavailableError("the system's keyring holds no key for this site; restore it, or set {name}", name=KEY_VARIABLE)
+        raise KeyUnavailableError(
+            "the system's keyring holds no key for this site; restore it, or set {name}", name=KEY_VARIABLE
+        )
     return _decoded(text, "keyring")
 
 
@@ -89,7 +93,9 @@ def _identity(site: SiteDirectory, create: bool) -> str:
     if create and not path.exists():
         write_bytes(path, secrets.token_hex(8).encode())
     if not path.exists():
-        raise KeyUnavailableError("{name} is missing from the site; it was not copied completely", name=_ID_FILE)
+        raise KeyUnavailableError(
+            "{name} is missing from the site; it was not copied completely", name=_ID_FILE
+        )
     return hashlib.sha256(path.read_bytes().strip()).hexdigest()[:16]
 
 

@@ -39,7 +39,6 @@ def erase(site: SiteDirectory, vault: Vault, subject_id: int) -> None:
         tail.forget(subject_id)
         if last is not None:
 
-
             def without(rows: pl.DataFrame, _: range) -> pl.DataFrame:
                 return rows.filter(pl.col("subject_id") != subject_id)
 
@@ -61,9 +60,9 @@ def merge_subjects(site: SiteDirectory, vault: Vault, kept: int, absorbed: int) 
     tail = LiveTail.of(site, vault)
     with tail.writing():
         if last is not None:
-            moved = commit.read_rows(last, Manifest.read(last).shard_of(absorbed), absorbed, absorbed).with_columns(
-                subject_id=pl.lit(kept, pl.Int64)
-            )
+            moved = commit.read_rows(
+                last, Manifest.read(last).shard_of(absorbed), absorbed, absorbed
+            ).with_columns(subject_id=pl.lit(kept, pl.Int64))
 
             def change(rows: pl.DataFrame, subjects: range) -> pl.DataFrame:
                 others = rows.filter(pl.col("subject_id") != absorbed)

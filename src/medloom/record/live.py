@@ -111,7 +111,7 @@ class LiveTail:
             query = "SELECT subject_id, arrival, sealed, payload FROM fact"
             if subjects is not None and len(subjects) <= _FEW:
                 marks = ",".join("?" * len(subjects))
-                query += f" WHERE subject_id IN ({marks})"  # noqa: S608  marks only
+                query += f" WHERE subject_id IN ({marks})"
                 rows = connection.execute(f"{query} ORDER BY id", subjects.tolist()).fetchall()
             else:
                 rows = connection.execute(f"{query} ORDER BY id").fetchall()
@@ -166,7 +166,9 @@ class LiveTail:
         with self._reading() as connection:
             query = "SELECT id, subject_id, sealed, payload FROM rejected ORDER BY id"
             rows = [] if connection is None else connection.execute(query).fetchall()
-        facts = [orjson.loads(self._opened(sealed, data)) | {"subject_id": who} for _, who, sealed, data in rows]
+        facts = [
+            orjson.loads(self._opened(sealed, data)) | {"subject_id": who} for _, who, sealed, data in rows
+        ]
         schema = {**_REJECTED, "problem": pl.String()}
         plain = {name: pl.Utf8 if kind == pl.Datetime("us") else kind for name, kind in schema.items()}
         frame = pl.DataFrame(facts, schema=plain).with_columns(
@@ -194,19 +196,19 @@ class LiveTail:
     def forget(self, subject_id: int) -> None:
         """Drop all of a subject; inside `writing`."""
         for table in ("fact", "rejected", "subject"):
-            self._writing().execute(f"DELETE FROM {table} WHERE subject_id = ?", (subject_id,))  # noqa: S608
+            self._writing().execute(f"DELETE FROM {table} WHERE subject_id = ?", (subject_id,))
 
     def rename(self, subject_id: int, to: int) -> None:
         """Give all of a subject to another; inside `writing`."""
         writer = self._writing()
         for table in ("fact", "rejected"):
-            writer.execute(f"UPDATE {table} SET subject_id = ? WHERE subject_id = ?", (to, subject_id))  # noqa: S608
+            writer.execute(f"UPDATE {table} SET subject_id = ? WHERE subject_id = ?", (to, subject_id))
         writer.execute("UPDATE OR IGNORE subject SET subject_id = ? WHERE subject_id = ?", (to, subject_id))
         writer.execute("DELETE FROM subject WHERE subject_id = ?", (subject_id,))
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Give a connection that sees one moment; inside `writing` the writer's own, and None where there is no file."""
+        """Give a connection that sees one moment, inside `writing` the writer's own; None: no file."""
         if self._writer is not None:
             yield self._writer
         elif not self.path.exists():
@@ -227,7 +229,9 @@ class LiveTail:
         if not rows:
             return pl.DataFrame(schema=PENDING_SCHEMA)
         values = [orjson.loads(self._opened(sealed, payload)) for _, _, sealed, payload in rows]
-        stored = {n: pl.Int64() if PENDING_SCHEMA[n] == pl.Datetime("us") else PENDING_SCHEMA[n] for n in _PAYLOAD}
+        stored = {
+            n: pl.Int64() if PENDING_SCHEMA[n] == pl.Datetime("us") else PENDING_SCHEMA[n] for n in _PAYLOAD
+        }
         frame = pl.DataFrame(values, schema=stored, orient="row").with_columns(
             pl.Series("subject_id", [row[0] for row in rows], pl.Int64),
             pl.Series("file", [row[1] for row in rows], pl.Int32),
@@ -310,7 +314,7 @@ class LiveStore:
         return _together(stored, waiting).select(list(columns))
 
     def _are_plainly_new(self, facts: pl.DataFrame) -> bool:
-        """Tell whether nothing needs merging: no undated fact, no version, no duplicate; the usual and the fast case."""
+        """Tell whether nothing needs merging (no undated fact, version or duplicate): the usual, fast case."""
         undated = pl.col("time").is_null() & ~pl.col("static")
         keys = facts["key"].to_numpy()
         if facts.select((undated | pl.col("retracted")).any()).item() or len(np.unique(keys)) < len(keys):
@@ -444,7 +448,9 @@ def _together(stored: pa.Table, waiting: pa.Table) -> pa.Table:
     if not stored.num_rows:
         return waiting
     # two stores may have different string types
-    table = pa.concat_tables([stored.select(waiting.schema.names).cast(waiting.schema), waiting]).unify_dictionaries()
+    table = pa.concat_tables(
+        [stored.select(waiting.schema.names).cast(waiting.schema), waiting]
+    ).unify_dictionaries()
     times = pc.fill_null(pc.cast(table["time"], pa.int64()), np.iinfo(np.int64).min).to_numpy()
     order = np.lexsort((times, table["subject_id"].to_numpy()))
     return table.take(pa.array(order)).combine_chunks()

@@ -7,13 +7,17 @@ the pending columns of `normalising`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from medloom.record.schema import RECORD_SCHEMA, visible_time
 
 _IDENTITY = ["subject_id", "key", "part"]
-_CONTENT = [name for name in RECORD_SCHEMA if name not in ("subject_id", "known_until", "source", "key", "part")]
+_CONTENT = [
+    name for name in RECORD_SCHEMA if name not in ("subject_id", "known_until", "source", "key", "part")
+]
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,19 @@ def merge(old: pl.DataFrame, new: pl.DataFrame) -> Merged:
     superseded = int((ends["position"] < old.height).sum())
     retracted = int(fresh["retracted"].sum())
     if retracted:
-        gone = combined.slice(old.height).filter(fresh["retracted"]).select("position", visible_time().alias("until"))
+        gone = (
+            combined.slice(old.height)
+            .filter(fresh["retracted"])
+            .select("position", visible_time().alias("until"))
+        )
         ends = pl.concat([ends, gone]).group_by("position").agg(pl.col("until").min())
     if ends.height:
         combined = combined.join(ends, on="position", how="left", maintain_order="left").with_columns(
             known_until=pl.min_horizontal("known_until", "until")
         )
-    rows = combined.select(RECORD_SCHEMA.names()).sort("subject_id", "time", nulls_last=False, maintain_order=True)
+    rows = combined.select(RECORD_SCHEMA.names()).sort(
+        "subject_id", "time", nulls_last=False, maintain_order=True
+    )
     return Merged(rows, fresh, undatable, fresh.height, duplicates, superseded, retracted)
 
 
@@ -113,8 +123,12 @@ def _without_duplicates(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     same = marked.select([*_IDENTITY, *_CONTENT]).unique()
     retractions = marked.filter("_retracted").select([*_IDENTITY, *_CONTENT]).unique()
     on = [*_IDENTITY, *_CONTENT]
-    stated = named.filter(~pl.col("_retracted")).join(same, on=on, how="anti", nulls_equal=True, maintain_order="left")
-    taken_back = named.filter("_retracted").join(retractions, on=on, how="anti", nulls_equal=True, maintain_order="left")
+    stated = named.filter(~pl.col("_retracted")).join(
+        same, on=on, how="anti", nulls_equal=True, maintain_order="left"
+    )
+    taken_back = named.filter("_retracted").join(
+        retractions, on=on, how="anti", nulls_equal=True, maintain_order="left"
+    )
     order = pl.concat([unnamed, stated.drop("_retracted"), taken_back.drop("_retracted")])
     return order.sort("file", "row", maintain_order=True)
 
@@ -122,7 +136,11 @@ def _without_duplicates(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
 def _changed_keys(old: pl.DataFrame, new: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
     """Name the resources of which there is more than one version, and one of them is news."""
     on = ["subject_id", "key"]
-    news = pl.concat([fresh.filter("keyed"), new.filter(pl.col("keyed") & pl.col("retracted"))]).select(on).unique()
+    news = (
+        pl.concat([fresh.filter("keyed"), new.filter(pl.col("keyed") & pl.col("retracted"))])
+        .select(on)
+        .unique()
+    )
     if not news.height:
         return news
     # one version a resource is the rule; counting rows first is cheaper than finding versions
@@ -141,7 +159,12 @@ def _ends(combined: pl.DataFrame, new: pl.DataFrame, changed: pl.DataFrame, n_ol
         new.filter("keyed")
         .join(changed, on=on, how="semi", maintain_order="left")
         .group_by(*on, "file", "row", maintain_order=True)
-        .agg(pl.col("part"), pl.col("source").first(), visible_time().max().alias("visible"), pl.col("retracted").any())
+        .agg(
+            pl.col("part"),
+            pl.col("source").first(),
+            visible_time().max().alias("visible"),
+            pl.col("retracted").any(),
+        )
     )
     first = versions.select(on).is_unique()
     single, several = versions.filter(first), versions.filter(~first)
@@ -174,31 +197,41 @@ def _ended_by_single(stored: pl.DataFrame, versions: pl.DataFrame, n_old: int) -
 
 def _ended_by_several(stored: pl.DataFrame, versions: pl.DataFrame, n_old: int) -> pl.DataFrame:
     """Walk the versions of each resource in the order they came; few resources come several times at once."""
-    rows_of: dict[tuple[int, int], list[dict[str, object]]] = {}
+    rows_of: dict[tuple[int, int], list[dict[str, Any]]] = {}
     on = ["subject_id", "key"]
-    for row in stored.select("position", *on, "part", "source", "visible", "known_until").iter_rows(named=True):
+    columns = ["position", *on, "part", "source", "visible", "known_until"]
+    for row in stored.select(columns).iter_rows(named=True):
         rows_of.setdefault((row["subject_id"], row["key"]), []).append(row)
-    ends: dict[int, object] = {}
+    ends: dict[int, datetime] = {}
     for version in versions.iter_rows(named=True):
         resource = rows_of.get((version["subject_id"], version["key"]), [])
-        added = {row["part"]: row for row in resource if row["position"] >= n_old and row["source"] == version["source"]}  # type: ignore[operator]
+        added = {
+            row["part"]: row
+            for row in resource
+            if row["position"] >= n_old and row["source"] == version["source"]
+        }
         if not added and not version["retracted"]:
             continue  # nothing new in it: an older export read once more
         for row in resource:
-            later = row["source"] == version["source"] and row["position"] >= n_old  # type: ignore[operator]
-            if later or row["known_until"] is not None or row["position"] in ends or _comes_later(row, version, n_old):
+            later = row["source"] == version["source"] and row["position"] >= n_old
+            if (
+                later
+                or row["known_until"] is not None
+                or row["position"] in ends
+                or _comes_later(row, version, n_old)
+            ):
                 continue
             replaced = version["retracted"] or row["part"] in added or row["part"] not in version["part"]
             if replaced:
                 until = added[row["part"]]["visible"] if row["part"] in added else version["visible"]
-                ends[row["position"]] = until  # type: ignore[index]
+                ends[row["position"]] = until
     schema = pl.Schema({"position": pl.UInt32(), "until": pl.Datetime("us")})
     return pl.DataFrame({"position": list(ends), "until": list(ends.values())}, schema=schema)
 
 
-def _comes_later(row: dict[str, object], version: dict[str, object], n_old: int) -> bool:
+def _comes_later(row: dict[str, Any], version: dict[str, Any], n_old: int) -> bool:
     """Tell whether a new row stands behind this version in the source."""
-    if row["position"] < n_old:  # type: ignore[operator]
+    if row["position"] < n_old:
         return False
     place = tuple(int(number) for number in str(row["source"]).split(":"))
     return place > tuple(int(number) for number in str(version["source"]).split(":"))

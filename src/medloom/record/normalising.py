@@ -18,9 +18,26 @@ from medloom.record.vault import ERASED, Vault
 
 # Facts waiting to be merged: the record's columns and what merging needs beside them.
 # `keyed`: the source named the fact; otherwise its content does and `part` is counted later.
-PENDING_EXTRA = {"static": pl.Boolean(), "retracted": pl.Boolean(), "keyed": pl.Boolean(), "file": pl.Int32(), "row": pl.Int64()}
+PENDING_EXTRA = {
+    "static": pl.Boolean(),
+    "retracted": pl.Boolean(),
+    "keyed": pl.Boolean(),
+    "file": pl.Int32(),
+    "row": pl.Int64(),
+}
 
-_CONTENT = ("time", "code", "numeric_value", "text_value", "unit", "known_time", "role", "static", "encounter", "asset")
+_CONTENT = (
+    "time",
+    "code",
+    "numeric_value",
+    "text_value",
+    "unit",
+    "known_time",
+    "role",
+    "static",
+    "encounter",
+    "asset",
+)
 # Identifiers of the source do not leave it: quarantine holds pseudonyms and the place in the source.
 _QUARANTINED = ("subject_id", "time", "code", "numeric_value", "text_value", "unit", "known_time", "role")
 
@@ -59,7 +76,9 @@ class Normaliser:
             # nothing of an erased person is kept, not even in quarantine
             *(pl.when(~of_erased).then(name).alias(name) for name in _QUARANTINED),
             *("file", "row"),
-            problem=pl.when(of_erased).then(pl.lit("the subject was erased from this site")).otherwise("problem"),
+            problem=pl.when(of_erased)
+            .then(pl.lit("the subject was erased from this site"))
+            .otherwise("problem"),
         )
         if rejected.height:
             facts = facts.filter(usable)
@@ -83,7 +102,9 @@ class Normaliser:
             "span",
             "confidence",
             "model",
-            pl.format(f"{self.number}:{{}}:{{}}", pl.col("file").fill_null(0), pl.col("row").fill_null(0)).alias("source"),
+            pl.format(
+                f"{self.number}:{{}}:{{}}", pl.col("file").fill_null(0), pl.col("row").fill_null(0)
+            ).alias("source"),
             "key",
             "part",
             "static",
@@ -98,7 +119,10 @@ class Normaliser:
         met = patients.unique(maintain_order=True).drop_nulls()
         unknown = [patient for patient in met if patient and patient not in self.subjects]
         self.subjects.update(zip(unknown, self.vault.assign(self.system, unknown).tolist(), strict=True))
-        table = pl.DataFrame({"patient": met, "id": [self.subjects.get(patient) for patient in met]}, schema_overrides={"id": pl.Int64})
+        table = pl.DataFrame(
+            {"patient": met, "id": [self.subjects.get(patient) for patient in met]},
+            schema_overrides={"id": pl.Int64},
+        )
         return patients.to_frame("patient").join(table, on="patient", how="left", maintain_order="left")["id"]
 
     def _remember(self, codes: Mapping[str, CodeInfo]) -> None:
@@ -131,7 +155,9 @@ class Normaliser:
             if column.null_count() == len(column):
                 continue
             mixed = mix64(result, self._column_hash(column) ^ salt)
-            result = mixed if not column.null_count() else np.where(column.is_null().to_numpy(), result, mixed)
+            result = (
+                mixed if not column.null_count() else np.where(column.is_null().to_numpy(), result, mixed)
+            )
         return result
 
     def _column_hash(self, column: pl.Series) -> NDArray[np.uint64]:
@@ -154,7 +180,11 @@ class Normaliser:
         schema = {"code": pl.String, "unit": pl.String, "scale": pl.Float64, "offset": pl.Float64}
         table = pl.DataFrame(changed, schema=schema, orient="row").with_columns(changed=pl.lit(True))
         joined = facts.join(table, on=["code", "unit"], how="left", maintain_order="left")
-        lost = pl.col("changed").is_not_null() & pl.col("scale").is_null() & pl.col("numeric_value").is_not_null()
+        lost = (
+            pl.col("changed").is_not_null()
+            & pl.col("scale").is_null()
+            & pl.col("numeric_value").is_not_null()
+        )
         count = int(joined.select(lost.sum()).item())
         if count:
             self.notes["value kept as text: its unit does not convert to the unit of its code"] += count
@@ -208,8 +238,8 @@ def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:
             pl.when(pl.col("code").is_null() | (pl.col("code") == "")).then(pl.lit("no code")),
             pl.when(outside("time")).then(pl.lit("time is not between 1850 and 2300")),
             pl.when(outside("known_time")).then(pl.lit("known time is not between 1850 and 2300")),
-            pl.when(pl.col("time").is_null() & ~pl.col("static").fill_null(False) & pl.col("encounter").is_null()).then(
-                pl.lit("no date and no encounter")
-            ),
+            pl.when(
+                pl.col("time").is_null() & ~pl.col("static").fill_null(False) & pl.col("encounter").is_null()
+            ).then(pl.lit("no date and no encounter")),
         ),
     )

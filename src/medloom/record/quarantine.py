@@ -39,7 +39,11 @@ class Quarantine:
             remove(leftover)  # of an import of this number that was killed before its commit
         if self._frames:
             facts = pl.concat(self._frames, how="diagonal_relaxed")
-            _write(path.with_suffix(_SEALED if self._site.settings().encrypt_at_rest else ".parquet"), facts, self._vault)
+            _write(
+                path.with_suffix(_SEALED if self._site.settings().encrypt_at_rest else ".parquet"),
+                facts,
+                self._vault,
+            )
 
 
 def quarantine_files(site: SiteDirectory) -> list[Path]:
@@ -63,7 +67,9 @@ def replace_subject(site: SiteDirectory, vault: Vault, subject_id: int, by: int 
         if "subject_id" not in facts.columns or not facts.select(of_subject.any()).item():
             continue
         if by is not None:
-            facts = facts.with_columns(subject_id=pl.when(of_subject).then(pl.lit(by, pl.Int64)).otherwise("subject_id"))
+            facts = facts.with_columns(
+                subject_id=pl.when(of_subject).then(pl.lit(by, pl.Int64)).otherwise("subject_id")
+            )
         else:
             facts = facts.filter(~of_subject)
         if facts.height:

@@ -45,7 +45,9 @@ class Record:
     (1, 2)
     """
 
-    def __init__(self, store: Store, site: SiteDirectory | None = None, settings: SiteSettings | None = None) -> None:
+    def __init__(
+        self, store: Store, site: SiteDirectory | None = None, settings: SiteSettings | None = None
+    ) -> None:
         self._store = store
         self.site = site
         self.settings = settings or SiteSettings()
@@ -57,7 +59,11 @@ class Record:
 
         def base() -> Store:
             folder = generation.current(site)
-            return GenerationStore(folder) if folder else MemoryStore.of_events(pl.DataFrame(schema=RECORD_SCHEMA))
+            return (
+                GenerationStore(folder)
+                if folder
+                else MemoryStore.of_events(pl.DataFrame(schema=RECORD_SCHEMA))
+            )
 
         return cls(LiveStore(base, _tail(site, settings)), site, settings)
 
@@ -114,7 +120,9 @@ class Record:
         """Name the content of the record: hex, another one after every change."""
         return self._store.digest()
 
-    def read(self, columns: Sequence[str], subjects: Sequence[int] | NDArray[np.int64] | None = None) -> pa.Table:
+    def read(
+        self, columns: Sequence[str], subjects: Sequence[int] | NDArray[np.int64] | None = None
+    ) -> pa.Table:
         """Read columns of `RECORD_SCHEMA`, sorted by subject and time, static facts first.
 
         This is the raw record: it knows nothing of prediction times. Models read through `samples.history()`.
@@ -221,7 +229,9 @@ class Record:
 
     def _on_disk(self) -> SiteDirectory:
         if self.site is None:
-            raise InputError("this record is in memory only; to import, erase or merge use the record of a site")
+            raise InputError(
+                "this record is in memory only; to import, erase or merge use the record of a site"
+            )
         return self.site
 
     @contextmanager
@@ -249,7 +259,10 @@ def _tail(site: SiteDirectory, settings: SiteSettings) -> LiveTail:
 def _as_rows(frame: pl.DataFrame) -> pl.DataFrame:
     missing = [name for name in ("subject_id", "time", "code") if name not in frame.columns]
     if missing:
-        raise InputError("events need the columns subject_id, time and code; missing: {missing}", missing=", ".join(missing))
+        raise InputError(
+            "events need the columns subject_id, time and code; missing: {missing}",
+            missing=", ".join(missing),
+        )
     unknown = sorted(set(frame.columns) - set(RECORD_SCHEMA))
     if unknown:
         raise InputError(
@@ -263,4 +276,6 @@ def _as_rows(frame: pl.DataFrame) -> pl.DataFrame:
             for name, kind in RECORD_SCHEMA.items()
         )
     except pl.exceptions.PolarsError as error:
-        raise InputError("events have a column of the wrong type: {reason}", reason=type(error).__name__) from error
+        raise InputError(
+            "events have a column of the wrong type: {reason}", reason=type(error).__name__
+        ) from error

@@ -86,14 +86,18 @@ class GenerationStore:
     def _read_shard(self, name: str, columns: Sequence[str], subjects: NDArray[np.int64] | None) -> pa.Table:
         path = generation.shard_path(self._folder, name)
         if not path.exists():
-            raise IntegrityError("shard {name} of the record is missing; restore the site from a copy", name=name)
+            raise IntegrityError(
+                "shard {name} of the record is missing; restore the site from a copy", name=name
+            )
         with pq.ParquetFile(path, metadata=self._footers.get(name), read_dictionary=["code", "role"]) as file:
             self._footers[name] = file.metadata
             if subjects is None:
                 return file.read(columns=list(columns), use_threads=True).unify_dictionaries()
             groups = _row_groups(file.metadata, int(subjects[0]), int(subjects[-1]))
             names = list(dict.fromkeys([*columns, "subject_id"]))
-            table = file.read_row_groups(groups, columns=names, use_threads=len(groups) > 1).unify_dictionaries()
+            table = file.read_row_groups(
+                groups, columns=names, use_threads=len(groups) > 1
+            ).unify_dictionaries()
         return _only(table, subjects).select(list(columns))
 
 

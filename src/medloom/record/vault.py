@@ -26,7 +26,8 @@ from medloom.record.database import connect, database_errors, transaction
 ERASED = -1
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS identifier (token BLOB PRIMARY KEY, sealed BLOB NOT NULL, subject_id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS identifier (token BLOB PRIMARY KEY, sealed BLOB NOT NULL,
+  subject_id INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS identifier_subject ON identifier (subject_id);
 CREATE TABLE IF NOT EXISTS erased (token BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -72,7 +73,8 @@ class Vault:
             return self._cipher.decrypt(sealed[:12], sealed[12:], purpose.encode())
         except InvalidTag:
             raise KeyUnavailableError(
-                "the site's key does not open {purpose}; use the key this site was created with", purpose=purpose
+                "the site's key does not open {purpose}; use the key this site was created with",
+                purpose=purpose,
             ) from None
 
     @contextmanager
@@ -150,7 +152,9 @@ class Vault:
         for subject in (kept, absorbed):
             if not self.identifiers(subject):
                 raise NotFoundError("there is no subject {subject}", subject=subject)
-        self._connection.execute("UPDATE identifier SET subject_id = ? WHERE subject_id = ?", (kept, absorbed))
+        self._connection.execute(
+            "UPDATE identifier SET subject_id = ? WHERE subject_id = ?", (kept, absorbed)
+        )
 
     def vacuum(self) -> None:
         """Rewrite the file, so that nothing erased is left in free pages."""

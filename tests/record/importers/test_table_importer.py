@@ -54,7 +54,7 @@ class Imported:
 
 
 def read(path: Path, mapping: str, zone: str = "UTC") -> Imported:
-    file = path.parent / "mapping.yaml"
+    file = path.parent / ".mapping.yaml"
     file.write_text(mapping, encoding="utf-8")
     return Imported(list(TableImporter(path, file).batches(ImportContext(zone))))
 
@@ -78,7 +78,9 @@ def long(more: str = "") -> str:
 
 
 def test_a_wide_row_gives_a_fact_a_filled_column(folder: Path) -> None:
-    (folder / "a.csv").write_text("id,time,hr,note\n1,2020-01-01 08:00,72,calm\n1,2020-01-01 09:00,,\n2,2020-01-02 08:00, 80 ,NA\n")
+    (folder / "a.csv").write_text(
+        "id,time,hr,note\n1,2020-01-01 08:00,72,calm\n1,2020-01-01 09:00,,\n2,2020-01-02 08:00, 80 ,NA\n"
+    )
     found = read(folder / "a.csv", wide())
     assert found.rows("patient", "time", "code", "numeric_value", "text_value", "unit", "row") == [
         ("1", datetime(2020, 1, 1, 8), "LOINC//8867-4", 72.0, None, "/min", 1),
@@ -114,9 +116,11 @@ def test_a_row_without_a_value_can_be_a_fact(folder: Path) -> None:
 
 def test_listed_codes_change_single_codes_and_others_can_be_passed_over(folder: Path) -> None:
     (folder / "a.csv").write_text(
-        "id,time,test,result,unit\n1,2020-01-01,Na,140,\n1,2020-01-01,ID,9,\n1,2020-01-01,K,-1,\n1,2020-01-01,Cl,100,\n1,2020-01-01,K,4,\n"
+        "id,time,test,result,unit\n1,2020-01-01,Na,140,\n1,2020-01-01,ID,9,\n1,2020-01-01,K,-1,\n"
+        "1,2020-01-01,Cl,100,\n1,2020-01-01,K,4,\n"
     )
-    codes = "codes: {Na: {code: LOINC//2951-2, unit: mmol/L}, ID: {ignore: true}, K: {missing: [-1.0], when: result < 4}}"
+    sodium = "Na: {code: LOINC//2951-2, unit: mmol/L}"
+    codes = f"codes: {{{sodium}, ID: {{ignore: true}}, K: {{missing: [-1.0], when: result < 4}}}}"
     found = read(folder / "a.csv", long(f", {codes}"))
     assert found.rows("code", "unit") == [("LOINC//2951-2", "mmol/L"), ("LAB//Cl", None)]
     assert found.passed_over == {problems.IGNORED: 1, problems.NO_VALUE: 1, problems.UNMET: 1}
@@ -131,7 +135,9 @@ def test_static_facts_have_no_time_and_stand_once(folder: Path) -> None:
     )
     found = read(folder / "a.csv", mapping)
     static = found.facts.filter("static").sort("patient", "code")
-    assert static.select("patient", "time", "code", "numeric_value", "text_value", "role", "problem").rows() == [
+    assert static.select(
+        "patient", "time", "code", "numeric_value", "text_value", "role", "problem"
+    ).rows() == [
         ("1", None, "GENDER//F", None, None, "demographic", None),
         ("1", None, "GROUP//b", None, None, "demographic", None),
         ("2", None, "GENDER//M", None, None, "demographic", None),
@@ -155,7 +161,9 @@ def test_decimal_commas_and_groups_are_numbers_where_the_mapping_says_so(folder:
 
 
 def test_a_date_without_a_time_is_known_at_the_end_of_its_day(folder: Path) -> None:
-    (folder / "a.csv").write_text("id,time,hr,note\n1,2021年3月5日,72,\n1,2021-03-05 08:00,73,\n", encoding="utf-8")
+    (folder / "a.csv").write_text(
+        "id,time,hr,note\n1,2021年3月5日,72,\n1,2021-03-05 08:00,73,\n", encoding="utf-8"
+    )
     assert read(folder / "a.csv", wide()).rows("time", "known_time") == [
         (datetime(2021, 3, 5), datetime(2021, 3, 5, 23, 59, 59, 999999)),
         (datetime(2021, 3, 5, 8), None),
@@ -262,7 +270,11 @@ tables:
       - {code: MEDS_DEATH, at: {column: days, offset: days, end_of_day: true}, when: died == 1}
 """
     found = read(folder, mapping)
-    rows = found.facts.sort("row", "part").select("patient", "code", "time", "role", "key", "part", "numeric_value").rows()
+    rows = (
+        found.facts.sort("row", "part")
+        .select("patient", "code", "time", "role", "key", "part", "numeric_value")
+        .rows()
+    )
     assert rows == [
         ("1", "MEDS_BIRTH", datetime(1950, 1, 2), "demographic", "10", 1, None),
         ("1", "ENCOUNTER//inpatient//START", datetime(2020, 1, 1, 10), "encounter", "10", 2, None),
@@ -291,9 +303,13 @@ def test_quotes_newlines_delimiters_and_crlf_in_cells_are_kept(folder: Path) -> 
 
 
 def test_ragged_rows_are_problems_with_their_row_and_text(folder: Path) -> None:
-    (folder / "a.csv").write_text("id,time,hr,note\n1,2020-01-01,72,x\n1,2020-01-01\n1,2020-01-01,73,y,z\n\n1,2020-01-01,74,\n")
+    (folder / "a.csv").write_text(
+        "id,time,hr,note\n1,2020-01-01,72,x\n1,2020-01-01\n1,2020-01-01,73,y,z\n\n1,2020-01-01,74,\n"
+    )
     found = read(folder / "a.csv", wide())
-    assert found.facts.filter(pl.col("problem").is_not_null()).select("row", "text_value", "problem").rows() == [
+    assert found.facts.filter(pl.col("problem").is_not_null()).select(
+        "row", "text_value", "problem"
+    ).rows() == [
         (2, "1,2020-01-01", problems.WRONG_LENGTH),
         (3, "1,2020-01-01,73,y,z", problems.WRONG_LENGTH),
     ]
@@ -327,10 +343,14 @@ def test_chinese_encodings_are_told_apart(folder: Path, encoding: str) -> None:
 
 
 def test_western_text_is_refused_until_its_encoding_is_named(folder: Path) -> None:
-    (folder / "a.csv").write_bytes("id,time,hr,note\n1,2020-01-01,72,Müller überfällig, fébrile\n".replace(", f", " f").encode("latin-1"))
+    (folder / "a.csv").write_bytes(
+        "id,time,hr,note\n1,2020-01-01,72,Müller überfällig, fébrile\n".replace(", f", " f").encode("latin-1")
+    )
     with pytest.raises(InputError, match="encoding: latin-1"):
         read(folder / "a.csv", wide())
-    assert read(folder / "a.csv", wide("encoding: latin-1")).rows("text_value")[1] == ("Müller überfällig fébrile",)
+    assert read(folder / "a.csv", wide("encoding: latin-1")).rows("text_value")[1] == (
+        "Müller überfällig fébrile",
+    )
     with pytest.raises(InputError, match="no encoding 'latin-99'"):
         read(folder / "a.csv", wide("encoding: latin-99"))
 
@@ -379,7 +399,9 @@ def test_a_missing_column_is_named_beside_those_that_are_there(folder: Path) -> 
 
 def test_a_quotation_mark_that_is_never_closed_is_named(folder: Path) -> None:
     rows = "".join(f"1,2020-01-01,{n % 100},x\n" for n in range(600_000))
-    (folder / "a.csv").write_text("id,time,hr,note\n" + rows[:5000].rsplit("\n", 1)[0] + '\n1,2020-01-01,72,"open\n' + rows)
+    (folder / "a.csv").write_text(
+        "id,time,hr,note\n" + rows[:5000].rsplit("\n", 1)[0] + '\n1,2020-01-01,72,"open\n' + rows
+    )
     with pytest.raises(InputError, match="quote"):
         read(folder / "a.csv", wide())
     assert read(folder / "a.csv", wide('quote: ""')).facts["problem"].null_count() > 1_000_000
@@ -454,14 +476,20 @@ tables:
 """
     found = read(folder, mapping)
     static = found.facts.filter("static").sort("patient")
-    assert static.select("patient", "code").rows() == [("p1", "SET//train"), ("p2", "SET//train"), ("p3", "SET//test")]
+    assert static.select("patient", "code").rows() == [
+        ("p1", "SET//train"),
+        ("p2", "SET//train"),
+        ("p3", "SET//test"),
+    ]
     assert found.facts.filter(pl.col("problem") == problems.NO_SUBJECT).height == 2
     assert found.facts.filter(~pl.col("static"))["encounter"].to_list().count("p1") == 2
 
 
 def test_files_without_a_header_get_one_from_the_mapping(folder: Path) -> None:
     (folder / "a.csv").write_text("1,2020-01-01 08:00,72,x\n2,2020-01-01 08:00,73,\n")
-    assert read(folder / "a.csv", wide("header: [id, time, hr, note]")).rows("patient", "row", "numeric_value") == [
+    assert read(folder / "a.csv", wide("header: [id, time, hr, note]")).rows(
+        "patient", "row", "numeric_value"
+    ) == [
         ("1", 1, 72.0),
         ("1", 1, None),
         ("2", 2, 73.0),

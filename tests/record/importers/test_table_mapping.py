@@ -55,7 +55,9 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_known_ones() -> None:
         (("code_system: LAB", "code_system: my lab"), 1, "pattern"),
     ],
 )
-def test_what_is_wrong_is_named_by_line_with_a_remedy(change: tuple[str, str], line: int, remedy: str) -> None:
+def test_what_is_wrong_is_named_by_line_with_a_remedy(
+    change: tuple[str, str], line: int, remedy: str
+) -> None:
     message = failure(GOOD.replace(*change))
     assert f"line {line}:" in message
     assert remedy in message
@@ -70,7 +72,9 @@ def test_a_key_that_stands_twice_is_refused() -> None:
 
 
 def test_scalars_are_texts_so_that_codes_keep_their_spelling() -> None:
-    text = GOOD.replace("unit: /min", "values: {0: A//no, no: A//off, 007: A//bond}, missing: [-1, null, 1.0]")
+    text = GOOD.replace(
+        "unit: /min", "values: {0: A//no, no: A//off, 007: A//bond}, missing: [-1, null, 1.0]"
+    )
     item = parse_mapping(text).tables[0].columns["hr"]
     assert item.values == {"0": "A//no", "no": "A//off", "007": "A//bond"}
     assert item.missing == ("-1", "null", "1.0")

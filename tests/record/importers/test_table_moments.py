@@ -28,6 +28,9 @@ MOMENTS = st.datetimes(datetime(1850, 1, 1), datetime(2299, 12, 31))
         ("05.03.2021 08:30", datetime(2021, 3, 5, 8, 30)),
         ("25/03/2021 08:30", datetime(2021, 3, 25, 8, 30)),
         ("03/25/2021 08:30", datetime(2021, 3, 25, 8, 30)),
+        ("03/25/2021 08:30 PM", datetime(2021, 3, 25, 20, 30)),
+        ("2021-03-05 12:30:15 am", datetime(2021, 3, 5, 0, 30, 15)),
+        ("2021-03-05 12:30 PM", datetime(2021, 3, 5, 12, 30)),
         ("20210305083015", datetime(2021, 3, 5, 8, 30, 15)),
         ("20210305T0830", datetime(2021, 3, 5, 8, 30)),
     ],
@@ -37,7 +40,16 @@ def test_moments_are_read_in_their_usual_spellings(cell: str, time: datetime) ->
 
 
 @pytest.mark.parametrize(
-    "cell", ["2021-03-05", "2021/3/5", "2021年3月5日", "05.03.2021", "5.3.2021", "20210305", "03/03/2021"[:2] + "/03/2021"]
+    "cell",
+    [
+        "2021-03-05",
+        "2021/3/5",
+        "2021年3月5日",
+        "05.03.2021",
+        "5.3.2021",
+        "20210305",
+        "03/03/2021"[:2] + "/03/2021",
+    ],
 )
 def test_a_date_without_a_time_of_day_is_told_apart(cell: str) -> None:
     time, day_only, problem = read_dates(pl.Series([cell])).row(0)
@@ -53,6 +65,7 @@ def test_a_date_without_a_time_of_day_is_told_apart(cell: str) -> None:
         ("soon", problems.UNREADABLE),
         ("44197", problems.UNREADABLE),
         ("2021-03-05 25:00", problems.UNREADABLE),
+        ("2021-03-05 13:00 PM", problems.UNREADABLE),
         ("03/04/2021", problems.AMBIGUOUS),
         ("2999-01-01", problems.OUTSIDE),
         ("1066-10-14", problems.OUTSIDE),
@@ -67,7 +80,9 @@ def test_an_empty_cell_is_no_problem() -> None:
 
 
 def test_an_offset_from_utc_becomes_the_site_s_wall_clock() -> None:
-    cells = pl.Series(["2021-03-05T00:30:00Z", "2021-03-05T08:30:00+08:00", "2021-03-04T19:30:00-0500", "2021-03-05 08:30"])
+    cells = pl.Series(
+        ["2021-03-05T00:30:00Z", "2021-03-05T08:30:00+08:00", "2021-03-04T19:30:00-0500", "2021-03-05 08:30"]
+    )
     times = read_dates(cells, zone="Asia/Shanghai")["time"].unique().to_list()
     assert times == [datetime(2021, 3, 5, 8, 30)]
 
@@ -106,13 +121,18 @@ def test_no_text_breaks_the_reading_of_dates(cells: list[str | None]) -> None:
 
 
 @given(st.integers(0, 10**5), st.integers(0, 59), st.integers(0, 59), st.sampled_from(["", "-", "+"]))
-def test_clock_offsets_go_beyond_a_day_and_below_zero(hours: int, minutes: int, seconds: int, sign: str) -> None:
+def test_clock_offsets_go_beyond_a_day_and_below_zero(
+    hours: int, minutes: int, seconds: int, sign: str
+) -> None:
     size = timedelta(hours=hours, minutes=minutes)
     size = -size if sign == "-" else size
     assert read_offsets(pl.Series([f"{sign}{hours:02d}:{minutes:02d}"]), "HH:MM").row(0) == (size, None)
     exact = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     exact = -exact if sign == "-" else exact
-    assert read_offsets(pl.Series([f"{sign}{hours:02d}:{minutes:02d}:{seconds:02d}"]), "HH:MM").row(0) == (exact, None)
+    assert read_offsets(pl.Series([f"{sign}{hours:02d}:{minutes:02d}:{seconds:02d}"]), "HH:MM").row(0) == (
+        exact,
+        None,
+    )
 
 
 @given(st.integers(-10_000, 10_000), st.sampled_from(["days", "hours", "minutes", "seconds"]))

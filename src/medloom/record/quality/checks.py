@@ -36,7 +36,9 @@ def _conformance(tally: Tally, record: Record, named: Named) -> Iterable[Check]:
     read = 0
     for one in record.imports:
         listed, facts = one.get("quarantined", {}), one.get("facts_read", 0)
-        reasons.update({str(reason): int(n) for reason, n in listed.items()} if isinstance(listed, dict) else {})
+        reasons.update(
+            {str(reason): int(n) for reason, n in listed.items()} if isinstance(listed, dict) else {}
+        )
         read += facts if isinstance(facts, int) else 0
     yield Check(
         "quarantined",
@@ -57,7 +59,9 @@ def _conformance(tally: Tally, record: Record, named: Named) -> Iterable[Check]:
         "without_unit",
         "conformance",
         text2("numbers whose code has no unit"),
-        text2("Nobody can tell whether they are comparable; name the unit in the source or in the import's mapping."),
+        text2(
+            "Nobody can tell whether they are comparable; name the unit in the source or in the import's mapping."
+        ),
         unitless,
         values,
         named,
@@ -85,7 +89,9 @@ def _conformance(tally: Tally, record: Record, named: Named) -> Iterable[Check]:
         "local_codes",
         "conformance",
         text2("events with a code of this hospital only"),
-        text2("Models that use them work here and nowhere else; map the most frequent ones to a standard vocabulary."),
+        text2(
+            "Models that use them work here and nowhere else; map the most frequent ones to a standard vocabulary."
+        ),
         local,
         tally.events,
         named,
@@ -153,7 +159,9 @@ def _completeness(tally: Tally, record: Record) -> Iterable[Check]:
         text2("dated facts that do not say when they became known"),
         unknown,
         tally.dated,
-        text2("They count as known when they happened; what is coded afterwards, such as diagnoses, may then leak into predictions."),
+        text2(
+            "They count as known when they happened; what is coded afterwards, as diagnoses are, may then leak."
+        ),
     )
     gaps = _gaps(tally.months)
     months = max(tally.months) - min(tally.months) + 1 if tally.months else 0
@@ -164,7 +172,9 @@ def _completeness(tally: Tally, record: Record) -> Iterable[Check]:
         text2("months with far fewer events than the months around them"),
         len(gaps),
         months,
-        text2("An export may be missing; compare with the hospital's own numbers before training on these months."),
+        text2(
+            "An export may be missing; compare with the hospital's own numbers before training on these months."
+        ),
         tuple(Finding(_same(month), count, expected) for month, count, expected in gaps[:_SHOWN]),
     )
 
@@ -180,7 +190,9 @@ def _plausibility(tally: Tally, mix_ups: Sequence[UnitMixUp], named: Named) -> I
         text2("values that seem to be in another unit than the rest of their code"),
         mixed,
         sum(one.of for one in mix_ups) or sum(one.numeric for one in codes.values()),
-        text2("Two groups of values lie a known factor apart; give the unit of each value in the import's mapping."),
+        text2(
+            "Two groups of values lie a known factor apart; give the unit of each value in the import's mapping."
+        ),
         tuple(Finding(_mix_up(one), one.count, one.of) for one in mix_ups[:_SHOWN]),
     )
     limited = sum(one.numeric for one in codes.values() if one.limited)
@@ -200,7 +212,7 @@ def _plausibility(tally: Tally, mix_ups: Sequence[UnitMixUp], named: Named) -> I
         "repeated",
         "plausibility",
         text2("events that repeat another in subject, time, code and value"),
-        text2("Counts are inflated; often two source tables overlap, or one export is in the record twice under two names."),
+        text2("Counts are inflated; often two tables overlap, or one export was imported under two names."),
         repeated,
         tally.events,
         named,
@@ -212,7 +224,9 @@ def _plausibility(tally: Tally, mix_ups: Sequence[UnitMixUp], named: Named) -> I
         "before_birth",
         "plausibility",
         text2("events before the day of birth"),
-        text2("A wrong date of birth, or a mother's facts in her child's record; look at the subjects in the source."),
+        text2(
+            "A wrong date of birth, or a mother's facts in her child's record; look at the subjects in the source."
+        ),
         early,
         tally.dated,
         named,
@@ -223,7 +237,7 @@ def _plausibility(tally: Tally, mix_ups: Sequence[UnitMixUp], named: Named) -> I
         "after_death",
         "plausibility",
         text2("events after the day of death"),
-        text2("Reports and bills may follow a death; measurements may not: there the date of death or the person is wrong."),
+        text2("Reports and bills may follow a death; after measurements, suspect the date or the person."),
         late,
         tally.dated,
         named,
@@ -237,13 +251,17 @@ def _plausibility(tally: Tally, mix_ups: Sequence[UnitMixUp], named: Named) -> I
         text2("deaths without a date, or with several"),
         unsure,
         tally.dead,
-        text2("Survival and in-hospital death cannot be told for them; let one source say when a patient died."),
+        text2(
+            "Survival and in-hospital death cannot be told for them; let one source say when a patient died."
+        ),
     )
     yield _by_code(
         "future",
         "plausibility",
         text2("events in the future"),
-        text2("Nothing to do if dates were shifted for de-identification or these are plans; else the year is wrong."),
+        text2(
+            "Nothing to do if dates were shifted for de-identification or these are plans; else the year is wrong."
+        ),
         {code: one.future for code, one in codes.items()},
         tally.dated,
         named,
@@ -254,7 +272,9 @@ def _plausibility(tally: Tally, mix_ups: Sequence[UnitMixUp], named: Named) -> I
         "foreseen",
         "plausibility",
         text2("facts that were known before they happened"),
-        text2("A model sees them from the later of both times on, so nothing leaks; the source's clocks or fields differ."),
+        text2(
+            "A model sees them from the later of both times on, so nothing leaks; the source's clocks or fields differ."
+        ),
         foreseen,
         sum(one.known for one in codes.values()),
         named,
@@ -283,7 +303,8 @@ def _findings(
 ) -> tuple[Finding, ...]:
     most = Counter({code: count for code, count in counts.items() if count}).most_common(_SHOWN)
     return tuple(
-        Finding(_code_text(code, named), count, denominators[code] if denominators else of) for code, count in most
+        Finding(_code_text(code, named), count, denominators[code] if denominators else of)
+        for code, count in most
     )
 
 
@@ -298,7 +319,9 @@ def _mix_up(one: UnitMixUp) -> Text2:
     called = _code_text(one.code, lambda _: one.name)
     values = {"main": f"{one.main:.3g}", "other": f"{one.other:.3g}", "unit": one.likely_unit}
     if one.likely_unit is None:
-        said = text2("around {other} where most are around {main}", main=values["main"], other=values["other"])
+        said = text2(
+            "around {other} where most are around {main}", main=values["main"], other=values["other"]
+        )
     else:
         said = text2("around {other} where most are around {main}, as if in {unit}", **values)
     return Text2(f"{called.en}: {said.en}", f"{called.zh}：{said.zh}")
@@ -332,5 +355,3 @@ def _gaps(months: Counter[int]) -> list[tuple[str, int, int]]:
 
 def _same(text: str) -> Text2:
     return Text2(text, text)
-
-

@@ -31,7 +31,10 @@ def report_html(report: QualityReport) -> str:
         kinds=[
             (
                 _kind(kind),
-                sorted((one for one in report.checks if one.kind == kind), key=lambda one: order.index(one.status)),
+                sorted(
+                    (one for one in report.checks if one.kind == kind),
+                    key=lambda one: order.index(one.status),
+                ),
             )
             for kind in _KINDS
         ],
@@ -46,16 +49,27 @@ def _headline(report: QualityReport) -> Text2:
     mend = sum(check.status == "warning" for check in report.checks)
     know = sum(check.status == "notice" for check in report.checks)
     if mend:
-        return text2("{mend} of {n} checks found something to mend, {know} something to know.", mend=mend, n=len(report.checks), know=know)
+        return text2(
+            "{mend} of {n} checks found something to mend, {know} something to know.",
+            mend=mend,
+            n=len(report.checks),
+            know=know,
+        )
     if know:
-        return text2("Nothing to mend in {n} checks; {know} found something to know.", n=len(report.checks), know=know)
+        return text2(
+            "Nothing to mend in {n} checks; {know} found something to know.", n=len(report.checks), know=know
+        )
     return text2("All {n} checks are fine.", n=len(report.checks))
 
 
 def _facts(report: QualityReport) -> list[tuple[Text2, Text2]]:
     overview = report.overview
     per_subject = overview.events_per_subject
-    span = "–" if overview.first is None or overview.last is None else f"{overview.first:%Y-%m-%d} – {overview.last:%Y-%m-%d}"
+    span = (
+        "–"
+        if overview.first is None or overview.last is None
+        else f"{overview.first:%Y-%m-%d} – {overview.last:%Y-%m-%d}"
+    )
     spread = f"{per_subject['median']:,.0f} ({per_subject['p5']:,.0f} – {per_subject['p95']:,.0f})"
     facts = (
         (text2("subjects"), f"{overview.subjects:,}"),
@@ -86,7 +100,9 @@ def _months(report: QualityReport) -> str:
     name = text2("events a month")
     line = Line(name, [month / 12 for month in at], counts, step=True)
     axes = (Axis(text2("year"), first / 12, (last + 1) / 12), Axis(name, 0.0, nice_high(max(counts))))
-    return line_chart(name, text2("How many events each calendar month has."), [line], *axes, width=760, height=260)
+    return line_chart(
+        name, text2("How many events each calendar month has."), [line], *axes, width=760, height=260
+    )
 
 
 def _mix_up(one: UnitMixUp) -> str:
@@ -97,7 +113,12 @@ def _mix_up(one: UnitMixUp) -> str:
         Axis(text2("value, powers of ten"), one.edges[0], one.edges[-1]),
         Axis(text2("values"), 0.0, nice_high(max(counts))),
     )
-    return line_chart(title, text2("Two groups of values, a known factor apart."), [Line(title, middles, counts, step=True)], *axes)
+    return line_chart(
+        title,
+        text2("Two groups of values, a known factor apart."),
+        [Line(title, middles, counts, step=True)],
+        *axes,
+    )
 
 
 def _ordinal(month: str) -> int:

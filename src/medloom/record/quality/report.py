@@ -27,7 +27,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One question put to the record: `count` of `of` are as the title says; `meaning` says what it means and what to do."""
+    """One question put to the record: `count` of `of` are as the title says; `meaning`: and so, what to do."""
 
     name: str
     kind: Kind
@@ -116,7 +116,13 @@ class QualityReport:
         """Give a row a check in the current language: status, title, number, share, meaning."""
         at = LANGUAGES.index(language())
         return [
-            (check.status, check.title[at], f"{check.count:,} / {check.of:,}", _percent(check.share), check.meaning[at])
+            (
+                check.status,
+                check.title[at],
+                f"{check.count:,} / {check.of:,}",
+                _percent(check.share),
+                check.meaning[at],
+            )
             for check in self.checks
         ]
 

@@ -20,7 +20,16 @@ from medloom.record.catalogue import CodeCatalogue
 from medloom.record.quality.modes import BINS, place
 from medloom.record.schema import BIRTH, DEATH
 
-COLUMNS: Final = ("subject_id", "time", "code", "numeric_value", "text_value", "known_time", "known_until", "role")
+COLUMNS: Final = (
+    "subject_id",
+    "time",
+    "code",
+    "numeric_value",
+    "text_value",
+    "known_time",
+    "known_until",
+    "role",
+)
 # doses differ by factors that are also those between units
 _DOSED: Final = frozenset("order dispense administration statement immunization".split())
 _DAY: Final = 86_400_000_000
@@ -85,7 +94,9 @@ class Tally:
             table = table.filter(current)
         subject = np.searchsorted(subjects, table["subject_id"].to_numpy())
         code, vocabulary = _encoded(table["code"])
-        rows = _Rows(subject, code, _microseconds(table["time"]), _microseconds(table["known_time"]), vocabulary)
+        rows = _Rows(
+            subject, code, _microseconds(table["time"]), _microseconds(table["known_time"]), vocabulary
+        )
         n = len(vocabulary)
         tallies = [self._code(name) for name in vocabulary]
         self.events += table.num_rows
@@ -106,7 +117,9 @@ class Tally:
             tally = self.codes[name] = CodeTally()
             found = limits(name) if name.startswith("LOINC//") else None
             # a code without a unit is taken to be in the usual one
-            scale = None if found is None else units.factor(found.unit, self._units.get(name) or found.unit, name)
+            scale = (
+                None if found is None else units.factor(found.unit, self._units.get(name) or found.unit, name)
+            )
             if found is not None and scale is not None:
                 tally.low, tally.high = (bound * scale[0] + scale[1] for bound in (found.low, found.high))
                 tally.limited = True
@@ -130,7 +143,9 @@ class Tally:
         n = len(tallies)
         numeric = ~np.isnan(values)
         code, values, role = code[numeric], values[numeric], role[numeric]
-        low, high = (np.array([getattr(tally, name) for tally in tallies], np.float64) for name in ("low", "high"))
+        low, high = (
+            np.array([getattr(tally, name) for tally in tallies], np.float64) for name in ("low", "high")
+        )
         # float32 in the record: a value at the limit is within it
         margin = 1e-6 * np.abs(values)
         _count(tallies, "numeric", np.bincount(code, minlength=n))
@@ -155,13 +170,17 @@ class Tally:
         _count(tallies, "future", np.bincount(rows.code[dated & (rows.time > self._now)], minlength=n))
         known = dated & (rows.known_time != _NEVER)
         _count(tallies, "known", np.bincount(rows.code[known], minlength=n))
-        _count(tallies, "foreseen", np.bincount(rows.code[known & (rows.known_time < rows.time)], minlength=n))
+        _count(
+            tallies, "foreseen", np.bincount(rows.code[known & (rows.known_time < rows.time)], minlength=n)
+        )
         lived = rows.time[dated & ~rows.are(BIRTH)]
         if len(lived):
             first, last = int(lived.min()), int(lived.max())
             self.first = first if self.first is None else min(self.first, first)
             self.last = last if self.last is None else max(self.last, last)
-            months, counts = np.unique(lived.view("datetime64[us]").astype("datetime64[M]").astype(np.int64), return_counts=True)
+            months, counts = np.unique(
+                lived.view("datetime64[us]").astype("datetime64[M]").astype(np.int64), return_counts=True
+            )
             self.months.update(dict(zip(months.tolist(), counts.tolist(), strict=True)))
 
     def _lives(self, tallies: list[CodeTally], rows: _Rows, n_subjects: int) -> None:
@@ -195,7 +214,9 @@ class Tally:
         text = table["text_value"]
         frame = pl.DataFrame(table.select(["subject_id", "time", "numeric_value"])).with_columns(
             pl.Series("code", code),
-            pl.Series("text_value", text).hash() if text.null_count < len(text) else pl.lit(0).alias("text_value"),
+            pl.Series("text_value", text).hash()
+            if text.null_count < len(text)
+            else pl.lit(0).alias("text_value"),
         )
         if frame.n_unique(same) == frame.height:
             return
@@ -217,7 +238,9 @@ class _Rows:
 
     def where(self, wanted: Callable[[str], bool]) -> NDArray[np.bool_]:
         """Tell which rows have a code that is wanted: (n,)."""
-        return np.fromiter((wanted(name) for name in self.vocabulary), np.bool_, len(self.vocabulary))[self.code]
+        return np.fromiter((wanted(name) for name in self.vocabulary), np.bool_, len(self.vocabulary))[
+            self.code
+        ]
 
 
 def _count(tallies: list[CodeTally], name: str, counts: NDArray[np.int64]) -> None:

@@ -57,7 +57,7 @@ class Cells:
         if doubtful := int((read["doubtful"] & ~cells["as_text"]).sum()):
             notes[problems.DOUBTFUL] += doubtful
         cells = cells.hstack(read.select("number", "text")).with_columns(mapped=self._mapped(cells, notes))
-        return cells.select("_i", "role", "static", "part", **self._values())
+        return cells.select("_i", "role", "static", "part", **self._values(cells))
 
     def _long(self, frame: pl.DataFrame) -> list[pl.DataFrame]:
         long = self.table.long
@@ -110,7 +110,7 @@ class Cells:
         """What the items say of their facts, one row an item."""
         rows = [
             {
-                "code": None if item.code is None else full_code(self.mapping, item.code),
+                "code": full_code(self.mapping, item.code or name),
                 "template": "{value}" in (item.code or ""),
                 "unit": item.unit,
                 "role": item.role or ("demographic" if item.static else self.table.role),
@@ -118,7 +118,7 @@ class Cells:
                 "as_text": item.text,
                 "ignore": item.ignore,
             }
-            for _, item in self.items
+            for name, item in self.items
         ]
         return pl.DataFrame(rows, schema=_SAID)
 
@@ -167,22 +167,29 @@ class Cells:
         answers = asked.join(table, on=["item", "cell"], how="left", maintain_order="left")["found"]
         return pl.Series([None], dtype=kind).new_from_index(0, cells.height).scatter(places, answers)
 
-    def _values(self) -> dict[str, pl.Expr]:
-        """How code, values and unit come from what was found of a cell."""
+    def _values(self, cells: pl.DataFrame) -> dict[str, pl.Expr]:
+        """How code, values and unit come from what was found of a cell; only what the cells need."""
+        code, text, unit = pl.col("code"), pl.col("text"), pl.col("unit")
+        if cells["template"].any():
+            before = code.str.split("{value}").list.get(0)
+            after = code.str.split("{value}").list.get(1, null_on_oob=True).fill_null("")
+            code = pl.when("template").then(pl.concat_str(before, "cell", after)).otherwise(code)
+        if cells["item"].null_count():
+            named = pl.col("source").str.contains("//", literal=True)
+            own = pl.concat_str(pl.lit(self.mapping.code_system + "//"), "source")
+            code = pl.coalesce(code, pl.when(named).then("source").otherwise(own))
+        if cells["as_text"].any():
+            text = pl.when("as_text").then("cell").otherwise(text)
+        if cells["companion"].null_count() < cells.height:
+            text = pl.coalesce(text, "companion")
+        if cells["row_unit"].null_count() < cells.height:
+            unit = pl.coalesce("row_unit", unit)
         verbatim = pl.col("mapped").is_not_null() | pl.col("template")
-        own = pl.concat_str(pl.lit(self.mapping.code_system + "//"), "source")
-        named = pl.col("source").str.contains("//", literal=True)
-        before = pl.col("code").str.split("{value}").list.get(0)
-        after = pl.col("code").str.split("{value}").list.get(1, null_on_oob=True).fill_null("")
-        inserted = pl.when("template").then(pl.concat_str(before, "cell", after)).otherwise("code")
-        if not self._said["template"].any():
-            inserted = pl.col("code")
-        text = pl.coalesce(pl.when("as_text").then("cell").otherwise("text"), "companion")
         return {
-            "code": pl.coalesce("mapped", inserted, pl.when(named).then("source").otherwise(own)),
+            "code": pl.coalesce("mapped", code),
             "numeric_value": pl.when(~verbatim & ~pl.col("as_text")).then("number"),
             "text_value": pl.when(~verbatim).then(text),
-            "unit": pl.when(~verbatim).then(pl.coalesce("row_unit", "unit")),
+            "unit": pl.when(~verbatim).then(unit),
         }
 
 

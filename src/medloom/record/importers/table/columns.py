@@ -126,14 +126,8 @@ def profile(frame: pl.DataFrame, name: str) -> Profile:
         kind = "moment"
     values = cells.value_counts(sort=True)[name].head(20).to_list()
     negative = numbers["number"].filter(numbers["number"] < 0)
-    negative_mark = next(
-        (
-            m
-            for m in _PLACEHOLDERS
-            if len(negative) and numeric > 2 * len(negative) and bool((negative == float(m)).all())
-        ),
-        "",
-    )
+    placeholders = (m for m in _PLACEHOLDERS if len(negative) and bool((negative == float(m)).all()))
+    negative_mark = next(placeholders, "") if len(cells) > 2 * len(negative) else ""
     return Profile(
         name=name,
         kind=kind,

@@ -166,8 +166,11 @@ class TableFacts:
         """Facts of `long` and `columns`."""
         cells = self._cells.take(frame, notes)
         of_row = frame.select(_CONTEXT).hstack(row_times(frame, self.table, self.zone))
+        said = [name for name in of_row.columns if of_row[name].null_count() < of_row.height]
+        unsaid = {name: pl.lit(None, dtype=kind) for name, kind in of_row.schema.items() if name not in said}
         timed = ~pl.col("static")
-        return cells.hstack(of_row[cells["_i"]]).with_columns(
+        cells = cells.hstack(of_row.select(said)[cells["_i"]]).with_columns(**unsaid)
+        return cells.with_columns(
             time=pl.when(timed).then("time"),
             known_time=pl.when(timed).then("known_time"),
             part=pl.when(pl.col("key").is_not_null()).then("part"),
@@ -241,17 +244,18 @@ class TableFacts:
     def _once(self, facts: pl.DataFrame, notes: Counter[str]) -> pl.DataFrame:
         """Keep the first of equal static facts of a subject: tables repeat them in every row."""
         of_subject = pl.col("static") & pl.col("problem").is_null()
-        static = facts.filter(of_subject)
-        if not static.height:
-            return facts
+        places = facts.select(of_subject).to_series().arg_true()
+        static = facts[places]
         hashes = static.select("patient", "code", "numeric_value", "text_value").hash_rows()
         first = hashes.is_first_distinct()
         new = [is_first and h not in self._met for is_first, h in zip(first, hashes, strict=True)]
-        kept = static.filter(pl.Series(new, dtype=pl.Boolean))
         self._met.update(hashes)
-        if repeated := static.height - kept.height:
-            notes[problems.REPEATED] += repeated
-        return pl.concat([kept, facts.filter(~of_subject)])
+        if all(new):
+            return facts
+        notes[problems.REPEATED] += new.count(False)
+        kept = np.ones(facts.height, dtype=bool)
+        kept[places.to_numpy()] = new
+        return facts.filter(pl.Series(kept))
 
     def _count_silent(self, frame: pl.DataFrame, facts: pl.DataFrame, passed_over: Counter[str]) -> None:
         """Count the rows without a fact, by reason."""

@@ -18,14 +18,14 @@ _MICROSECONDS = {"days": 86_400_000_000, "hours": 3_600_000_000, "minutes": 60_0
 _LETTERS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _CLOCK = (
     r"(?:[T\s]*(?P<H>\d{1,2})(?:[:：时點点](?P<M>\d{1,2}))?(?:[:：分](?P<S>\d{1,2}))?(?:[.,](?P<F>\d{1,9}))?[时點点分秒]?"
-    r"\s*(?P<Z>[Zz]|[+-]\d{2}:?\d{2})?)?$"
+    r"\s*(?P<P>[AaPp][Mm])?\s*(?P<Z>[Zz]|[+-]\d{2}:?\d{2})?)?$"
 )
 _YEAR_FIRST = r"^(?P<Y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})[日号]?" + _CLOCK
 _DAY_FIRST = r"^(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<Y>\d{4})" + _CLOCK
 _SLASHED = r"^(?P<a>\d{1,2})[/-](?P<b>\d{1,2})[/-](?P<Y>\d{4})" + _CLOCK
 _COMPACT = r"^(?P<Y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:T?(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2})?)?$"
 _SHAPES = {"year_first": _YEAR_FIRST, "day_first": _DAY_FIRST, "slashed": _SLASHED, "compact": _COMPACT}
-_PARTS = ("Y", "m", "d", "a", "b", "H", "M", "S", "F", "Z")
+_PARTS = ("Y", "m", "d", "a", "b", "H", "M", "S", "F", "P", "Z")
 
 
 def read_dates(cells: pl.Series, formats: Sequence[str] = (), zone: str = "UTC") -> pl.DataFrame:
@@ -40,7 +40,7 @@ def read_dates(cells: pl.Series, formats: Sequence[str] = (), zone: str = "UTC")
     """
 
     def read(unique: pl.Series) -> pl.DataFrame:
-        found = _by_format(unique, formats, zone) if formats else _by_shape(unique, zone)
+        found = _by_format(unique, formats, zone) if formats else _by_spelling(unique, zone)
         inside = pl.col("time").is_between(EARLIEST, LATEST)
         return found.select(
             time=pl.when(inside).then("time"),
@@ -147,6 +147,22 @@ def _by_format(cells: pl.Series, formats: Sequence[str], zone: str) -> pl.DataFr
     return found.select("time", "day_only", "problem")
 
 
+def _by_spelling(cells: pl.Series, zone: str) -> pl.DataFrame:
+    """Read dates of any usual spelling; what machines write goes a way ten times as fast."""
+    cell = pl.col("cell")
+    quick = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M")
+    found = cells.to_frame("cell").select(
+        time=pl.coalesce(cell.str.to_datetime(f, time_unit="us", strict=False, exact=True) for f in quick),
+        day_only=pl.lit(False),
+        problem=pl.lit(None, dtype=pl.String),
+    )
+    places = (found["time"].is_null() & cells.is_not_null()).arg_true()
+    if not len(places):
+        return found
+    rest = _by_shape(cells.gather(places), zone)
+    return found.with_columns(found[name].scatter(places, rest[name]) for name in found.columns)
+
+
 def _by_shape(cells: pl.Series, zone: str) -> pl.DataFrame:
     frame = cells.to_frame("cell").with_columns(
         pl.col("cell").str.extract_groups(shape).alias(name) for name, shape in _SHAPES.items()
@@ -165,6 +181,14 @@ def _by_shape(cells: pl.Series, zone: str) -> pl.DataFrame:
         d=pl.when(a.is_null()).then("d").when(month_first).then("b").when(settled).then("a"),
         ambiguous=a.is_between(1, 12) & b.is_between(1, 12) & (a != b),
     )
+    # 12 AM is midnight, 12 PM noon; 13 PM is no time at all
+    hour = pl.col("H").cast(pl.Int32)
+    half = (
+        pl.when(hour.is_between(1, 12))
+        .then(hour % 12 + 12 * pl.col("P").str.to_lowercase().eq("pm"))
+        .otherwise(99)
+    )
+    frame = frame.with_columns(H=pl.when(pl.col("P").is_null()).then("H").otherwise(half.cast(pl.String)))
     text = pl.format(
         "{}-{}-{} {}:{}:{}.{}",
         "Y",

@@ -219,20 +219,18 @@ def _read_stream(file: SourceFile, stream: BinaryIO, dialect: Dialect, columns: 
         malformed: list[Malformed] = []
         whole = io.BufferedReader(_Chained(head + rest, stream), BLOCK_BYTES)
         reader = _parser(whole, encoding, delimiter, dialect.quote, header, wanted, malformed)
-        done = 0  # rows met so far, the header among them if there is one
+        done = told = 0  # number of the last row taken, and of malformed lines handed on
+        wrong: list[int] = []
         before = 0 if dialect.header else 1
         first = not dialect.header
-        told = 0
         for batch in reader:
             frame = cast(pl.DataFrame, pl.from_arrow(pa.Table.from_batches([batch])))
-            bad = malformed[told:]
-            told = len(malformed)
-            numbers = np.setdiff1d(
-                np.arange(done + 1, done + 1 + frame.height + len(bad)),
-                [m.row for m in bad],
-                assume_unique=True,
-            )
-            done += frame.height + len(bad)
+            # the parser reads ahead: some of the malformed lines may lie in the next block
+            bad, told = malformed[told:], len(malformed)
+            wrong = [number for number in wrong if number > done] + [line.row for line in bad]
+            numbers = np.arange(done + 1, done + 1 + frame.height + len(wrong))
+            numbers = np.setdiff1d(numbers, wrong, assume_unique=True)[: frame.height]
+            done = int(numbers[-1]) if len(numbers) else done
             if first and frame.height:
                 frame, numbers, first = frame.slice(1), numbers[1:], False
             yield Rows(

@@ -1,0 +1,87 @@
+"""What svm and mlp have in common: a first matrix product, and a rest that is cheap."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.explanation.contributions import Contributions
+from medloom.explanation.shapley import sampled_contributions
+from medloom.learners.tabular.answers import Floats, answers_of
+from medloom.learners.tabular.estimator import Estimator
+from medloom.learners.tabular.products import product
+from medloom.tasks.kinds import Kind
+
+_BACKGROUND: Final = 8
+_LEAST_BEHIND_ONE: Final = 20
+
+
+class LayeredEstimator(Estimator):
+    """Scores are `rest(x @ first)`; reasons are found by sampling against typical samples.
+
+    Attributes:
+        kind: of the question.
+        first: (c, d).
+        background: (b, c) what stands for an unknown sample (`typical_rows`).
+    """
+
+    method: ClassVar[str] = (
+        "permutation sampling of Shapley values against means of 20 or more training samples "
+        "(Štrumbelj and Kononenko 2014; Mitchell et al. 2022)"
+    )
+
+    def __init__(self, kind: Kind, first: Floats, background: Floats) -> None:
+        self.kind = kind
+        self.first = first
+        self.background = background
+
+    @abstractmethod
+    def rest(self, reached: Floats) -> Floats:
+        """Score: (m, d) → (m, k)."""
+
+    def predict(self, x: NDArray[np.floating]) -> Floats:
+        return answers_of(self.kind, self.rest(product(x.astype(np.float64), self.first)))
+
+    def contributions(
+        self, x: NDArray[np.floating], sources: NDArray[np.int64], n_inputs: int
+    ) -> Contributions:
+        plain = x.astype(np.float64)
+        divided = sampled_contributions(self.rest, self.first, plain, self.background, sources, n_inputs)
+        return divided.centred() if self.kind == "multiclass" else divided
+
+    def importance(self) -> Floats:
+        columns = np.arange(self.first.shape[0])
+        divided = self.contributions(self.background, columns, len(columns))
+        sizes: Floats = np.abs(divided.values).mean(axis=(0, 1))
+        return sizes
+
+
+def typical_rows(x: Floats, scores: Floats) -> Floats:
+    """Give means of training samples with similar scores, low to high: (b, c).
+
+    Reasons need something to compare a patient with, and a package must not hold other
+    patients: each row is the mean of at least 20 (of all, where there are fewer).
+
+    Args:
+        x: (n, c).
+        scores: (n, k).
+
+    >>> typical_rows(np.array([[1.0], [3.0]]), np.array([[0.0], [1.0]])).tolist()
+    [[2.0]]
+    """
+    order = np.argsort(scores @ np.arange(1, scores.shape[1] + 1), kind="stable")
+    parts = min(_BACKGROUND, max(1, len(x) // _LEAST_BEHIND_ONE))
+    return np.stack([x[rows].mean(axis=0) for rows in np.array_split(order, parts)])
+
+
+def standard(values: Floats) -> tuple[float, float]:
+    """Give mean and standard deviation; a deviation of 0 becomes 1."""
+    deviation = float(values.std())
+    return float(values.mean()), deviation if deviation > 0 else 1.0
+
+
+def stacked(parts: Sequence[Floats]) -> Floats:
+    """Put matrices (c, d1), (c, d2), … side by side."""
+    return np.hstack(list(parts))

@@ -1,0 +1,163 @@
+"""Logistic and linear regression with an elastic net."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.explanation.contributions import Contributions, linear_contributions
+from medloom.foundation.messages import tr
+from medloom.learners.tabular import elastic_net
+from medloom.learners.tabular.answers import Floats, answers_of, loss
+from medloom.learners.tabular.arrays import read_array, write_arrays
+from medloom.learners.tabular.elastic_net import Line
+from medloom.learners.tabular.estimator import Estimator, Names
+from medloom.learners.tabular.learner import TabularLearner, check_parameter
+from medloom.learners.tabular.problem import Problem
+from medloom.learners.tabular.products import product
+from medloom.tasks.kinds import Kind
+
+# Two strengths past the best: a path that gets worse does not get better again, and its weak end takes longest.
+_PATIENCE = 2
+
+
+class LinearEstimator(Estimator):
+    """Weights on standardised columns, whose mean is 0."""
+
+    method: ClassVar[str] = "coefficient × (value − mean), exact for a linear model (Lundberg and Lee 2017)"
+
+    def __init__(self, kind: Kind, line: Line) -> None:
+        self.kind = kind
+        self.line = line
+
+    def predict(self, x: NDArray[np.floating]) -> Floats:
+        return answers_of(self.kind, product(x.astype(np.float64), self.line.weights) + self.line.intercept)
+
+    def contributions(
+        self, x: NDArray[np.floating], sources: NDArray[np.int64], n_inputs: int
+    ) -> Contributions:
+        divided = linear_contributions(x.astype(np.float64), self.line.weights, self.line.intercept)
+        gathered = divided.gathered(sources, n_inputs)
+        return gathered.centred() if self.kind == "multiclass" else gathered
+
+    def importance(self) -> Floats:
+        # columns are standardised: a weight's size is the mean size of its contribution, times a constant
+        sizes: Floats = np.abs(self.line.weights).sum(axis=1)
+        return sizes
+
+    def write(self, folder: Path) -> None:
+        write_arrays(folder, weights=self.line.weights, intercept=self.line.intercept)
+
+    @classmethod
+    def read(cls, folder: Path, kind: Kind) -> Self:
+        return cls(kind, Line(read_array(folder, "weights"), read_array(folder, "intercept")))
+
+    def as_text(self, names: Names) -> str:
+        lines = []
+        for place, output in enumerate(names.outputs):
+            weights = self.line.weights[:, place]
+            order = np.argsort(-np.abs(weights), kind="stable")
+            lines.append(
+                tr(
+                    "{output}: begins at {value:+.3g}; a standard deviation of each input adds",
+                    output=output,
+                    value=self.line.intercept[place],
+                )
+            )
+            lines += [f"  {weights[at]:+.3g}  {names.inputs[at]}" for at in order if weights[at]]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class LogisticLearner(TabularLearner):
+    """Logistic regression (softmax for several classes) with an elastic net whose strength is tuned.
+
+    Args:
+        l1_ratios: shares of the lasso to try; 0 is a ridge, 1 a lasso.
+        curved: whether an input also enters by its distance from its median (`Preparation`); with False the
+            log-odds are a straight line in each (clipped, where skewed logarithmic) input.
+        windows: of the inputs; None: as suits the histories.
+    """
+
+    name: ClassVar = "logistic"
+    kinds: ClassVar = frozenset({"binary", "multiclass", "multilabel"})
+    estimator: ClassVar[type[Estimator]] = LinearEstimator
+
+    l1_ratios: Sequence[float] = (0.1, 0.5)
+    curved: bool = True
+    windows: Sequence[str] | None = None
+
+    def _check_parameters(self) -> None:
+        _check_ratios(self.name, self.l1_ratios)
+
+    def _learn(self, problem: Problem) -> Estimator:
+        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios))
+
+    @property
+    def _curved(self) -> bool:
+        return self.curved
+
+
+@dataclass(frozen=True)
+class LinearLearner(TabularLearner):
+    """Linear regression with an elastic net whose strength is tuned.
+
+    Args:
+        l1_ratios: shares of the lasso to try; 0 is a ridge, 1 a lasso.
+        curved: as in `LogisticLearner`.
+        windows: of the inputs; None: as suits the histories.
+    """
+
+    name: ClassVar = "linear"
+    kinds: ClassVar = frozenset({"regression"})
+    estimator: ClassVar[type[Estimator]] = LinearEstimator
+
+    l1_ratios: Sequence[float] = (0.1, 0.5)
+    curved: bool = True
+    windows: Sequence[str] | None = None
+
+    def _check_parameters(self) -> None:
+        _check_ratios(self.name, self.l1_ratios)
+
+    def _learn(self, problem: Problem) -> Estimator:
+        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios))
+
+    @property
+    def _curved(self) -> bool:
+        return self.curved
+
+
+def tuned_line(problem: Problem, l1_ratios: Sequence[float]) -> Line:
+    """Fit along a path for each ratio; keep what has the least loss on the tuning samples, or over folds."""
+    along = {ratio: elastic_net.strengths(problem.kind, problem.x, problem.y, ratio) for ratio in l1_ratios}
+    losses = {ratio: np.zeros(len(along[ratio])) for ratio in l1_ratios}
+    kept: dict[tuple[float, int], Line] = {}
+    for trial in problem.trials():
+        for ratio in l1_ratios:
+            best, since, reached = np.inf, 0, np.full(len(along[ratio]), np.inf)
+            for step, line in enumerate(
+                elastic_net.path(problem.kind, trial.x, trial.y, ratio, along[ratio])
+            ):
+                reached[step] = loss(
+                    problem.kind, trial.y_judge, answers_of(problem.kind, line.scores(trial.x_judge))
+                )
+                if problem.can_judge:
+                    kept[ratio, step] = line
+                best, since = (reached[step], 0) if reached[step] < best else (best, since + 1)
+                if since > _PATIENCE:
+                    break
+            losses[ratio] += reached
+    ratio = min(l1_ratios, key=lambda one: float(losses[one].min()))
+    step = int(np.argmin(losses[ratio]))
+    if (ratio, step) in kept:
+        return kept[ratio, step]
+    *_, line = elastic_net.path(problem.kind, problem.x, problem.y, ratio, along[ratio][: step + 1])
+    return line
+
+
+def _check_ratios(learner: str, ratios: Sequence[float]) -> None:
+    holds = len(ratios) > 0 and all(0 <= ratio <= 1 for ratio in ratios)
+    check_parameter(learner, "l1_ratios", list(ratios), holds, "one or more numbers from 0 to 1")

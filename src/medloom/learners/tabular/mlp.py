@@ -1,0 +1,149 @@
+"""Small neural networks: learned by scikit-learn epoch by epoch, stopped on the tuning samples, kept as arrays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+
+from medloom.foundation.seeds import derive
+from medloom.learners.tabular.answers import Floats, answers_of, loss
+from medloom.learners.tabular.arrays import read_array, write_arrays
+from medloom.learners.tabular.layered import LayeredEstimator, stacked, standard, typical_rows
+from medloom.learners.tabular.learner import TabularLearner, check_parameter
+from medloom.learners.tabular.problem import Problem, Trial
+from medloom.learners.tabular.products import product
+from medloom.tasks.kinds import Kind
+
+_BATCH: Final = 64
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers of rectified units; the last gives scores. weights[i]: (d_i, d_i+1), biases[i]: (d_i+1,)."""
+
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+
+    def after_first(self, reached: Floats) -> Floats:
+        """Score from the first product on: (m, d1) → (m, k)."""
+        for bias, weights in zip(self.biases[:-1], self.weights[1:], strict=True):
+            reached = product(np.maximum(reached + bias, 0), weights)
+        return reached + self.biases[-1]
+
+
+class MlpEstimator(LayeredEstimator):
+    """The mean score of several networks."""
+
+    def __init__(self, kind: Kind, networks: Sequence[Network], background: Floats) -> None:
+        super().__init__(kind, stacked([network.weights[0] for network in networks]), background)
+        self.networks = tuple(networks)
+
+    def rest(self, reached: Floats) -> Floats:
+        edges = np.cumsum([network.weights[0].shape[1] for network in self.networks])[:-1]
+        parts = np.split(reached, edges, axis=1)
+        scores = [network.after_first(part) for network, part in zip(self.networks, parts, strict=True)]
+        total = scores[0]
+        for more in scores[1:]:
+            total = total + more
+        return total / len(scores)
+
+    def write(self, folder: Path) -> None:
+        write_arrays(folder, background=self.background)
+        for place, network in enumerate(self.networks):
+            for layer, (weights, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+                write_arrays(
+                    folder / f"network-{place}", **{f"weights-{layer}": weights, f"bias-{layer}": bias}
+                )
+
+    @classmethod
+    def read(cls, folder: Path, kind: Kind) -> Self:
+        networks = []
+        for place in range(len(list(folder.glob("network-*")))):
+            part = folder / f"network-{place}"
+            layers = range(len(list(part.glob("bias-*.npy"))))
+            weights = tuple(read_array(part, f"weights-{layer}") for layer in layers)
+            networks.append(Network(weights, tuple(read_array(part, f"bias-{layer}") for layer in layers)))
+        return cls(kind, networks, read_array(folder, "background"))
+
+
+@dataclass(frozen=True)
+class MlpLearner(TabularLearner):
+    """A small neural network, or rather the mean of several that began differently.
+
+    Args:
+        hidden: units of each hidden layer.
+        penalty: on the squares of weights.
+        learning_rate: of Adam.
+        n_models: networks to average.
+        max_epochs: passes over the training samples at most.
+        patience: passes without gain on the tuning samples before it stops.
+        windows: of the inputs; None: as suits the histories.
+    """
+
+    name: ClassVar = "mlp"
+    kinds: ClassVar = frozenset({"binary", "multiclass", "multilabel", "regression"})
+    estimator: ClassVar[type[MlpEstimator]] = MlpEstimator
+
+    hidden: Sequence[int] = (32,)
+    penalty: float = 1.0
+    learning_rate: float = 0.001
+    n_models: int = 5
+    max_epochs: int = 200
+    patience: int = 10
+    windows: Sequence[str] | None = None
+
+    def _check_parameters(self) -> None:
+        holds = len(self.hidden) > 0 and all(units >= 1 for units in self.hidden)
+        check_parameter(self.name, "hidden", list(self.hidden), holds, "one or more numbers of units")
+        check_parameter(self.name, "penalty", self.penalty, self.penalty >= 0, "0 or more")
+        check_parameter(self.name, "learning_rate", self.learning_rate, self.learning_rate > 0, "above 0")
+        for name in ("n_models", "max_epochs", "patience"):
+            value = getattr(self, name)
+            check_parameter(self.name, name, value, value >= 1, "1 or more")
+
+    def _learn(self, problem: Problem) -> MlpEstimator:
+        networks = [self._network(problem, problem.trial(place), place) for place in range(self.n_models)]
+        estimator = MlpEstimator(problem.kind, networks, np.empty((0, 0)))
+        scores = estimator.rest(product(problem.x, estimator.first))
+        return MlpEstimator(problem.kind, networks, typical_rows(problem.x, scores))
+
+    def _network(self, problem: Problem, trial: Trial, place: int) -> Network:
+        kind = problem.kind
+        centre, unit = standard(trial.y) if kind == "regression" else (0.0, 1.0)
+        learned = self._unfitted(kind, derive(problem.seed, "network", str(place)))
+        target = trial.y.argmax(axis=1) if kind == "multiclass" else (trial.y[:, 0] - centre) / unit
+        more = {} if kind == "regression" else {"classes": np.unique(target)}
+        best, least, since = Network((), ()), np.inf, 0
+        for _ in range(self.max_epochs):
+            learned.partial_fit(trial.x, target, **more)
+            network = Network(tuple(learned.coefs_), tuple(learned.intercepts_))
+            scores = network.after_first(trial.x_judge @ network.weights[0])
+            reached = loss(kind, trial.y_judge, answers_of(kind, scores * unit + centre))
+            if reached < least:
+                best, least, since = _copied(network), reached, 0
+            else:
+                since += 1
+            if since >= self.patience:
+                break
+        last = len(best.weights) - 1
+        weights = (*best.weights[:last], best.weights[last] * unit)
+        return Network(weights, (*best.biases[:last], best.biases[last] * unit + centre))
+
+    def _unfitted(self, kind: Kind, state: int) -> Any:
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+        made = MLPRegressor if kind == "regression" else MLPClassifier
+        return made(
+            hidden_layer_sizes=tuple(self.hidden),
+            alpha=self.penalty,
+            learning_rate_init=self.learning_rate,
+            batch_size=_BATCH,
+            random_state=state,
+        )
+
+
+def _copied(network: Network) -> Network:
+    weights = tuple(np.array(array, dtype=np.float64) for array in network.weights)
+    return Network(weights, tuple(np.array(array, dtype=np.float64) for array in network.biases))

@@ -1,0 +1,148 @@
+"""A model of tables: which inputs, how they are prepared, what was learned about them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.explanation.contributions import Contributions, explanation_of
+from medloom.features.windows import WindowFeatures
+from medloom.learners.tabular.estimator import Estimator, Names, read_estimator
+from medloom.learners.tabular.preparation import Preparation
+from medloom.tasks import package
+from medloom.tasks.explanation import Explanation
+from medloom.tasks.model import Model, Origin
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
+
+_AT_ONCE: Final = 20_000  # samples whose inputs are dense in memory at a time
+_EXPLAINED_AT_ONCE: Final = 1_000
+_FEATURES_FILE: Final = "features.json"
+_LIBRARIES: Final = ("lightgbm", "numpy", "polars", "scikit-learn", "shap")
+
+
+@dataclass(frozen=True)
+class TabularModel(Model):
+    """Answers from window features; what every tabular learner gives.
+
+    Attributes:
+        origin: where it comes from.
+        features: the frozen specification of its inputs.
+        preparation: None: the estimator takes inputs as they are, missing ones as NaN.
+        estimator: what was learned.
+    """
+
+    origin: Origin
+    features: WindowFeatures
+    preparation: Preparation | None
+    estimator: Estimator
+
+    def predict(self, samples: Samples) -> Predictions:
+        """Answer for each sample, in order; a few milliseconds for one, and the same numbers as in a batch."""
+        outputs = self.origin.question.outputs
+        answers = [self.estimator.predict(self._prepared(raw)) for _, raw in self._batches(samples, _AT_ONCE)]
+        values = np.vstack(answers) if answers else np.empty((0, len(outputs)))
+        return Predictions.of_matrix(samples.frame["sample_id"], outputs, values)
+
+    def explain(self, samples: Samples) -> Explanation:
+        """Divide each answer between the inputs; what was derived from one input is summed back to it.
+
+        `baseline` + the contributions of a sample is its answer, on the explanation's scale.
+        """
+        names = self.features.names
+        sources = self._sources()
+        frames, baseline = [], None
+        for part, raw in self._batches(samples, _EXPLAINED_AT_ONCE):
+            divided = self.estimator.contributions(self._prepared(raw), sources, len(names))
+            ids = part.frame["sample_id"].to_numpy()
+            explained = self._explained(divided, ids, raw)
+            frames.append(explained.frame)
+            baseline = explained.baseline
+        if baseline is None:
+            nothing = np.full((1, len(names)), np.nan, np.float32)
+            divided = self.estimator.contributions(self._prepared(nothing), sources, len(names))
+            empty = Contributions(divided.values[:0], divided.baseline)
+            return self._explained(empty, np.empty(0, np.int64), nothing[:0])
+        return Explanation(
+            pl.concat(frames), baseline, self.estimator.method, self.estimator.scale(self.origin.question)
+        )
+
+    def importance(self) -> pl.DataFrame:
+        """Rank the inputs by how much they matter on the whole.
+
+        Gives `input`, `code`, `weight`; weights sum to 1. The measure is the estimator's own: mean size of
+        contributions (linear models, networks, support vectors), gain (boosting), impurity (trees).
+        """
+        summed = np.bincount(self._sources(), self.estimator.importance(), len(self.features.names))
+        weight = summed / max(summed.sum(), np.finfo(np.float64).tiny)
+        frame = pl.DataFrame({"input": self.features.names, "code": self.features.codes, "weight": weight})
+        return frame.sort("weight", descending=True, maintain_order=True)
+
+    def as_text(self) -> str:
+        """Say what was learned in words, with the inputs' readable names.
+
+        Raises:
+            InputError: the model has no form that a person could read.
+        """
+        names: Sequence[str] = self.features.names
+        if self.preparation is not None:
+            names = self.preparation.column_names(names)
+        return self.estimator.as_text(Names(names, self.origin.question.outputs))
+
+    def save(self, directory: Path) -> str:
+        """Write a model package; give its digest."""
+        return package.write(directory, self.origin, self._write, libraries=_LIBRARIES)
+
+    def _write(self, folder: Path) -> None:
+        text = json.dumps(self.features.to_json(), ensure_ascii=False, sort_keys=True, indent=1)
+        (folder / _FEATURES_FILE).write_text(text + "\n", encoding="utf-8")
+        if self.preparation is not None:
+            self.preparation.write(folder)
+        self.estimator.write(folder)
+
+    def _batches(self, samples: Samples, most: int) -> Iterator[tuple[Samples, NDArray[np.float32]]]:
+        for part in samples.parts(most):
+            if len(part):
+                yield part, dense_inputs(self.features.transform(part).values)
+
+    def _prepared(self, raw: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+        return raw if self.preparation is None else self.preparation.transform(raw)
+
+    def _sources(self) -> NDArray[np.int64]:
+        return np.arange(len(self.features.names)) if self.preparation is None else self.preparation.sources
+
+    def _explained(
+        self, divided: Contributions, ids: NDArray[np.int64], raw: NDArray[np.float32]
+    ) -> Explanation:
+        question = self.origin.question
+        return explanation_of(
+            divided,
+            ids,
+            question.outputs,
+            self.features.names,
+            self.features.codes,
+            raw,
+            method=self.estimator.method,
+            scale=self.estimator.scale(question),
+        )
+
+
+def dense_inputs(values: Any) -> NDArray[np.float32]:
+    """Give inputs as one array in row order, whether they came sparse or dense."""
+    plain = values.toarray() if hasattr(values, "toarray") else values
+    return np.ascontiguousarray(plain, dtype=np.float32)
+
+
+def load_model(directory: Path, part: type[Estimator]) -> TabularModel:
+    """Load a package that a `TabularModel` wrote, whose sums have been checked."""
+    content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+    origin = package.origin_of(content)
+    weights = directory / "weights"
+    features = WindowFeatures.from_json(json.loads((weights / _FEATURES_FILE).read_text(encoding="utf-8")))
+    preparation = Preparation.read(weights) if Preparation.is_in(weights) else None
+    return TabularModel(origin, features, preparation, read_estimator(part, weights, origin.question))
