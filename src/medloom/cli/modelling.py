@@ -280,14 +280,15 @@ def show_reasons(site: Site, top: pl.DataFrame, scale: str) -> None:
 
     catalogue = site.record.catalogue
     descriptions, units = catalogue.descriptions(), catalogue.units()
-    rows = []
+    shares: dict[str, float] = {}  # what reads the same to a person is said once
     for name, value, contribution in top.select("input", "value", "contribution").iter_rows():
         words = (
             tr("all other inputs together")
             if name == "…"
             else getattr(readable(name, value, descriptions, units), language())
         )
-        rows.append((f"{contribution:+.3f}", words))
+        shares[words] = shares.get(words, 0.0) + contribution
+    rows = [(f"{share:+.3f}", words) for words, share in shares.items()]
     screen.table([tr("share of the answer ({scale})", scale=scale), tr("because")], rows, right=[0])
 
 

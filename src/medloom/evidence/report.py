@@ -14,9 +14,9 @@ from medloom.evidence.drawings import drawings, forest
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.metrics import METRICS
-from medloom.foundation.charts import STYLE
 from medloom.foundation.files import write_text
-from medloom.foundation.messages import LANGUAGES, Text2, language, speaking, text2, tr
+from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2, tr
+from medloom.foundation.pages import intended_use, render_page
 from medloom.tasks.labelling import FlowStep
 
 _COMPARED = {
@@ -67,25 +67,15 @@ def report_html(
     provenance: Mapping[str, str] | None = None,
 ) -> str:
     """Compose the report; arguments as in `write_report`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("medloom.evidence", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    styles = environment.get_template("report.css").render()
-    return environment.get_template("report.html.j2").render(
-        style=styles + STYLE,
-        language=language(),
+    return render_page(
+        "medloom.evidence",
+        "report.html.j2",
+        "report.css",
         words=_words(evaluation.kind),
         title=title or evaluation.title,
         evaluation=evaluation,
         headline=words.headline(evaluation),
         sentences=[s for s in (words.against_constant(evaluation), words.in_the_large(evaluation)) if s],
-        notice=words.intended_use(),
         facts=_facts(evaluation),
         compared=_compared(evaluation, others or {}),
         forest=forest(evaluation),
@@ -124,7 +114,7 @@ def _card(at: int, evaluation: Evaluation, title: Text2, provenance: Mapping[str
         words.in_the_large(evaluation),
     )
     lines = [f"# {title[at]}", "", " ".join(one[at] for one in sentences if one), ""]
-    lines += [f"> {words.intended_use()[at]}", "", f"## {tr('How good')}", ""]
+    lines += [f"> {intended_use()[at]}", "", f"## {tr('How good')}", ""]
     lines += [f"| {tr('measure')} | {tr('value (95 % interval)')} |", "|---|---|"]
     lines += [
         f"| {words.metric_name(name)[at]} | {one.reason[at] if one.value is None and one.reason else one} |"

@@ -199,14 +199,6 @@ def split_name(split: str) -> Text2:
     return names.get(split, Text2(split, split))
 
 
-def intended_use() -> Text2:
-    """The statement that stands on every page and report."""
-    return text2(
-        "For research and evaluation, not cleared as a medical device; whether a use is one is decided by its"
-        " intended use."
-    )
-
-
 def _span(one: Estimate) -> str:
     digits = 2 if one.value is not None and abs(one.value) <= 10 else 1
     return one.said(digits).replace(" (", ", ").replace(")", "")

@@ -23,10 +23,10 @@ from medloom.explanation.drawing import (
 )
 from medloom.explanation.lanes import Lanes, arrange
 from medloom.explanation.wording import REST, Phrase, amount, clean, fill, joined, number, phrase, readable
-from medloom.foundation.charts import STYLE
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
-from medloom.foundation.messages import Text2, language, text2
+from medloom.foundation.messages import Text2, text2
+from medloom.foundation.pages import render_page
 from medloom.tasks.question import Question
 
 __all__ = ["PatientPage", "patient_html", "readable", "write_patient_page"]
@@ -97,32 +97,20 @@ def write_patient_page(path: Path, page: PatientPage) -> None:
 
 def patient_html(page: PatientPage) -> str:
     """Compose the page; raises as `write_patient_page`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     _check(page)
-    environment = Environment(
-        loader=PackageLoader("medloom.explanation", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     reasons = _reasons(page)
     effects = {reason.code: reason.contribution for reason in reasons if reason.code}
     lanes = arrange(
         page.events, page.prediction_time, page.descriptions, page.units, effects, _adult(page)
     )  # fmt: skip
     summary = _summary(lanes) if lanes else text2("The record holds nothing with a date before this moment.")
-    return environment.get_template("page.html.j2").render(
-        style=STYLE + environment.get_template("page.css").render(),
-        language=language(),
+    return render_page(
+        "medloom.explanation",
+        "patient.html.j2",
+        "patient.css",
         words=_words(page),
         title=Text2(clean(page.question.title.en), clean(page.question.title.zh)),
         facts=_facts(page),
-        notice=text2(
-            "For research and evaluation, not cleared as a medical device;"
-            " whether a use is one is decided by its intended use."
-        ),
         answer=_answer(page),
         cautions=[Text2(clean(caution.en), clean(caution.zh)) for caution in page.cautions],
         evidence=clean(page.evidence or ""),

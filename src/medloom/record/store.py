@@ -152,6 +152,8 @@ def _only(table: pa.Table, subjects: NDArray[np.int64]) -> pa.Table:
     starts, stops = np.searchsorted(ids, subjects, "left"), np.searchsorted(ids, subjects, "right")
     if len(subjects) == 1:
         return table.slice(int(starts[0]), int(stops[0] - starts[0]))
+    if np.sum(stops - starts) == len(ids):
+        return table
     keep = np.zeros(len(ids) + 1, np.int64)
     np.add.at(keep, starts, 1)
     np.add.at(keep, stops, -1)

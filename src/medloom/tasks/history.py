@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medloom.record.record import Record
+from medloom.record.schema import BIRTH
 
 STATIC: Final = np.iinfo(np.int64).min  # `time` of a static fact
 MICROSECONDS_PER_HOUR: Final = 3_600_000_000
@@ -88,38 +89,36 @@ def read_history(
     ids = table["subject_id"].to_numpy()
     starts = np.searchsorted(ids, subject_ids, "left")
     lengths = np.searchsorted(ids, subject_ids, "right") - starts
-    sample = np.repeat(np.arange(len(subject_ids), dtype=np.int32), lengths)
-    rows = _ranges(starts, lengths)
+    # each subject asked once, which is the rule: its rows are taken as they stand
+    rows = slice(None) if _is_whole(starts, lengths, len(ids)) else _ranges(starts, lengths)
     code, vocabulary = _codes(table["code"])
-    time = _microseconds(table["time"], STATIC)
-    known = _microseconds(table["known_time"], STATIC)
-    known_until = _microseconds(table["known_until"], np.iinfo(np.int64).max)
-    shown = _shown(vocabulary, visibility)
-    if not _is_identity(rows, len(ids)):
-        code, time, known, known_until = code[rows], time[rows], known[rows], known_until[rows]
-    at = prediction_times[sample]
-    visible = shown[code] & (np.maximum(time, known) <= at) & (at < known_until)
-    is_static = time == STATIC
-    if is_static.any():
-        may_be_static = np.fromiter(
-            (name in visibility.static for name in vocabulary), np.bool_, len(vocabulary)
-        )
-        visible &= ~is_static | may_be_static[code]
+    code = code[rows]
+    time = _microseconds(table["time"], STATIC)[rows]
+    at = np.repeat(prediction_times, lengths)
+    visible = _shown(vocabulary, visibility)[code]
+    visible &= time <= at
+    if _says_anything(table["known_time"]):
+        visible &= _microseconds(table["known_time"], STATIC)[rows] <= at
+    if _says_anything(table["known_until"]):
+        visible &= at < _microseconds(table["known_until"], np.iinfo(np.int64).max)[rows]
+    static = np.flatnonzero(time == STATIC)
+    visible[static[~_among(vocabulary, visibility.static)[code[static]]]] = False
     if visibility.window is not None:
+        recent = time > at - visibility.window
+        recent[static] = True
         # demographics are facts about the whole life, whatever the window
-        lasting = np.fromiter((name == "MEDS_BIRTH" for name in vocabulary), np.bool_, len(vocabulary))
-        visible &= is_static | lasting[code] | (time > at - visibility.window)
+        visible &= recent | _among(vocabulary, frozenset([BIRTH]))[code]
     kept = np.flatnonzero(visible)
-    taken = rows[kept]
+    taken = kept if isinstance(rows, slice) else rows[kept]
     values = table["numeric_value"].to_numpy()
     return History(
         prediction_times,
-        sample[kept],
+        np.repeat(np.arange(len(subject_ids), dtype=np.int32), lengths)[kept],
         code[kept],
         time[kept],
         np.asarray(values[taken], dtype=np.float32),
         vocabulary,
-        {name: table[name].take(pa.array(taken)).combine_chunks() for name in columns},
+        {name: _take(table[name], taken) for name in columns},
     )
 
 
@@ -128,6 +127,20 @@ def _shown(vocabulary: Sequence[str], visibility: Visibility) -> NDArray[np.bool
         return code not in visibility.hidden and (visibility.only is None or code in visibility.only)
 
     return np.fromiter((may_see(code) for code in vocabulary), np.bool_, len(vocabulary))
+
+
+def _among(vocabulary: Sequence[str], codes: frozenset[str]) -> NDArray[np.bool_]:
+    return np.fromiter((code in codes for code in vocabulary), np.bool_, len(vocabulary))
+
+
+def _says_anything(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count < len(column))
+
+
+def _take(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
+    if not _says_anything(column):
+        return pa.nulls(len(rows), column.type)
+    return column.take(pa.array(rows)).combine_chunks()
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]:
@@ -152,5 +165,11 @@ def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np
     return np.arange(total) + np.repeat(starts - before, lengths)
 
 
-def _is_identity(rows: NDArray[np.int64], n: int) -> bool:
-    return len(rows) == n and (n == 0 or (rows[0] == 0 and rows[-1] == n - 1))
+def _is_whole(starts: NDArray[np.int64], lengths: NDArray[np.int64], n: int) -> bool:
+    """Tell whether the ranges are 0 … n - 1, one after another.
+
+    >>> _is_whole(np.array([0, 2]), np.array([2, 3]), 5), _is_whole(np.array([0, 0]), np.array([2, 2]), 4)
+    (True, False)
+    """
+    ends = np.cumsum(lengths)
+    return bool(n == (ends[-1] if len(ends) else 0) and np.array_equal(starts, ends - lengths))

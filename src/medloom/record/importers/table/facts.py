@@ -89,6 +89,7 @@ class TableFacts:
     def codes(self) -> dict[str, CodeInfo]:
         """Give the descriptions in the mapping."""
         described = [(item.code or name, item.description) for name, item in self._cells.items]
+        described = [(code, text) for code, text in described if "{value}" not in code]
         described += [(event.code, event.description) for event in self.table.events]
         return {full_code(self.mapping, code): CodeInfo(text) for code, text in described if text}
 

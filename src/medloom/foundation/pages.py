@@ -1,0 +1,52 @@
+"""Pages that need nothing else: one HTML file in both languages, light and dark, on screen and on paper.
+
+Languages are switched by two radio buttons and CSS; there is no script and nothing from elsewhere. A room brings
+a template that extends `page.html.j2` (blocks `kind` and `main`) and its own styles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medloom.foundation.charts import STYLE
+from medloom.foundation.messages import Text2, language, text2
+
+Fact = tuple[Text2, Text2]
+
+
+def render_page(
+    package: str, template: str, styles: str, *, title: Text2, facts: Sequence[Fact] = (), **values: object
+) -> str:
+    """Render a page.
+
+    Args:
+        package: the room whose `templates/` holds `template` and `styles`.
+        template: extends `page.html.j2`.
+        styles: the room's own, after the shared ones.
+        title: heading and name of the page.
+        facts: name and value, in the line under the heading.
+        values: what the template says.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=ChoiceLoader(
+            [PackageLoader(package, "templates"), PackageLoader("medloom.foundation", "templates")]
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = "".join(environment.get_template(name).render() for name in ("page.css", styles)) + STYLE
+    return environment.get_template(template).render(
+        style=style, language=language(), title=title, facts=list(facts), notice=intended_use(), **values
+    )
+
+
+def intended_use() -> Text2:
+    """Say what every page and report says."""
+    return text2(
+        "For research and evaluation, not cleared as a medical device;"
+        " whether a use is one is decided by its intended use."
+    )
