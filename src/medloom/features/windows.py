@@ -103,10 +103,14 @@ class WindowFeatures:
 
     def transform(self, samples: Samples) -> FeatureMatrix:
         """Make the inputs of each sample, in order; the same for one as for many."""
-        blocks = [self._transform_history(self._read(part)) for part in samples.parts()]
-        dense = np.vstack([block[0] for block in blocks]) if len(blocks) != 1 else blocks[0][0]
-        sparse = sp.vstack([block[1] for block in blocks], format="csr") if len(blocks) != 1 else blocks[0][1]
-        return FeatureMatrix(dense, sparse, self.names, self.codes)
+        dense = np.full((len(samples), self._places().width), np.nan, np.float32, order="F")
+        sparse = [sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)]
+        done = 0
+        for part in samples.parts():
+            history = self._read(part)
+            sparse.append(self._fill(dense[done : done + len(part)], history))
+            done += len(part)
+        return FeatureMatrix(dense, sp.vstack(sparse, format="csr"), self.names, self.codes)
 
     def to_json(self) -> dict[str, Any]:
         """Give the specification as plain values."""
@@ -131,42 +135,35 @@ class WindowFeatures:
         columns += [(f"{code} count {window}", code) for window in self.windows for code in self.rare]
         return columns
 
-    def _transform_history(self, history: History) -> tuple[NDArray[np.float32], sp.csr_matrix]:
-        n = history.n_samples
-        position = {code: index for index, code in enumerate(history.vocabulary)}
-        n_static = int(self.has_age) + len(self.static_values) + len(self.static_flags) + sum(map(len, self.categories.values()))
-        per_window = (
-            len(self.measured) * len(_COUNT_STATISTICS + _VALUE_STATISTICS) + len(self.counted) * len(_COUNT_STATISTICS)
-        )
-        dense = np.full((n, n_static + per_window * len(self.windows)), np.nan, np.float32, order="F")
-        self._fill_static(dense, history, position)
-        # facts in the order code, sample, time: a stable radix sort, for histories come sorted by sample and time
-        order_of = {code: index for index, code in enumerate((*self.measured, *self.counted, *self.rare))}
-        ranks = np.fromiter((order_of.get(code, -1) for code in history.vocabulary), np.int64, len(history.vocabulary))
-        rank = ranks[history.code] if len(history) else np.empty(0, np.int64)
-        rank[history.time == STATIC] = -1
-        kept = np.flatnonzero(rank >= 0)
-        small = np.uint16 if len(order_of) < 65536 else np.uint32
-        kept = kept[np.argsort(rank[kept].astype(small), kind="stable")]
-        facts = _Facts(
-            rank[kept],
-            history.sample[kept].astype(np.int64),
-            (history.prediction_time[history.sample[kept]] - history.time[kept]) / MICROSECONDS_PER_HOUR,
-            history.value[kept].astype(np.float64),
-        )
-        sparse: list[sp.csr_matrix] = []
-        column = n_static
-        n_measured, n_counted = len(self.measured), len(self.counted)
-        # blocks of one kind stand together, window by window, as `_columns` names them
-        second = n_static + n_measured * len(_COUNT_STATISTICS + _VALUE_STATISTICS) * len(self.windows)
-        for window in self.windows:
-            inside = facts if window == EVER else facts.within(hours(window))
-            groups = inside.groups()
-            column = _fill_counts(dense, groups, inside, column, 0, n_measured, len(_COUNT_STATISTICS + _VALUE_STATISTICS))
-            _fill_values(dense, inside, column - n_measured * len(_COUNT_STATISTICS + _VALUE_STATISTICS), n_measured)
-            second = _fill_counts(dense, groups, inside, second, n_measured, n_measured + n_counted, len(_COUNT_STATISTICS))
-            sparse.append(_sparse_counts(groups, inside, n, n_measured + n_counted, len(self.rare)))
-        return dense, sp.hstack(sparse, format="csr") if sparse else sp.csr_matrix((n, 0), dtype=np.float32)
+    def _places(self) -> _Places:
+        static = len(self.static_values) + len(self.static_flags) + sum(map(len, self.categories.values()))
+        return _Places(int(self.has_age) + static, len(self.measured), len(self.counted), len(self.windows))
+
+    def _fill(self, dense: NDArray[np.float32], history: History) -> sp.csr_matrix:
+        """Fill the dense inputs of some samples, all NaN so far; gives their sparse ones."""
+        self._fill_static(dense, history, {code: index for index, code in enumerate(history.vocabulary)})
+        places = self._places()
+        for column in places.counts():
+            dense[:, column] = 0
+        groups = _Groups.of(self._facts(history), [_length(window) for window in self.windows])
+        measured, common = np.searchsorted(groups.rank, [places.n_measured, places.n_measured + places.n_counted])
+        _fill_counts(dense, groups.slice(0, common), places)
+        _fill_values(dense, groups.slice(0, measured), places)
+        return groups.slice(common, len(groups.rank)).sparse_counts(history.n_samples, len(self.rare))
+
+    def _facts(self, history: History) -> _Facts:
+        """Rank the specification's codes and bring their facts into the order of code, sample, time."""
+        order_of = {code: rank for rank, code in enumerate((*self.measured, *self.counted, *self.rare))}
+        small = np.uint16 if len(order_of) < 65535 else np.uint32
+        unknown = np.iinfo(small).max
+        ranks = np.fromiter((order_of.get(code, unknown) for code in history.vocabulary), small, len(history.vocabulary))
+        rank = ranks[history.code]
+        rank[history.time == STATIC] = unknown
+        # a stable radix sort: histories come sorted by sample and time, unknown codes end up behind
+        kept = np.argsort(rank, kind="stable")[: np.count_nonzero(rank != unknown)]
+        sample = history.sample[kept]
+        age = (history.prediction_time[sample] - history.time[kept]) / MICROSECONDS_PER_HOUR
+        return _Facts(rank[kept], sample, age, history.value[kept])
 
     def _fill_static(self, dense: NDArray[np.float32], history: History, position: dict[str, int]) -> None:
         column = 0
@@ -202,91 +199,36 @@ class WindowFeatures:
 
 
 @dataclass(frozen=True)
-class _Facts:
-    """Facts sorted by code rank, sample, time."""
+class _Places:
+    """Where dense inputs stand: static ones, then measured, then counted codes, window by window, code by code."""
 
-    rank: NDArray[np.int64]
-    sample: NDArray[np.int64]
-    age: NDArray[np.float64]  # hours before the prediction time
-    value: NDArray[np.float64]
+    n_static: int
+    n_measured: int
+    n_counted: int
+    n_windows: int
 
-    def within(self, length: float) -> _Facts:
-        return self._only(self.age < length)
+    @property
+    def width(self) -> int:
+        """Count the dense inputs."""
+        return self._counted(self.n_windows, 0)
 
-    def of_ranks(self, stop: int) -> _Facts:
-        end = int(np.searchsorted(self.rank, stop))
-        return _Facts(self.rank[:end], self.sample[:end], self.age[:end], self.value[:end])
+    def first(self, window: int, rank: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Give the column of the first statistic of codes in a window."""
+        rank = rank.astype(np.int64)
+        return np.where(rank < self.n_measured, self._measured(window, rank), self._counted(window, rank - self.n_measured))
 
-    def valued(self) -> _Facts:
-        has_value = ~np.isnan(self.value)
-        return self if has_value.all() else self._only(has_value)
+    def counts(self) -> list[int]:
+        """List the columns that hold counts; they are 0 where nothing happened."""
+        windows = range(self.n_windows)
+        measured = [self._measured(window, rank) for window in windows for rank in range(self.n_measured)]
+        return measured + [self._counted(window, place) for window in windows for place in range(self.n_counted)]
 
-    def groups(self) -> NDArray[np.int64]:
-        """Give where each (code, sample) begins."""
-        if not len(self.rank):
-            return np.empty(0, np.int64)
-        new = np.empty(len(self.rank), np.bool_)
-        new[0] = True
-        np.not_equal(self.sample[1:], self.sample[:-1], out=new[1:])
-        new[1:] |= self.rank[1:] != self.rank[:-1]
-        return np.flatnonzero(new)
+    def _measured(self, window: int, rank: Any) -> Any:
+        return self.n_static + (window * self.n_measured + rank) * len(_COUNT_STATISTICS + _VALUE_STATISTICS)
 
-    def _only(self, mask: NDArray[np.bool_]) -> _Facts:
-        return _Facts(self.rank[mask], self.sample[mask], self.age[mask], self.value[mask])
-
-
-def _ends(groups: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    return np.append(groups[1:], n)
-
-
-def _fill_counts(
-    dense: NDArray[np.float32], groups: NDArray[np.int64], facts: _Facts, column: int, start: int, stop: int, width: int
-) -> int:
-    """Fill count and hours since last of the codes ranked start … stop; gives the column after their blocks."""
-    after = column + (stop - start) * width
-    dense[:, column:after:width] = 0
-    low, high = np.searchsorted(facts.rank[groups], [start, stop])
-    chosen = groups[low:high]
-    if len(chosen):
-        ends = _ends(groups, len(facts.rank))[low:high]
-        sample, target = facts.sample[chosen], column + (facts.rank[chosen] - start) * width
-        dense[sample, target] = ends - chosen
-        dense[sample, target + 1] = facts.age[ends - 1]
-    return after
-
-
-def _fill_values(dense: NDArray[np.float32], facts: _Facts, column: int, n_measured: int) -> None:
-    """Fill first, last, min, max, mean and slope (per hour, least squares) of the measured codes."""
-    facts = facts.of_ranks(n_measured).valued()
-    groups = facts.groups()
-    if not len(groups):
-        return
-    value = facts.value
-    ends = _ends(groups, len(value))
-    count = (ends - groups).astype(np.float64)
-    width = len(_COUNT_STATISTICS + _VALUE_STATISTICS)
-    sample, target = facts.sample[groups], column + facts.rank[groups] * width + len(_COUNT_STATISTICS)
-    mean = np.add.reduceat(value, groups) / count
-    dense[sample, target] = value[groups]
-    dense[sample, target + 1] = value[ends - 1]
-    dense[sample, target + 2] = np.minimum.reduceat(value, groups)
-    dense[sample, target + 3] = np.maximum.reduceat(value, groups)
-    dense[sample, target + 4] = mean
-    time = -facts.age
-    mean_time = np.add.reduceat(time, groups) / count
-    lengths = ends - groups
-    centred = time - np.repeat(mean_time, lengths)
-    spread = np.add.reduceat(centred * centred, groups)
-    moved = np.add.reduceat(centred * (value - np.repeat(mean, lengths)), groups)
-    several = spread > 1e-12
-    dense[sample[several], target[several] + 5] = moved[several] / spread[several]
-
-
-def _sparse_counts(groups: NDArray[np.int64], facts: _Facts, n: int, start: int, codes: int) -> sp.csr_matrix:
-    low = int(np.searchsorted(facts.rank[groups], start))
-    chosen = groups[low:]
-    counts = (_ends(groups, len(facts.rank))[low:] - chosen).astype(np.float32)
-    return sp.csr_matrix((counts, (facts.sample[chosen], facts.rank[chosen] - start)), shape=(n, codes))
+    def _counted(self, window: int, place: Any) -> Any:
+        begin = self._measured(self.n_windows, 0)
+        return begin + (window * self.n_counted + place) * len(_COUNT_STATISTICS)
 
 
 class _Census:

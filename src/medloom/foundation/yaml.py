@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from medloom.foundation.documents import Place, nearest_line, read_document
 from medloom.foundation.errors import InputError, NotFoundError
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,65 +33,55 @@ def read_yaml(path: Path, model: type[M], what: str) -> M:
 
 def parse_yaml(text: str, model: type[M], what: str, name: str) -> M:
     """Read YAML text; raises as `read_yaml`."""
+    document, lines = read_document(text, name)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(
-            "{what} {name!r} line {line}: not valid YAML: {reason}",
-            what=what,
-            name=name,
-            line=line,
-            reason=error.problem or "",
-        ) from error
-    if not isinstance(content, dict):
-        raise InputError(
-            "{what} {name!r} line 1: expected keys with values, such as `name: aki-48h`", what=what, name=name
-        )
-    try:
-        return model.model_validate(content)
+        return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(step) for step in first["loc"]) or what
-        reason = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            reason = f"unknown key; known are: {', '.join(_known(model, first['loc'][:-1]))}"
-        elif first["type"] == "missing":
-            reason = "is missing"
+        place = first["loc"]
         raise InputError(
             "{what} {name!r} line {line}: {key}: {reason}",
             what=what,
             name=name,
-            line=_line(root, first["loc"]),
-            key=key,
-            reason=reason,
+            line=nearest_line(lines, place),
+            key=".".join(map(str, place)) or what,
+            reason=_reason(model, first["type"], first["msg"], place),
         ) from error
 
 
-def _line(node: yaml.Node | None, location: Sequence[int | str]) -> int:
-    """Find the line of the deepest node on the way to `location` that the file has."""
-    line = 1
-    for step in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = [(key, value) for key, value in node.value if key.value == str(step)]
-            if not pairs:
-                break
-            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+def _reason(model: type[BaseModel], kind: str, message: str, place: Place) -> str:
+    if kind == "extra_forbidden":
+        known = _keys_at(model, place[:-1])
+        return f"unknown key; known here: {', '.join(known)}" if known else "unknown key"
+    return "is missing" if kind == "missing" else message.removeprefix("Value error, ")
 
 
-def _known(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """List the keys of the model a location lies in, as far as types tell."""
-    found: object = model
-    for step in location:
-        if isinstance(found, type) and issubclass(found, BaseModel) and step in found.model_fields:
-            annotation = found.model_fields[str(step)].annotation
-            candidates = [annotation, *getattr(annotation, "__args__", ())]
-            found = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-    return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []
+def _keys_at(model: type[BaseModel], place: Place) -> list[str]:
+    """List the keys allowed at a place, by walking the model's JSON schema."""
+    schema = model.model_json_schema()
+    node: dict[str, object] = schema
+    for step in place:
+        node = _resolved(schema, node)
+        inner = node.get("items") if isinstance(step, int) else None
+        if inner is None:
+            properties = node.get("properties")
+            inner = properties.get(step) if isinstance(properties, dict) else None
+        if inner is None:
+            inner = node.get("additionalProperties")
+        if not isinstance(inner, dict):
+            return []
+        node = inner
+    properties = _resolved(schema, node).get("properties")
+    return sorted(properties) if isinstance(properties, dict) else []
+
+
+def _resolved(schema: dict[str, object], node: dict[str, object]) -> dict[str, object]:
+    choices = node.get("anyOf")
+    if isinstance(choices, list):
+        node = next((c for c in choices if "$ref" in c), node)
+    reference = node.get("$ref")
+    definitions = schema.get("$defs")
+    if isinstance(reference, str) and isinstance(definitions, dict):
+        found = definitions[reference.rsplit("/", 1)[1]]
+        return found if isinstance(found, dict) else node
+    return node

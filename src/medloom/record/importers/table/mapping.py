@@ -40,11 +40,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import polars as pl
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.yaml import parse_yaml
 from medloom.record.importers.table.conditions import parse_condition
-from medloom.record.importers.table.document import nearest_line, read_document
 from medloom.record.schema import ROLES
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "\\N", "未查", "未检", "未做")
@@ -391,57 +391,7 @@ def parse_mapping(text: str, name: str = "mapping") -> Mapping:
     Raises:
         InputError: it is not valid; the message has the line and the remedy.
     """
-    document, lines = read_document(text, name)
-    try:
-        return Mapping.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = tuple(p for p in first["loc"])
-        raise InputError(
-            "mapping {name!r} line {line}: {place}: {reason}",
-            name=name,
-            line=nearest_line(lines, place),
-            place=".".join(map(str, place)) or "mapping",
-            reason=_reason(first["type"], str(first["msg"]), place),
-        ) from error
-
-
-def _reason(kind: str, message: str, place: tuple[int | str, ...]) -> str:
-    if kind == "extra_forbidden":
-        known = _fields_at(place[:-1])
-        return f"unknown key; known here: {', '.join(known)}" if known else "unknown key"
-    return message.removeprefix("Value error, ")
-
-
-def _fields_at(place: tuple[int | str, ...]) -> list[str]:
-    """List the keys allowed at a place, by walking the JSON schema."""
-    schema = Mapping.model_json_schema()
-    node: dict[str, object] = schema
-    for step in place:
-        node = _resolved(schema, node)
-        inner = node.get("items") if isinstance(step, int) else None
-        if inner is None:
-            properties = node.get("properties")
-            inner = properties.get(step) if isinstance(properties, dict) else None
-        if inner is None:
-            inner = node.get("additionalProperties")
-        if not isinstance(inner, dict):
-            return []
-        node = inner
-    properties = _resolved(schema, node).get("properties")
-    return sorted(properties) if isinstance(properties, dict) else []
-
-
-def _resolved(schema: dict[str, object], node: dict[str, object]) -> dict[str, object]:
-    choices = node.get("anyOf")
-    if isinstance(choices, list):
-        node = next((c for c in choices if "$ref" in c), node)
-    reference = node.get("$ref")
-    definitions = schema.get("$defs")
-    if isinstance(reference, str) and isinstance(definitions, dict):
-        found = definitions[reference.rsplit("/", 1)[1]]
-        return found if isinstance(found, dict) else node
-    return node
+    return parse_yaml(text, Mapping, "mapping", name)
 
 
 def _listed(data: object, key: str) -> object:
