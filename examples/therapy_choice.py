@@ -17,6 +17,6 @@ table = trial.select(
     therapy=pl.col("arms").replace_strict(arms),
     rises=pl.col("cd420") > pl.col("cd40"),  # 20 weeks later
 )
-model = ml.train(table, label="rises", learner="tree", max_leaves=8)
+model = ml.train(table, label="rises", learner="tree", max_depth=3)
 print(model.model.as_text())
 print(ml.evaluate(model, split="held_out"))

@@ -170,10 +170,11 @@ def test_two_imports_at_once_are_refused(site: SiteDirectory) -> None:
     assert Record.open(site).add(Listed(facts(glucose("z", 1)))).written == 1
 
 
-MANY = [glucose(f"p{n}", 1 + n % 28, float(n) / 7, text_value=f"{n * 7919:x}" * 20) for n in range(20_000)]
+MANY = [glucose(f"p{n % 50}", 1 + n % 28, float(n) / 7, text_value=f"{n * 7919:x}" * 20) for n in range(20_000)]
 
 
-def test_a_full_disk_leaves_the_record_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prelude", ["", "commit.ROWS_IN_MEMORY = 5_000"], ids=["in memory", "through the disk"])
+def test_a_full_disk_leaves_the_record_as_it_was(tmp_path: Path, prelude: str) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", mount]).returncode:
@@ -183,7 +184,7 @@ def test_a_full_disk_leaves_the_record_as_it_was(tmp_path: Path) -> None:
         record = Record.open(site)
         record.add(Listed(facts(*BEFORE)))
         before = content(record, ())
-        process = importing(site, rows="MANY")
+        process = importing(site, prelude, rows="MANY")
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 1
         assert "StorageError: the disk that holds" in errors

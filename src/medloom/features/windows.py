@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from medloom.features.matrix import FeatureMatrix
+from medloom.features.statistics import Counts, Facts, Values, count_facts, summarise_values
 from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
 from medloom.record.schema import BIRTH
@@ -28,6 +29,7 @@ AGE: Final = "age"
 _HOURS_PER_YEAR: Final = 24 * 365.2425
 _VALUE_STATISTICS: Final = ("first", "last", "min", "max", "mean", "slope")
 _COUNT_STATISTICS: Final = ("count", "hours since last")
+_WIDTH: Final = len(_COUNT_STATISTICS + _VALUE_STATISTICS)
 # A code seen in fewer samples than this share is kept as sparse counts only.
 _COMMON: Final = 0.02
 _MOST_CATEGORIES: Final = 20
@@ -103,12 +105,11 @@ class WindowFeatures:
 
     def transform(self, samples: Samples) -> FeatureMatrix:
         """Make the inputs of each sample, in order; the same for one as for many."""
-        dense = np.full((len(samples), self._places().width), np.nan, np.float32, order="F")
+        dense = np.full((len(samples), self._counted_at(len(self.windows))), np.nan, np.float32, order="F")
         sparse = [sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)]
         done = 0
         for part in samples.parts():
-            history = self._read(part)
-            sparse.append(self._fill(dense[done : done + len(part)], history))
+            sparse.append(self._fill(dense[done : done + len(part)], self._read(part)))
             done += len(part)
         return FeatureMatrix(dense, sp.vstack(sparse, format="csr"), self.names, self.codes)
 
@@ -130,40 +131,88 @@ class WindowFeatures:
         columns: list[tuple[str, str | None]] = [(AGE, BIRTH)] if self.has_age else []
         columns += [(code, code) for code in self.static_values + self.static_flags]
         columns += [(f"{code}={text}", code) for code, texts in self.categories.items() for text in texts]
-        for codes, statistics in ((self.measured, _COUNT_STATISTICS + _VALUE_STATISTICS), (self.counted, _COUNT_STATISTICS)):
-            columns += [(f"{code} {statistic} {window}", code) for window in self.windows for code in codes for statistic in statistics]
+        for codes, statistics in (
+            (self.measured, _COUNT_STATISTICS + _VALUE_STATISTICS),
+            (self.counted, _COUNT_STATISTICS),
+        ):
+            columns += [
+                (f"{code} {statistic} {window}", code)
+                for window in self.windows
+                for code in codes
+                for statistic in statistics
+            ]
         columns += [(f"{code} count {window}", code) for window in self.windows for code in self.rare]
         return columns
 
-    def _places(self) -> _Places:
+    def _measured_at(self, window: int) -> int:
+        """Give the column where the measured codes of a window begin."""
         static = len(self.static_values) + len(self.static_flags) + sum(map(len, self.categories.values()))
-        return _Places(int(self.has_age) + static, len(self.measured), len(self.counted), len(self.windows))
+        return int(self.has_age) + static + window * len(self.measured) * _WIDTH
+
+    def _counted_at(self, window: int) -> int:
+        """Give the column where the counted codes of a window begin; behind the last one, dense inputs end."""
+        return self._measured_at(len(self.windows)) + window * len(self.counted) * len(_COUNT_STATISTICS)
 
     def _fill(self, dense: NDArray[np.float32], history: History) -> sp.csr_matrix:
-        """Fill the dense inputs of some samples, all NaN so far; gives their sparse ones."""
+        """Fill the dense inputs of some samples, NaN so far; gives their sparse ones."""
         self._fill_static(dense, history, {code: index for index, code in enumerate(history.vocabulary)})
-        places = self._places()
-        for column in places.counts():
-            dense[:, column] = 0
-        groups = _Groups.of(self._facts(history), [_length(window) for window in self.windows])
-        measured, common = np.searchsorted(groups.rank, [places.n_measured, places.n_measured + places.n_counted])
-        _fill_counts(dense, groups.slice(0, common), places)
-        _fill_values(dense, groups.slice(0, measured), places)
-        return groups.slice(common, len(groups.rank)).sparse_counts(history.n_samples, len(self.rare))
+        facts = self._facts(history)
+        lengths = [np.inf if window == EVER else hours(window) for window in self.windows]
+        counts = count_facts(facts, lengths)
+        self._fill_counts(dense, counts)
+        self._fill_values(dense, summarise_values(facts.below(len(self.measured)), lengths))
+        return self._sparse_counts(counts, history.n_samples)
 
-    def _facts(self, history: History) -> _Facts:
-        """Rank the specification's codes and bring their facts into the order of code, sample, time."""
-        order_of = {code: rank for rank, code in enumerate((*self.measured, *self.counted, *self.rare))}
-        small = np.uint16 if len(order_of) < 65535 else np.uint32
+    def _facts(self, history: History) -> Facts:
+        """Number the specification's codes, measured first, and sort their facts with a time by code, sample, time."""
+        numbers = {code: number for number, code in enumerate((*self.measured, *self.counted, *self.rare))}
+        small = np.uint16 if len(numbers) < 65535 else np.uint32
         unknown = np.iinfo(small).max
-        ranks = np.fromiter((order_of.get(code, unknown) for code in history.vocabulary), small, len(history.vocabulary))
-        rank = ranks[history.code]
-        rank[history.time == STATIC] = unknown
-        # a stable radix sort: histories come sorted by sample and time, unknown codes end up behind
-        kept = np.argsort(rank, kind="stable")[: np.count_nonzero(rank != unknown)]
+        of_word = np.fromiter(
+            (numbers.get(code, unknown) for code in history.vocabulary), small, len(history.vocabulary)
+        )
+        code = of_word[history.code]
+        code[history.time == STATIC] = unknown
+        # a stable radix sort: histories come sorted by sample and time; unknown codes end up behind
+        kept = np.argsort(code, kind="stable")[: np.count_nonzero(code != unknown)]
         sample = history.sample[kept]
         age = (history.prediction_time[sample] - history.time[kept]) / MICROSECONDS_PER_HOUR
-        return _Facts(rank[kept], sample, age, history.value[kept])
+        return Facts(code[kept], sample, age, history.value[kept])
+
+    def _fill_counts(self, dense: NDArray[np.float32], counts: Counts) -> None:
+        """Fill count and hours since last of the measured and the counted codes."""
+        n_measured, n_common = len(self.measured), len(self.measured) + len(self.counted)
+        for window in range(len(self.windows)):
+            dense[:, self._measured_at(window) : self._measured_at(window + 1) : _WIDTH] = 0
+            dense[:, self._counted_at(window) : self._counted_at(window + 1) : len(_COUNT_STATISTICS)] = 0
+            met = np.flatnonzero((counts.count[:, window] > 0) & (counts.code < n_common))
+            code, sample = counts.code[met], counts.sample[met]
+            column = np.where(
+                code < n_measured,
+                self._measured_at(window) + code * _WIDTH,
+                self._counted_at(window) + (code - n_measured) * len(_COUNT_STATISTICS),
+            )
+            dense[sample, column] = counts.count[met, window]
+            dense[sample, column + 1] = counts.age[met]
+
+    def _fill_values(self, dense: NDArray[np.float32], values: Values) -> None:
+        """Fill first, last, min, max, mean and slope of the measured codes."""
+        for window in range(len(self.windows)):
+            met = np.flatnonzero(values.count[:, window])
+            sample, column = values.sample[met], self._measured_at(window) + values.code[met] * _WIDTH
+            for offset, statistic in enumerate(_VALUE_STATISTICS, len(_COUNT_STATISTICS)):
+                dense[sample, column + offset] = getattr(values, statistic)[met, window]
+
+    def _sparse_counts(self, counts: Counts, n: int) -> sp.csr_matrix:
+        """Count the rare codes: (n, windows times codes)."""
+        first = int(np.searchsorted(counts.code, len(self.measured) + len(self.counted)))
+        count = counts.count[first:]
+        pair, window = np.nonzero(count)
+        column = (
+            window * len(self.rare) + counts.code[first:][pair] - (len(self.measured) + len(self.counted))
+        )
+        cells = (count[pair, window].astype(np.float32), (counts.sample[first:][pair], column))
+        return sp.csr_matrix(cells, shape=(n, len(self.windows) * len(self.rare)))
 
     def _fill_static(self, dense: NDArray[np.float32], history: History, position: dict[str, int]) -> None:
         column = 0
@@ -198,39 +247,6 @@ class WindowFeatures:
                 column += len(categories)
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where dense inputs stand: static ones, then measured, then counted codes, window by window, code by code."""
-
-    n_static: int
-    n_measured: int
-    n_counted: int
-    n_windows: int
-
-    @property
-    def width(self) -> int:
-        """Count the dense inputs."""
-        return self._counted(self.n_windows, 0)
-
-    def first(self, window: int, rank: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """Give the column of the first statistic of codes in a window."""
-        rank = rank.astype(np.int64)
-        return np.where(rank < self.n_measured, self._measured(window, rank), self._counted(window, rank - self.n_measured))
-
-    def counts(self) -> list[int]:
-        """List the columns that hold counts; they are 0 where nothing happened."""
-        windows = range(self.n_windows)
-        measured = [self._measured(window, rank) for window in windows for rank in range(self.n_measured)]
-        return measured + [self._counted(window, place) for window in windows for place in range(self.n_counted)]
-
-    def _measured(self, window: int, rank: Any) -> Any:
-        return self.n_static + (window * self.n_measured + rank) * len(_COUNT_STATISTICS + _VALUE_STATISTICS)
-
-    def _counted(self, window: int, place: Any) -> Any:
-        begin = self._measured(self.n_windows, 0)
-        return begin + (window * self.n_counted + place) * len(_COUNT_STATISTICS)
-
-
 class _Census:
     """Counts, over training histories, what a specification is made of."""
 
@@ -257,7 +273,9 @@ class _Census:
         code, sample = history.code[dated].astype(np.int64), history.sample[dated].astype(np.int64)
         births = [index for index, name in enumerate(history.vocabulary) if name == BIRTH]
         lived = code != births[0] if births else np.ones(len(code), np.bool_)
-        first = np.flatnonzero(np.diff(sample[lived], prepend=-1))  # histories are sorted by time: the oldest fact
+        first = np.flatnonzero(
+            np.diff(sample[lived], prepend=-1)
+        )  # histories are sorted by time: the oldest fact
         oldest = history.time[dated][lived][first]
         self._spans.append((history.prediction_time[sample[lived][first]] - oldest) / MICROSECONDS_PER_HOUR)
         facts = np.bincount(code, minlength=size)
@@ -289,7 +307,14 @@ class _Census:
         static = sorted(code for code, tally in self._static.items() if tally[0] >= needed)
         values = tuple(code for code in static if self._static[code][1])
         categories = {
-            code: tuple(sorted(text for text, _ in sorted(self._texts[code].items(), key=lambda i: (-i[1], i[0]))[:_MOST_CATEGORIES]))
+            code: tuple(
+                sorted(
+                    text
+                    for text, _ in sorted(self._texts[code].items(), key=lambda i: (-i[1], i[0]))[
+                        :_MOST_CATEGORIES
+                    ]
+                )
+            )
             for code in static
             if code not in values and self._static[code][2]
         }

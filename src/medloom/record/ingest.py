@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from medloom.foundation.hashing import hash64, sha256_file
@@ -230,7 +231,8 @@ class Spill:
         self._height += pending.height
         if self._height >= commit.ROWS_IN_MEMORY:
             path = self._folder / f"{len(self._files):06d}.parquet"
-            self._sorted().write_parquet(path, compression="lz4", row_group_size=16_384, statistics=True)
+            # by Arrow, which says of a full disk that it is full; Polars calls the file faulty
+            pq.write_table(self._sorted().to_arrow(), path, compression="lz4", row_group_size=16_384)
             self._files.append(path)
             self._frames, self._height = [], 0
 

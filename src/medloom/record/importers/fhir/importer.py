@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gc
-import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import orjson
 
 from medloom.record.importers.fhir import (
+    bundles,
     clinical,
     documents,
     observations,
@@ -44,7 +44,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 _TYPE: Final = re.compile(rb'"resourceType"\s*:\s*"([A-Za-z]+)"')
-_ENTRIES: Final = re.compile(r'"entry"\s*:\s*\[')
 
 
 class FhirImporter(Importer):
@@ -52,7 +51,7 @@ class FhirImporter(Importer):
 
     `system` is the namespace of the patients' identifiers. `row` of a fact is the
     line in an NDJSON file, the entry in a Bundle; in a tar both are counted
-    through all its members. A Bundle is held in memory as a whole, NDJSON never is.
+    through all its members. A Bundle's bytes are held in memory, NDJSON never is.
 
     >>> FhirImporter("export/", system="st-mary").system
     'st-mary'
@@ -138,13 +137,16 @@ class _Run:
         if not data.strip():
             self._note_damage(damage or source.DamagedError(problems.EMPTY_FILE))
             return
+        if damage is None and (cut := bundles.cut(data)) is not None:
+            yield from self._pieces(data, cut)
+            return
         try:
             content = orjson.loads(data)
         except orjson.JSONDecodeError:
             if damage is None and _is_json(data.lstrip().partition(b"\n")[0]):
                 yield from self._lines(iter((data,)))  # one resource a line, under the other name
                 return
-            yield from self._entries(_whole_entries(data))
+            yield from self._entries(bundles.whole_entries(data))
             fault = problems.FILE_NOT_JSON if data.rstrip().endswith(b"}") else problems.TRUNCATED
             self._note_damage(damage or source.DamagedError(_why_not_json(data, fault)))
             return
@@ -207,21 +209,53 @@ class _Run:
 
     def _entries(self, entries: list[Any], step: int = 1) -> Iterator[None]:
         reading = self._reading
-        read = reading.resource
         facts = reading.facts
-        row = self._row
-        reading.enter_bundle(entries)
+        reading.enter_bundle()
         for entry in entries:
-            row += step
-            resource = entry.get("resource") if isinstance(entry, dict) else None
-            if resource is None:
-                reading.notes[problems.WITHOUT_RESOURCE] += 1
-                continue
-            read(resource, row)
+            reading.meet_entry(entry)
+        for entry in entries:
+            self._row += step
+            self._entry(entry)
             if len(facts) >= FACTS_PER_BATCH:
                 yield
         reading.leave_bundle()
-        self._row = row
+
+    def _pieces(self, data: bytes, pieces: list[bundles.Piece]) -> Iterator[None]:
+        """Read a Bundle that has been cut, entry by entry."""
+        reading = self._reading
+        facts = reading.facts
+        reading.enter_bundle()
+        for begin, end, address, kind, identifier in pieces:
+            reading.meet(address, identifier)
+            if kind == "Medication":
+                with suppress(ValueError):  # said when it is read in its turn
+                    for entry in bundles.entries_in(data[begin:end]):
+                        reading.meet_entry(entry)
+        for begin, end, _, kind, _ in pieces:
+            # with one resource in it there is no other entry behind this one
+            if kind not in KINDS and data.count(b'"resource"', begin, end) == 1:
+                self._row += 1
+                reading.pass_over(kind)
+                continue
+            try:
+                entries = bundles.entries_in(data[begin:end])
+            except ValueError:
+                self._row += 1
+                reading.problem(self._row, _why_not_json(data[begin:end], problems.NOT_JSON))
+                continue
+            for entry in entries:
+                self._row += 1
+                self._entry(entry)
+            if len(facts) >= FACTS_PER_BATCH:
+                yield
+        reading.leave_bundle()
+
+    def _entry(self, entry: Any) -> None:
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if resource is None:
+            self._reading.notes[problems.WITHOUT_RESOURCE] += 1
+        else:
+            self._reading.resource(resource, self._row)
 
     def _medication(self, resource: Any, row: int) -> None:
         try:
@@ -243,25 +277,6 @@ class _Run:
                                 yield from _medications_in(text)
             except source.DamagedError:
                 continue  # the pass that reads the file says it
-
-
-def _whole_entries(data: bytes) -> list[Any]:
-    """Give the entries of a Bundle that is not valid JSON, up to the first that is not whole."""
-    text = data.decode("utf-8", errors="replace")
-    begin = _ENTRIES.search(text)
-    entries: list[Any] = []
-    if begin is None:
-        return entries
-    decode = json.JSONDecoder().raw_decode
-    place = begin.end()
-    while True:
-        while text[place : place + 1] in (" ", "\t", "\r", "\n", ","):
-            place += 1
-        try:
-            entry, place = decode(text, place)
-        except ValueError:
-            return entries
-        entries.append(entry)
 
 
 def _medications_in(text: bytes) -> Iterator[Any]:

@@ -107,35 +107,33 @@ class Reading:
         self._records += 1
         self.passed_over[kind] += 1
 
-    def enter_bundle(self, entries: Sequence[Any]) -> None:
-        """Prepare for a Bundle's entries: what its addresses stand for, and its Medications."""
+    def enter_bundle(self) -> None:
+        """Forget the addresses and Medications of the last Bundle; `meet` those of the next."""
         self._aliases.clear()
         self._patients.clear()
         self._encounters.clear()
         self.medications.enter_bundle()
-        for entry in entries:
-            try:
-                resource = entry["resource"]
-                address = entry.get("fullUrl")
-                identifier = resource.get("id")
-                if address and not (identifier and address.endswith(identifier)):
-                    if identifier is None:
-                        resource["id"] = address[
-                            address.rfind(":" if address.startswith("urn:") else "/") + 1 :
-                        ]
-                    else:
-                        self._aliases[address] = identifier
-                if resource["resourceType"] == "Medication":
-                    self.medications.add_local(resource, self.codes, address)
-            except (AttributeError, KeyError, TypeError):
-                continue  # the entry is read once more, and is a problem then
 
-    def leave_bundle(self) -> None:
-        """Forget the Bundle's addresses."""
-        self._aliases.clear()
-        self._patients.clear()
-        self._encounters.clear()
-        self.medications.leave_bundle()
+    leave_bundle = enter_bundle
+
+    def meet(self, address: str, identifier: str) -> None:
+        """Note what an address of the Bundle stands for."""
+        if not address.endswith((":" + identifier, "/" + identifier)):
+            self._aliases[address] = identifier
+
+    def meet_entry(self, entry: Any) -> None:
+        """Note what an entry's address stands for, and the Medication it may hold; without an id it gets one."""
+        try:
+            resource = entry["resource"]
+            if address := entry.get("fullUrl"):
+                if identifier := resource.get("id"):
+                    self.meet(address, identifier)
+                else:
+                    resource["id"] = address[address.rfind(":" if address.startswith("urn:") else "/") + 1 :]
+            if resource["resourceType"] == "Medication":
+                self.medications.add_local(resource, self.codes, address)
+        except (AttributeError, KeyError, TypeError):
+            return  # the entry is read once more, and is a problem then
 
     def resource(self, resource: Any, row: int) -> None:
         """Read one resource; what is wrong with it becomes a problem of its own, and nothing raises."""

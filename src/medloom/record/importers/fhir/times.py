@@ -65,7 +65,7 @@ def _moments(raw: pl.Series, zone: str) -> pl.Series:
     minutes = _minutes(text.str.tail(6))
     utc = text.str.head(19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False, exact=True)
     frame = raw.rename("raw").to_frame()
-    if (raw.str.len_bytes() > len("2020-01-01T00:00:00+00:00")).any():
+    if raw.str.contains(".", literal=True).any():
         utc += _fraction(text.str.extract(r"\.(\d+)"))
     return _in_zone(frame.select(utc - pl.duration(minutes=minutes)).to_series(), zone)
 
