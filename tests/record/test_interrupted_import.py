@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import shutil
@@ -170,7 +171,10 @@ def test_two_imports_at_once_are_refused(site: SiteDirectory) -> None:
     assert Record.open(site).add(Listed(facts(glucose("z", 1)))).written == 1
 
 
-MANY = [glucose(f"p{n % 50}", 1 + n % 28, float(n) / 7, text_value=f"{n * 7919:x}" * 20) for n in range(20_000)]
+MANY = [
+    glucose(f"p{n % 50}", 1 + n % 28, n / 7, text_value=hashlib.sha512(str(n).encode()).hexdigest())
+    for n in range(20_000)
+]
 
 
 @pytest.mark.parametrize("prelude", ["", "commit.ROWS_IN_MEMORY = 5_000"], ids=["in memory", "through the disk"])

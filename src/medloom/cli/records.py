@@ -142,7 +142,7 @@ def show_quality(report: QualityReport) -> None:
     screen.say()
     for status, title, _, _, meaning in rows:
         if status != "ok":
-            screen.say(f"{tr(status)}: {title}. {meaning}")
+            screen.say(tr("{status}: {title}. {meaning}", status=tr(status), title=title, meaning=meaning))
 
 
 def codes(

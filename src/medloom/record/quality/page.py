@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from medloom.foundation.charts import STYLE, Axis, Line, line_chart, nice_high
-from medloom.foundation.messages import Text2, language, text2
+from medloom.foundation.charts import Axis, Line, line_chart, nice_high
+from medloom.foundation.messages import Text2, text2
+from medloom.foundation.pages import render_page
 from medloom.record.quality.report import QualityReport, UnitMixUp
 
 _KINDS = ("conformance", "completeness", "plausibility")
@@ -11,19 +12,12 @@ _KINDS = ("conformance", "completeness", "plausibility")
 
 def report_html(report: QualityReport) -> str:
     """Compose the page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("medloom.record.quality", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     order = ("warning", "notice", "ok")
-    return environment.get_template("quality.html.j2").render(
-        style=environment.get_template("quality.css").render() + STYLE,
-        language=language(),
+    return render_page(
+        "medloom.record.quality",
+        "quality.html.j2",
+        "quality.css",
+        title=text2("Quality of the record"),
         report=report,
         text2=text2,
         headline=_headline(report),
