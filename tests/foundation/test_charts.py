@@ -2,7 +2,6 @@
 
 import math
 import xml.etree.ElementTree as ET
-from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -10,22 +9,17 @@ from hypothesis import strategies as st
 
 from medloom.foundation.charts import (
     Axis,
-    Bar,
     Guide,
     Interval,
     Line,
-    Track,
     forest_plot,
     line_chart,
     nice_high,
     nice_ticks,
-    signed_bars,
-    timeline,
 )
 from medloom.foundation.messages import Text2
 
 NAME = Text2("age <80> & more", "年龄")
-START, END = datetime(2020, 1, 1), datetime(2020, 1, 9)
 
 
 def charts() -> dict[str, str]:
@@ -46,19 +40,6 @@ def charts() -> dict[str, str]:
             ],
             axis,
             0.6,
-        ),
-        "bars": signed_bars(NAME, NAME, [Bar(NAME, 0.3, NAME), Bar(NAME, -0.1, NAME)], NAME, NAME),
-        "timeline": timeline(
-            NAME,
-            NAME,
-            [
-                Track(NAME, points=[(datetime(2020, 1, 2), NAME), (datetime(2021, 1, 2), NAME)]),
-                Track(NAME, spans=[(datetime(2019, 1, 2), datetime(2020, 1, 3), NAME)]),
-                Track(NAME, values=[(datetime(2020, 1, 2), 1.0), (datetime(2020, 1, 4), 3.0)]),
-            ],
-            START,
-            END,
-            (datetime(2020, 1, 8), NAME),
         ),
     }
 
@@ -100,18 +81,9 @@ def test_a_line_runs_from_corner_to_corner():
     assert 'd="M54.0 267.0L320.0 27.0"' in svg
 
 
-def test_a_bar_that_lowers_lies_left_of_the_middle_and_is_coloured_otherwise():
-    root = ET.fromstring(charts()["bars"])
-    raising, lowering = root.iter("rect")
-    assert float(lowering.get("x")) + float(lowering.get("width")) == pytest.approx(
-        float(raising.get("x")), abs=0.2
-    )
-    assert raising.get("class") != lowering.get("class")
-
-
 def test_a_long_label_is_cut_in_the_middle():
     long = Text2("SNOMED//1234567 count in the last 365 days before prediction", "年龄" * 30)
-    svg = signed_bars(NAME, NAME, [Bar(long, 1.0, NAME)], NAME, NAME)
+    svg = forest_plot(NAME, NAME, [Interval(long, 0.6, 0.5, 0.7)], Axis(NAME))
     assert "SNOMED" in svg
     assert "…" in svg
     assert long.en not in svg
@@ -135,17 +107,3 @@ def test_odd_ranges_do_not_break():
     assert nice_high(math.inf) == nice_high(0) == 1.0
     assert forest_plot(NAME, NAME, [], Axis(NAME, 0.5, 0.5))
     assert line_chart(NAME, NAME, [], Axis(NAME), Axis(NAME))
-    assert timeline(NAME, NAME, [], START, START)
-
-
-@pytest.mark.parametrize(
-    ("end", "tick"),
-    [
-        (datetime(2020, 1, 1, 5), "03:00"),
-        (datetime(2020, 1, 5), "2020-01-03"),
-        (datetime(2020, 6, 1), "2020-03"),
-        (datetime(2060, 1, 1), "2040"),
-    ],
-)
-def test_a_timeline_ticks_in_hours_days_months_or_years(end, tick):
-    assert f">{tick}<" in timeline(NAME, NAME, [], START, end)

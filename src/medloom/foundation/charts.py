@@ -8,7 +8,6 @@ languages: `<text class="en">` and `<text class="zh">`, of which the page shows 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from html import escape
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
@@ -90,25 +89,6 @@ class Interval:
     size: Text2 = _NOTHING
     strong: bool = False
     heading: bool = False
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A signed bar; `text` is written at its end."""
-
-    label: Text2
-    value: float
-    text: Text2
-
-
-@dataclass(frozen=True)
-class Track:
-    """A row of a timeline: `points` in time, `spans` from-to, or a stepped curve of `values`."""
-
-    label: Text2
-    points: Sequence[tuple[datetime, Text2]] = ()
-    spans: Sequence[tuple[datetime, datetime, Text2]] = ()
-    values: Sequence[tuple[datetime, float]] = ()
 
 
 def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -247,87 +227,6 @@ def forest_plot(
             parts.append(_interval(row, axis, px, y))
     parts.append(_label((left + right) / 2, bottom + 34, axis.label, "middle"))
     return _svg(title, description, width, bottom + 42, parts)
-
-
-def signed_bars(
-    title: Text2,
-    description: Text2,
-    bars: Sequence[Bar],
-    lowers: Text2,
-    raises: Text2,
-    width: int = 460,
-) -> str:
-    """Draw bars to the right where they raise and to the left where they lower, each with its label.
-
-    >>> age = Text2("age", "年龄")
-    >>> "+0.3" in signed_bars(age, age, [Bar(age, 0.3, Text2("+0.3", "+0.3"))], age, age)
-    True
-    """
-    step, top, name_end = 26.0, 26.0, width * 0.44
-    middle = name_end + (width - name_end) / 2
-    room = (width - name_end) / 2 - 50
-    longest = max((abs(bar.value) for bar in bars if isfinite(bar.value)), default=0.0) or 1.0
-    bottom = top + step * len(bars)
-    parts = [
-        _label(middle - 8, 14, Text2(f"← {lowers.en}", f"← {lowers.zh}"), "end", "soft"),
-        _label(middle + 8, 14, Text2(f"{raises.en} →", f"{raises.zh} →"), "start", "soft"),
-    ]
-    for at, bar in enumerate(bars):
-        y = top + step * at
-        value = bar.value if isfinite(bar.value) else 0.0
-        size = abs(value) / longest * room
-        start = middle if value >= 0 else middle - size
-        colour = "f2" if value >= 0 else "f1"
-        parts.append(_label(name_end - 8, y + 17, _shortened(bar.label, name_end - 8), "end"))
-        parts.append(
-            f'<rect class="{colour}" x="{start:.1f}" y="{y + 5:.1f}" width="{size:.1f}" height="16" rx="2"/>'
-        )
-        outside = middle + size + 5 if value >= 0 else middle - size - 5
-        parts.append(_label(outside, y + 17, bar.text, "start" if value >= 0 else "end", "soft"))
-    parts.append(f'<path class="axis" d="M{middle:.1f} {top:.1f}V{bottom:.1f}"/>')
-    return _svg(title, description, width, bottom + 6, parts)
-
-
-def timeline(
-    title: Text2,
-    description: Text2,
-    tracks: Sequence[Track],
-    start: datetime,
-    end: datetime,
-    now: tuple[datetime, Text2] | None = None,
-    width: int = 680,
-) -> str:
-    """Draw what happened when: a row a track, with a mark `now` (the prediction) through all.
-
-    Times are naive wall clock; what lies outside [start, end] is left out.
-
-    >>> name = Text2("stay", "住院")
-    >>> stay = Track(name, spans=[(datetime(2020, 1, 1), datetime(2020, 1, 3), name)])
-    >>> "2020-01-02" in timeline(name, name, [stay], datetime(2020, 1, 1), datetime(2020, 1, 5))
-    True
-    """
-    left, right, step, top = 150.0, width - 14.0, 34.0, 24.0
-    seconds = max((end - start).total_seconds(), 1.0)
-    bottom = top + step * len(tracks)
-
-    def px(time: datetime) -> float:
-        return left + (time - start).total_seconds() / seconds * (right - left)
-
-    parts: list[str] = []
-    for tick, text in _time_ticks(start, end):
-        parts.append(f'<path class="rule" d="M{px(tick):.1f} {top:.1f}V{bottom:.1f}"/>')
-        parts.append(_number(px(tick), bottom + 16, text, "middle"))
-    for at, track in enumerate(tracks):
-        y = top + step * at
-        parts.append(f'<path class="rule" d="M0 {y + step:.1f}H{right:.1f}"/>')
-        parts.append(_label(0, y + step / 2 + 4, _shortened(track.label, left - 10), "start"))
-        parts.append(_track(track, px, start, end, y, step))
-    if now is not None and start <= now[0] <= end:
-        x = px(now[0])
-        anchor = "end" if x > (left + right) / 2 else "start"
-        parts.append(f'<path class="whisker s2" d="M{x:.1f} {top - 8:.1f}V{bottom:.1f}"/>')
-        parts.append(_label(x + (-6 if anchor == "end" else 6), top - 10, now[1], anchor, "strong"))
-    return _svg(title, description, width, bottom + 24, parts)
 
 
 def _svg(title: Text2, description: Text2, width: float, height: float, parts: Sequence[str]) -> str:
@@ -469,57 +368,3 @@ def _interval(row: Interval, axis: Axis, px: Callable[[float], float], y: float)
     if row.strong:
         return drawn + f'<path class="f1" d="M{x:.1f} {y - 6:.1f}l6 6l-6 6l-6 -6Z"/>'
     return drawn + f'<rect class="f1" x="{x - 4:.1f}" y="{y - 4:.1f}" width="8" height="8"/>'
-
-
-def _track(
-    track: Track, px: Callable[[datetime], float], start: datetime, end: datetime, y: float, step: float
-) -> str:
-    drawn = ""
-    for first, last, text in track.spans:
-        if last >= start and first <= end:
-            a, b = px(max(first, start)), px(min(last, end))
-            drawn += (
-                f'<rect class="f1" x="{a:.1f}" y="{y + 9:.1f}" width="{max(b - a, 2):.1f}"'
-                f' height="{step - 18:.1f}" rx="3"><title>{_both(text)}</title></rect>'
-            )
-    for time, text in track.points:
-        if start <= time <= end:
-            drawn += (
-                f'<circle class="f1" cx="{px(time):.1f}" cy="{y + step / 2:.1f}" r="4.5">'
-                f"<title>{_both(text)}</title></circle>"
-            )
-    inside = [(time, value) for time, value in track.values if start <= time <= end and isfinite(value)]
-    if inside:
-        least, most = min(v for _, v in inside), max(v for _, v in inside)
-        extent = (most - least) or 1.0
-        known = [(px(t), y + step - 7 - (v - least) / extent * (step - 14)) for t, v in inside]
-        stepped = [p for (a, b), (c, _) in pairwise(known) for p in ((a, b), (c, b))]
-        drawn += f'<path class="line s1" d="{_path([*stepped, known[-1]])}"/>'
-        drawn += "".join(f'<circle class="f1" cx="{a:.1f}" cy="{b:.1f}" r="2.4"/>' for a, b in known)
-    return drawn
-
-
-def _time_ticks(start: datetime, end: datetime, most: int = 6) -> list[tuple[datetime, str]]:
-    """At most about `most` round times within [start, end], written without a language."""
-    span = end - start
-    for hours in (1, 2, 3, 6, 12):
-        if span <= timedelta(hours=hours * most):
-            first = start.replace(hour=0, minute=0, second=0, microsecond=0)
-            times = [first + timedelta(hours=hours * at) for at in range(int(48 * most))]
-            return [(t, f"{t:%H:%M}" if t.hour else f"{t:%m-%d}") for t in times if start <= t <= end]
-    for days in (1, 2, 7, 14):
-        if span <= timedelta(days=days * most):
-            first = start.replace(hour=0, minute=0, second=0, microsecond=0)
-            times = [first + timedelta(days=days * at) for at in range(most + 2)]
-            return [(t, f"{t:%Y-%m-%d}") for t in times if start <= t <= end]
-    for months in (1, 2, 3, 6, 12, 24, 60, 120, 240):
-        if span <= timedelta(days=30.5 * months * most):
-            break
-    first_month = (start.year * 12 + start.month - 1) // months * months
-    ticks: list[tuple[datetime, str]] = []
-    for at in range(most * 3):
-        year, month = divmod(first_month + at * months, 12)
-        time = datetime(year, month + 1, 1)
-        if start <= time <= end:
-            ticks.append((time, f"{year:04d}" if months >= 12 else f"{year:04d}-{month + 1:02d}"))
-    return ticks

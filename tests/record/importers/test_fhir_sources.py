@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medloom.foundation.errors import InputError, StorageError
-from medloom.record.importers.fhir import FhirImporter, importer, problems, reading
+from medloom.record.importers.fhir import FhirImporter, bundles, importer, problems, reading
 from medloom.record.importing import Batch, ImportContext, as_batch_frame
 
 Resource = dict[str, Any]
@@ -205,6 +205,85 @@ def test_an_address_counts_in_its_own_bundle_only(tmp_path: Path) -> None:
     write_bundle(tmp_path / "a.json", entry(patient, "urn:uuid:aaa"))
     write_bundle(tmp_path / "b.json", entry(observation(1, "urn:uuid:aaa"), "urn:uuid:x"))
     assert facts(tmp_path)["patient"].to_list() == ["p9", "aaa"]
+
+
+def facts_both_ways(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read a Bundle cut into entries, and parsed as a whole."""
+    assert bundles.cut(path.read_bytes()) is not None
+    cut = facts(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(bundles, "cut", lambda data: None)
+        return cut, facts(path)
+
+
+MIXED = (
+    entry({"resourceType": "Patient", "id": "p9", "gender": "male"}, "urn:uuid:aaa"),
+    entry(observation(1, "urn:uuid:aaa", note='{"fullUrl":"x"} "resource"'), "urn:uuid:1"),
+    entry({"resourceType": "Claim", "id": "c", "contained": [{"resourceType": "Coverage"}]}, "urn:uuid:c"),
+    {"resource": observation(2)},
+    entry({"resourceType": "Claim", "id": "d"}, "urn:uuid:d"),
+    {"request": {"method": "DELETE"}},
+    entry({"resourceType": "Claim", "id": "e"}, "urn:uuid:e"),
+    {"resource": observation(3)},
+    entry(observation(4, "https://h.org/Patient/p9"), "https://h.org/Observation/4"),
+)
+
+
+@pytest.mark.parametrize("option", [0, orjson.OPT_INDENT_2])
+def test_a_bundle_cut_into_entries_gives_what_it_gives_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: int
+) -> None:
+    content = {"resourceType": "Bundle", "type": "batch", "entry": MIXED, "link": [{"url": "x"}], "total": 9}
+    path = tmp_path / "a.json"
+    path.write_bytes(orjson.dumps(content, option=option))
+    cut, whole = facts_both_ways(path, monkeypatch)
+    assert cut.equals(whole)
+    assert cut["key"].to_list() == ["Patient/p9", *(f"Observation/{n}" for n in (1, 2, 3, 4))]
+    assert cut["patient"].to_list() == ["p9", "p9", "p1", "p1", "p9"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"resourceType": "Bundle", "id": "b", "entry": [entry(observation(7), "urn:uuid:7")]},
+        {"resourceType": "Basic", "id": "b", "contained": [{"entry": [entry(observation(7), "urn:uuid:7")]}]},
+        {"id": "b", "resourceType": "Basic"},
+        {"resourceType": "Basic"},
+    ],
+)
+def test_a_bundle_that_cannot_be_cut_exactly_is_not_cut(tmp_path: Path, odd: Resource) -> None:
+    path = write_bundle(
+        tmp_path / "a.json",
+        entry(observation(1), "urn:uuid:1"),
+        entry(odd, "urn:uuid:b"),
+        entry(observation(2), "urn:uuid:2"),
+    )
+    assert bundles.cut(path.read_bytes()) is None
+    assert facts(path)["key"].to_list() == ["Observation/1", "Observation/2"]
+
+
+def test_a_fault_in_one_entry_of_a_cut_bundle_is_that_entrys(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "a.json", *(entry(observation(n), f"urn:uuid:{n}") for n in (1, 2, 3)))
+    path.write_bytes(path.read_bytes().replace(b'"id":"2",', b'"id":"2",,'))
+    assert facts(path).select("key", "row", "problem").rows() == [
+        ("Observation/1", 1, None),
+        (None, 2, problems.NOT_JSON),
+        ("Observation/3", 3, None),
+    ]
+
+
+@given(st.binary(max_size=60), st.integers(0, 600))
+def test_no_bytes_in_a_bundle_are_cut_wrong(noise: bytes, place: int) -> None:
+    whole = orjson.dumps({"resourceType": "Bundle", "entry": MIXED})
+    spoiled = whole[:place] + noise + whole[place:]
+    pieces = bundles.cut(spoiled)
+    try:
+        content = orjson.loads(spoiled)
+    except orjson.JSONDecodeError:
+        return  # what is cut from it is parsed, or passed over by the type it begins with
+    if pieces is not None:
+        found = [e for begin, end, _ in pieces.places for e in bundles.entries_in(spoiled[begin:end])]
+        assert found == content["entry"]
 
 
 def order(name: str, medication: str) -> Resource:

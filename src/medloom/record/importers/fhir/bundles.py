@@ -19,58 +19,62 @@ _HEAD: Final = re.compile(
 )
 _ENTRIES: Final = re.compile(r'"entry"\s*:\s*\[')
 _KEY: Final = b'"fullUrl"'
+_COMMA: Final = ord(",")
 
 
-class Piece(NamedTuple):
-    """Where an entry stands in the bytes (whatever else stands before the next included), and what it begins with."""
+class Pieces(NamedTuple):
+    """Where a Bundle's entries stand, of what type they are, and what their addresses stand for."""
 
-    begin: int
-    end: int
-    address: str
-    kind: str
-    identifier: str
+    places: list[tuple[int, int, str]]  # begin, end, type; what stands before the next begin is included
+    aliases: dict[str, str]  # fullUrl → id, where the one does not end in the other
 
 
-def cut(data: bytes) -> list[Piece] | None:
+def cut(data: bytes) -> Pieces | None:
     """Cut a Bundle in JSON into its entries; None if that would not be exact, and it must be parsed as a whole.
 
     In valid JSON no string holds an unescaped quote: where `{"fullUrl"` stands, an
-    object begins whose first key that is. Only a Bundle's entries have that key (R4
-    § 2.36.8). So the cuts are right if there is one Bundle, each such object goes on
-    as entries do, and what is left without them is a Bundle without entries.
+    object begins whose first key that is, and only a Bundle's entries have that key (R4
+    § 2.36.8). The cuts are right if each such object goes on as entries do and follows
+    another one (so none is of a Bundle within the Bundle), and if what is left without
+    them is a Bundle without entries.
 
     >>> entry = b'{"fullUrl":"urn:uuid:a","resource":{"resourceType":"Claim","id":"a"}}'
-    >>> (piece,) = cut(b'{"resourceType":"Bundle","entry":[' + entry + b']}')
-    >>> piece.kind, piece.end - piece.begin == len(entry)
-    ('Claim', True)
+    >>> bundle = b'{"resourceType":"Bundle","entry":[' + entry + b"]}"
+    >>> [(kind, bundle[begin:end] == entry) for begin, end, kind in cut(bundle).places]
+    [('Claim', True)]
     """
-    if data.count(b'"Bundle"') != 1:
-        return None
-    heads = []
+    begins: list[int] = []
+    kinds: list[str] = []
+    aliases: dict[str, str] = {}
     key = data.find(_KEY)
     while key >= 0:
-        head = _HEAD.match(data, data.rfind(b"{", 0, key))
-        if head is None:
+        begin = data.rfind(b"{", 0, key)
+        head = _HEAD.match(data, begin)
+        if head is None or (begins and data[begin - 1] != _COMMA and not _follows(data, begin)):
             return None
-        heads.append(head)
+        address, kind, identifier = head.groups()
+        if not address.endswith((b":" + identifier, b"/" + identifier)):
+            aliases[address.decode()] = identifier.decode()
+        begins.append(begin)
+        kinds.append(kind.decode())
         key = data.find(_KEY, head.end())
-    if not heads:
+    if not begins:
         return None
-    last = heads[-1].start()
     try:
-        rest = data[last:].decode()
+        rest = data[begins[-1] :].decode()
         _, length = json.JSONDecoder().raw_decode(rest)
-        end = last + len(rest[:length].encode())
-        frame = orjson.loads(data[: heads[0].start()] + data[end:])
+        end = begins[-1] + len(rest[:length].encode())
+        frame = orjson.loads(data[: begins[0]] + data[end:])
         if frame["resourceType"] != "Bundle" or frame["entry"] != []:
             return None
-        ends = [*(head.start() for head in heads[1:]), end]
-        return [
-            Piece(head.start(), end, head[1].decode(), head[2].decode(), head[3].decode())
-            for head, end in zip(heads, ends, strict=True)
-        ]
     except (ValueError, KeyError, TypeError):
         return None
+    return Pieces(list(zip(begins, [*begins[1:], end], kinds, strict=True)), aliases)
+
+
+def _follows(data: bytes, begin: int) -> bool:
+    """Tell whether a comma stands before a place, white space aside."""
+    return data[max(0, begin - 256) : begin].rstrip().endswith(b",")
 
 
 def entries_in(piece: bytes) -> list[Any]:

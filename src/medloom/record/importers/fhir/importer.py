@@ -212,7 +212,7 @@ class _Run:
         facts = reading.facts
         reading.enter_bundle()
         for entry in entries:
-            reading.meet_entry(entry)
+            reading.meet(entry)
         for entry in entries:
             self._row += step
             self._entry(entry)
@@ -220,18 +220,17 @@ class _Run:
                 yield
         reading.leave_bundle()
 
-    def _pieces(self, data: bytes, pieces: list[bundles.Piece]) -> Iterator[None]:
+    def _pieces(self, data: bytes, pieces: bundles.Pieces) -> Iterator[None]:
         """Read a Bundle that has been cut, entry by entry."""
         reading = self._reading
         facts = reading.facts
-        reading.enter_bundle()
-        for begin, end, address, kind, identifier in pieces:
-            reading.meet(address, identifier)
+        reading.enter_bundle(pieces.aliases)
+        for begin, end, kind in pieces.places:
             if kind == "Medication":
                 with suppress(ValueError):  # said when it is read in its turn
                     for entry in bundles.entries_in(data[begin:end]):
-                        reading.meet_entry(entry)
-        for begin, end, _, kind, _ in pieces:
+                        reading.meet(entry)
+        for begin, end, kind in pieces.places:
             # with one resource in it there is no other entry behind this one
             if kind not in KINDS and data.count(b'"resource"', begin, end) == 1:
                 self._row += 1

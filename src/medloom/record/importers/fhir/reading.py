@@ -107,29 +107,26 @@ class Reading:
         self._records += 1
         self.passed_over[kind] += 1
 
-    def enter_bundle(self) -> None:
-        """Forget the addresses and Medications of the last Bundle; `meet` those of the next."""
+    def enter_bundle(self, aliases: Mapping[str, str] | None = None) -> None:
+        """Forget the last Bundle's addresses and Medications; `meet` the next one's entries, or give its aliases."""
         self._aliases.clear()
+        self._aliases.update(aliases or {})
         self._patients.clear()
         self._encounters.clear()
         self.medications.enter_bundle()
 
     leave_bundle = enter_bundle
 
-    def meet(self, address: str, identifier: str) -> None:
-        """Note what an address of the Bundle stands for."""
-        if not address.endswith((":" + identifier, "/" + identifier)):
-            self._aliases[address] = identifier
-
-    def meet_entry(self, entry: Any) -> None:
+    def meet(self, entry: Any) -> None:
         """Note what an entry's address stands for, and the Medication it may hold; without an id it gets one."""
         try:
             resource = entry["resource"]
             if address := entry.get("fullUrl"):
-                if identifier := resource.get("id"):
-                    self.meet(address, identifier)
-                else:
+                identifier = resource.get("id")
+                if not identifier:
                     resource["id"] = address[address.rfind(":" if address.startswith("urn:") else "/") + 1 :]
+                elif not address.endswith((":" + identifier, "/" + identifier)):
+                    self._aliases[address] = identifier
             if resource["resourceType"] == "Medication":
                 self.medications.add_local(resource, self.codes, address)
         except (AttributeError, KeyError, TypeError):
