@@ -1,6 +1,6 @@
-"""PhysioNet/CinC Challenge 2012: in-hospital death from the first 48 h, learned on set a, tested once on set b.
+"""PhysioNet/CinC Challenge 2012: death in hospital from the first 48 h, learned on set a, tested on set b.
 
-The record, the question and the windows go the way of any hospital's: a mapping file, a task, `train`, `evaluate`.
+Record, question and windows go the way of any hospital's: a mapping file, a task, `train`, `evaluate`.
 Learners' settings were chosen by cross-validation within set a (see `benchmarks/README.md`).
 """
 
@@ -17,6 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 
 import medloom as ml
 from medloom.cli.bench import Bench
+from medloom.evidence.answers import binary_answers
 from medloom.evidence.intervals import paired_difference
 from medloom.foundation.files import remove
 from medloom.record.datasets import get
@@ -102,9 +103,8 @@ def run(bench: Bench) -> None:
         figures[f"{name}.threshold"] = threshold
         figures[f"{name}.min_se_ppv"] = _min_se_ppv(truth, risks[name], threshold)
     for metric in ("auroc", "auprc"):
-        difference = paired_difference(
-            metric, truth, risks["gbdt"], risks["logistic"], test.groups, seed=bench.seed
-        )
+        answers = [binary_answers(truth, risks[name], test.groups) for name in ("gbdt", "logistic")]
+        difference = paired_difference(metric, *answers, seed=bench.seed)
         figures |= {
             f"gbdt_minus_logistic.{metric}": difference.value,
             f"gbdt_minus_logistic.{metric}.low": difference.low,

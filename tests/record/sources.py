@@ -23,7 +23,9 @@ class Listed(Importer):
 
     name = "listed"
 
-    def __init__(self, *frames: pl.DataFrame, system: str = "", codes: dict[str, CodeInfo] | None = None) -> None:
+    def __init__(
+        self, *frames: pl.DataFrame, system: str = "", codes: dict[str, CodeInfo] | None = None
+    ) -> None:
         self.frames = frames
         self.system = system
         self.codes = codes or {}
@@ -40,7 +42,11 @@ def facts(*rows: dict[str, Any]) -> pl.DataFrame:
     """Make a batch of rows; what a row leaves out is null."""
     schema = {name: kind for name, kind in BATCH_SCHEMA.items() if any(name in row for row in rows)}
     frame = pl.DataFrame(list(rows), schema=schema or BATCH_SCHEMA)
-    return frame if "row" in frame.columns else frame.with_columns(row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+    return (
+        frame
+        if "row" in frame.columns
+        else frame.with_columns(row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
+    )
 
 
 def glucose(patient: str, day: int, value: float = 90.0, **more: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 from medloom.foundation.errors import InputError, IntegrityError, KeyUnavailableError, NotFoundError
 from medloom.foundation.hashing import sha256_bytes
@@ -16,7 +17,6 @@ from medloom.foundation.site import SiteDirectory
 from medloom.record.assets import CHUNK, Assets
 from medloom.record.record import Record
 from medloom.record.vault import Vault
-from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 LARGE = bytes(range(256)) * (CHUNK // 256 * 3) + b"end"
 
@@ -40,7 +40,9 @@ def files(folder: Path) -> list[Path]:
     return [path for path in (folder / "assets").rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("content", [b"", b"x", LARGE, LARGE[: 2 * CHUNK]], ids=["empty", "one", "large", "whole chunks"])
+@pytest.mark.parametrize(
+    "content", [b"", b"x", LARGE, LARGE[: 2 * CHUNK]], ids=["empty", "one", "large", "whole chunks"]
+)
 @pytest.mark.parametrize("kind", ["plain", "sealed"])
 def test_what_is_put_is_read_back(
     request: pytest.FixtureRequest, tmp_path: Path, kind: str, content: bytes
@@ -61,7 +63,11 @@ def test_what_is_put_is_read_back(
         assert content[:16] not in path.read_bytes()
 
 
-@given(content=st.binary(max_size=300), chunk=st.integers(1, 70), reads=st.lists(st.tuples(st.integers(0, 320), st.integers(0, 90)), max_size=8))
+@given(
+    content=st.binary(max_size=300),
+    chunk=st.integers(1, 70),
+    reads=st.lists(st.tuples(st.integers(0, 320), st.integers(0, 90)), max_size=8),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_a_sealed_file_reads_and_seeks_like_any_file(
     sealed: Assets, monkeypatch: pytest.MonkeyPatch, content: bytes, chunk: int, reads: list[tuple[int, int]]
@@ -91,7 +97,12 @@ def alter_byte(data: bytes) -> bytes:
 
 def swap_chunks(data: bytes) -> bytes:
     size, start = CHUNK + 16, 15
-    return data[:start] + data[start + size : start + 2 * size] + data[start : start + size] + data[start + 2 * size :]
+    return (
+        data[:start]
+        + data[start + size : start + 2 * size]
+        + data[start : start + size]
+        + data[start + 2 * size :]
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,7 +121,7 @@ def swap_chunks(data: bytes) -> bytes:
 )
 def test_an_altered_sealed_file_is_refused(tmp_path: Path, sealed: Assets, damage: object) -> None:
     name = sealed.put(LARGE)
-    (path,) = [path for path in files(tmp_path)]
+    (path,) = files(tmp_path)
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
     with pytest.raises(IntegrityError, match="altered"):
         sealed.read(name)
@@ -154,7 +165,13 @@ def test_files_of_an_erased_subject_go_unless_another_has_them(tmp_path: Path, e
     own, shared, others, waiting = (assets.put(text) for text in (b"own", b"shared", b"others", b"waiting"))
 
     def image(patient: str, asset: str) -> dict[str, object]:
-        return {"patient": patient, "time": datetime(2020, 1, 1), "code": "IMAGE//CT", "role": "image", "asset": asset}
+        return {
+            "patient": patient,
+            "time": datetime(2020, 1, 1),
+            "code": "IMAGE//CT",
+            "role": "image",
+            "asset": asset,
+        }
 
     record.add(Listed(facts(image("a", own), image("a", shared), image("b", shared), image("b", others))))
     record.append(facts(image("a", waiting)))

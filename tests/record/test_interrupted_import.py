@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.record.sources import KEY, Listed, content, facts, glucose, new_site
 
 from medloom.foundation.errors import LockedError
 from medloom.foundation.site import SiteDirectory
 from medloom.record.quarantine import quarantine_files
 from medloom.record.record import Record
-from tests.record.sources import KEY, Listed, content, facts, glucose, new_site
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,7 +134,7 @@ def test_killed_at_any_moment(tmp_path: Path, states: tuple[list[object], list[o
     lasted = time.perf_counter() - began
     rng = random.Random(0)
     killed = 0
-    for _ in range(12):
+    for _ in range(8):
         shutil.rmtree(site.root)
         shutil.copytree(pristine, site.root, symlinks=True)
         process = importing(site)
@@ -177,11 +177,16 @@ MANY = [
 ]
 
 
-@pytest.mark.parametrize("prelude", ["", "commit.ROWS_IN_MEMORY = 5_000"], ids=["in memory", "through the disk"])
+@pytest.mark.parametrize(
+    "prelude", ["", "commit.ROWS_IN_MEMORY = 5_000"], ids=["in memory", "through the disk"]
+)
 def test_a_full_disk_leaves_the_record_as_it_was(tmp_path: Path, prelude: str) -> None:
     mount = tmp_path / "small"
     mount.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", mount]).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", mount]).returncode
+    ):
         pytest.skip("needs the right to mount a small file system")
     try:
         site = new_site(mount)
@@ -208,10 +213,10 @@ def test_a_limit_on_file_size_leaves_the_record_as_it_was(site: SiteDirectory) -
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     """
     process = importing(site, limit, rows="MANY")
-    _, errors = process.communicate(timeout=120)
+    process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "StorageError" in errors
     assert content(Record.open(site), ()) == before
+    assert not [path for path in site.generations.iterdir() if not path.name.isdigit()]
 
 
 def test_a_folder_without_permission_is_said(site: SiteDirectory, tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 from medloom.foundation.errors import InputError, IntegrityError, LockedError
 from medloom.foundation.files import locked
 from medloom.foundation.site import SiteDirectory
 from medloom.record.record import Record
-from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,13 +43,17 @@ def test_a_live_fact_is_seen_at_once_by_every_reader(site: SiteDirectory) -> Non
     record = Record.open(site)
     record.add(Listed(facts(glucose("a", 1), glucose("a", 5), glucose("b", 1))))
     reader = Record.open(site)
-    report = record.append(facts(glucose("a", 3, 5.0, unit="mmol/L"), glucose("new", 2)), now=datetime(2020, 1, 3))
+    report = record.append(
+        facts(glucose("a", 3, 5.0, unit="mmol/L"), glucose("new", 2)), now=datetime(2020, 1, 3)
+    )
     assert (report.written, report.new_subjects) == (2, 1)
     assert report.balanced
     for seen in (record, reader):
         a, new = seen.find("a"), seen.find("new")
         assert days(seen, a) == [1, 3, 5]
-        assert seen.read(["numeric_value"], [a])["numeric_value"].to_pylist() == pytest.approx([90, 90.08, 90], abs=0.01)
+        assert seen.read(["numeric_value"], [a])["numeric_value"].to_pylist() == pytest.approx(
+            [90, 90.08, 90], abs=0.01
+        )
         assert seen.subject_ids.tolist() == [1, 2, 3]
         assert days(seen, new) == [2]
         assert seen.n_events == 5
@@ -208,7 +212,14 @@ def test_known_patients_may_arrive_while_an_import_runs(site: SiteDirectory) -> 
 
 operations = st.lists(
     st.one_of(
-        st.tuples(st.just("append"), st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.sampled_from([None, "k"])), min_size=1, max_size=3)),
+        st.tuples(
+            st.just("append"),
+            st.lists(
+                st.tuples(st.sampled_from("ab"), st.integers(1, 3), st.sampled_from([None, "k"])),
+                min_size=1,
+                max_size=3,
+            ),
+        ),
         st.tuples(st.just("compact"), st.just([])),
     ),
     max_size=6,
@@ -236,7 +247,14 @@ def test_what_is_seen_now_is_what_is_seen_after_compaction(
 
 @pytest.mark.parametrize(
     "point",
-    ["live.LiveTail.append", "live.LiveTail.learn", "live.commit_facts", "generation.publish", "live.LiveTail.clear", "live.LiveTail.move_on"],
+    [
+        "live.LiveTail.append",
+        "live.LiveTail.learn",
+        "live.commit_facts",
+        "generation.publish",
+        "live.LiveTail.clear",
+        "live.LiveTail.move_on",
+    ],
 )
 def test_killed_while_it_appends_or_compacts(tmp_path: Path, point: str) -> None:
     site = new_site(tmp_path)
@@ -262,7 +280,9 @@ def test_killed_while_it_appends_or_compacts(tmp_path: Path, point: str) -> None
         """
     )
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    done = subprocess.run([sys.executable, "-c", script, site.root], env=environment, cwd=ROOT, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, site.root], env=environment, cwd=ROOT, timeout=120, check=False
+    )
     assert done.returncode == -signal.SIGKILL
     record = Record.open(site)
     assert record.n_events in (1, 3)

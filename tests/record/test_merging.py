@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from tests.record.sources import Listed, facts, glucose, new_site
 
 from medloom.record.record import Record
-from tests.record.sources import Listed, facts, glucose, new_site
 
 
 @pytest.fixture
@@ -90,7 +90,9 @@ def test_resources_of_other_subjects_and_names_are_left_alone(record: Record) ->
 
 def test_many_changed_resources_are_ended_at_once(record: Record) -> None:
     def export(value: float, known: int) -> Listed:
-        rows = [glucose("a", 1 + n % 9, value, key=f"Observation/{n}", known_time=day(known)) for n in range(500)]
+        rows = [
+            glucose("a", 1 + n % 9, value, key=f"Observation/{n}", known_time=day(known)) for n in range(500)
+        ]
         return Listed(facts(*rows))
 
     record.add(export(1.0, 10))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 from medloom.foundation.errors import InputError, IntegrityError, NotFoundError
 from medloom.foundation.messages import speaking
@@ -23,7 +24,6 @@ from medloom.record.importing import CodeInfo
 from medloom.record.quarantine import quarantine_files, read_quarantine
 from medloom.record.record import Record
 from medloom.record.vault import Vault
-from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,15 @@ def test_the_same_fact_in_two_files_is_one(record: Record) -> None:
 
 
 def test_units_become_those_of_the_code(record: Record) -> None:
-    record.add(Listed(facts(glucose("a", 1, 5.0, unit="mmol/L"), glucose("a", 2, 90.0), glucose("a", 3, 1.0, unit="mm[Hg]"))))
+    record.add(
+        Listed(
+            facts(
+                glucose("a", 1, 5.0, unit="mmol/L"),
+                glucose("a", 2, 90.0),
+                glucose("a", 3, 1.0, unit="mm[Hg]"),
+            )
+        )
+    )
     values = record.read(["numeric_value"])["numeric_value"].to_pylist()
     assert values[:2] == pytest.approx([90.08, 90.0], abs=0.01)
     assert values[2] is None
@@ -104,22 +112,32 @@ def test_units_become_those_of_the_code(record: Record) -> None:
 
 def test_a_later_import_does_not_change_the_unit_of_a_code(record: Record) -> None:
     record.add(Listed(facts(glucose("a", 1, 90.0))))
-    report = record.add(Listed(facts(glucose("a", 2, 1.0, unit="{score}"), glucose("a", 3, 5.0, unit="mmol/L"))))
+    report = record.add(
+        Listed(facts(glucose("a", 2, 1.0, unit="{score}"), glucose("a", 3, 5.0, unit="mmol/L")))
+    )
     assert report.notes.total() == 1
     assert record.catalogue.units() == {GLUCOSE: "mg/dL"}
-    assert record.read(["numeric_value"])["numeric_value"].to_pylist() == pytest.approx([90.0, None, 90.08], abs=0.01)
+    assert record.read(["numeric_value"])["numeric_value"].to_pylist() == pytest.approx(
+        [90.0, None, 90.08], abs=0.01
+    )
 
 
 def test_an_undated_fact_takes_the_end_of_its_encounter(record: Record) -> None:
     stay = {"patient": "a", "encounter": "e1"}
     end = stay | {"time": datetime(2020, 1, 9), "code": "ENCOUNTER//inpatient//END"}
-    report = record.add(Listed(facts(stay | {"code": "ICD10CM//I10"}, end, {"patient": "a", "code": "ICD10CM//I11"})))
+    report = record.add(
+        Listed(facts(stay | {"code": "ICD10CM//I10"}, end, {"patient": "a", "code": "ICD10CM//I11"}))
+    )
     assert dict(record.events().select("code", "time").iter_rows())["ICD10CM//I10"] == datetime(2020, 1, 9)
     assert report.reasons == {"no date and no encounter": 1}
 
 
-def test_an_undated_fact_whose_encounter_has_no_end_is_quarantined(site: SiteDirectory, record: Record) -> None:
-    report = record.add(Listed(facts({"patient": "a", "encounter": "e1", "code": "ICD10CM//I10", "text_value": "x"})))
+def test_an_undated_fact_whose_encounter_has_no_end_is_quarantined(
+    site: SiteDirectory, record: Record
+) -> None:
+    report = record.add(
+        Listed(facts({"patient": "a", "encounter": "e1", "code": "ICD10CM//I10", "text_value": "x"}))
+    )
     assert report.balanced
     assert report.reasons == {"no date, and its encounter has no end": 1}
     assert record.n_events == 0
@@ -130,7 +148,11 @@ def test_an_encounter_that_ends_earlier_than_first_said_gives_the_corrected_end(
     stay = {"patient": "a", "encounter": "e1"}
 
     def export(day: int) -> Listed:
-        end = stay | {"time": datetime(2020, 1, day), "code": "ENCOUNTER//inpatient//END", "key": "Encounter/1"}
+        end = stay | {
+            "time": datetime(2020, 1, day),
+            "code": "ENCOUNTER//inpatient//END",
+            "key": "Encounter/1",
+        }
         return Listed(facts(end, stay | {"code": "ICD10CM//I10", "key": "Condition/1"}))
 
     record.add(export(20))
@@ -215,7 +237,15 @@ def test_imports_in_pieces_give_the_record_of_one_import(
     days = st.integers(1, 4)
     # resources with names of their own; one comes again and again as new versions, in one order
     rows = data.draw(
-        st.lists(st.builds(lambda d, v, k: glucose("abcdef"[k], d, v, key=f"Observation/{k}"), days, st.sampled_from([1.0, 2.0]), st.integers(0, 5)), max_size=12)
+        st.lists(
+            st.builds(
+                lambda d, v, k: glucose("abcdef"[k], d, v, key=f"Observation/{k}"),
+                days,
+                st.sampled_from([1.0, 2.0]),
+                st.integers(0, 5),
+            ),
+            max_size=12,
+        )
     )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=3)))
     pieces = [rows[a:b] for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
@@ -229,7 +259,10 @@ def test_imports_in_pieces_give_the_record_of_one_import(
 def test_large_imports_go_through_the_disk_and_are_the_same(
     tmp_path: Path, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frames = [facts(*(glucose(f"p{(n * 7) % 11}", 1 + n % 28, float(n), file=0, row=n) for n in range(at, at + 20))) for at in range(0, 200, 20)]
+    frames = [
+        facts(*(glucose(f"p{(n * 7) % 11}", 1 + n % 28, float(n), file=0, row=n) for n in range(at, at + 20)))
+        for at in range(0, 200, 20)
+    ]
     record.add(Listed(*frames))
     monkeypatch.setattr(commit, "ROWS_IN_MEMORY", 30)
     small = Record.open(new_site(tmp_path / "small"))
@@ -318,7 +351,9 @@ def test_the_report_is_said_in_both_languages(record: Record) -> None:
 
 
 def test_an_erased_subject_is_nowhere_and_stays_away(site: SiteDirectory, record: Record) -> None:
-    source = Listed(facts(glucose("a", 1), glucose("b", 1), glucose("b", 2, code=""), glucose("a", 3, code="")))
+    source = Listed(
+        facts(glucose("a", 1), glucose("b", 1), glucose("b", 2, code=""), glucose("a", 3, code=""))
+    )
     record.add(source)
     record.add(Listed(facts(glucose("c", 1))))
     gone = record.find("b")
@@ -338,14 +373,25 @@ def test_an_erased_subject_is_nowhere_and_stays_away(site: SiteDirectory, record
     assert report.balanced
     assert gone not in record.subject_ids
     assert record.n_events == 2
-    of_erased = pl.concat([pl.read_parquet(path) for path in quarantine_files(site)], how="diagonal_relaxed").filter(
-        pl.col("problem").str.contains("erased")
-    )
+    of_erased = pl.concat(
+        [pl.read_parquet(path) for path in quarantine_files(site)], how="diagonal_relaxed"
+    ).filter(pl.col("problem").str.contains("erased"))
     assert of_erased.drop("problem", "file", "row").null_count().row(0) == (2,) * (of_erased.width - 3)
 
 
 def test_merged_subjects_are_one_with_what_both_have_once(record: Record) -> None:
-    record.add(Listed(facts(glucose("a", 1), glucose("a", 2), glucose("x1", 1), glucose("x2", 1), glucose("b", 2), glucose("b", 3))))
+    record.add(
+        Listed(
+            facts(
+                glucose("a", 1),
+                glucose("a", 2),
+                glucose("x1", 1),
+                glucose("x2", 1),
+                glucose("b", 2),
+                glucose("b", 3),
+            )
+        )
+    )
     kept, absorbed = record.find("a"), record.find("b")
     record.merge(kept, absorbed)
     assert record.find("b") == kept
@@ -356,7 +402,18 @@ def test_merged_subjects_are_one_with_what_both_have_once(record: Record) -> Non
 
 
 def test_merging_into_a_subject_without_rows_loses_nothing(site: SiteDirectory, record: Record) -> None:
-    record.add(Listed(facts(glucose("empty", 1, code=""), glucose("m", 1), glucose("n", 1), glucose("o", 1), glucose("b", 1), glucose("b", 2, code=""))))
+    record.add(
+        Listed(
+            facts(
+                glucose("empty", 1, code=""),
+                glucose("m", 1),
+                glucose("n", 1),
+                glucose("o", 1),
+                glucose("b", 1),
+                glucose("b", 2, code=""),
+            )
+        )
+    )
     kept, absorbed = record.find("empty"), record.find("b")
     record.merge(kept, absorbed)
     assert record.n_events == 4
@@ -374,7 +431,13 @@ def test_merging_into_a_subject_without_rows_loses_nothing(site: SiteDirectory, 
 def test_a_sealed_quarantine_forgets_an_erased_subject(tmp_path: Path) -> None:
     site = new_site(tmp_path, encrypt_at_rest=True)
     record = Record.open(site)
-    record.add(Listed(facts(glucose("a", 1), glucose("a", 2, code="", text_value="secret word"), glucose("b", 2, code=""))))
+    record.add(
+        Listed(
+            facts(
+                glucose("a", 1), glucose("a", 2, code="", text_value="secret word"), glucose("b", 2, code="")
+            )
+        )
+    )
     path = quarantine_files(site)[0]
     assert path.suffix == ".sealed"
     assert b"secret word" not in path.read_bytes()
@@ -386,7 +449,9 @@ def test_a_sealed_quarantine_forgets_an_erased_subject(tmp_path: Path) -> None:
 
 def test_reading_one_patient_takes_few_milliseconds(record: Record) -> None:
     rng = np.random.default_rng(0)
-    frame = pl.DataFrame({"patient": rng.integers(0, 300, 30_000), "code": GLUCOSE, "numeric_value": 90.0}).with_columns(
+    frame = pl.DataFrame(
+        {"patient": rng.integers(0, 300, 30_000), "code": GLUCOSE, "numeric_value": 90.0}
+    ).with_columns(
         pl.col("patient").cast(pl.String),
         time=pl.lit(datetime(2020, 1, 1)) + pl.duration(minutes=pl.int_range(30_000)),
     )

@@ -12,6 +12,7 @@ import keyring
 import keyring.backend
 import keyring.errors
 import pytest
+from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 from medloom.foundation.errors import IntegrityError, KeyUnavailableError, LockedError, NotFoundError
 from medloom.foundation.site import SiteDirectory
@@ -19,7 +20,6 @@ from medloom.record.database import database_errors
 from medloom.record.keys import key_file, site_key
 from medloom.record.record import Record
 from medloom.record.vault import ERASED, Vault
-from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 
 @pytest.fixture
@@ -41,9 +41,14 @@ def test_pseudonyms_are_consecutive_and_lasting(vault: Vault) -> None:
 
 def test_a_failed_transaction_gives_no_pseudonym(vault: Vault) -> None:
     vault.assign("mrn", ["a"])
-    with pytest.raises(ZeroDivisionError), vault.transaction():
-        vault.assign("mrn", ["b"])
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with vault.transaction():
+            vault.assign("mrn", ["b"])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert vault.find("mrn", "b") is None
     assert vault.assign("mrn", ["c"]).tolist() == [2]
 

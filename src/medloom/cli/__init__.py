@@ -8,6 +8,8 @@ import sys
 from medloom.foundation.errors import MedloomError
 from medloom.foundation.messages import Language, speaking, tr
 
+_INTERRUPTED = 130  # what typer makes of Ctrl-C
+
 
 def main() -> None:
     """Run the command line; an error is one sentence on standard error and exit code 1."""
@@ -20,9 +22,10 @@ def main() -> None:
         except MedloomError as error:
             screen.error(str(error))
             sys.exit(1)
-        except KeyboardInterrupt:
-            screen.error(tr("Stopped. Nothing was left half done."))
-            sys.exit(130)
+        except SystemExit as end:
+            if end.code == _INTERRUPTED:
+                screen.error(tr("Stopped. Nothing was left half done."))
+            raise
         except BrokenPipeError:
             # the reader of a pipe has gone; standard output must not be flushed again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

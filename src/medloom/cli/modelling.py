@@ -13,6 +13,7 @@ from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError
+from medloom.foundation.files import replacing
 from medloom.foundation.messages import language, tr
 from medloom.site import Site
 from medloom.tasks import library
@@ -86,7 +87,8 @@ def label(
             cohort = opened.task(name).cohort
             flow, samples = cohort.flow, cohort.samples
     if out is not None:
-        to_meds_labels(samples, out)
+        with replacing(out) as incoming:
+            to_meds_labels(samples, incoming)
     splits = dict(samples.frame["split"].value_counts(sort=True).iter_rows())
     answers = _answers(samples.frame["label"])
     if json:
@@ -224,7 +226,9 @@ def predict(
     with screen.showing_progress():
         predictions = trained.predict(samples)
     keys = samples.frame.select("sample_id", "subject_id", "prediction_time")
-    predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left").write_parquet(out)
+    answers = predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left")
+    with replacing(out) as incoming:
+        answers.write_parquet(incoming)
     screen.say(tr("{n:,} answers in {path}", n=predictions.frame.height, path=out))
 
 

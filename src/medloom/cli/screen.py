@@ -32,8 +32,8 @@ def heading(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Print an error."""
-    Console(stderr=True, highlight=False).print(f"medloom: {text}", style="red", markup=False)
+    """Print an error, in one line whatever the width."""
+    Console(stderr=True, highlight=False).print(f"medloom: {text}", style="red", markup=False, soft_wrap=True)
 
 
 def json(value: object) -> None:

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
-import pyarrow.compute as pc
+import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from medloom.features.census import EVER, Census
 from medloom.features.matrix import FeatureMatrix
 from medloom.features.statistics import Counts, Facts, Values, count_facts, summarise_values
 from medloom.foundation.durations import hours
@@ -24,7 +25,6 @@ from medloom.record.schema import BIRTH
 from medloom.tasks.history import MICROSECONDS_PER_HOUR, STATIC, History
 from medloom.tasks.samples import Samples
 
-EVER: Final = "ever"
 AGE: Final = "age"
 _HOURS_PER_YEAR: Final = 24 * 365.2425
 _VALUE_STATISTICS: Final = ("first", "last", "min", "max", "mean", "slope")
@@ -81,17 +81,42 @@ class WindowFeatures:
         for window in windows or ():
             if window != EVER:
                 hours(window)
-        census = _Census()
-        for part in samples.parts():
-            census.count(part)
-        needed = min(min_subjects, max(1, census.n_samples // 10))
-        spec = census.specification(tuple(windows or census.suitable_windows()), needed, max_codes)
+        census = Census.of(samples)
+        spec = cls._of_census(
+            census,
+            tuple(windows or census.suitable_windows()),
+            min(min_subjects, max(1, census.samples // 10)),
+            max_codes,
+        )
         if not spec.names:
             raise InputError(
-                "no fact is visible in the histories of {n} training samples; check observe, prediction_time and the record",
-                n=census.n_samples,
+                "no fact is visible in the histories of {n} training samples; "
+                "check observe, prediction_time and the record",
+                n=census.samples,
             )
         return spec
+
+    @classmethod
+    def _of_census(cls, census: Census, windows: tuple[str, ...], needed: int, max_codes: int) -> WindowFeatures:
+        """Choose among codes that occur in so many samples as are needed."""
+        dated = census.dated
+        frequent = [code for code in dated if dated[code].samples >= needed]
+        frequent = sorted(frequent, key=lambda code: (-dated[code].samples, code))[:max_codes]
+        common = sorted(code for code in frequent if dated[code].samples >= _COMMON * census.samples)
+        measured = tuple(code for code in common if 2 * dated[code].values >= dated[code].facts)
+        static = {code: seen for code, seen in sorted(census.static.items()) if seen.facts >= needed}
+        values = tuple(code for code, seen in static.items() if seen.values)
+        categories = {code: _most_frequent(seen.texts) for code, seen in static.items() if not seen.values and seen.texts}
+        return cls(
+            windows,
+            measured,
+            counted=tuple(code for code in common if code not in set(measured)),
+            rare=tuple(sorted(set(frequent) - set(common))),
+            static_values=values,
+            static_flags=tuple(code for code in static if code not in values and code not in categories),
+            categories=categories,
+            has_age=census.births > 0,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -237,7 +262,7 @@ class WindowFeatures:
         dense[sample[hit], target[hit]] = value[hit]
         column = end
         if self.categories:
-            texts = np.asarray(history.columns["text_value"].take(static).to_pylist(), dtype=object)
+            texts = pl.Series(history.columns["text_value"]).gather(static).to_numpy()
             for name, categories in self.categories.items():
                 mine = code == position.get(name, -1)
                 dense[sample[mine], column : column + len(categories)] = 0
@@ -247,103 +272,6 @@ class WindowFeatures:
                 column += len(categories)
 
 
-class _Census:
-    """Counts, over training histories, what a specification is made of."""
-
-    def __init__(self) -> None:
-        self.n_samples = 0
-        self._dated: dict[str, list[int]] = {}  # code → samples with it, facts, facts with a value
-        self._static: dict[str, list[int]] = {}  # code → facts, with a value, with a text
-        self._texts: dict[str, dict[str, int]] = {}
-        self._births = 0
-        self._spans: list[NDArray[np.float64]] = []
-
-    def suitable_windows(self) -> tuple[str, ...]:
-        """Choose windows for stays of days, courses of months, or lives."""
-        span = float(np.median(np.concatenate(self._spans))) if self._spans else 0.0
-        if span < hours("14d"):
-            return EVER, "24h", "12h", "6h"
-        return (EVER, "30d", "7d") if span < hours("2y") else (EVER, "1y", "30d")
-
-    def count(self, samples: Samples) -> None:
-        history = samples.history(columns=("text_value",))
-        self.n_samples += history.n_samples
-        size = len(history.vocabulary)
-        dated = history.time != STATIC
-        code, sample = history.code[dated].astype(np.int64), history.sample[dated].astype(np.int64)
-        births = [index for index, name in enumerate(history.vocabulary) if name == BIRTH]
-        lived = code != births[0] if births else np.ones(len(code), np.bool_)
-        first = np.flatnonzero(
-            np.diff(sample[lived], prepend=-1)
-        )  # histories are sorted by time: the oldest fact
-        oldest = history.time[dated][lived][first]
-        self._spans.append((history.prediction_time[sample[lived][first]] - oldest) / MICROSECONDS_PER_HOUR)
-        facts = np.bincount(code, minlength=size)
-        valued = np.bincount(code, weights=~np.isnan(history.value[dated]), minlength=size)
-        met = np.zeros((size,), np.int64)
-        if len(code):
-            small = np.uint16 if size < 65536 else np.uint32
-            order = np.argsort(code.astype(small), kind="stable")
-            new = np.ones(len(order), np.bool_)
-            new[1:] = (code[order][1:] != code[order][:-1]) | (sample[order][1:] != sample[order][:-1])
-            met = np.bincount(code[order][new], minlength=size)
-        for index in np.flatnonzero(facts):
-            name = history.vocabulary[index]
-            if name == BIRTH:
-                self._births += int(met[index])
-                continue
-            tally = self._dated.setdefault(name, [0, 0, 0])
-            for place, number in enumerate((met[index], facts[index], valued[index])):
-                tally[place] += int(number)
-        self._count_static(history, ~dated)
-
-    def specification(self, windows: tuple[str, ...], needed: int, max_codes: int) -> WindowFeatures:
-        frequent = [(tally[0], code) for code, tally in self._dated.items() if tally[0] >= needed]
-        frequent.sort(key=lambda item: (-item[0], item[1]))
-        kept = frequent[:max_codes]
-        common = sorted(code for met, code in kept if met >= _COMMON * self.n_samples)
-        rare = sorted(code for met, code in kept if met < _COMMON * self.n_samples)
-        measured = tuple(code for code in common if 2 * self._dated[code][2] >= self._dated[code][1])
-        static = sorted(code for code, tally in self._static.items() if tally[0] >= needed)
-        values = tuple(code for code in static if self._static[code][1])
-        categories = {
-            code: tuple(
-                sorted(
-                    text
-                    for text, _ in sorted(self._texts[code].items(), key=lambda i: (-i[1], i[0]))[
-                        :_MOST_CATEGORIES
-                    ]
-                )
-            )
-            for code in static
-            if code not in values and self._static[code][2]
-        }
-        return WindowFeatures(
-            windows,
-            measured,
-            tuple(code for code in common if code not in set(measured)),
-            tuple(rare),
-            values,
-            tuple(code for code in static if code not in values and code not in categories),
-            categories,
-            self._births > 0,
-        )
-
-    def _count_static(self, history: History, static: NDArray[np.bool_]) -> None:
-        rows = np.flatnonzero(static)
-        if not len(rows):
-            return
-        codes = history.code[rows]
-        texts = history.columns["text_value"].take(rows)
-        has_text = np.asarray(pc.is_valid(texts))
-        for index in np.unique(codes):
-            mine = codes == index
-            name = history.vocabulary[index]
-            tally = self._static.setdefault(name, [0, 0, 0])
-            tally[0] += int(mine.sum())
-            tally[1] += int((~np.isnan(history.value[rows[mine]])).sum())
-            with_text = np.flatnonzero(mine & has_text)
-            tally[2] += len(with_text)
-            counts = self._texts.setdefault(name, {})
-            for item in pc.value_counts(texts.take(with_text)).to_pylist():
-                counts[item["values"]] = counts.get(item["values"], 0) + item["counts"]
+def _most_frequent(texts: dict[str, int]) -> tuple[str, ...]:
+    frequent = sorted(texts, key=lambda text: (-texts[text], text))
+    return tuple(sorted(frequent[:_MOST_CATEGORIES]))

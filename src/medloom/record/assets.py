@@ -42,7 +42,7 @@ class Assets:
     >>> assets = Assets(SiteDirectory(Path(folder.name)))
     >>> name = assets.put(b"a scan")
     >>> name[:15], assets.read(name)
-    ('sha256:8a6ffc25', b'a scan')
+    ('sha256:5bb626f4', b'a scan')
     """
 
     def __init__(self, site: SiteDirectory, vault: Vault | None = None) -> None:

@@ -23,7 +23,7 @@ from medloom.record.generation import Manifest, Shard
 from medloom.record.schema import RECORD_SCHEMA
 
 # Rows merged at once, which bounds the memory of an import whatever its size.
-ROWS_IN_MEMORY: Final = 250_000
+ROWS_IN_MEMORY: Final = 100_000
 _ROW_GROUP: Final = 32_768
 _SUBJECTS: Final = "metadata/subjects.parquet"
 _IMPORTS: Final = "metadata/imports.json"
@@ -116,7 +116,7 @@ def subject_groups(counts: NDArray[np.int64], first: int) -> Iterator[tuple[int,
 
     `counts`: (n,) rows of subject `first`, `first + 1`, …
 
-    >>> list(subject_groups(np.array([200_000, 100_000, 5]), first=11))
+    >>> list(subject_groups(np.array([80_000, 40_000, 5]), first=11))
     [(11, 11), (12, 13)]
     """
     start, rows = 0, 0

@@ -445,12 +445,11 @@ def _new_codes(kept: pl.DataFrame, normaliser: Normaliser) -> pl.DataFrame:
 
 def _together(stored: pa.Table, waiting: pa.Table) -> pa.Table:
     """Put rows of two stores together, sorted by subject and time, static facts first, stored ones before waiting."""
-    if not stored.num_rows:
-        return waiting
-    # two stores may have different string types
-    table = pa.concat_tables(
-        [stored.select(waiting.schema.names).cast(waiting.schema), waiting]
-    ).unify_dictionaries()
+    table = waiting
+    if stored.num_rows:
+        # two stores may have different string types
+        stored = stored.select(waiting.schema.names).cast(waiting.schema)
+        table = pa.concat_tables([stored, waiting]).unify_dictionaries()
     times = pc.fill_null(pc.cast(table["time"], pa.int64()), np.iinfo(np.int64).min).to_numpy()
     order = np.lexsort((times, table["subject_id"].to_numpy()))
     return table.take(pa.array(order)).combine_chunks()

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH
+from medloom.record.store import as_array
 
 STATIC: Final = np.iinfo(np.int64).min  # `time` of a static fact
 MICROSECONDS_PER_HOUR: Final = 3_600_000_000
@@ -86,7 +87,7 @@ def read_history(
     """
     base = ("subject_id", "time", "known_time", "known_until", "code", "numeric_value")
     table = record.read([*base, *(name for name in columns if name not in base)], subject_ids)
-    ids = table["subject_id"].to_numpy()
+    ids = as_array(table["subject_id"])
     starts = np.searchsorted(ids, subject_ids, "left")
     lengths = np.searchsorted(ids, subject_ids, "right") - starts
     # each subject asked once, which is the rule: its rows are taken as they stand
@@ -110,7 +111,7 @@ def read_history(
         visible &= recent | _among(vocabulary, frozenset([BIRTH]))[code]
     kept = np.flatnonzero(visible)
     taken = kept if isinstance(rows, slice) else rows[kept]
-    values = table["numeric_value"].to_numpy()
+    values = as_array(table["numeric_value"])
     return History(
         prediction_times,
         np.repeat(np.arange(len(subject_ids), dtype=np.int32), lengths)[kept],
@@ -140,18 +141,18 @@ def _says_anything(column: pa.ChunkedArray) -> bool:
 def _take(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
     if not _says_anything(column):
         return pa.nulls(len(rows), column.type)
-    return column.take(pa.array(rows)).combine_chunks()
+    return column.take(pl.Series(rows).to_arrow()).combine_chunks()
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]:
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # no chunk at all
         array = pa.array([], pa.dictionary(pa.int32(), pa.string()))
-    return np.asarray(array.indices.to_numpy(), dtype=np.int32), tuple(array.dictionary.to_pylist())
+    return as_array(array.indices).astype(np.int32, copy=False), tuple(array.dictionary.to_pylist())
 
 
 def _microseconds(column: pa.ChunkedArray, null: int) -> NDArray[np.int64]:
-    return np.asarray(pc.fill_null(pc.cast(column, pa.int64()), null).to_numpy(), dtype=np.int64)
+    return pl.Series(column).to_physical().fill_null(null).to_numpy()
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

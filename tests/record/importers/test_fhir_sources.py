@@ -222,7 +222,6 @@ MIXED = (
     entry({"resourceType": "Claim", "id": "c", "contained": [{"resourceType": "Coverage"}]}, "urn:uuid:c"),
     {"resource": observation(2)},
     entry({"resourceType": "Claim", "id": "d"}, "urn:uuid:d"),
-    {"request": {"method": "DELETE"}},
     entry({"resourceType": "Claim", "id": "e"}, "urn:uuid:e"),
     {"resource": observation(3)},
     entry(observation(4, "https://h.org/Patient/p9"), "https://h.org/Observation/4"),
@@ -240,6 +239,23 @@ def test_a_bundle_cut_into_entries_gives_what_it_gives_as_a_whole(
     assert cut.equals(whole)
     assert cut["key"].to_list() == ["Patient/p9", *(f"Observation/{n}" for n in (1, 2, 3, 4))]
     assert cut["patient"].to_list() == ["p9", "p9", "p1", "p1", "p9"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "entries"),
+    [
+        ("transaction", [*MIXED, {"request": {"method": "DELETE"}}, MIXED[0]]),
+        ("transaction-response", [*MIXED, {"response": {"status": "201"}}, MIXED[0]]),
+    ],
+)
+def test_entries_without_a_resource_are_counted_where_some_may_be(
+    tmp_path: Path, kind: str, entries: list[Resource]
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(orjson.dumps({"resourceType": "Bundle", "type": kind, "entry": entries}))
+    assert bundles.cut(path.read_bytes()) is None
+    assert notes(path) == {problems.WITHOUT_RESOURCE: 1}
+    assert facts(path)["row"].to_list()[-1] == len(entries)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def _one_column_a_class(label: pl.Series, question: Question) -> Floats:
         if question.kind == "multilabel"
         else label.to_frame().select(pl.concat_list("label")).to_series()
     )
-    unknown = sorted(set(sets.explode().drop_nulls()) - set(question.classes))
+    unknown = sorted(set(sets.explode(empty_as_null=True).drop_nulls()) - set(question.classes))
     if unknown:
         raise InputError(
             "labels have classes that {task!r} does not name: {unknown}; add them to the task, or mend the labels",

@@ -98,7 +98,7 @@ class SvmLearner(TabularLearner):
     kernel: Literal["rbf", "linear"] = "rbf"
     costs: Sequence[float] = (0.1, 1.0, 10.0)
     widths: Sequence[float] = (0.1, 0.3, 1.0)
-    n_components: int = 1000
+    n_components: int = 2000
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:

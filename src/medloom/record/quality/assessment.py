@@ -131,6 +131,7 @@ def _mix_ups(tally: Tally, names: _Names) -> list[UnitMixUp]:
                 names.of(code),
                 units.get(code),
                 groups.unit,
+                groups.again,
                 groups.main,
                 groups.other,
                 groups.count,

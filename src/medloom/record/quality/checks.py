@@ -18,7 +18,9 @@ from medloom.record.record import Record
 Named = Callable[[str], Text2]
 
 _SHOWN: Final = 10  # findings a check
-_OWN_WORDS: Final = frozenset(("GENDER", "ENCOUNTER", "MEDS_BIRTH", "MEDS_DEATH", "MODEL"))
+_OWN_WORDS: Final = frozenset(
+    "GENDER RACE ETHNICITY ENCOUNTER OBSERVATION_PERIOD MEDS_BIRTH MEDS_DEATH MODEL".split()
+)
 _NEIGHBOURS: Final = 6  # months on either side
 _QUIET: Final = 0.2  # of what the neighbours have
 _EXPECTED: Final = 30  # events a month, fewer say nothing
@@ -320,10 +322,14 @@ def _mix_up(one: UnitMixUp) -> Text2:
     values = {"main": f"{one.main:.3g}", "other": f"{one.other:.3g}", "unit": one.likely_unit}
     if one.likely_unit is None:
         said = text2(
-            "around {other} where most are around {main}", main=values["main"], other=values["other"]
+            "around {other} where others are around {main}", main=values["main"], other=values["other"]
+        )
+    elif one.again:
+        said = text2(
+            "around {other} where others are around {main}, as if converted from {unit} twice", **values
         )
     else:
-        said = text2("around {other} where most are around {main}, as if in {unit}", **values)
+        said = text2("around {other} where others are around {main}, as if in {unit}", **values)
     return Text2(f"{called.en}: {said.en}", f"{called.zh}：{said.zh}")
 
 

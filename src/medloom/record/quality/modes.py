@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.knowledge import units
+from medloom.knowledge.limits import limits
 from medloom.knowledge.loinc import observable
 
 BIN: Final = 0.01  # decades
@@ -46,14 +47,14 @@ _USUAL_UNITS: Final = (
 
 @dataclass(frozen=True)
 class Groups:
-    """Two groups of values: medians, size of the smaller, and the factor between them."""
+    """Two groups of values: their medians, the size of the one that seems wrong, and its likely unit."""
 
     main: float
     other: float
     count: int
     of: int
-    factor: float
-    unit: str | None  # that the smaller group seems to be in; None: a general factor
+    unit: str | None  # that the other group seems to be in; None: a general factor
+    again: bool  # the other group is not in this unit but was converted from it once too often
 
 
 def place(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -123,11 +124,13 @@ def _parted(histogram: NDArray[np.int64], valley: int, code: str, unit: str | No
     sizes = {low: n_below, high: total - n_below}
     usual, unusual = sorted(sizes, key=lambda middle: -sizes[middle])
     # most values are in the code's unit, unless the measurement itself tells otherwise
-    for main, other in ((usual, unusual), (unusual, usual)):
-        if (known := _known_factor(10**main, other - main, code, unit)) is not None:
-            return Groups(10**main, 10**other, sizes[other], total, *known)
-    factor = _general_factor(unusual - usual, code)
-    return None if factor is None else Groups(10**usual, 10**unusual, smaller, total, factor, None)
+    for again in (False, True):
+        for main, other in ((usual, unusual), (unusual, usual)):
+            if (name := _other_unit(10**main, 10**other, code, unit, again)) is not None:
+                return Groups(10**main, 10**other, sizes[other], total, name, again)
+    if not _is_general_factor(unusual - usual, code):
+        return None
+    return Groups(10**usual, 10**unusual, smaller, total, None, False)
 
 
 def _is_spread(histogram: NDArray[np.int64]) -> bool:
@@ -146,27 +149,34 @@ def _middle(histogram: NDArray[np.int64], start: int) -> tuple[float, float]:
     return median, max((q3 - q1) / 1.349, BIN)
 
 
-def _known_factor(main: float, difference: float, code: str, unit: str | None) -> tuple[float, str] | None:
-    """Find the unit of this measurement in which usual values would be `difference` (log10) from `main`."""
+def _other_unit(main: float, other: float, code: str, unit: str | None, again: bool) -> str | None:
+    """Find the unit that makes of `other` what `main` is: in which it was left or, with `again`, from which it was
+    converted once too often."""
+    possible = limits(code)
     for name in _USUAL_UNITS:
-        ratio = _ratio(name, code, unit, main)
-        if (
-            ratio is not None
-            and abs(math.log10(ratio)) > _NEAR
-            and abs(difference - math.log10(ratio)) < _NEAR
-        ):
-            return ratio, name
+        found = _conversion(name, code, unit)
+        if found is None:
+            continue
+        scale, offset = found
+        mended = (other - offset) / scale if again else other * scale + offset
+        if mended > 0 and _near(mended, main) and not _near(other, main):
+            bounds = None if possible is None else _conversion(possible.unit, code, unit)
+            if possible is None or bounds is None:
+                return name
+            low, high = (bound * bounds[0] + bounds[1] for bound in (possible.low, possible.high))
+            return name if low <= main <= high else None
     return None
 
 
-def _general_factor(difference: float, code: str) -> float | None:
-    """Find the factor between any units that `difference` (log10) is near to."""
+def _near(first: float, second: float) -> bool:
+    return abs(math.log10(first / second)) < _NEAR
+
+
+def _is_general_factor(difference: float, code: str) -> bool:
+    """Tell whether `difference` (log10) is near a factor between any units."""
     # of a measurement that is known, all units are: another ratio is another thing, or a decimal point
     factors = _GENERAL if observable(code) is None else _TENS
-    near = min(factors, key=lambda factor: abs(abs(difference) - math.log10(factor)))
-    if abs(abs(difference) - math.log10(near)) >= _NEAR:
-        return None
-    return near if difference > 0 else 1 / near
+    return any(abs(abs(difference) - math.log10(factor)) < _NEAR for factor in factors)
 
 
 @cache
@@ -175,13 +185,3 @@ def _conversion(name: str, code: str, unit: str | None) -> tuple[float, float] |
     if target is None or observable(code) is None:
         return None
     return units.factor(name, target, code)
-
-
-def _ratio(name: str, code: str, unit: str | None, main: float) -> float | None:
-    """Tell how a usual value would read in another unit, as a multiple of itself."""
-    found = _conversion(name, code, unit)
-    if found is None:
-        return None
-    scale, offset = found
-    ratio = (main - offset) / scale / main
-    return ratio if ratio > 0 else None

@@ -67,10 +67,11 @@ class UnitMixUp:
     code: str
     name: Text2
     unit: str | None
-    likely_unit: str | None  # the smaller group's, where the factor belongs to this measurement
+    likely_unit: str | None  # the other group's, where the factor belongs to this measurement
+    again: bool  # the other group was converted from `likely_unit` though it was not in it
     main: float  # medians of the two groups
     other: float
-    count: int  # values in the smaller group
+    count: int  # values in the other group
     of: int
     edges: tuple[float, ...]  # log10 of the value
     counts: tuple[int, ...]

@@ -19,6 +19,7 @@ _HEAD: Final = re.compile(
 )
 _ENTRIES: Final = re.compile(r'"entry"\s*:\s*\[')
 _KEY: Final = b'"fullUrl"'
+_OF_RESOURCES: Final = (None, "transaction", "batch", "searchset", "collection", "document", "message")
 _COMMA: Final = ord(",")
 
 
@@ -45,7 +46,7 @@ def cut(data: bytes) -> Pieces | None:
     """
     begins: list[int] = []
     kinds: list[str] = []
-    aliases: dict[str, str] = {}
+    aliases: dict[bytes, bytes] = {}
     key = data.find(_KEY)
     while key >= 0:
         begin = data.rfind(b"{", 0, key)
@@ -54,7 +55,7 @@ def cut(data: bytes) -> Pieces | None:
             return None
         address, kind, identifier = head.groups()
         if not address.endswith((b":" + identifier, b"/" + identifier)):
-            aliases[address.decode()] = identifier.decode()
+            aliases[address] = identifier
         begins.append(begin)
         kinds.append(kind.decode())
         key = data.find(_KEY, head.end())
@@ -67,9 +68,13 @@ def cut(data: bytes) -> Pieces | None:
         frame = orjson.loads(data[: begins[0]] + data[end:])
         if frame["resourceType"] != "Bundle" or frame["entry"] != []:
             return None
+        # entries without a resource could hide behind one that is not parsed
+        if frame.get("type") not in _OF_RESOURCES or b'"DELETE"' in data:
+            return None
+        read = {address.decode(): identifier.decode() for address, identifier in aliases.items()}
     except (ValueError, KeyError, TypeError):
         return None
-    return Pieces(list(zip(begins, [*begins[1:], end], kinds, strict=True)), aliases)
+    return Pieces(list(zip(begins, [*begins[1:], end], kinds, strict=True)), read)
 
 
 def _follows(data: bytes, begin: int) -> bool:

@@ -47,15 +47,18 @@ def wall_clock(raw: pl.Series, zone: str) -> pl.DataFrame:
         return pl.DataFrame({"time": nothing, "until": nothing})
     plain = column.str.contains(_MOMENT)
     if plain.all():
-        return pl.DataFrame({"time": _moments(column, zone), "until": nothing})
+        return _sound(_moments(column, zone), nothing)
     others = (~plain).arg_true()
     parsed = _parsed(column.gather(others), zone)
     time = _moments(pl.select(pl.when(plain).then(column)).to_series(), zone)
-    return pl.DataFrame(
-        {
-            "time": time.scatter(others, parsed["time"]),
-            "until": nothing.clone().scatter(others, parsed["until"]),
-        }
+    return _sound(time.scatter(others, parsed["time"]), nothing.clone().scatter(others, parsed["until"]))
+
+
+def _sound(time: pl.Series, until: pl.Series) -> pl.DataFrame:
+    """Leave out years that Python does not have: Polars has them, and fails when it is to hand them over."""
+    known = pl.col("time").is_between(datetime.min, datetime.max)
+    return pl.DataFrame({"time": time, "until": until}).select(
+        pl.when(known).then("time").alias("time"), pl.when(known).then("until").alias("until")
     )
 
 

@@ -1,0 +1,109 @@
+"""What occurs in the histories of training samples: how often, with values or texts, over how long a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation.durations import hours
+from medloom.record.schema import BIRTH
+from medloom.tasks.history import MICROSECONDS_PER_HOUR, STATIC, History
+from medloom.tasks.samples import Samples
+
+EVER: Final = "ever"
+
+
+@dataclass
+class DatedCode:
+    """What was seen of a code in facts with a time."""
+
+    samples: int = 0
+    facts: int = 0
+    values: int = 0
+
+
+@dataclass
+class StaticCode:
+    """What was seen of a code in facts without a time."""
+
+    facts: int = 0
+    values: int = 0
+    texts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Census:
+    """Counts histories, part by part.
+
+    Attributes:
+        samples: how many were counted.
+        births: in how many of them the birth is known.
+        dated: by code, births left out.
+        static: by code.
+    """
+
+    samples: int = 0
+    births: int = 0
+    dated: dict[str, DatedCode] = field(default_factory=dict)
+    static: dict[str, StaticCode] = field(default_factory=dict)
+    _spans: list[NDArray[np.float64]] = field(default_factory=list)  # hours from the oldest fact, of each sample
+
+    @classmethod
+    def of(cls, samples: Samples) -> Census:
+        """Count the histories of samples."""
+        census = cls()
+        for part in samples.parts():
+            census._count(part.history(columns=("text_value",)))
+        return census
+
+    def suitable_windows(self) -> tuple[str, ...]:
+        """Choose windows for stays of days, courses of months, or lives."""
+        span = float(np.median(np.concatenate(self._spans))) if self._spans else 0.0
+        if span < hours("14d"):
+            return EVER, "24h", "12h", "6h"
+        return (EVER, "30d", "7d") if span < hours("2y") else (EVER, "1y", "30d")
+
+    def _count(self, history: History) -> None:
+        self.samples += history.n_samples
+        is_static = history.time == STATIC
+        static, dated = np.flatnonzero(is_static), np.flatnonzero(~is_static)
+        code, sample = history.code[dated], history.sample[dated]
+        size = len(history.vocabulary)
+        facts = np.bincount(code, minlength=size)
+        values = np.bincount(code[~np.isnan(history.value[dated])], minlength=size)
+        # a stable radix sort: histories come sorted by sample
+        order = np.argsort(code.astype(np.uint16 if size < 65536 else np.uint32), kind="stable")
+        code_in_order, sample_in_order = code[order], sample[order]
+        met = np.ones(len(order), np.bool_)
+        met[1:] = (code_in_order[1:] != code_in_order[:-1]) | (sample_in_order[1:] != sample_in_order[:-1])
+        samples = np.bincount(code_in_order[met], minlength=size)
+        for index in np.flatnonzero(facts):
+            name = history.vocabulary[index]
+            if name == BIRTH:
+                self.births += int(samples[index])
+                dated = dated[code != index]
+                continue
+            seen = self.dated.setdefault(name, DatedCode())
+            seen.samples += int(samples[index])
+            seen.facts += int(facts[index])
+            seen.values += int(values[index])
+        oldest = dated[np.flatnonzero(np.diff(history.sample[dated], prepend=-1))]
+        age = history.prediction_time[history.sample[oldest]] - history.time[oldest]
+        self._spans.append(age / MICROSECONDS_PER_HOUR)
+        self._count_static(history, static)
+
+    def _count_static(self, history: History, rows: NDArray[np.int64]) -> None:
+        text = pl.Series(history.columns["text_value"]).gather(rows)
+        frame = pl.DataFrame({"code": history.code[rows], "value": history.value[rows], "text": text})
+        counted = frame.group_by("code").agg(pl.len(), values=pl.col("value").is_not_nan().sum())
+        for index, facts, values in counted.iter_rows():
+            seen = self.static.setdefault(history.vocabulary[index], StaticCode())
+            seen.facts += facts
+            seen.values += values
+        for index, word, times in frame.drop_nulls("text").group_by("code", "text").len().iter_rows():
+            texts = self.static[history.vocabulary[index]].texts
+            texts[word] = texts.get(word, 0) + times

@@ -1,0 +1,95 @@
+import json
+import re
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from medloom import __version__
+from medloom.cli.app import app
+from tests.cli.conftest import MODEL, TASK, done, refused, run
+
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    assert done("--version", folder=tmp_path).strip() == f"medloom {__version__}"
+
+
+def test_every_parameter_says_what_it_is() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, click.Group)
+    commands = [*group.commands.values()]
+    commands += [inner for one in commands if isinstance(one, click.Group) for inner in one.commands.values()]
+    silent = [
+        f"{command.name} {parameter.name}"
+        for command in commands
+        for parameter in command.params
+        if not getattr(parameter, "help", None) and not (parameter.metavar or "").startswith("TASK.")
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_plain_text(command: str) -> None:
+    from typer.testing import CliRunner
+
+    printed = CliRunner().invoke(app, [command, "--help"]).output
+    assert "Usage:" in printed and "\\[" not in printed
+
+
+def test_help_speaks_chinese(tmp_path: Path) -> None:
+    printed = done("--lang", "zh", "--help", folder=tmp_path)
+    lines = printed.partition("Commands:")[2].strip().splitlines()
+    assert len(lines) >= len(COMMANDS)
+    assert not [line for line in lines if not CHINESE.search(line)]
+
+
+@pytest.mark.parametrize("way", ["option", "variable", "locale"])
+def test_chinese_is_chosen_by_option_variable_or_locale(way: str, tmp_path: Path) -> None:
+    options = ("--lang", "zh") if way == "option" else ()
+    variables: dict[str, str] = {
+        "option": {},
+        "variable": {"MEDLOOM_LANG": "zh_CN"},
+        "locale": {"MEDLOOM_LANG": "", "LC_ALL": "zh_CN.UTF-8"},
+    }[way]
+    assert CHINESE.search(refused(*options, "codes", folder=tmp_path, **variables))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("label", TASK), ("evaluate", MODEL), ("explain", MODEL, "--subject", "7"), ("learners",), ("quality",)],
+    ids=lambda arguments: arguments[0],
+)
+def test_every_answer_has_chinese_and_english(arguments: tuple[str, ...], own_site: Path) -> None:
+    assert not CHINESE.search(done(*arguments, folder=own_site))
+    assert CHINESE.search(done("--lang", "zh", *arguments, folder=own_site))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tasks",),
+        ("importers",),
+        ("learners",),
+        ("models",),
+        ("codes",),
+        ("data", "list"),
+        ("label", TASK),
+        ("evaluate", MODEL),
+        ("explain", MODEL, "--subject", "7"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_json_is_one_object_and_nothing_else(arguments: tuple[str, ...], own_site: Path) -> None:
+    ended = run(*arguments, "--json", folder=own_site)
+    assert ended.returncode == 0, ended.stderr
+    assert isinstance(json.loads(ended.stdout), dict)
+    assert ended.stderr == ""
+
+
+def test_json_keys_and_numbers_do_not_depend_on_the_language(own_site: Path) -> None:
+    english = done("evaluate", MODEL, "--json", folder=own_site)
+    assert done("--lang", "zh", "evaluate", MODEL, "--json", folder=own_site) == english

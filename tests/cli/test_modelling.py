@@ -1,0 +1,170 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from medloom.foundation.yaml import parse_yaml
+from medloom.tasks.task import Task, json_schema
+from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused
+
+# What other programs build upon; what is beside these keys may grow.
+EVALUATION = {
+    "task": str,
+    "model": str,
+    "split": str,
+    "n": int,
+    "n_subjects": int,
+    "prevalence": float,
+    "metrics": dict,
+    "subgroups": dict,
+}
+METRICS = ("auroc", "auprc", "brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
+
+
+def test_tasks_can_be_listed_and_read_outside_of_a_site(tmp_path: Path) -> None:
+    names = [one["name"] for one in json.loads(done("tasks", "--json", folder=tmp_path))["tasks"]]
+    assert TASK in names and len(names) >= 6
+    printed = done("task", TASK, folder=tmp_path)
+    assert parse_yaml(printed, Task, "task", "printed").name == TASK
+
+
+def test_the_schema_that_is_printed_is_the_one_that_is_shipped(tmp_path: Path) -> None:
+    assert json.loads(done("task", "--schema", folder=tmp_path)) == json_schema()
+
+
+def test_a_task_of_the_site_is_listed_and_asked(own_site: Path) -> None:
+    text = done("task", TASK, folder=own_site).replace(f"name: {TASK}", "name: again-soon")
+    (own_site / "tasks" / "again-soon.yaml").write_text(text.replace("30d", "14d"), encoding="utf-8")
+    tasks = json.loads(done("tasks", "--json", folder=own_site))["tasks"]
+    assert "again-soon" in [one["name"] for one in tasks]
+    soon, later = (json.loads(done("label", name, "--json", folder=own_site)) for name in ("again-soon", TASK))
+    assert soon["n"] == later["n"]
+    assert soon["labels"]["true"] < later["labels"]["true"]
+
+
+def test_a_mistake_in_a_task_is_told_with_its_line(own_site: Path) -> None:
+    text = done("task", TASK, folder=own_site)
+    (own_site / "tasks" / f"{TASK}.yaml").write_text(text.replace("within:", "wihtin:"), encoding="utf-8")
+    line = 1 + text.splitlines().index("  within: 30d")
+    error = refused("label", TASK, folder=own_site)
+    assert f"line {line}" in error and "within" in error
+
+
+def test_label_tells_the_cohort_flow_the_answers_and_the_splits(site: Path) -> None:
+    found = json.loads(done("label", TASK, "--json", folder=site))
+    assert found["flow"][0] == {"step": "subjects in the record", "samples": 200, "subjects": 200}
+    assert found["flow"][-1]["samples"] == found["n"]
+    assert sum(found["splits"].values()) == sum(found["labels"].values()) == found["n"]
+    assert set(found["splits"]) == {"train", "tuning", "held_out"}
+
+
+def test_labels_made_elsewhere_become_a_task(own_site: Path) -> None:
+    before = json.loads(done("label", TASK, "--out", "labels.parquet", "--json", folder=own_site))
+    after = json.loads(done("label", "theirs", "--from-meds", "labels.parquet", "--json", folder=own_site))
+    assert (after["n"], after["splits"], after["labels"]) == (before["n"], before["splits"], before["labels"])
+    assert json.loads(done("train", "theirs", "-l", "tree", "--json", folder=own_site))["model"] == "theirs.tree@1"
+
+
+def test_a_model_is_trained_under_the_next_number(own_site: Path) -> None:
+    found = json.loads(done("train", TASK, "-l", "tree", "-p", "max_depth=2", "--json", folder=own_site))
+    assert found["model"] == f"{MODEL}@2"
+    assert json.loads(done("models", "--json", folder=own_site))["models"] == [f"{MODEL}@1", f"{MODEL}@2"]
+    kept = json.loads((own_site / "models" / MODEL / "2" / "package" / "model.json").read_text())
+    assert kept["parameters"]["max_depth"] == 2
+
+
+def test_an_evaluation_has_the_documented_form(own_site: Path) -> None:
+    printed = done("evaluate", MODEL, "--report", "r.html", "--json-to", "e.json", "--json", folder=own_site)
+    found = json.loads(printed)
+    assert not [key for key, kind in EVALUATION.items() if not isinstance(found[key], kind)]
+    assert (found["task"], found["model"], found["split"]) == (TASK, f"{MODEL}@1", "held_out")
+    for name in METRICS:
+        assert set(found["metrics"][name]) == {"value", "low", "high"}, name
+    auroc = found["metrics"]["auroc"]
+    assert 0.5 < auroc["low"] < auroc["value"] < auroc["high"] <= 1
+    for group in ("F", "M"):
+        part = found["subgroups"]["sex"][group]
+        assert part["n"] > 0 and set(part["metrics"]["auroc"]) == {"value", "low", "high"}
+    assert json.loads((own_site / "e.json").read_text(encoding="utf-8")) == found
+    evidence = own_site / "models" / MODEL / "1" / "evidence" / "held_out"
+    assert sorted(path.name for path in evidence.iterdir()) == ["card.md", "evaluation.json", "report.html"]
+    page = (own_site / "r.html").read_text(encoding="utf-8")
+    assert "not cleared as a medical device" in page and "http-equiv=\"refresh\"" not in page
+
+
+def test_an_evaluation_compares_two_models_of_a_task(own_site: Path) -> None:
+    done("train", TASK, "-l", "logistic", folder=own_site)
+    found = json.loads(done("evaluate", MODEL, "--against", f"{TASK}.logistic", "--json", folder=own_site))
+    difference = found["compared_with"][f"{TASK}.logistic@1"]["difference"]["auroc"]
+    assert difference["low"] <= difference["value"] <= difference["high"]
+
+
+def test_predictions_are_a_table(site: Path, tmp_path: Path) -> None:
+    done("predict", MODEL, "--split", "held_out", "--out", tmp_path / "new" / "p.parquet", folder=site)
+    found = pl.read_parquet(tmp_path / "new" / "p.parquet")
+    assert {"sample_id", "output", "value", "subject_id", "prediction_time"} <= set(found.columns)
+    assert found["value"].is_between(0, 1).all()
+    assert found["output"].unique().to_list() == ["true"]
+
+
+def test_an_explanation_adds_up_and_is_a_page_too(site: Path, tmp_path: Path) -> None:
+    page = tmp_path / "patient.html"
+    found = json.loads(done("explain", MODEL, "--subject", 7, "--page", page, "--json", folder=site))
+    assert {"model", "subject_id", "method", "scale", "answer", "baseline", "reasons"} <= set(found)
+    total = found["baseline"][0]["value"] + sum(one["contribution"] for one in found["reasons"])
+    assert found["scale"] in ("probability", "log-odds")
+    if found["scale"] == "probability":
+        assert total == pytest.approx(found["answer"][0]["value"], abs=1e-4)
+    assert "<html" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train", "no-such-task"), TASK),
+        (("train", TASK, "-l", "oracle"), "gbdt"),
+        (("train", TASK, "-l", "tree", "-p", "depth=2"), "max_depth"),
+        (("train", TASK, "-p", "depth"), "key=value"),
+        (("evaluate", "nonsense"), "aki-48h.gbdt"),
+        (("evaluate", f"{MODEL}@9"), f"{MODEL}@1"),
+        (("evaluate", MODEL, "--split", "test"), "held_out"),
+        (("evaluate", MODEL, "--split", "calibration"), "no samples"),
+        (("predict", MODEL, "--split", "test", "--out", "p.parquet"), "held_out"),
+        (("explain", MODEL, "--subject", "99999"), "99999"),
+        (("label", "theirs", "--from-meds", "nowhere.parquet"), "no MEDS label file"),
+        (("label", "No Name", "--from-meds", "nowhere.parquet"), "lower-case"),
+        (("bench", "no-such-bench"), "icu-mortality"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_what_can(arguments: tuple[str, ...], said: str, site: Path) -> None:
+    assert said in refused(*arguments, folder=site)
+
+
+def test_an_altered_model_is_refused(own_site: Path) -> None:
+    weights = own_site / "models" / MODEL / "1" / "package" / "weights"
+    (weights / "extra.txt").write_text("x")
+    assert "added or missing" in refused("evaluate", MODEL, folder=own_site)
+
+
+def test_a_command_that_is_stopped_says_so_and_leaves_nothing(own_site: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {COMMAND}"]
+        + ["train", TASK, "-l", "gbdt"],
+        cwd=own_site,
+        env=dict(os.environ),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1.2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    if process.returncode == 130:  # a quick machine may have finished
+        assert stderr == "medloom: Stopped. Nothing was left half done.\n"
+    assert json.loads(done("models", "--json", folder=own_site))["models"][-1] == f"{MODEL}@1" or process.returncode == 0
