@@ -145,7 +145,7 @@ class WindowFeatures:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> WindowFeatures:
         """Read back what `to_json` gave."""
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+        plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
         plain["categories"] = {code: tuple(texts) for code, texts in content["categories"].items()}
         return cls(**plain)
 

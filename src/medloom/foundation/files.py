@@ -112,7 +112,7 @@ def storage_errors(folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         name = folder.name or str(folder)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StorageError(
                 "the disk that holds {name!r} is full; free some space and repeat: nothing was changed",
                 name=name,

@@ -23,7 +23,7 @@ from medloom.record.generation import Manifest, Shard
 from medloom.record.schema import RECORD_SCHEMA
 
 # A part has about so many rows at most: its columns and what is made of them then stay below 100 MB.
-PART_ROWS: Final = 250000
+PART_ROWS: Final = 130000
 
 
 class Store(Protocol):

@@ -163,7 +163,9 @@ def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np
     """
     total = int(lengths.sum())
     before = np.cumsum(lengths) - lengths
-    return np.arange(total) + np.repeat(starts - before, lengths)
+    steps: NDArray[np.int64] = np.repeat(starts - before, lengths)
+    steps += np.arange(total)
+    return steps
 
 
 def _is_whole(starts: NDArray[np.int64], lengths: NDArray[np.int64], n: int) -> bool:

@@ -96,7 +96,7 @@ def load(directory: Path, digest: str | None = None) -> Model:
         IntegrityError: a file was altered, added or removed, or the package was written by a newer Medloom.
     """
     content = check(directory, digest)
-    learner = registry.load("medloom.learners", content["learner"])
+    learner: Any = registry.load("medloom.learners", content["learner"])
     model: Model = learner.load(directory)
     return model
 
