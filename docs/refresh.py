@@ -22,7 +22,9 @@ FOLLOWED = ("docs/first-hour.md", "docs/first-hour.zh-CN.md")
 WITH_FIGURES = ("README.md", "README.zh-CN.md", "benchmarks/README.md")
 LEFT_OUT = "..."
 
-_STEP = re.compile(r"^```sh\n(?P<commands>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+_STEP = re.compile(
+    r"^```sh\n(?P<commands>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.MULTILINE | re.DOTALL
+)
 _FIGURE = re.compile(r"<!-- figure: (?P<bench>[a-z-]+) (?P<name>\S+) -->(?P<shown>.*?)<!-- / -->")
 _MARK = "\x1e"
 
@@ -157,7 +159,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["XDG_CONFIG_HOME"] = folder  # keys of sites that last a minute
             (Path(folder) / "work").mkdir()
-            path.write_text(_refreshed_steps(path.read_text(encoding="utf-8"), Path(folder) / "work"), encoding="utf-8")
+            path.write_text(
+                _refreshed_steps(path.read_text(encoding="utf-8"), Path(folder) / "work"), encoding="utf-8"
+            )
     for name in WITH_FIGURES:
         path = ROOT / name
         path.write_text(_refreshed_figures(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -65,7 +65,9 @@ def test_a_page_shows_the_words_that_were_printed(shown: str, printed: str, same
 @pytest.mark.parametrize("name", refresh.WITH_FIGURES)
 def test_every_figure_was_measured(name: str) -> None:
     figures = list(refresh.figures((ROOT / name).read_text(encoding="utf-8")))
-    wrong = [f"{one.place}: {one.shown}, measured {one.expected}" for one in figures if one.shown != one.expected]
+    wrong = [
+        f"{one.place}: {one.shown}, measured {one.expected}" for one in figures if one.shown != one.expected
+    ]
     assert not wrong, "python docs/refresh.py\n" + "\n".join(wrong)
 
 
@@ -108,9 +110,13 @@ def test_every_task_and_mapping_in_the_pages_is_valid() -> None:
     from medloom.record.importers.table.mapping import parse_mapping
     from medloom.tasks.task import Task
 
-    (task,) = re.findall(r"```yaml\n(name:.*?)```", (ROOT / "docs" / "tasks.md").read_text("utf-8"), re.DOTALL)
+    (task,) = re.findall(
+        r"```yaml\n(name:.*?)```", (ROOT / "docs" / "tasks.md").read_text("utf-8"), re.DOTALL
+    )
     assert parse_yaml(task, Task, "task", "tasks.md").name == "aki-48h"
-    (mapping,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "importing.md").read_text("utf-8"), re.DOTALL)
+    (mapping,) = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "importing.md").read_text("utf-8"), re.DOTALL
+    )
     assert len(parse_mapping(mapping).tables) == 2
 
 
@@ -118,7 +124,9 @@ def test_the_page_on_sites_names_every_setting() -> None:
     from medloom.foundation.site import SiteSettings
 
     text = (ROOT / "docs" / "site.md").read_text(encoding="utf-8")
-    assert not [name for name in SiteSettings.model_fields if f"`{name}`" not in text and f"`[{name}]`" not in text]
+    assert not [
+        name for name in SiteSettings.model_fields if f"`{name}`" not in text and f"`[{name}]`" not in text
+    ]
 
 
 def test_the_page_on_tasks_names_every_key() -> None:

@@ -6,13 +6,10 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMAND = "import sys; sys.argv[0] = 'medloom'; from medloom.cli import main; main()"
 
@@ -53,6 +50,7 @@ def done(*arguments: object, folder: Path, **more: str | None) -> str:
     """Run a command that must work; give what it printed."""
     ended = run(*arguments, folder=folder, **more)
     assert ended.returncode == 0, f"{arguments}\n{ended.stdout}\n{ended.stderr}"
+    assert "--json" not in arguments or ended.stderr == ""
     return ended.stdout
 
 

@@ -19,7 +19,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_the_demo_goes_the_whole_way(demo: tuple[Path, str]) -> None:
     folder, printed = demo
-    for heading in ("1  Import", "2  Quality", "3  The question", "4  Two models", "5  How good", "6  Why", "Done in"):
+    for heading in (
+        "1  Import",
+        "2  Quality",
+        "3  The question",
+        "4  Two models",
+        "5  How good",
+        "6  Why",
+        "Done in",
+    ):
         assert heading in printed
     assert "2,694 new subjects" in printed
     assert "479 of 2,694 bled" in printed

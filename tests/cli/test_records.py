@@ -74,9 +74,7 @@ def test_a_suggested_mapping_is_valid_and_imports_the_table(stays: Path, tmp_pat
         (("data", "get", "mimic"), "there are:"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(
-    arguments: tuple[str, ...], said: str, site: Path
-) -> None:
+def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], said: str, site: Path) -> None:
     assert said in refused(*arguments, folder=site)
 
 
