@@ -63,6 +63,7 @@ def run(bench: Bench) -> None:
     for name, best in (("medloom", _best(ours)), ("polars", _best(script)), (f"peer.{MEDS_TAB}", peer)):
         figures |= {f"{name}.{key}": best[key] for key in ("seconds_s", "cpu_s", "peak_mb", "features")}
     figures |= {f"medloom.{step}": seconds for step, seconds in _best(ours)["steps"].items()}
+    figures[f"peer.{MEDS_TAB}.largest_process_mb"] = peer["largest_process_mb"]
     figures |= {
         f"medloom.speedup_vs_{MEDS_TAB}": peer["seconds_s"] / figures["medloom.seconds_s"],
         f"medloom.memory_vs_{MEDS_TAB}": figures["medloom.peak_mb"] / peer["peak_mb"],
@@ -189,12 +190,9 @@ def _meds_tab(bench: Bench, record: Record) -> dict[str, Any]:
     ]
     features = _filled(folder / "out" / "tabularize" / "train")
     remove(folder)
-    return {
-        "seconds_s": sum(one["seconds_s"] for one in done),
-        "cpu_s": sum(one["cpu_s"] for one in done),
-        "peak_mb": max(one["peak_mb"] for one in done),
-        "features": features,
-    }
+    total = {key: sum(one[key] for one in done) for key in ("seconds_s", "cpu_s")}
+    peak = {key: max(one[key] for one in done) for key in ("peak_mb", "largest_process_mb")}
+    return {**total, **peak, "features": features}
 
 
 def _shard_by_split(record: Record, folder: Path) -> None:
@@ -237,8 +235,8 @@ def _measured(*command: str) -> dict[str, Any]:
         check=True,
     )
     found = json.loads(done.stdout)
-    printed = json.loads(found["printed"]) if found["printed"].startswith("{") else {}
-    return {"seconds_s": found["seconds"], "cpu_s": found["cpu"], "peak_mb": found["peak_mb"], **printed}
+    printed = found.pop("printed")
+    return found | (json.loads(printed) if printed.startswith("{") else {})
 
 
 def _best(runs: list[dict[str, Any]]) -> dict[str, Any]:

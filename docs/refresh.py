@@ -2,7 +2,7 @@
 
 - In a page that is followed word for word, the ```sh blocks are run in order; a ```text block right after one shows its
   output. A line of three dots stands for lines that are left out.
-- A figure stands between `<!-- figure: BENCH NAME -->` and `<!-- / -->`, and comes from `benchmarks/results/BENCH.json`.
+- A figure stands between `<!-- figure: BENCH NAME -->` and `<!-- / -->`; it is that of `benchmarks/results/BENCH.json`.
 
 `tests/test_docs.py` checks both.
 """

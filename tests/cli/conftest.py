@@ -55,7 +55,7 @@ def done(*arguments: object, folder: Path, **more: str | None) -> str:
 
 
 def refused(*arguments: object, folder: Path, **more: str | None) -> str:
-    """Run a command that must fail as users see it: nothing on standard output, one line, exit code 1; give the line."""
+    """Run a command that must fail as users see it: exit code 1 and one line, which is given."""
     ended = run(*arguments, folder=folder, **more)
     assert ended.returncode == 1, f"{arguments}\n{ended.stdout}\n{ended.stderr}"
     assert ended.stdout == ""
@@ -78,7 +78,8 @@ def stays(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for _ in range(3):
             discharged = admitted + timedelta(hours=draw.randrange(30, 200))
             lines.append(
-                f"P{patient:03},{'FM'[patient % 2]},{born:%Y-%m-%d},{admitted:%Y-%m-%d %H:%M},{discharged:%Y-%m-%d %H:%M},"
+                f"P{patient:03},{'FM'[patient % 2]},{born:%Y-%m-%d},"
+                f"{admitted:%Y-%m-%d %H:%M},{discharged:%Y-%m-%d %H:%M},"
                 f"{82 + 10 * frail + draw.gauss(0, 5):.0f},{math.exp(0.3 * frail + draw.gauss(0, 0.1)):.2f}"
             )
             soon = draw.random() < 1 / (1 + math.exp(1 - 2 * frail))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused
 
 from medloom.foundation.yaml import parse_yaml
 from medloom.tasks.task import Task, json_schema
-from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused
 
 # What other programs build upon; what is beside these keys may grow.
 EVALUATION = {
@@ -85,9 +85,8 @@ def test_a_model_is_trained_under_the_next_number(own_site: Path) -> None:
 
 
 def test_an_evaluation_has_the_documented_form(own_site: Path) -> None:
-    outputs = ("--report", "r.html", "--json-to", "e.json", "--json")
-    printed = done("evaluate", MODEL, *outputs, folder=own_site)
-    found = json.loads(printed)
+    assert done("evaluate", MODEL, "--report", "r.html", "--json", "e.json", folder=own_site) == ""
+    found = json.loads(done("evaluate", MODEL, "--json", folder=own_site))
     assert not [key for key, kind in EVALUATION.items() if not isinstance(found[key], kind)]
     assert (found["task"], found["model"], found["split"]) == (TASK, f"{MODEL}@1", "held_out")
     for name in METRICS:
@@ -159,13 +158,9 @@ def test_an_altered_model_is_refused(own_site: Path) -> None:
 
 
 def test_a_command_that_is_stopped_says_so_and_leaves_nothing(own_site: Path) -> None:
+    command = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {COMMAND}"
     process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); {COMMAND}",
-        ]
-        + ["train", TASK, "-l", "gbdt"],
+        [sys.executable, "-c", command, "train", TASK, "-l", "gbdt"],
         cwd=own_site,
         env=dict(os.environ),
         stderr=subprocess.PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from medloom.foundation.errors import MedloomError
 from medloom.foundation.messages import Language, speaking, tr
@@ -13,12 +14,14 @@ _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 def main() -> None:
     """Run the command line; an error is one sentence on standard error and exit code 1."""
-    with speaking(_language(sys.argv)):
+    arguments, json_file = _json_file(sys.argv[1:])
+    with speaking(_language(arguments)):
         from medloom.cli import screen
         from medloom.cli.app import app
 
         try:
-            app()
+            with screen.json_goes_to(json_file):
+                app(arguments)
         except MedloomError as error:
             screen.error(str(error))
             sys.exit(1)
@@ -30,6 +33,19 @@ def main() -> None:
             # the reader of a pipe has gone; standard output must not be flushed again
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+
+
+def _json_file(arguments: list[str]) -> tuple[list[str], Path | None]:
+    """Take the file's name out of `--json out.json`; alone, `--json` prints.
+
+    >>> _json_file(["evaluate", "aki-48h.gbdt", "--json", "out.json"])
+    (['evaluate', 'aki-48h.gbdt', '--json'], PosixPath('out.json'))
+    """
+    if "--json" in arguments[:-1]:
+        place = arguments.index("--json") + 1
+        if arguments[place].endswith(".json"):
+            return arguments[:place] + arguments[place + 1 :], Path(arguments[place])
+    return arguments, None
 
 
 def _language(arguments: list[str]) -> Language | None:

@@ -190,9 +190,6 @@ def evaluate(
     ] = None,
     report: Annotated[Path | None, typer.Option(help=tr("Write a page (HTML) too."))] = None,
     seed: SeedOption = 0,
-    json_path: Annotated[
-        Path | None, typer.Option("--json-to", help=tr("Write the JSON object to a file too."))
-    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Evaluate."""
@@ -203,8 +200,6 @@ def evaluate(
         written = dossier.evaluate(opened, model, split, against=against or [], seed=seed)
         if report is not None:
             dossier.report(opened, written, report)
-    if json_path is not None:
-        written.write_json(json_path)
     if json:
         screen.json(written.evaluation.to_json())
         return

@@ -13,5 +13,8 @@ SiteOption = Annotated[
     Path | None,
     typer.Option("--site", "-s", help=tr("The site's folder; else MEDLOOM_SITE or the current directory.")),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help=tr("Print one JSON object and nothing else."))]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help=tr("Print one JSON object and nothing else; or write it: --json FILE.json")),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help=tr("Of everything random."))]

@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from medloom.foundation.files import write_text
 from medloom.foundation.progress import Advance, listening
+
+_json_file: ContextVar[Path | None] = ContextVar("medloom_json_file", default=None)
 
 
 def out() -> Console:
@@ -37,9 +42,24 @@ def error(text: str) -> None:
 
 
 def json(value: object) -> None:
-    """Print one JSON object and nothing else."""
+    """Print one JSON object and nothing else; or write it, where `--json` named a file."""
     options = orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
-    sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
+    text = orjson.dumps(value, option=options, default=str).decode() + "\n"
+    file = _json_file.get()
+    if file is None:
+        sys.stdout.write(text)
+    else:
+        write_text(file, text)
+
+
+@contextmanager
+def json_goes_to(file: Path | None) -> Iterator[None]:
+    """Let `json` write into a file inside the block; None: to standard output."""
+    token = _json_file.set(file)
+    try:
+        yield
+    finally:
+        _json_file.reset(token)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[int] = ()) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.features.reading import use_histories
 from medloom.foundation.durations import hours
 from medloom.record.schema import BIRTH
 from medloom.tasks.history import MICROSECONDS_PER_HOUR, STATIC, History
@@ -50,14 +51,15 @@ class Census:
     births: int = 0
     dated: dict[str, DatedCode] = field(default_factory=dict)
     static: dict[str, StaticCode] = field(default_factory=dict)
-    _spans: list[NDArray[np.float64]] = field(default_factory=list)  # hours from the oldest fact, of each sample
+    _spans: list[NDArray[np.float64]] = field(
+        default_factory=list
+    )  # hours from the oldest fact, of each sample
 
     @classmethod
     def of(cls, samples: Samples) -> Census:
         """Count the histories of samples."""
         census = cls()
-        for part in samples.parts():
-            census._count(part.history(columns=("text_value",)))
+        use_histories(samples, ("text_value",), lambda _, history: census._count(history))
         return census
 
     def suitable_windows(self) -> tuple[str, ...]:

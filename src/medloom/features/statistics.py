@@ -94,8 +94,8 @@ class Values:
 def count_facts(facts: Facts, lengths: Sequence[float]) -> Counts:
     """Count facts in windows of some lengths in hours (infinity: all).
 
-    >>> facts = Facts(np.zeros(3, np.uint16), np.zeros(3, np.int32), np.array([30.0, 5, 2]), np.full(3, 7, np.float32))
-    >>> count_facts(facts, [24, 6, np.inf]).count.tolist()
+    >>> one, age, value = np.zeros(3, np.int32), np.array([30.0, 5, 2]), np.full(3, 7, np.float32)
+    >>> count_facts(Facts(one, one, age, value), [24, 6, np.inf]).count.tolist()
     [[2, 2, 3]]
     """
     facts = facts.within(max(lengths))
@@ -107,8 +107,8 @@ def count_facts(facts: Facts, lengths: Sequence[float]) -> Counts:
 def summarise_values(facts: Facts, lengths: Sequence[float]) -> Values:
     """Summarise values in windows of some lengths in hours (infinity: all).
 
-    >>> facts = Facts(np.zeros(3, np.uint16), np.zeros(3, np.int32), np.array([3.0, 2, 1]), np.array([1, 3, 5], np.float32))
-    >>> found = summarise_values(facts, [24, 2.5])
+    >>> one, age, value = np.zeros(3, np.int32), np.array([3.0, 2, 1]), np.array([1, 3, 5], np.float32)
+    >>> found = summarise_values(Facts(one, one, age, value), [24, 2.5])
     >>> found.first.tolist(), found.mean.tolist(), found.slope.tolist()
     ([[1.0, 3.0]], [[3.0, 4.0]], [[2.0, 2.0]])
     """

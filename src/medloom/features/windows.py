@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from medloom.features.census import EVER, Census
 from medloom.features.matrix import FeatureMatrix
+from medloom.features.reading import use_histories
 from medloom.features.statistics import Counts, Facts, Values, count_facts, summarise_values
 from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
@@ -97,7 +98,9 @@ class WindowFeatures:
         return spec
 
     @classmethod
-    def _of_census(cls, census: Census, windows: tuple[str, ...], needed: int, max_codes: int) -> WindowFeatures:
+    def _of_census(
+        cls, census: Census, windows: tuple[str, ...], needed: int, max_codes: int
+    ) -> WindowFeatures:
         """Choose among codes that occur in so many samples as are needed."""
         dated = census.dated
         frequent = [code for code in dated if dated[code].samples >= needed]
@@ -106,7 +109,11 @@ class WindowFeatures:
         measured = tuple(code for code in common if 2 * dated[code].values >= dated[code].facts)
         static = {code: seen for code, seen in sorted(census.static.items()) if seen.facts >= needed}
         values = tuple(code for code, seen in static.items() if seen.values)
-        categories = {code: _most_frequent(seen.texts) for code, seen in static.items() if not seen.values and seen.texts}
+        categories = {
+            code: _most_frequent(seen.texts)
+            for code, seen in static.items()
+            if not seen.values and seen.texts
+        }
         return cls(
             windows,
             measured,
@@ -131,12 +138,14 @@ class WindowFeatures:
     def transform(self, samples: Samples) -> FeatureMatrix:
         """Make the inputs of each sample, in order; the same for one as for many."""
         dense = np.full((len(samples), self._counted_at(len(self.windows))), np.nan, np.float32, order="F")
-        sparse = [sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)]
-        done = 0
-        for part in samples.parts():
-            sparse.append(self._fill(dense[done : done + len(part)], self._read(part)))
-            done += len(part)
-        return FeatureMatrix(dense, sp.vstack(sparse, format="csr"), self.names, self.codes)
+        columns = ("text_value",) if self.categories else ()
+
+        def fill(first: int, history: History) -> sp.csr_matrix:
+            return self._fill(dense[first : first + history.n_samples], history)
+
+        none = sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)
+        sparse = sp.vstack([none, *use_histories(samples, columns, fill)], format="csr")
+        return FeatureMatrix(dense, sparse, self.names, self.codes)
 
     def to_json(self) -> dict[str, Any]:
         """Give the specification as plain values."""
@@ -145,12 +154,11 @@ class WindowFeatures:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> WindowFeatures:
         """Read back what `to_json` gave."""
-        plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+        }
         plain["categories"] = {code: tuple(texts) for code, texts in content["categories"].items()}
         return cls(**plain)
-
-    def _read(self, samples: Samples) -> History:
-        return samples.history(columns=("text_value",) if self.categories else ())
 
     def _columns(self) -> list[tuple[str, str | None]]:
         columns: list[tuple[str, str | None]] = [(AGE, BIRTH)] if self.has_age else []

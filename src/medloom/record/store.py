@@ -23,7 +23,7 @@ from medloom.record.generation import Manifest, Shard
 from medloom.record.schema import RECORD_SCHEMA
 
 # A part has about so many rows at most: its columns and what is made of them then stay below 100 MB.
-PART_ROWS: Final = 130000
+PART_ROWS: Final = 250_000
 
 
 class Store(Protocol):
@@ -114,7 +114,9 @@ class GenerationStore:
     def _open(self, name: str) -> pq.ParquetFile:
         path = generation.shard_path(self._folder, name)
         if not path.exists():
-            raise IntegrityError("shard {name} of the record is missing; restore the site from a copy", name=name)
+            raise IntegrityError(
+                "shard {name} of the record is missing; restore the site from a copy", name=name
+            )
         file = pq.ParquetFile(path, metadata=self._footers.get(name), read_dictionary=["code", "role"])
         self._footers[name] = file.metadata
         return file
