@@ -1,4 +1,4 @@
-"""Environments of peers: what cannot or must not be installed beside Medloom is installed beside the benchmark's work."""
+"""Environments of peers: what cannot be installed beside Medloom is installed beside the benchmark's work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medloom.cli.bench import Bench
 
-_VERSIONS = "import json, sys; from importlib.metadata import version; json.dump({n: version(n) for n in sys.argv[1:]}, sys.stdout)"
+_VERSIONS = """
+import json, sys
+from importlib.metadata import version
+json.dump({name: version(name) for name in sys.argv[1:]}, sys.stdout)
+"""
 
 
 def peer_python(bench: Bench, name: str, requirements: Sequence[str]) -> Path:

@@ -1,17 +1,18 @@
-"""Histories to features: a record on disk through a task and samples to a matrix, beside meds-tab and a plain Polars script.
+"""Histories to features: a record on disk to a matrix, beside meds-tab and a plain Polars script.
 
 All three read the same rows and look at the same windows before the same moments. Every measurement is a process of
 its own, from its start to its end, with as many threads as there are cores.
 
 - Ours: the site's record; the task is asked, samples are split, the features are fitted on the training samples, and
-  the matrix of all samples is made. Ages, static facts and, for each code and window, eight statistics.
+  the matrix of all samples is made: static facts and, for each code and window, two or (with values) eight statistics.
 - `polars`: what one writes by hand for this one question; the same eight statistics of codes with values, no code
   hidden by rule, nothing fitted, no rule of what was known when.
 - `meds-tab`: prepared as its documentation says, outside the measured time: columns of MEDS only, a shard a split
   (it reshards to at most 50,000 subjects), labels given. Its commands describe, tabularize-static and
-  tabularize-time-series, with a worker a core. It is asked for static facts and `code/count` only: in 0.2.0 the five
-  statistics of values come out empty (it looks for codes among names of columns), and to time them would be to
-  time nothing. So it makes far fewer features. Its windows end at the last event before the moment; ours at the moment.
+  tabularize-time-series, with a worker a core; memory is that of the workers together. It is asked for static facts
+  and `code/count` only: in 0.2.0 the statistics of values come out empty (codes are looked for among names of
+  columns), and to time them would be to time nothing. So it makes far fewer features. Its windows end at the last
+  event before the moment, ours at the moment.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def _meds_tab(bench: Bench, record: Record) -> dict[str, Any]:
     from medloom.foundation.files import remove
 
     sys.path.insert(0, str(bench.folder))
-    from _environments import peer_python
+    from _environments import peer_python  # type: ignore[import-not-found]  # beside this script
 
     commands = peer_python(bench, MEDS_TAB, REQUIREMENTS).parent
     folder = bench.work / MEDS_TAB
@@ -234,8 +235,8 @@ def _measured(*command: str) -> dict[str, Any]:
         stderr=subprocess.PIPE if "meds-tab" in command[0] else None,  # it logs each step
         check=True,
     )
-    found = json.loads(done.stdout)
-    printed = found.pop("printed")
+    found: dict[str, Any] = json.loads(done.stdout)
+    printed: str = found.pop("printed")
     return found | (json.loads(printed) if printed.startswith("{") else {})
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 import pytest
 import typer
-from tests.cli.conftest import MODEL, TASK, done, refused
 
 from medloom import __version__
 from medloom.cli.app import app
+from tests.cli.conftest import MODEL, TASK, done, refused
 
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

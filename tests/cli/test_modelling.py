@@ -8,10 +8,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused
 
 from medloom.foundation.yaml import parse_yaml
 from medloom.tasks.task import Task, json_schema
+from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused
 
 # What other programs build upon; what is beside these keys may grow.
 EVALUATION = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.cli.conftest import done, refused, run
 
 from medloom.record.importers.table.mapping import parse_mapping
+from tests.cli.conftest import done, refused, run
 
 
 def test_init_makes_a_site_that_only_its_owner_can_read(tmp_path: Path) -> None:

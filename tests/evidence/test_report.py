@@ -4,12 +4,12 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from tests.evidence.test_evaluation import demographics, risks, said, samples
 
 from medloom.evidence.evaluation import evaluate
 from medloom.evidence.report import report_html, write_card, write_report
 from medloom.foundation.messages import Text2, speaking
 from medloom.tasks.labelling import FlowStep
+from tests.evidence.test_evaluation import demographics, risks, said, samples
 
 _VOID = {"meta", "input", "link", "br", "img", "hr"}
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 from medloom.foundation.errors import InputError, IntegrityError, KeyUnavailableError, NotFoundError
 from medloom.foundation.hashing import sha256_bytes
@@ -17,6 +16,7 @@ from medloom.foundation.site import SiteDirectory
 from medloom.record.assets import CHUNK, Assets
 from medloom.record.record import Record
 from medloom.record.vault import Vault
+from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 LARGE = bytes(range(256)) * (CHUNK // 256 * 3) + b"end"
 

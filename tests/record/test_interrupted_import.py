@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.record.sources import KEY, Listed, content, facts, glucose, new_site
 
 from medloom.foundation.errors import LockedError
 from medloom.foundation.site import SiteDirectory
 from medloom.record.quarantine import quarantine_files
 from medloom.record.record import Record
+from tests.record.sources import KEY, Listed, content, facts, glucose, new_site
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,12 +15,12 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 from medloom.foundation.errors import InputError, IntegrityError, LockedError
 from medloom.foundation.files import locked
 from medloom.foundation.site import SiteDirectory
 from medloom.record.record import Record
+from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.record.sources import Listed, facts, glucose, new_site
 
 from medloom.record.record import Record
+from tests.record.sources import Listed, facts, glucose, new_site
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tests.record.sources import GLUCOSE, Listed, facts, glucose, new_site
 
 from medloom.foundation.messages import speaking
 from medloom.record.importing import CodeInfo
 from medloom.record.quality import QualityReport, assess
 from medloom.record.quality.report import Check
 from medloom.record.record import Record
+from tests.record.sources import GLUCOSE, Listed, facts, glucose, new_site
 
 NOW = datetime(2024, 1, 1)
 

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 from medloom.foundation.errors import InputError, IntegrityError, NotFoundError
 from medloom.foundation.messages import speaking
@@ -24,6 +23,7 @@ from medloom.record.importing import CodeInfo
 from medloom.record.quarantine import quarantine_files, read_quarantine
 from medloom.record.record import Record
 from medloom.record.vault import Vault
+from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
 
 @pytest.fixture(autouse=True)

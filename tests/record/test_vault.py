@@ -12,7 +12,6 @@ import keyring
 import keyring.backend
 import keyring.errors
 import pytest
-from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 from medloom.foundation.errors import IntegrityError, KeyUnavailableError, LockedError, NotFoundError
 from medloom.foundation.site import SiteDirectory
@@ -20,6 +19,7 @@ from medloom.record.database import database_errors
 from medloom.record.keys import key_file, site_key
 from medloom.record.record import Record
 from medloom.record.vault import ERASED, Vault
+from tests.record.sources import KEY, Listed, facts, glucose, new_site
 
 
 @pytest.fixture

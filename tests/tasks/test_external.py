@@ -74,7 +74,9 @@ def test_labels_without_values_are_refused(tmp_path: Path) -> None:
         (list(range(4)), "multiclass", ("0", "1", "2", "3")),
     ],
 )
-def test_the_kind_of_a_table_is_told_from_its_label(values: list[Any], kind: str, classes: tuple[str, ...]) -> None:
+def test_the_kind_of_a_table_is_told_from_its_label(
+    values: list[Any], kind: str, classes: tuple[str, ...]
+) -> None:
     samples = from_frame(pl.DataFrame({"x": [1, 2, 3, 4], "y": values}), "y")
     assert samples.question.kind == kind
     assert samples.question.classes == classes
@@ -98,7 +100,11 @@ def test_cells_become_static_facts_and_missing_ones_none() -> None:
     found = {
         (int(sample), history.vocabulary[code], float(value) if value == value else text)
         for sample, code, value, text in zip(
-            history.sample, history.code, history.value, history.columns["text_value"].to_pylist(), strict=True
+            history.sample,
+            history.code,
+            history.value,
+            history.columns["text_value"].to_pylist(),
+            strict=True,
         )
     }
     assert found == {

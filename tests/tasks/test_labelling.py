@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from tests.tasks.builders import at, record_of, stay, task_of
 
 from medloom.foundation.errors import InputError
 from medloom.tasks.labelling import apply
+from tests.tasks.builders import at, record_of, stay, task_of
 
 
 def labels(rows: list[dict[str, Any]], **parts: Any) -> list[Any]:

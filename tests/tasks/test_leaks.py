@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tests.tasks.builders import at, record_of, stay, task_of
 
 import medloom as ml
 from medloom.features.windows import WindowFeatures
@@ -19,6 +18,7 @@ from medloom.record.importing import Batch, ImportContext, Importer
 from medloom.tasks.external import from_frame
 from medloom.tasks.labelling import apply
 from medloom.tasks.samples import Samples
+from tests.tasks.builders import at, record_of, stay, task_of
 
 
 def seen(rows: list[dict[str, Any]], **parts: Any) -> list[tuple[str, float]]:

@@ -20,7 +20,9 @@ CLASSES = ("high", "low", "middle")
 def question_of(kind: Kind) -> Question:
     """Ask a question of some kind."""
     classes = CLASSES if kind == "multiclass" else ("sick", "worse") if kind == "multilabel" else ()
-    return Question(task="outcome", kind=kind, title=Title(en="outcome", zh="结局"), classes=classes, unit=None)
+    return Question(
+        task="outcome", kind=kind, title=Title(en="outcome", zh="结局"), classes=classes, unit=None
+    )
 
 
 def samples_of(kind: Kind, n: int = 400, seed: int = 0) -> Samples:

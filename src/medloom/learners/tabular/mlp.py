@@ -87,9 +87,9 @@ class MlpLearner(TabularLearner):
     estimator: ClassVar[type[MlpEstimator]] = MlpEstimator
 
     hidden: Sequence[int] = (32,)
-    penalty: float = 1.0
+    penalty: float = 3.0
     learning_rate: float = 0.001
-    n_models: int = 5
+    n_models: int = 3
     max_epochs: int = 200
     patience: int = 10
     windows: Sequence[str] | None = None

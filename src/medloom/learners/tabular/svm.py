@@ -7,9 +7,8 @@ ICU stays (PhysioNet 2012, set a, cross-validated) that lost nothing: AUROC 0.84
 2,000 features against 0.828 with libsvm's exact kernel, in a fifth of the time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product as combinations
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -20,7 +19,7 @@ from medloom.learners.tabular.answers import Floats, answers_of, loss
 from medloom.learners.tabular.arrays import read_array, write_arrays
 from medloom.learners.tabular.layered import LayeredEstimator, standard, typical_rows
 from medloom.learners.tabular.learner import TabularLearner, check_parameter
-from medloom.learners.tabular.problem import Problem
+from medloom.learners.tabular.problem import Problem, Trial
 from medloom.learners.tabular.products import product
 from medloom.tasks.kinds import Kind
 
@@ -111,30 +110,39 @@ class SvmLearner(TabularLearner):
 
     def _learn(self, problem: Problem) -> SvmEstimator:
         kernel = _Kernel(self, problem)
-        centre, unit = standard(problem.y) if problem.kind == "regression" else (0.0, 1.0)
+        scale = standard(problem.y) if problem.kind == "regression" else (0.0, 1.0)
         trials = [*problem.trials(_FOLDS)]
-        best: _Judged | None = None
-        for width, cost in self._settings():
-            margins, labels = [], []
-            for trial in trials:
-                machine = _fit(problem.kind, kernel.features(trial.x, width), (trial.y - centre) / unit, cost)
-                margins.append(machine.margins(kernel.features(trial.x_judge, width)))
-                labels.append(trial.y_judge)
-            judged = _Judged.of(
-                problem.kind, width, cost, np.vstack(margins), np.vstack(labels), centre, unit
-            )
-            best = judged if best is None or judged.loss < best.loss else best
-        assert best is not None  # costs and widths are not empty
+        # first the width at a middling cost, then the cost at that width: a third of the time of trying all pairs
+        widths = self.widths if self.kernel == "rbf" else (1.0,)
+        middling = sorted(self.costs)[len(self.costs) // 2]
+        tried = [self._judged(problem, trials, kernel, width, middling, scale) for width in widths]
+        width = min(tried, key=lambda one: one.loss).width
+        costs = [cost for cost in self.costs if cost != middling]
+        tried += [self._judged(problem, trials, kernel, width, cost, scale) for cost in costs]
+        best = min(tried, key=lambda one: one.loss)
         machine = _fit(
-            problem.kind, kernel.features(problem.x, best.width), (problem.y - centre) / unit, best.cost
+            problem.kind, kernel.features(problem.x, best.width), _scaled(problem.y, scale), best.cost
         )
-        first, margins_of = kernel.margins(machine, best)
-        estimator = SvmEstimator(problem.kind, first, np.empty((0, 0)), margins_of)
+        first, margins = kernel.margins(machine, best)
+        estimator = SvmEstimator(problem.kind, first, np.empty((0, 0)), margins)
         scores = estimator.rest(product(problem.x, first))
-        return SvmEstimator(problem.kind, first, typical_rows(problem.x, scores), margins_of)
+        return SvmEstimator(problem.kind, first, typical_rows(problem.x, scores), margins)
 
-    def _settings(self) -> Iterator[tuple[float, float]]:
-        yield from combinations(self.widths if self.kernel == "rbf" else (1.0,), self.costs)
+    def _judged(
+        self,
+        problem: Problem,
+        trials: Sequence[Trial],
+        kernel: "_Kernel",
+        width: float,
+        cost: float,
+        scale: tuple[float, float],
+    ) -> "_Judged":
+        margins = []
+        for trial in trials:
+            machine = _fit(problem.kind, kernel.features(trial.x, width), _scaled(trial.y, scale), cost)
+            margins.append(machine.margins(kernel.features(trial.x_judge, width)))
+        labels = np.vstack([trial.y_judge for trial in trials])
+        return _Judged.of(problem.kind, width, cost, np.vstack(margins), labels, scale)
 
 
 @dataclass(frozen=True)
@@ -187,10 +195,11 @@ class _Judged:
 
     @classmethod
     def of(
-        cls, kind: Kind, width: float, cost: float, margins: Floats, y: Floats, centre: float, unit: float
+        cls, kind: Kind, width: float, cost: float, margins: Floats, y: Floats, scale: tuple[float, float]
     ) -> "_Judged":
         k = margins.shape[1]
         if kind == "regression":
+            centre, unit = scale
             return cls(
                 width, cost, np.full(k, unit), np.full(k, centre), loss(kind, y, margins * unit + centre)
             )
@@ -199,6 +208,10 @@ class _Judged:
         scores = margins * slope + level
         answers = answers_of(kind, -np.logaddexp(0, -scores) if kind == "multiclass" else scores)
         return cls(width, cost, slope, level, loss(kind, y, answers))
+
+
+def _scaled(y: Floats, scale: tuple[float, float]) -> Floats:
+    return (y - scale[0]) / scale[1]
 
 
 def _fit(kind: Kind, features: Floats, y: Floats, cost: float) -> _Machine:
@@ -212,7 +225,7 @@ def _fit(kind: Kind, features: Floats, y: Floats, cost: float) -> _Machine:
         return _Machine(machine.coef_.reshape(-1, 1), np.atleast_1d(machine.intercept_))
     columns = []
     for column in y.T:  # several classes: each against the rest
-        machine = LinearSVC(C=cost, dual=False, max_iter=2000)
+        machine = LinearSVC(C=cost, dual=False, tol=1e-3, max_iter=2000)
         machine.fit(features, column)
         columns.append((machine.coef_[0], machine.intercept_[0]))
     return _Machine(np.column_stack([one[0] for one in columns]), np.array([one[1] for one in columns]))
