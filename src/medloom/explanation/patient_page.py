@@ -7,7 +7,7 @@ elsewhere. Its first screen says how likely, compared with what, and why.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import exp, isfinite, log
+from math import exp, isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from medloom.explanation.drawing import (
     scale_drawing,
 )
 from medloom.explanation.lanes import Lanes, arrange
+from medloom.explanation.numbers import logit, moment, percent, ratio, share, times
 from medloom.explanation.wording import REST, Phrase, amount, clean, fill, joined, number, phrase, readable
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
@@ -197,7 +198,7 @@ def _facts(page: PatientPage) -> list[tuple[Text2, Text2]]:
         facts.append((text2("Sex"), sexes.get(page.sex, text2("not known"))))
     if page.age is not None and isfinite(page.age):
         facts.append((text2("Age"), phrase("age", page.age, {}, {}).detail))
-    facts.append((text2("Asked at"), Text2(*[_moment(page.prediction_time)] * 2)))
+    facts.append((text2("Asked at"), Text2(*[moment(page.prediction_time)] * 2)))
     return facts
 
 
@@ -220,14 +221,14 @@ def _answer_of_risk(page: PatientPage, risk: float) -> dict[str, Any]:
             "Of {of} patients like this one, about {n} would have this outcome.", n=affected, of=f"{of:,}"
         )
     figures = [people_drawing(of, affected)]
-    reading = Reading(risk, page.low, page.high, page.average, True, _percent)
+    reading = Reading(risk, page.low, page.high, page.average, True, percent)
     figures.append(scale_drawing(reading))
     return {
-        "big": Text2(*[_percent(risk)] * 2),
+        "big": Text2(*[percent(risk)] * 2),
         "headline": said,
         "direction": _direction(risk, page.average),
-        "compared": _compared(risk, page.average, page.low, page.high, _percent),
-        "sentences": [*_range(page, _percent), *_rank(page)],
+        "compared": _compared(risk, page.average, page.low, page.high, percent),
+        "sentences": [*_range(page, percent), *_rank(page)],
         "figures": figures,
         "classes": [],
     }
@@ -263,18 +264,18 @@ def _answer_of_classes(page: PatientPage, answer: Mapping[str, float]) -> dict[s
     if len(ranked) > 1 and share - ranked[1][1] < 0.1:
         second = clean(ranked[1][0])
         sentences.append(
-            text2("{name} is almost as likely ({share}).", name=second, share=_percent(ranked[1][1]))
+            text2("{name} is almost as likely ({share}).", name=second, share=percent(ranked[1][1]))
         )
     if len(ranked) > len(shown):
         sentences.append(text2("{n} less likely answers are not shown.", n=len(ranked) - len(shown)))
     return {
-        "big": Text2(*[f"{name} {_percent(share)}"] * 2),
+        "big": Text2(*[f"{name} {percent(share)}"] * 2),
         "headline": text2("The most likely answer is {name}.", name=name),
         "direction": 0,
         "compared": None,
         "sentences": sentences,
         "figures": [],
-        "classes": [(clean(label), _percent(p), 100 * p, label == best) for label, p in shown],
+        "classes": [(clean(label), percent(p), 100 * p, label == best) for label, p in shown],
     }
 
 
@@ -289,7 +290,7 @@ def _compared(
 ) -> Text2 | None:
     if not average:
         return None
-    usual, times = write(average), _ratio(risk / average)
+    usual, times = write(average), ratio(risk / average)
     direction = _direction(risk, average)
     if direction > 0:
         said = text2("Above average ({usual}): {times} times as high", times=times, usual=usual)
@@ -383,9 +384,9 @@ def _effect(page: PatientPage, contribution: float) -> Text2:
     """Say a contribution so that it means something: points of risk, or the unit of the answer."""
     if page.scale == "log-odds":
         if isinstance(page.answer, Mapping):
-            return text2("odds × {factor}", factor=_times(exp(contribution)))
-        odds = _logit(page.answer)
-        return _points(100 * (page.answer - _share(odds - contribution)))
+            return text2("odds × {factor}", factor=times(exp(contribution)))
+        odds = logit(page.answer)
+        return _points(100 * (page.answer - share(odds - contribution)))
     if page.scale == "probability":
         return _points(100 * contribution)
     said = amount(abs(contribution), page.question.unit or page.scale)
@@ -395,7 +396,7 @@ def _effect(page: PatientPage, contribution: float) -> Text2:
 def _factor(page: PatientPage, contribution: float) -> Text2 | None:
     if page.scale != "log-odds" or isinstance(page.answer, Mapping):
         return None
-    return text2("odds × {factor}", factor=_times(exp(contribution)))
+    return text2("odds × {factor}", factor=times(exp(contribution)))
 
 
 def _points(points: float) -> Text2:
@@ -409,8 +410,8 @@ def _starting(page: PatientPage) -> Text2:
     if isinstance(page.answer, Mapping) and page.scale == "log-odds":
         return Text2("", "")
     if page.scale in ("log-odds", "probability"):
-        share = _share(page.baseline) if page.scale == "log-odds" else page.baseline
-        return text2("The model starts from its average answer, {start}.", start=_percent(share))
+        start = share(page.baseline) if page.scale == "log-odds" else page.baseline
+        return text2("The model starts from its average answer, {start}.", start=percent(start))
     said = amount(page.baseline, page.question.unit or page.scale)
     return fill(text2("The model starts from its average answer, {start}."), start=said)
 
@@ -421,13 +422,13 @@ def _adjusted(page: PatientPage) -> Text2 | None:
         return None
     total = page.baseline + float(page.reasons["contribution"].fill_nan(None).sum())
     if page.scale == "log-odds":
-        if abs(total - _logit(page.answer)) < 0.1:
+        if abs(total - logit(page.answer)) < 0.1:
             return None
-        raw, final = _percent(_share(total)), _percent(page.answer)
+        raw, final = percent(share(total)), percent(page.answer)
     elif page.scale == "probability":
         if abs(total - page.answer) < 0.01:
             return None
-        raw, final = _percent(min(max(total, 0.0), 1.0)), _percent(page.answer)
+        raw, final = percent(min(max(total, 0.0), 1.0)), percent(page.answer)
     else:
         return None
     return text2(
@@ -481,44 +482,3 @@ def _is_risk(page: PatientPage) -> bool:
 
 def _adult(page: PatientPage) -> bool:
     return page.age is not None and page.age >= _ADULT
-
-
-def _moment(time: datetime) -> str:
-    """Write a moment; the very start or end of a day stands for the day.
-
-    >>> _moment(datetime(2013, 3, 21, 23, 59, 59, 999999)), _moment(datetime(2013, 3, 21, 8, 30))
-    ('2013-03-21', '2013-03-21 08:30')
-    """
-    whole_day = time.time().isoformat(timespec="seconds") in ("00:00:00", "23:59:59")
-    return time.strftime("%Y-%m-%d" if whole_day else "%Y-%m-%d %H:%M")
-
-
-def _percent(share: float) -> str:
-    """Write a share in percent, never as certain.
-
-    >>> [_percent(share) for share in (0.184, 0.043, 0.0002, 0.0, 0.9999)]
-    ['18 %', '4.3 %', '< 0.1 %', '0 %', '> 99 %']
-    """
-    percent = 100 * share
-    if 0 < percent < 0.1:
-        return "< 0.1 %"
-    if 99.5 <= percent < 100:
-        return "> 99 %"
-    return f"{percent:.0f} %" if percent >= 9.95 or percent == round(percent) else f"{percent:.1f} %"
-
-
-def _times(factor: float) -> str:
-    return f"{factor:.0f}" if factor >= 9.95 else f"{factor:.1f}" if factor >= 0.95 else f"{factor:.2g}"
-
-
-def _ratio(ratio: float) -> str:
-    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 0.095 else f"{ratio:.1g}"
-
-
-def _logit(share: float) -> float:
-    inside = min(max(share, 1e-9), 1 - 1e-9)
-    return log(inside / (1 - inside))
-
-
-def _share(odds: float) -> float:
-    return 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))

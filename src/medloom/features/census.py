@@ -64,7 +64,8 @@ class Census:
 
     def suitable_windows(self) -> tuple[str, ...]:
         """Choose windows for stays of days, courses of months, or lives."""
-        span = float(np.median(np.concatenate(self._spans))) if self._spans else 0.0
+        spans = np.concatenate([*self._spans, np.empty(0)])
+        span = float(np.median(spans)) if len(spans) else 0.0
         if span < hours("14d"):
             return EVER, "24h", "12h", "6h"
         return (EVER, "30d", "7d") if span < hours("2y") else (EVER, "1y", "30d")

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -58,7 +58,9 @@ class ImportReport:
 
     def to_json(self) -> dict[str, object]:
         """Give the report as plain values."""
-        return asdict(self)
+        return {
+            name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()
+        }
 
     def __str__(self) -> str:
         lines = [

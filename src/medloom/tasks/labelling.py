@@ -289,7 +289,10 @@ def _population(
             joined = asked.join(births, on="subject_id", how="left", maintain_order="left")
             return joined.filter(age.is_between(low, high)).drop("born")
 
-        yield text2("aged {low:g} to {high:g}", low=low, high=high), of_age
+        if who.max_age is None:
+            yield text2("aged {low:g} or older", low=low), of_age
+        else:
+            yield text2("aged {low:g} to {high:g}", low=low, high=high), of_age
     if who.sex is not None:
         chosen = facts.of(frozenset([f"GENDER//{who.sex}"]))["subject_id"].unique()
         name = text2("women") if who.sex == "F" else text2("men")

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,8 @@ class Estimator(ABC):
     `explains_scores` tells whether contributions add up to scores (log-odds) or to answers (probabilities).
     """
 
-    method: ClassVar[str]  # how contributions are found, with the source
-    explains_scores: ClassVar[bool] = True
+    method: str  # how contributions are found, with the source
+    explains_scores: bool = True
 
     @abstractmethod
     def predict(self, x: NDArray[np.floating]) -> Floats:
@@ -76,8 +76,8 @@ class LabelByLabel(Estimator):
 
     def __init__(self, estimators: Sequence[Estimator]) -> None:
         self.estimators = tuple(estimators)
-        self.method = estimators[0].method  # type: ignore[misc]  # that of its parts
-        self.explains_scores = estimators[0].explains_scores  # type: ignore[misc]
+        self.method = estimators[0].method
+        self.explains_scores = estimators[0].explains_scores
 
     def predict(self, x: NDArray[np.floating]) -> Floats:
         return np.hstack([estimator.predict(x) for estimator in self.estimators])

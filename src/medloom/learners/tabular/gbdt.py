@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from medloom.explanation.contributions import Contributions
 from medloom.explanation.shapley import boosted_contributions
+from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, answers_of
 from medloom.learners.tabular.estimator import Estimator
@@ -28,7 +29,7 @@ _INPUTS_TO_CHOOSE_FROM: Final = 12
 class BoostedEstimator(Estimator):
     """The mean score of several boosted models, as an answer."""
 
-    method: ClassVar[str] = "TreeSHAP, path-dependent (Lundberg et al. 2020), by LightGBM"
+    method = "TreeSHAP, path-dependent (Lundberg et al. 2020), by LightGBM"
 
     def __init__(self, kind: Kind, boosters: Sequence["lightgbm.Booster"]) -> None:
         self.kind = kind
@@ -80,7 +81,7 @@ class BoostedEstimator(Estimator):
 class GbdtLearner(TabularLearner):
     """Gradient-boosted decision trees (LightGBM), stopped early on the tuning samples.
 
-    Defaults were chosen by cross-validation on ICU stays (PhysioNet 2012, set a: 3,200 samples, 1,300 inputs).
+    Defaults were chosen by cross-validation on ICU stays (PhysioNet 2012, set a).
 
     Args:
         n_models: boosted models, each with its own seed, whose scores are averaged.
@@ -119,11 +120,11 @@ class GbdtLearner(TabularLearner):
     def _check_parameters(self) -> None:
         for name in ("n_models", "max_rounds", "patience"):
             value = getattr(self, name)
-            check_parameter(self.name, name, value, value >= 1, "1 or more")
+            check_parameter(self.name, name, value, value >= 1, tr("1 or more"))
         for name in ("learning_rate", "feature_fraction", "bagging_fraction"):
             value = getattr(self, name)
-            check_parameter(self.name, name, value, 0 < value <= 1, "above 0 and up to 1")
-        check_parameter(self.name, "num_leaves", self.num_leaves, self.num_leaves >= 2, "2 or more")
+            check_parameter(self.name, name, value, 0 < value <= 1, tr("above 0 and up to 1"))
+        check_parameter(self.name, "num_leaves", self.num_leaves, self.num_leaves >= 2, tr("2 or more"))
 
     def _learn(self, problem: Problem) -> Estimator:
         boosters = [self._boosted(problem, problem.trial(place), place) for place in range(self.n_models)]

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ class LayeredEstimator(Estimator):
         background: (b, c) what stands for an unknown sample (`typical_rows`).
     """
 
-    method: ClassVar[str] = (
+    method = (
         "permutation sampling of Shapley values against means of 20 or more training samples "
         "(Štrumbelj and Kononenko 2014; Mitchell et al. 2022)"
     )

@@ -27,7 +27,7 @@ _PATIENCE = 2
 class LinearEstimator(Estimator):
     """Weights on standardised columns, whose mean is 0."""
 
-    method: ClassVar[str] = "coefficient × (value − mean), exact for a linear model (Lundberg and Lee 2017)"
+    method = "coefficient × (value − mean), exact for a linear model (Lundberg and Lee 2017)"
 
     def __init__(self, kind: Kind, line: Line) -> None:
         self.kind = kind
@@ -160,4 +160,4 @@ def tuned_line(problem: Problem, l1_ratios: Sequence[float]) -> Line:
 
 def _check_ratios(learner: str, ratios: Sequence[float]) -> None:
     holds = len(ratios) > 0 and all(0 <= ratio <= 1 for ratio in ratios)
-    check_parameter(learner, "l1_ratios", list(ratios), holds, "one or more numbers from 0 to 1")
+    check_parameter(learner, "l1_ratios", list(ratios), holds, tr("one or more numbers from 0 to 1"))

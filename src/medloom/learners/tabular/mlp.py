@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 
+from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, answers_of, loss
 from medloom.learners.tabular.arrays import read_array, write_arrays
@@ -96,12 +97,12 @@ class MlpLearner(TabularLearner):
 
     def _check_parameters(self) -> None:
         holds = len(self.hidden) > 0 and all(units >= 1 for units in self.hidden)
-        check_parameter(self.name, "hidden", list(self.hidden), holds, "one or more numbers of units")
-        check_parameter(self.name, "penalty", self.penalty, self.penalty >= 0, "0 or more")
-        check_parameter(self.name, "learning_rate", self.learning_rate, self.learning_rate > 0, "above 0")
+        check_parameter(self.name, "hidden", list(self.hidden), holds, tr("one or more numbers of units"))
+        check_parameter(self.name, "penalty", self.penalty, self.penalty >= 0, tr("0 or more"))
+        check_parameter(self.name, "learning_rate", self.learning_rate, self.learning_rate > 0, tr("above 0"))
         for name in ("n_models", "max_epochs", "patience"):
             value = getattr(self, name)
-            check_parameter(self.name, name, value, value >= 1, "1 or more")
+            check_parameter(self.name, name, value, value >= 1, tr("1 or more"))
 
     def _learn(self, problem: Problem) -> MlpEstimator:
         networks = [self._network(problem, problem.trial(place), place) for place in range(self.n_models)]
@@ -118,18 +119,18 @@ class MlpLearner(TabularLearner):
         best, least, since = Network((), ()), np.inf, 0
         for _ in range(self.max_epochs):
             learned.partial_fit(trial.x, target, **more)
-            network = Network(tuple(learned.coefs_), tuple(learned.intercepts_))
+            network = _as_it_is(learned, kind)
             scores = network.after_first(trial.x_judge @ network.weights[0])
             reached = loss(kind, trial.y_judge, answers_of(kind, scores * unit + centre))
             if reached < least:
-                best, least, since = _copied(network), reached, 0
+                best, least, since = network, reached, 0
             else:
                 since += 1
             if since >= self.patience:
                 break
-        last = len(best.weights) - 1
-        weights = (*best.weights[:last], best.weights[last] * unit)
-        return Network(weights, (*best.biases[:last], best.biases[last] * unit + centre))
+        *weights, last = best.weights
+        *biases, level = best.biases
+        return Network((*weights, last * unit), (*biases, level * unit + centre))
 
     def _unfitted(self, kind: Kind, state: int) -> Any:
         from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -144,6 +145,10 @@ class MlpLearner(TabularLearner):
         )
 
 
-def _copied(network: Network) -> Network:
-    weights = tuple(np.array(array, dtype=np.float64) for array in network.weights)
-    return Network(weights, tuple(np.array(array, dtype=np.float64) for array in network.biases))
+def _as_it_is(learned: Any, kind: Kind) -> Network:
+    """Copy what scikit-learn has learned so far; it goes on learning in place."""
+    *weights, last = [np.array(array, dtype=np.float64) for array in learned.coefs_]
+    *biases, level = [np.array(array, dtype=np.float64) for array in learned.intercepts_]
+    if kind == "multiclass" and last.shape[1] == 1:  # of two classes it scores the second; both need one
+        last, level = np.hstack([-last / 2, last / 2]), np.concatenate([-level / 2, level / 2])
+    return Network((*weights, last), (*biases, level))

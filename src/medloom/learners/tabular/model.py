@@ -20,7 +20,7 @@ from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 
-_AT_ONCE: Final = 20_000  # samples whose inputs are dense in memory at a time
+_AT_ONCE: Final = 5_000  # samples whose inputs are dense in memory at a time
 _EXPLAINED_AT_ONCE: Final = 1_000
 _FEATURES_FILE: Final = "features.json"
 _LIBRARIES: Final = ("lightgbm", "numpy", "polars", "scikit-learn", "shap")

@@ -22,7 +22,7 @@ _LOW, _HIGH = 1.0, 99.0  # percentiles; beyond them a value is a rare extreme or
 _SKEWED: Final = 0.35
 # A "not measured" column for inputs missing in neither nearly all nor nearly none of the samples
 _MISSING_LEAST, _MISSING_MOST = 0.02, 0.98
-_ROWS_LOOKED_AT: Final = 200_000
+_ROWS_LOOKED_AT: Final = 50_000  # percentiles and means need no more
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class Preparation:
 
     A value that was not measured becomes the mean, so that it speaks for nothing; that it
     was not measured may speak, in a column of its own. With `curved` an input also enters
-    by its distance from the median, so that both too low and too high can be harmful: on
-    ICU stays (PhysioNet 2012, set a, cross-validated) this raised a linear model's AUROC
-    from 0.848 to 0.861.
+    by its distance from the median, so that both too low and too high can be harmful: temperature, glucose, potassium.
 
     Columns are: standardised inputs, distances, missing flags. All arrays are (c0,) over
     the c0 inputs that vary, but for the last two.
@@ -68,9 +66,9 @@ class Preparation:
         Raises:
             InputError: no input varies.
         """
-        seen = x[:: -(-len(x) // _ROWS_LOOKED_AT)] if len(x) > _ROWS_LOOKED_AT else x
-        quantiles = _quantiles(seen, (0, _LOW, 5, 50, 95, _HIGH, 100))
-        least, low, q5, median, q95, high, most = quantiles
+        if len(x) > _ROWS_LOOKED_AT:
+            x = x[:: -(-len(x) // _ROWS_LOOKED_AT)]
+        least, low, q5, median, q95, high, most = _quantiles(x, (0, _LOW, 5, 50, 95, _HIGH, 100))
         flagged = _flagged(x)
         kept = np.flatnonzero(most > least)
         if not len(kept) and not len(flagged):
@@ -85,21 +83,16 @@ class Preparation:
         skewed = ((q95 + q5 - 2 * median) / spread > _SKEWED) | (rare & (most > 1))
         logged = (skewed & (least >= 0))[kept]
         offset = np.where(logged, np.where(median[kept] > 0, 0.1 * median[kept], 1.0), np.nan)
-        rough = np.ones(len(kept))
-        start = cls(
-            kept,
-            low,
-            high,
-            offset,
-            0 * rough,
-            rough,
-            0 * rough,
-            0 * rough,
-            np.nan * rough,
-            flagged,
-            np.empty(0),
-        )
-        return start._standardised(x, curved)
+        values = _clipped(x[:, kept], low, high, offset)
+        mean, scale = _moments(values)
+        values = (values - mean) / scale
+        centre = _quantiles(values, (50,))[0]
+        far_mean, far_scale = _moments(np.abs(values - centre))
+        # two values have a distance each, which says nothing that the value does not
+        bent = curved & (_count_different(values) > 2) & (far_scale > 1e-6)
+        far_scale = np.where(bent, far_scale, np.nan)
+        flag_mean = np.isnan(x[:, flagged]).mean(axis=0)
+        return cls(kept, low, high, offset, mean, scale, centre, far_mean, far_scale, flagged, flag_mean)
 
     @property
     def sources(self) -> NDArray[np.int64]:
@@ -114,7 +107,7 @@ class Preparation:
 
     def transform(self, x: NDArray[np.float32]) -> Floats:
         """Prepare inputs (n, p), NaN: missing; gives (n, c)."""
-        z = self._scaled(x)
+        z = (_clipped(x[:, self.kept], self.low, self.high, self.offset) - self.mean) / self.scale
         curved = self._curved
         n_kept, n_curved = len(self.kept), len(curved)
         out = np.empty((len(x), n_kept + n_curved + len(self.flagged)))
@@ -146,35 +139,12 @@ class Preparation:
     def _curved(self) -> NDArray[np.int64]:
         return np.flatnonzero(~np.isnan(self.far_scale))
 
-    def _scaled(self, x: NDArray[np.float32]) -> Floats:
-        values = np.clip(x[:, self.kept].astype(np.float64), self.low, self.high)
-        logged = np.flatnonzero(~np.isnan(self.offset))
-        values[:, logged] = np.log(values[:, logged] + self.offset[logged])
-        scaled: Floats = (values - self.mean) / self.scale
-        return scaled
 
-    def _standardised(self, x: NDArray[np.float32], curved: bool) -> "Preparation":
-        mean, scale = _moments(self._scaled(x))
-        values = (self._scaled(x) - mean) / scale
-        centre = _quantiles(values, (50,))[0]
-        far_mean, far_scale = _moments(np.abs(values - centre))
-        # two values have a distance each, which says nothing that the value does not
-        two_valued = _count_different(values) < 3
-        bent = curved & ~two_valued & (far_scale > 1e-6)
-        flag_mean = np.isnan(x[:, self.flagged]).mean(axis=0)
-        return Preparation(
-            self.kept,
-            self.low,
-            self.high,
-            self.offset,
-            mean,
-            scale,
-            centre,
-            far_mean,
-            np.where(bent, far_scale, np.nan),
-            self.flagged,
-            flag_mean,
-        )
+def _clipped(x: NDArray[np.float32], low: Floats, high: Floats, offset: Floats) -> Floats:
+    values = np.clip(x.astype(np.float64), low, high)
+    logged = np.flatnonzero(~np.isnan(offset))
+    values[:, logged] = np.log(values[:, logged] + offset[logged])
+    return values
 
 
 def _quantiles(x: NDArray[np.floating], percents: tuple[float, ...]) -> Floats:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-# Fills the registers of every BLAS kernel; a product of one row costs as much as one of 16, about a millisecond.
+# Fills the registers of every BLAS kernel; one row costs as much as 16.
 _ROWS: Final = 16
 
 

@@ -25,8 +25,8 @@ _FIELDS: Final = ("left", "right", "feature", "threshold", "missing_left", "valu
 class TreesEstimator(Estimator):
     """The mean answer of one tree or many."""
 
-    method: ClassVar[str] = "TreeSHAP, path-dependent (Lundberg et al. 2020)"
-    explains_scores: ClassVar[bool] = False
+    method = "TreeSHAP, path-dependent (Lundberg et al. 2020)"
+    explains_scores = False
 
     def __init__(
         self, kind: Kind, trees: Sequence[TreeArrays], gain: Floats, may_be_missing: NDArray[np.bool_]
@@ -133,8 +133,8 @@ class TreeLearner(TabularLearner):
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:
-        check_parameter(self.name, "max_depth", self.max_depth, self.max_depth >= 1, "1 or more")
-        check_parameter(self.name, "min_leaf", self.min_leaf, self.min_leaf >= 1, "1 or more")
+        check_parameter(self.name, "max_depth", self.max_depth, self.max_depth >= 1, tr("1 or more"))
+        check_parameter(self.name, "min_leaf", self.min_leaf, self.min_leaf >= 1, tr("1 or more"))
 
     def _learn(self, problem: Problem) -> Estimator:
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -167,8 +167,8 @@ class ForestLearner(TabularLearner):
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:
-        check_parameter(self.name, "n_trees", self.n_trees, self.n_trees >= 1, "1 or more")
-        check_parameter(self.name, "min_leaf", self.min_leaf, self.min_leaf >= 1, "1 or more")
+        check_parameter(self.name, "n_trees", self.n_trees, self.n_trees >= 1, tr("1 or more"))
+        check_parameter(self.name, "min_leaf", self.min_leaf, self.min_leaf >= 1, tr("1 or more"))
         share = self.max_features
         check_parameter(
             self.name,
