@@ -21,7 +21,9 @@ json.dump({name: version(name) for name in sys.argv[1:]}, sys.stdout)
 
 
 def peer_python(bench: Bench, name: str, requirements: Sequence[str]) -> Path:
-    """Make an environment with a peer in it, or find it again; gives its Python. The versions go into the result.
+    """Make an environment with a peer in it, or find it again; gives its Python.
+
+    The versions go into the result: `NAME`, and `NAME/PACKAGE` for what else is pinned.
 
     Args:
         bench: the run, in whose folder the environment stays for the next time.
@@ -46,5 +48,6 @@ def peer_python(bench: Bench, name: str, requirements: Sequence[str]) -> Path:
         stamp.touch()
     names = [requirement.partition("==")[0] for requirement in requirements]
     found = subprocess.run([str(python), "-c", _VERSIONS, *names], check=True, stdout=subprocess.PIPE)
-    bench.versions |= json.loads(found.stdout)
+    for package, version in json.loads(found.stdout).items():
+        bench.versions[package if package == name else f"{name}/{package}"] = version
     return python

@@ -67,6 +67,7 @@ def run(bench: Bench) -> None:
     figures[f"peer.{MEDS_TAB}.largest_process_mb"] = peer["largest_process_mb"]
     figures |= {
         f"medloom.speedup_vs_{MEDS_TAB}": peer["seconds_s"] / figures["medloom.seconds_s"],
+        f"medloom.cpu_vs_{MEDS_TAB}": figures["medloom.cpu_s"] / peer["cpu_s"],
         f"medloom.memory_vs_{MEDS_TAB}": figures["medloom.peak_mb"] / peer["peak_mb"],
         "medloom.seconds_vs_polars": figures["medloom.seconds_s"] / figures["polars.seconds_s"],
         "medloom.cpu_vs_polars": figures["medloom.cpu_s"] / figures["polars.cpu_s"],

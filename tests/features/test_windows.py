@@ -19,7 +19,6 @@ from medloom.features.windows import WindowFeatures
 from medloom.foundation.errors import InputError
 from medloom.record import store
 from medloom.record.importers.meds import MedsImporter
-from medloom.record.record import Record
 from medloom.record.schema import BIRTH
 from medloom.site import Site
 from medloom.tasks.labelling import apply
@@ -274,11 +273,11 @@ def test_features_do_not_depend_on_how_a_record_is_cut(
     pl.concat([facts, starts.select(facts.columns)]).sort("subject_id", "time").write_parquet(
         data / "0.parquet"
     )
-    record = Site.create(tmp_path / "site").record
-    record.add(MedsImporter(tmp_path / "meds"))
+    Site.create(tmp_path / "site").record.add(MedsImporter(tmp_path / "meds"))
 
     def matrix() -> tuple[int, FeatureMatrix]:
-        samples = apply(task_of(), Record.open(record.site) if record.site else record).samples
+        record = Site.open(tmp_path / "site").record
+        samples = apply(task_of(), record).samples
         return len(record.parts()), WindowFeatures.fit(samples, ("ever", "24h")).transform(samples)
 
     whole, expected = matrix()

@@ -36,7 +36,8 @@ def list_(json: JsonOption = False) -> None:
 
 
 def get(
-    name: str, into: Annotated[Path | None, typer.Option(help=tr("A folder; else the user's cache."))] = None
+    name: Annotated[str, typer.Argument(help=tr("A data set; `medloom data list` names them."))],
+    into: Annotated[Path | None, typer.Option(help=tr("A folder; else the user's cache."))] = None,
 ) -> None:
     """Fetch a data set."""
     from medloom.record.datasets import get as fetch

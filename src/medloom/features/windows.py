@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -125,12 +126,12 @@ class WindowFeatures:
             has_age=census.births > 0,
         )
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Name the inputs, dense ones first: `LOINC//8480-6 last 24h`."""
         return tuple(name for name, _ in self._columns())
 
-    @property
+    @cached_property
     def codes(self) -> tuple[str | None, ...]:
         """Give the code behind each input."""
         return tuple(code for _, code in self._columns())

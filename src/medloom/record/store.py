@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -65,7 +66,8 @@ class GenerationStore:
         self._footers: dict[str, pq.FileMetaData] = {}
 
     def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
-        pa.default_memory_pool().release_unused()  # what the last part needed
+        if subjects is None or len(subjects) > 1:
+            pa.default_memory_pool().release_unused()  # what the last part needed
         tables = []
         for shard in self._manifest.shards:
             wanted = None
@@ -81,11 +83,14 @@ class GenerationStore:
 
     def parts(self) -> list[NDArray[np.int64]]:
         ids = self.subjects["subject_id"].to_numpy()
-        firsts = [first for shard in self._manifest.shards for first in self._cuts(shard)]
-        return [part for part in np.split(ids, np.searchsorted(ids, firsts[1:])) if len(part)]
+        return [part for part in np.split(ids, np.searchsorted(ids, self._firsts[1:])) if len(part)]
 
     def digest(self) -> str:
         return digest([shard.sha256 for shard in self._manifest.shards])
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        return [first for shard in self._manifest.shards for first in self._cuts(shard)]
 
     def _cuts(self, shard: Shard) -> list[int]:
         """Give the first subject of each piece of a shard; only where row groups meet can it be cut cheaply."""

@@ -94,14 +94,15 @@ def read_history(
     rows = slice(None) if _is_whole(starts, lengths, len(ids)) else _ranges(starts, lengths)
     code, vocabulary = _codes(table["code"])
     code = code[rows]
-    time = _microseconds(table["time"], STATIC)[rows]
+    time = _microseconds(table["time"])[rows]
     at = np.repeat(prediction_times, lengths)
     visible = _shown(vocabulary, visibility)[code]
     visible &= time <= at
     if _says_anything(table["known_time"]):
-        visible &= _microseconds(table["known_time"], STATIC)[rows] <= at
+        visible &= _microseconds(table["known_time"])[rows] <= at
     if _says_anything(table["known_until"]):
-        visible &= at < _microseconds(table["known_until"], np.iinfo(np.int64).max)[rows]
+        until = _microseconds(table["known_until"])[rows]
+        visible &= (at < until) | (until == STATIC)
     static = np.flatnonzero(time == STATIC)
     visible[static[~_among(vocabulary, visibility.static)[code[static]]]] = False
     if visibility.window is not None:
@@ -151,8 +152,9 @@ def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]
     return as_array(array.indices).astype(np.int32, copy=False), tuple(array.dictionary.to_pylist())
 
 
-def _microseconds(column: pa.ChunkedArray, null: int) -> NDArray[np.int64]:
-    return pl.Series(column).to_physical().fill_null(null).to_numpy()
+def _microseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Give moments as µs since 1970; a missing one as `STATIC`, which is how NumPy writes it."""
+    return as_array(column).view(np.int64)
 
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -77,7 +77,8 @@ def apply(task: Task, record: Record) -> Cohort:
 def visibility(task: Task, record: Record) -> Visibility:
     """Say which facts the task lets models see."""
     catalogue = record.catalogue
-    hidden = resolve(record, task.observe.without or ())
+    # what tells training from held-out subjects is no input
+    hidden = resolve(record, task.observe.without or ()) | {*task.split.train, *task.split.held_out}
     label = resolve(record, task.predict.codes)
     if not task.observe.label_history:
         hidden |= label
@@ -189,8 +190,9 @@ class _Facts:
     def read(cls, record: Record, codes: _TaskCodes, subjects: Subjects) -> _Facts:
         columns = ["subject_id", "time", "known_time", "known_until", "code", "numeric_value", "encounter"]
         frame = pl.DataFrame(record.read(columns, subjects))
-        wanted = frame["code"].cast(pl.String).is_in(codes.all)
-        dated = frame.filter(frame["code"].cast(pl.String) != BIRTH)
+        # codes are compared as the categories they come as: to make texts of them first takes fifteen times as long
+        wanted = frame["code"].is_in(pl.Series(sorted(codes.all), dtype=pl.Categorical).implode())
+        dated = frame.select("subject_id", "time").filter(frame["code"] != BIRTH)
         spans = dated.group_by("subject_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
         facts = frame.filter(wanted).with_columns(pl.col("code").cast(pl.String), visible=visible_time())
         return cls(facts.drop("known_time"), spans)

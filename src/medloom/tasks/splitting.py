@@ -36,8 +36,11 @@ def with_splits(splits: Splits, record: Record, frame: pl.DataFrame) -> pl.DataF
 
 
 def _by_fact(splits: Splits, record: Record) -> pl.DataFrame:
-    facts = pl.DataFrame(record.read(["subject_id", "time", "code"])).filter(pl.col("time").is_null())
-    facts = facts.with_columns(pl.col("code").cast(pl.String))
+    columns = ["subject_id", "time", "code"]
+    parts = [
+        pl.DataFrame(record.read(columns, part)).filter(pl.col("time").is_null()) for part in record.parts()
+    ]
+    facts = pl.concat([part.with_columns(pl.col("code").cast(pl.String)) for part in parts])
     held_out = facts.filter(pl.col("code").is_in(splits.held_out)).select("subject_id").unique()
     train = facts.filter(pl.col("code").is_in(splits.train)).select("subject_id").unique()
     train = train.join(held_out, on="subject_id", how="anti")

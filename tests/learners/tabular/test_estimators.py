@@ -260,3 +260,13 @@ def test_another_seed_gives_another_forest(tmp_path: Path) -> None:
     train, tuning = samples.in_split("train"), samples.in_split("tuning")
     models = [ForestLearner(n_trees=3).fit(train, tuning, seed=seed) for seed in (1, 2)]
     assert not models[0].predict(tuning).frame.equals(models[1].predict(tuning).frame)
+
+
+def test_boosting_learns_the_same_from_sparse_inputs() -> None:
+    from scipy.sparse import csr_matrix
+
+    problem = problem_of("binary")
+    x, x_tuning = (np.where(part > 0, part, 0).astype(np.float32) for part in (problem.x, problem.x_tuning))
+    dense = GbdtLearner(n_models=1)._learn(replace(problem, x=x, x_tuning=x_tuning))
+    sparse = GbdtLearner(n_models=1)._learn(replace(problem, x=csr_matrix(x), x_tuning=csr_matrix(x_tuning)))
+    np.testing.assert_allclose(dense.predict(x_tuning), sparse.predict(x_tuning), atol=1e-9)
