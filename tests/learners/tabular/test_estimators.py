@@ -250,7 +250,12 @@ def test_arguments_stand_in_the_package_unchanged(tmp_path: Path) -> None:
     learner = LinearLearner(l1_ratios=(0.5,), curved=False, windows=("24h", "ever"))
     learner.fit(samples.in_split("train"), samples.in_split("tuning"), seed=9).save(tmp_path / "package")
     content = json.loads((tmp_path / "package" / "model.json").read_text())
-    assert content["parameters"] == {"l1_ratios": [0.5], "curved": False, "windows": ["24h", "ever"]}
+    assert content["parameters"] == {
+        "l1_ratios": [0.5],
+        "curved": False,
+        "refit": True,
+        "windows": ["24h", "ever"],
+    }
     assert content["seed"] == 9
     assert learner.l1_ratios == (0.5,)
 

@@ -77,7 +77,8 @@ def answers_of(kind: Kind, scores: Floats) -> Floats:
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         shares: Floats = powers / _sum_of_columns(powers)
         return shares
-    chances: Floats = 1 / (1 + np.exp(-np.clip(scores, -700, 700)))
+    # a model may be very sure, but never certain: beyond 36 a chance would round to 1
+    chances: Floats = 1 / (1 + np.exp(-np.clip(scores, -700, 36)))
     return chances
 
 

@@ -95,6 +95,7 @@ class GbdtLearner(TabularLearner):
         max_bin: steps a number is rounded to.
         max_rounds: trees at most.
         patience: trees without gain on the tuning samples before it stops.
+        refit: whether, once the number of trees is chosen, they are grown from train and tuning together.
         windows: of the inputs; None: as suits the histories.
     """
 
@@ -115,6 +116,7 @@ class GbdtLearner(TabularLearner):
     max_bin: int = 63
     max_rounds: int = 3000
     patience: int = 60
+    refit: bool = True
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:
@@ -159,6 +161,11 @@ class GbdtLearner(TabularLearner):
         )
         stop = lightgbm.early_stopping(self.patience, verbose=False)
         booster = lightgbm.train(parameters, learned, self.max_rounds, valid_sets=[judged], callbacks=[stop])
+        if self.refit:
+            x, y = problem.together()
+            everything = lightgbm.Dataset(x, _target(problem, y), params=parameters, free_raw_data=True)
+            booster = lightgbm.train(parameters, everything, max(booster.best_iteration, 1))
+            return lightgbm.Booster(model_str=booster.model_to_string())
         # only the rounds up to the best are kept, as they are when it is read back
         return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=booster.best_iteration))
 

@@ -79,6 +79,7 @@ class LogisticLearner(TabularLearner):
         l1_ratios: shares of the lasso to try; 0 is a ridge, 1 a lasso.
         curved: whether an input also enters by its distance from its median (`Preparation`); with False the
             log-odds are a straight line in each (clipped, where skewed logarithmic) input.
+        refit: whether, once the strength is chosen, the weights are learned from train and tuning together.
         windows: of the inputs; None: as suits the histories.
     """
 
@@ -88,13 +89,14 @@ class LogisticLearner(TabularLearner):
 
     l1_ratios: Sequence[float] = (0.1, 0.5)
     curved: bool = True
+    refit: bool = True
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:
         _check_ratios(self.name, self.l1_ratios)
 
     def _learn(self, problem: Problem) -> Estimator:
-        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios))
+        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios, self.refit))
 
     @property
     def _curved(self) -> bool:
@@ -108,6 +110,7 @@ class LinearLearner(TabularLearner):
     Args:
         l1_ratios: shares of the lasso to try; 0 is a ridge, 1 a lasso.
         curved: as in `LogisticLearner`.
+        refit: whether, once the strength is chosen, the weights are learned from train and tuning together.
         windows: of the inputs; None: as suits the histories.
     """
 
@@ -117,20 +120,21 @@ class LinearLearner(TabularLearner):
 
     l1_ratios: Sequence[float] = (0.1, 0.5)
     curved: bool = True
+    refit: bool = True
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:
         _check_ratios(self.name, self.l1_ratios)
 
     def _learn(self, problem: Problem) -> Estimator:
-        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios))
+        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios, self.refit))
 
     @property
     def _curved(self) -> bool:
         return self.curved
 
 
-def tuned_line(problem: Problem, l1_ratios: Sequence[float]) -> Line:
+def tuned_line(problem: Problem, l1_ratios: Sequence[float], refit: bool) -> Line:
     """Fit along a path for each ratio; keep what has the least loss on the tuning samples, or over folds."""
     along = {ratio: elastic_net.strengths(problem.kind, problem.x, problem.y, ratio) for ratio in l1_ratios}
     losses = {ratio: np.zeros(len(along[ratio])) for ratio in l1_ratios}
@@ -152,9 +156,10 @@ def tuned_line(problem: Problem, l1_ratios: Sequence[float]) -> Line:
             losses[ratio] += reached
     ratio = min(l1_ratios, key=lambda one: float(losses[one].min()))
     step = int(np.argmin(losses[ratio]))
-    if (ratio, step) in kept:
+    if (ratio, step) in kept and not refit:
         return kept[ratio, step]
-    *_, line = elastic_net.path(problem.kind, problem.x, problem.y, ratio, along[ratio][: step + 1])
+    x, y = problem.together() if refit else (problem.x, problem.y)
+    *_, line = elastic_net.path(problem.kind, x, y, ratio, along[ratio][: step + 1])
     return line
 
 

@@ -78,6 +78,17 @@ class Problem:
         inside, outside = trials[number % len(trials)]
         return Trial(self.x[inside], self.y[inside], self.x[outside], self.y[outside])
 
+    def together(self) -> tuple[Inputs, Floats]:
+        """Give training and tuning samples as one: inputs and labels to learn from once settings are chosen."""
+        if not len(self.y_tuning):
+            return self.x, self.y
+        y = np.concatenate([self.y, self.y_tuning])
+        if isinstance(self.x, np.ndarray) and isinstance(self.x_tuning, np.ndarray):
+            return np.concatenate([self.x, self.x_tuning]), y
+        from scipy.sparse import vstack
+
+        return vstack([self.x, self.x_tuning], format="csr"), y
+
     def of_label(self, label: int) -> "Problem":
         """Narrow a multilabel problem to one label: binary."""
         column = slice(label, label + 1)
