@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from medloom.foundation.errors import LeakageError
 from medloom.tasks.explanation import Explanation
 from medloom.tasks.kinds import Kind
 from medloom.tasks.predictions import Predictions
@@ -68,3 +69,18 @@ class Learner(ABC):
     @abstractmethod
     def load(cls, directory: Path) -> Model:
         """Load a package this learner's model wrote, whose sums have been checked (`tasks.package.load`)."""
+
+
+def check_none_held_out(*handed: Samples) -> None:
+    """Refuse held-out samples; every learner calls this first.
+
+    Raises:
+        LeakageError: some of the samples are held out.
+    """
+    for samples in handed:
+        n = int((samples.frame["split"] == "held_out").sum())
+        if n:
+            raise LeakageError(
+                "{n} held_out samples were handed to fit; hand it samples.in_split('train') and in_split('tuning')",
+                n=n,
+            )

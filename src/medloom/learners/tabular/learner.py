@@ -19,7 +19,7 @@ from medloom.learners.tabular.estimator import Estimator, LabelByLabel
 from medloom.learners.tabular.model import TabularModel, dense_inputs, load_model
 from medloom.learners.tabular.preparation import Preparation
 from medloom.learners.tabular.problem import Inputs, Problem
-from medloom.tasks.model import Learner, Origin
+from medloom.tasks.model import Learner, Origin, check_none_held_out
 from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
 
@@ -139,6 +139,7 @@ def _check_samples(learner: TabularLearner, train: Samples, tuning: Samples) -> 
         raise InputError(
             "there are no training samples; check the cohort flow of the task, and the site's split shares"
         )
+    check_none_held_out(train, tuning)
     shared = np.intersect1d(train.groups, tuning.groups)
     if len(shared):
         raise LeakageError(
