@@ -35,9 +35,9 @@ def vocabulary(uri: str) -> str:
     if known is not None:
         return known
     if not _is_address(text):
-        return vocabularies.by_name().get(vocabularies.squeezed(text)) or _local(text, "")
+        return _named(text)
     host, last = _host_and_last(text)
-    return _local(last, host)
+    return _local(last, host) if host else _named(last)
 
 
 @lru_cache(maxsize=262_144)
@@ -138,6 +138,16 @@ def gender(value: str) -> str | None:
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _OID = re.compile(r"^[0-2](?:\.\d+){2,}$")
 _OWN_WORDS = frozenset(("GENDER", "ENCOUNTER", "MEDS_BIRTH", "MEDS_DEATH", "MODEL", *ASSERTION_PREFIXES))
+
+
+def _named(text: str) -> str:
+    """Find the vocabulary that a name means, stray punctuation aside; else a local one."""
+    names = vocabularies.by_name()
+    return (
+        names.get(vocabularies.squeezed(text))
+        or names.get(vocabularies.squeezed(_safe(text)))
+        or _local(text, "")
+    )
 
 
 def _is_address(text: str) -> bool:
