@@ -16,6 +16,9 @@ from typing import NamedTuple
 import jinja2
 import pytest
 
+from medloom.foundation import registry
+from medloom.foundation.messages import speaking
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "medloom"
 LOCALE = PACKAGE / "foundation" / "locales" / "zh"
@@ -42,6 +45,19 @@ def test_every_template_has_a_translation() -> None:
     assert not missing, "add to src/medloom/foundation/locales/zh/AREA.json:\n" + "\n".join(
         sorted(set(missing))
     )
+
+
+def test_every_plug_in_of_ours_is_summarised_in_both_languages() -> None:
+    groups: tuple[registry.Group, ...] = ("medloom.learners", "medloom.importers")
+    with speaking("zh"):
+        english = [
+            name
+            for group in groups
+            for name, entry in registry.registered(group).items()
+            if entry.value.startswith("medloom.")
+            if registry.summary(registry.load(group, name)).isascii()
+        ]
+    assert not english
 
 
 def test_a_translation_has_the_placeholders_of_its_template() -> None:
@@ -172,6 +188,7 @@ def _literals(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+            yield node.value.split("\n", 1)[0]  # a docstring's first line is what a list of plug-ins shows
 
 
 def _composed(source: str) -> Iterator[str]:

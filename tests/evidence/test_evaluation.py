@@ -217,7 +217,7 @@ def test_what_is_printed_speaks_the_language(evaluation):
     assert "AUROC" in str(evaluation)
     assert "difference" in str(evaluation)
     with speaking("zh"):
-        assert "受试者" in str(evaluation)
+        assert "患者" in str(evaluation)
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,7 @@ def learners(json: JsonOption = False) -> None:
     rows = []
     for name in entries:
         found: Any = registry.load("medloom.learners", name)
-        summary = (found.__doc__ or "").strip().splitlines()[0] if found.__doc__ else ""
-        rows.append((name, found.modality, ", ".join(sorted(found.kinds)), summary))
+        rows.append((name, found.modality, ", ".join(sorted(found.kinds)), registry.summary(found)))
     screen.table([tr("name"), tr("modality"), tr("kinds"), tr("what it is")], rows)
 
 

@@ -105,11 +105,12 @@ def import_(
 
 def list_importers(json: JsonOption = False) -> None:
     """List the importers."""
-    entries = {name: entry.value for name, entry in registry.registered("medloom.importers").items()}
+    entries = registry.registered("medloom.importers")
     if json:
-        screen.json(entries)
+        screen.json({name: entry.value for name, entry in entries.items()})
         return
-    screen.table([tr("format"), tr("class")], entries.items())
+    rows = [(name, registry.summary(registry.load("medloom.importers", name))) for name in entries]
+    screen.table([tr("format"), tr("what it is")], rows)
 
 
 def quality(

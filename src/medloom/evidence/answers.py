@@ -148,8 +148,8 @@ def _truth(kind: Kind, question: Question, samples: pl.DataFrame) -> NDArray[Any
 
 
 def _group(samples: pl.DataFrame) -> NDArray[Any] | None:
-    """What is resampled together: the subject where it is known, else the sample's group."""
-    for column in ("subject_id", "group"):
+    """What is resampled together: the sample's group, which holds all samples of a subject, or else the subject."""
+    for column in ("group", "subject_id"):
         if column in samples.columns and samples.height and samples[column].null_count() == 0:
             return samples[column].to_numpy()
     return None

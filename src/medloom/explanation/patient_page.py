@@ -312,6 +312,10 @@ def _range(page: PatientPage, write: Any) -> list[Text2]:
 def _rank(page: PatientPage) -> list[Text2]:
     if page.percentile is None:
         return []
+    if page.percentile > 99:
+        return [text2("Higher than for at least 99 of 100 patients the model was tested on.")]
+    if page.percentile < 1:
+        return [text2("Higher than for fewer than 1 of 100 patients the model was tested on.")]
     return [text2("Higher than for {n} of 100 patients the model was tested on.", n=f"{page.percentile:.0f}")]
 
 

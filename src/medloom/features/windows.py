@@ -7,7 +7,7 @@ are common enough, which carry values, which texts a static fact takes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -135,6 +135,12 @@ class WindowFeatures:
     def codes(self) -> tuple[str | None, ...]:
         """Give the code behind each input."""
         return tuple(code for _, code in self._columns())
+
+    @property
+    def flags(self) -> Set[str]:
+        """Name the inputs that are 0 or 1: a static fact is there, or its text is this one."""
+        texts = (f"{code}={text}" for code, texts in self.categories.items() for text in texts)
+        return frozenset((*self.static_flags, *texts))
 
     def transform(self, samples: Samples) -> FeatureMatrix:
         """Make the inputs of each sample, in order; the same for one as for many."""

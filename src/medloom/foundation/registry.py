@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
 from medloom.foundation.errors import NotFoundError
+from medloom.foundation.messages import tr
 
 Group = Literal["medloom.importers", "medloom.learners", "medloom.services"]
 
@@ -35,3 +37,13 @@ def load(group: Group, name: str) -> type:
         )
     loaded: type = entries[name].load()
     return loaded
+
+
+def summary(found: type) -> str:
+    """Say in a line what a registered class is: its docstring's first line, in the reader's language.
+
+    >>> summary(load("medloom.learners", "forest"))
+    'A random forest (Breiman 2001).'
+    """
+    lines = (inspect.getdoc(found) or "").splitlines()
+    return tr(lines[0]) if lines else ""

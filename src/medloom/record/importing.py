@@ -11,6 +11,7 @@ from typing import ClassVar
 import polars as pl
 
 from medloom.foundation.errors import InputError
+from medloom.record.assets import Assets
 from medloom.record.schema import BATCH_SCHEMA
 
 
@@ -44,9 +45,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class ImportContext:
-    """What an importer may know of the site it feeds."""
+    """What an importer may know of the site it feeds.
+
+    `assets` keeps files (images, signals, documents); a fact names its file by what `put` gave. Without a site
+    there is none, and an importer of files refuses.
+    """
 
     time_zone: str = "UTC"
+    assets: Assets | None = None
 
 
 class Importer(ABC):

@@ -20,6 +20,7 @@ from medloom.foundation.messages import tr
 from medloom.foundation.progress import progress
 from medloom.foundation.site import SiteDirectory, SiteSettings
 from medloom.record import commit, generation
+from medloom.record.assets import Assets
 from medloom.record.commit import SPLIT_RESOLUTION, SUBJECTS_SCHEMA, Metadata
 from medloom.record.generation import Manifest, Shard
 from medloom.record.importing import CodeInfo, ImportContext, Importer
@@ -134,10 +135,12 @@ def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | N
     sources = importer.sources()
     base = Base.of(site)
     normaliser = Normaliser(vault, importer.system, base.next_import, base.metadata.catalogue.units())
+    assets = Assets(site, vault if settings.encrypt_at_rest else None)
+    context = ImportContext(settings.time_zone, assets)
 
     def fill(spill: Spill, quarantine: Quarantine, report: ImportReport) -> Learned:
         with progress(tr("Reading {what}", what=importer.name)) as advance:
-            for batch in importer.batches(ImportContext(settings.time_zone)):
+            for batch in importer.batches(context):
                 report.records += batch.records
                 report.read += batch.facts.height
                 report.passed_over.update(batch.passed_over)

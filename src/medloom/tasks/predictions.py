@@ -53,7 +53,10 @@ class Predictions:
         """
         n, k = values.shape
         ids = np.repeat(np.asarray(sample_ids, dtype=np.int64), k)
-        frame = pl.DataFrame({"sample_id": ids, "output": list(outputs) * n, "value": values.ravel()})
+        frame = pl.DataFrame(
+            {"sample_id": ids, "output": list(outputs) * n, "value": values.ravel()},
+            schema_overrides={"output": pl.String},
+        )
         missing = [
             pl.lit(None, dtype=kind).alias(name)
             for name, kind in PREDICTION_SCHEMA.items()

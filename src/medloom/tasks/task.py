@@ -9,7 +9,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
@@ -27,7 +27,14 @@ def _length(text: str) -> str:
     return text
 
 
-Length = Annotated[str, AfterValidator(_length), Field(examples=["48h", "30d", "1y"])]
+def _as_text(value: object) -> object:
+    """Let a bare number reach the message that asks for its unit."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Length = Annotated[
+    str, BeforeValidator(_as_text), AfterValidator(_length), Field(examples=["48h", "30d", "1y"])
+]
 Codes = Annotated[
     tuple[str, ...],
     Field(

@@ -1,7 +1,7 @@
 """What has been learned, as arrays: from prepared inputs to answers, and back to reasons."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -18,10 +18,11 @@ from medloom.tasks.question import Question
 
 @dataclass(frozen=True)
 class Names:
-    """What inputs and outputs are called when an estimator is put into words."""
+    """What inputs and outputs are called when an estimator is put into words; `flags` are inputs of 0 and 1."""
 
     inputs: Sequence[str]
     outputs: Sequence[str]
+    flags: Set[str] = frozenset()
 
 
 class Estimator(ABC):
@@ -103,7 +104,9 @@ class LabelByLabel(Estimator):
 
     def as_text(self, names: Names) -> str:
         each = zip(names.outputs, self.estimators, strict=True)
-        return "\n".join(f"{label}\n{part.as_text(Names(names.inputs, (label,)))}" for label, part in each)
+        return "\n".join(
+            f"{label}\n{part.as_text(Names(names.inputs, (label,), names.flags))}" for label, part in each
+        )
 
 
 def read_estimator(part: type[Estimator], folder: Path, question: Question) -> Estimator:

@@ -72,7 +72,31 @@ class LinearEstimator(Estimator):
 
 
 @dataclass(frozen=True)
-class LogisticLearner(TabularLearner):
+class ElasticNetLearner(TabularLearner):
+    """What logistic and linear regression share: their arguments, and how the penalty's strength is tuned."""
+
+    estimator: ClassVar[type[Estimator]] = LinearEstimator
+
+    l1_ratios: Sequence[float] = (0.1, 0.5)
+    curved: bool = True
+    refit: bool = True
+    windows: Sequence[str] | None = None
+
+    def _check_parameters(self) -> None:
+        ratios = self.l1_ratios
+        holds = len(ratios) > 0 and all(0 <= ratio <= 1 for ratio in ratios)
+        check_parameter(self.name, "l1_ratios", list(ratios), holds, tr("one or more numbers from 0 to 1"))
+
+    def _learn(self, problem: Problem) -> Estimator:
+        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios, self.refit))
+
+    @property
+    def _curved(self) -> bool:
+        return self.curved
+
+
+@dataclass(frozen=True)
+class LogisticLearner(ElasticNetLearner):
     """Logistic regression (softmax for several classes) with an elastic net whose strength is tuned.
 
     Args:
@@ -85,53 +109,17 @@ class LogisticLearner(TabularLearner):
 
     name: ClassVar = "logistic"
     kinds: ClassVar = frozenset({"binary", "multiclass", "multilabel"})
-    estimator: ClassVar[type[Estimator]] = LinearEstimator
-
-    l1_ratios: Sequence[float] = (0.1, 0.5)
-    curved: bool = True
-    refit: bool = True
-    windows: Sequence[str] | None = None
-
-    def _check_parameters(self) -> None:
-        _check_ratios(self.name, self.l1_ratios)
-
-    def _learn(self, problem: Problem) -> Estimator:
-        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios, self.refit))
-
-    @property
-    def _curved(self) -> bool:
-        return self.curved
 
 
 @dataclass(frozen=True)
-class LinearLearner(TabularLearner):
+class LinearLearner(ElasticNetLearner):
     """Linear regression with an elastic net whose strength is tuned.
 
-    Args:
-        l1_ratios: shares of the lasso to try; 0 is a ridge, 1 a lasso.
-        curved: as in `LogisticLearner`.
-        refit: whether, once the strength is chosen, the weights are learned from train and tuning together.
-        windows: of the inputs; None: as suits the histories.
+    Arguments as in `LogisticLearner`.
     """
 
     name: ClassVar = "linear"
     kinds: ClassVar = frozenset({"regression"})
-    estimator: ClassVar[type[Estimator]] = LinearEstimator
-
-    l1_ratios: Sequence[float] = (0.1, 0.5)
-    curved: bool = True
-    refit: bool = True
-    windows: Sequence[str] | None = None
-
-    def _check_parameters(self) -> None:
-        _check_ratios(self.name, self.l1_ratios)
-
-    def _learn(self, problem: Problem) -> Estimator:
-        return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios, self.refit))
-
-    @property
-    def _curved(self) -> bool:
-        return self.curved
 
 
 def tuned_line(problem: Problem, l1_ratios: Sequence[float], refit: bool) -> Line:
@@ -161,8 +149,3 @@ def tuned_line(problem: Problem, l1_ratios: Sequence[float], refit: bool) -> Lin
     x, y = problem.together() if refit else (problem.x, problem.y)
     *_, line = elastic_net.path(problem.kind, x, y, ratio, along[ratio][: step + 1])
     return line
-
-
-def _check_ratios(learner: str, ratios: Sequence[float]) -> None:
-    holds = len(ratios) > 0 and all(0 <= ratio <= 1 for ratio in ratios)
-    check_parameter(learner, "l1_ratios", list(ratios), holds, tr("one or more numbers from 0 to 1"))

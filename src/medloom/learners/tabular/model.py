@@ -1,7 +1,7 @@
 """A model of tables: which inputs, how they are prepared, what was learned about them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -89,10 +89,10 @@ class TabularModel(Model):
         Raises:
             InputError: the model has no form that a person could read.
         """
-        names: Sequence[str] = self.features.names
+        names, outputs = self.features.names, self.origin.question.outputs
         if self.preparation is not None:
-            names = self.preparation.column_names(names)
-        return self.estimator.as_text(Names(names, self.origin.question.outputs))
+            return self.estimator.as_text(Names(self.preparation.column_names(names), outputs))
+        return self.estimator.as_text(Names(names, outputs, self.features.flags))
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""

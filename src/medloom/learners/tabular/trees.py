@@ -90,15 +90,18 @@ class TreesEstimator(Estimator):
         if tree.left[node] < 0:
             return [indent + self._answer(names, node)]
         name = names.inputs[tree.feature[node]]
-        condition = f"{name} ≤ {tree.threshold[node]:.4g}"
+        first, second = int(tree.left[node]), int(tree.right[node])
+        condition, takes_missing = f"{name} ≤ {tree.threshold[node]:.4g}", bool(tree.missing_left[node])
+        if name in names.flags:
+            first, second, condition, takes_missing = second, first, name, not takes_missing
         unknown = ""
         if self.may_be_missing[tree.feature[node]]:
-            unknown = tr(" or not known") if tree.missing_left[node] else tr(" and known")
+            unknown = tr(" or not known") if takes_missing else tr(" and known")
         return [
             indent + tr("if {condition}{unknown}:", condition=condition, unknown=unknown),
-            *self._rules(names, int(tree.left[node]), depth + 1),
+            *self._rules(names, first, depth + 1),
             indent + tr("otherwise:"),
-            *self._rules(names, int(tree.right[node]), depth + 1),
+            *self._rules(names, second, depth + 1),
         ]
 
     def _answer(self, names: Names, node: int) -> str:

@@ -30,7 +30,9 @@ _NAMES = {
     r"|病历号|病案号|门诊号|(患者|病人|受试者)(编号|id|号|标识)?$|登记号|就诊卡号|诊疗卡号",
     "known": r"^(store|result|report|reported|issued?|verified|entry|recorded)_?(time|date|datetime|at)$"
     r"|报告(时间|日期)|审核(时间|日期)|发布时间|录入时间",
-    "time": r"time|date|^when$|^taken|^hours?$|^minutes?$|^days?$|timestamp|时间|日期|时刻",
+    "time": rf"^(measured|measurement|observed|observation|collected|collection|sampled|sample|specimen|drawn"
+    rf"|charted|chart|performed){_AT}"
+    r"|time|date|^when$|^taken|^hours?$|^minutes?$|^days?$|timestamp|时间|日期|时刻",
     "sex": r"^(sex|gender)$|性别",
     "age": r"^age$|^age_?(years|y|at.*)$|^年龄",
     "unit": r"^(unit|units|uom|valueuom|result_?units?|unit_?of_?measure)$|单位",

@@ -231,6 +231,13 @@ def _time(table: _Sample, lines: list[str]) -> Profile | None:
             lines.append(
                 "    # " + tr("(?) Is the month or the day first? Check the format of every date below.")
             )
+        if column.kind == "admission":
+            lines.append(
+                "    # "
+                + tr(
+                    "(?) Rows are dated at admission; what became known later needs its own time, or `known`."
+                )
+            )
         lines.append(f"    time: {_moment(column)}")
         return column
     counted = next((c for c in table.named("time") if c.offset), None)
