@@ -91,6 +91,43 @@ def test_a_hospitals_spelling_becomes_its_ucum_code(spelling: str, code: str) ->
     assert canonical(spelling) == code
 
 
+@pytest.mark.parametrize(
+    ("spelling", "code"),
+    [
+        ("109/L", "10*9/L"),
+        ("x109/L", "10*9/L"),
+        ("10 9/L", "10*9/L"),
+        ("103/uL", "10*3/uL"),
+        ("106/µL", "10*6/uL"),
+        ("1012/L", "10*12/L"),
+        ("109 cells/L", None),
+        ("104/uL", None),
+        ("1010/L", None),
+        ("cells/109", None),
+        ("100/L", "100/L"),
+        ("1000/L", "1000/L"),
+    ],
+)
+def test_a_power_of_ten_without_its_superscript_is_no_number(spelling: str, code: str | None) -> None:
+    assert canonical(spelling) == code
+
+
+def test_counts_whose_superscript_was_lost_convert_as_what_they_are() -> None:
+    assert factor("109/L", "10*3/uL", "LOINC//6690-2") == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("unit", ["MBQ", "MHZ", "Mhz", "MPA", "MPA.S", "PA", "Mbq/kg", "MOHM"])
+def test_mega_never_becomes_milli(unit: str) -> None:
+    assert canonical(unit) is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "code"), [("MHz", "MHz"), ("MBq", "MBq"), ("mhz", "mHz"), ("KPA", "kPa"), ("MMOL/L", "mmol/L")]
+)
+def test_a_prefix_whose_case_is_right_is_read(unit: str, code: str) -> None:
+    assert canonical(unit) == code
+
+
 @pytest.mark.parametrize("unit", ["G/L", "M", "D", "MU", "度", "gr"])
 def test_a_spelling_with_two_readings_has_no_code(unit: str) -> None:
     assert canonical(unit) is None

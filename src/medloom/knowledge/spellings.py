@@ -72,6 +72,7 @@ PARTS: dict[str, str] = {  # in exact case
     "uM": "umol/L",
     "nM": "nmol/L",
     "pM": "pmol/L",
+    "PA": "",  # pascal or picoampere
     '"': "[in_i]",
 }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 
@@ -25,6 +26,8 @@ def canonical(unit: str) -> str | None:
 
     >>> [canonical(u) for u in ("mmHg", "MG/DL", "K/uL", "x10^9/L", "µmol/L", "℃", "次/分")]
     ['mm[Hg]', 'mg/dL', '10*3/uL', '10*9/L', 'umol/L', 'Cel', '/min']
+    >>> canonical("109/L")  # a superscript was lost
+    '10*9/L'
     >>> canonical("G/L") is None  # giga or gram?
     True
     """
@@ -112,6 +115,9 @@ def preferred(code: str) -> str | None:
 _SUPERSCRIPT_POWER = re.compile("10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _POWER_OF_TEN = re.compile(r"^[x×*·.]?10(?:\*\*|\^|\*|e)?\(?(?<=[*^e(])\+?(-?\d+)\)?", re.IGNORECASE)
 _BARE_POWER = re.compile(r"^[eE](\d{1,2})(?=/)")
+# 109/L is 10⁹/L whose superscript a system has lost: nobody counts by the 109 litres
+_FLAT_POWER = re.compile(r"^[x×*·.]?10(3|6|9|12)(?=/)", re.IGNORECASE)
+_FLATTENED = re.compile(r"10[1-9]\d?")  # what else may be a power without its superscript
 _BODY_SURFACE = re.compile(r"/?[({]?1\.73[._]?(?:sqm|m(?:\^|\*\*?)?2)[)}]?", re.IGNORECASE)
 _ANTIGEN_UNITS = re.compile(r"[{(]?(?:FEU|DDU)[})]?$", re.IGNORECASE)
 
@@ -125,6 +131,7 @@ def _tidied(unit: str) -> str:
     text = re.sub(r"\.(?=/|$)", "", text).replace("·", ".")
     text = _POWER_OF_TEN.sub(r"10*\1", text)
     text = _BARE_POWER.sub(r"10*\1", text)
+    text = _FLAT_POWER.sub(r"10*\1", text)
     text = _BODY_SURFACE.sub("/{1.73_m2}", text)
     if len(text) > 3:
         text = _ANTIGEN_UNITS.sub("", text)
@@ -186,6 +193,7 @@ def _without_gaps(written: list[str]) -> str | None:
 
 _PART = re.compile(r"(?P<symbol>.*?)(?P<exponent>[+-]?\d+)?(?P<note>\{[^{}]*\})?", re.DOTALL)
 _LARGE_PREFIXES_ON = frozenset(("Hz", "Bq", "Pa", "W", "J", "V", "Ohm", "cal", "[IU]", "U"))
+_ENZYMES = frozenset(("[IU]", "U"))  # counted in thousandths: MIU/L is shouted
 
 
 def _part(piece: str) -> str | None:
@@ -203,9 +211,11 @@ def _part(piece: str) -> str | None:
     folded = spellings.parts_folded()
     symbol, exponent = found["symbol"], found["exponent"] or ""
     if plain.isdigit():
-        return plain
+        return None if _FLATTENED.fullmatch(plain) else plain
     if _is_unambiguous(symbol):
         return folded.get(plain.casefold(), _rendered(symbol) + exponent) if exponent else _rendered(symbol)
+    if _hides_mega(symbol, folded):
+        return None
     if plain.casefold() in folded:
         return folded[plain.casefold()]
     if symbol.casefold() in folded and ucum.parse(folded[symbol.casefold()] + exponent) is not None:
@@ -222,6 +232,12 @@ def _is_unambiguous(symbol: str) -> bool:
         return False
     prefix, atom = parts
     return prefix not in ("M", "G", "T") or atom in _LARGE_PREFIXES_ON
+
+
+def _hides_mega(symbol: str, folded: Mapping[str, str]) -> bool:
+    """Tell whether folding the case would turn a unit that is used with mega into its thousand-millionth: MBQ."""
+    unit = folded.get(symbol.casefold(), "")
+    return symbol[:1] == "M" and unit[:1] == "m" and unit[1:] in _LARGE_PREFIXES_ON - _ENZYMES
 
 
 def _rendered(symbol: str) -> str:
