@@ -19,10 +19,11 @@ class BinaryCurves:
     """Reads the curves of one ranking, for all samples and for each resample.
 
     The calibration bins are those of all samples, so that an interval belongs to a point.
+    `ranking`: as resamples are counted; `risk`: (n,).
     """
 
-    def __init__(self, ranking: Ranking) -> None:
-        self._ranking = ranking
+    def __init__(self, ranking: Ranking, risk: Floats) -> None:
+        self._ranking, self._risk = ranking, risk
         whole = ranking.tally()
         middle = np.cumsum(whole.total) - whole.total / 2
         bins = np.minimum((middle / max(ranking.order.size, 1) * _BINS).astype(int), _BINS - 1)
@@ -57,7 +58,7 @@ class BinaryCurves:
                 "n": weight.astype(int).tolist(),
                 "mean_predicted": float(whole.total @ whole.score / whole.total.sum()),
             },
-            "histogram": _histogram(np.repeat(whole.score, whole.total.astype(int)), 0.0, None),
+            "histogram": _histogram(self._risk, 0.0, None),
         }
 
 

@@ -190,7 +190,7 @@ class _Whole:
         names = METRICS[answers.kind]
         self._names = names
         ours = len(self._reasons) < len(names)
-        self._measure = measure_of(answers) if ours else None
+        self._measure = measure_of(answers, tuple(thresholds.values())) if ours else None
         self._rival_measures: dict[str, Measure] = {
             name: measure_of(rival)
             for name, rival in rivals.items()
@@ -198,14 +198,13 @@ class _Whole:
         }
         self._curves: BinaryCurves | RegressionCurves | None = None
         if isinstance(self._measure, Binary):
-            self._curves = BinaryCurves(self._measure.ranking)
+            self._curves = BinaryCurves(self._measure.steps, answers.predicted)
         elif self._measure is not None and answers.kind == "regression":
             self._curves = RegressionCurves(answers.truth, answers.predicted)
 
     def estimated(self, replicates: int, seed: int) -> dict[str, Any]:
         """Measure all samples and the resamples; answers fields of `Evaluation`."""
-        one = self(np.ones((1, len(self._answers))))
-        whole = {name: values[0] for name, values in one.items()}
+        whole = self()
         drawn = bootstrap(self, self._answers.group, replicates, seed) if whole else {}
 
         def found(place: str, names: tuple[str, ...], *reasons: Mapping[str, Text2]) -> dict[str, Estimate]:
@@ -250,20 +249,20 @@ class _Whole:
             },
         }
 
-    def __call__(self, weight: Floats) -> dict[str, Floats]:
-        """Measure everything with weights (b, n): arrays (b, ...) by place."""
+    def __call__(self, weight: Floats | None = None) -> dict[str, Floats]:
+        """Measure everything with weights (b, n): arrays (b, ...) by place; None: as it is, without that axis."""
         out: dict[str, Floats] = {}
         ours: dict[str, Floats] = {}
         if isinstance(self._measure, Binary):
-            counted = self._measure.ranking.tally(weight)
+            counted = self._measure.tally(weight)
             ours = self._measure.measure(counted)
             for name, value in self._thresholds.items():
                 out |= _under(f"thresholds.{name}", at_threshold(counted, value))
-            if isinstance(self._curves, BinaryCurves):
+            if isinstance(self._curves, BinaryCurves) and weight is not None:
                 out |= _under("curves", self._curves.measure(counted))
         elif self._measure is not None:
             ours = self._measure(weight)
-            if isinstance(self._curves, RegressionCurves):
+            if isinstance(self._curves, RegressionCurves) and weight is not None:
                 out |= _under("curves", self._curves.measure(weight))
         out |= _under("metrics", ours)
         for rival, measure in self._rival_measures.items():

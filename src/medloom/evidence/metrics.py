@@ -1,5 +1,6 @@
 """Which metrics a kind of question has, and when one of them cannot be estimated."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -55,14 +56,15 @@ class Measure(Protocol):
 
 
 class Binary:
-    """The metrics of a binary question. `outcome`: (n,) bool; `risk`: (n,).
+    """The metrics of a binary question. `outcome`: (n,) bool; `risk`: (n,); resamples keep `thresholds` exact.
 
     >>> round(float(Binary([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])()["auroc"]), 2)
     0.75
     """
 
-    def __init__(self, outcome: object, risk: object) -> None:
+    def __init__(self, outcome: object, risk: object, thresholds: Sequence[float] = ()) -> None:
         self.ranking: Ranking = rank(np.asarray(outcome), np.asarray(risk))
+        self.steps = self.ranking.coarse(thresholds)
         counted = self.ranking.tally()
         # Replicates start Newton's method at the solution for all samples, a step or two away.
         self._line = _finite(calibration_line(counted))
@@ -70,7 +72,11 @@ class Binary:
 
     def __call__(self, weight: Floats | None = None) -> dict[str, Floats]:
         """Compute every metric with sample weights (..., n)."""
-        return self.measure(self.ranking.tally(weight))
+        return self.measure(self.tally(weight))
+
+    def tally(self, weight: Floats | None = None) -> Tally:
+        """Count all samples as they are, or a resample in coarse steps."""
+        return self.ranking.tally() if weight is None else self.steps.tally(weight)
 
     def measure(self, counted: Tally) -> dict[str, Floats]:
         """Compute every metric from what was counted."""
@@ -96,11 +102,11 @@ class Regression:
         return regression_metrics(self._observed, self._predicted, weight)
 
 
-def measure_of(answers: Answers) -> Measure:
+def measure_of(answers: Answers, thresholds: Sequence[float] = ()) -> Measure:
     """Prepare the metrics for `answers`; predictions must be finite (see `not_estimable`)."""
     match answers.kind:
         case "binary":
-            return Binary(answers.truth, answers.predicted)
+            return Binary(answers.truth, answers.predicted, thresholds)
         case "multiclass":
             return Multiclass(answers.truth, answers.predicted)
         case "multilabel":
