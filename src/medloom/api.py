@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.evaluation import evaluate as evaluate_predictions
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError
@@ -23,7 +23,7 @@ from medloom.tasks.external import from_frame
 from medloom.tasks.kinds import Kind, Split
 from medloom.tasks.labelling import apply
 from medloom.tasks.library import find
-from medloom.tasks.model import Learner, Model
+from medloom.tasks.model import Learner, Model, check_answers
 from medloom.tasks.models import ModelName
 from medloom.tasks.package import load as load_package
 from medloom.tasks.predictions import Predictions
@@ -98,7 +98,7 @@ def train(
         seed: of everything random.
 
     Raises:
-        InputError: the data do not fit; the message says what mends it.
+        InputError: the data do not fit, or parameters come beside a learner that is made already.
 
     >>> frame = pl.DataFrame({"x": list(range(200)), "ill": [i > 99 for i in range(200)]})
     >>> trained = train(frame, label="ill", learner="tree")
@@ -106,6 +106,11 @@ def train(
     1.0
     """
     made = learner if isinstance(learner, Learner) else _make(learner, parameters)
+    if isinstance(learner, Learner) and parameters:
+        raise InputError(
+            "parameters {names} were given beside a learner that is made already; give them to it, or name the learner",
+            names=", ".join(sorted(parameters)),
+        )
     if isinstance(what, SiteTask):
         samples = what.samples
     elif isinstance(what, Samples):
@@ -138,8 +143,20 @@ def evaluate(
         seed: of the bootstrap.
 
     Raises:
-        InputError: the split is empty.
+        InputError: the split is empty, or a model compared with has other samples, or its name is taken.
     """
+    rivals = compared_with or {}
+    for name, other in rivals.items():
+        if name == PREVALENCE:
+            raise InputError(
+                "a model to compare with cannot be named {name!r}; the report uses it", name=name
+            )
+        if not _who(other).equals(_who(trained)):
+            raise InputError(
+                "model {name!r} was made from other samples, or from another split of them; "
+                "make both models from the same samples",
+                name=name,
+            )
     samples = trained.samples.in_split(split)
     if not len(samples):
         raise InputError(
@@ -154,7 +171,7 @@ def evaluate(
         demographics(samples),
         thresholds,
         baseline=_usual(train_labels),
-        compared_with={name: other.predict(samples) for name, other in (compared_with or {}).items()},
+        compared_with={name: other.predict(samples) for name, other in rivals.items()},
         seed=seed,
         model=str(trained.name or trained.model.origin.learner),
         split=split,
@@ -171,9 +188,22 @@ def load(directory: str | Path) -> Model:
 
 
 def trained(site: Site, name: str) -> Trained:
-    """Load a site's model together with the samples of its task."""
+    """Load a site's model together with the samples of its task.
+
+    Raises:
+        NotFoundError: there is no such model, or its task is gone.
+        InputError: the task asks another question than the model learned to answer.
+        LeakageError: the split is another one than the model was learned under.
+    """
     full = site.model_name(name)
-    return Trained(models.load(site.directory, full), site.task(full.task).samples, full)
+    return with_samples(site, full, site.task(full.task).samples)
+
+
+def with_samples(site: Site, name: ModelName, samples: Samples) -> Trained:
+    """Load a site's model for samples that are there already; raises as `trained`."""
+    model = models.load(site.directory, name)
+    check_answers(str(name), model.origin, samples)
+    return Trained(model, samples, name)
 
 
 def ask(record: Record, task: str | Task) -> Samples:
@@ -183,6 +213,10 @@ def ask(record: Record, task: str | Task) -> Samples:
 
 def _make(name: str, parameters: Mapping[str, Any]) -> Learner:
     return learner(name, **parameters)
+
+
+def _who(one: Trained) -> pl.DataFrame:
+    return one.samples.frame.select("sample_id", "subject_id", "prediction_time", "group", "split", "label")
 
 
 def _usual(labels: pl.Series) -> float | dict[str, float] | None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
 
-from medloom.api import Trained, trained
+from medloom.api import Trained, with_samples
 from medloom.api import evaluate as evaluate_trained
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.report import write_card, write_report
@@ -20,6 +21,7 @@ from medloom.explanation.patient_page import PatientPage, readable, write_patien
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import Text2
+from medloom.foundation.seeds import generator
 from medloom.site import Site
 from medloom.tasks import models
 from medloom.tasks.demographics import demographics
@@ -28,8 +30,10 @@ from medloom.tasks.kinds import SPLITS
 from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
 
-# Explaining every held-out sample would say the same and take longer.
-_EXPLAINED = 500
+_REPORT: Final = "report.html"
+# Explaining every held-out sample would say the same and take longer; where each takes a second, fewer must do.
+_EXPLAINED: Final = 500
+_EXPLAINED_SLOWLY: Final = 50
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Dossier:
     trained: Trained
     evaluation: Evaluation
     folder: Path
+
+    def copy_report(self, path: Path) -> None:
+        """Write the page that was kept to another place too."""
+        write_text(path, (self.folder / _REPORT).read_text(encoding="utf-8"))
 
     def write_json(self, path: Path) -> None:
         """Write the evaluation as JSON."""
@@ -52,38 +60,34 @@ def evaluate(
 
     Raises:
         NotFoundError: there is no such model.
-        InputError: there is no such split, it is empty, or a model compared with answers another task.
+        InputError: there is no such split, it is empty, or a model answers another question than the task asks now.
+        LeakageError: a model was learned under another split than the task and the site have now.
     """
     if split not in SPLITS:
         raise InputError(
             "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
         )
-    one = trained(site, model)
-    assert one.name is not None
+    name = site.model_name(model)
+    cohort = site.task(name.task).cohort
+    one = with_samples(site, name, cohort.samples)
     others: dict[str, Trained] = {}
-    for name in against:
-        other = site.model_name(name)
-        if other.task != one.name.task:
-            raise InputError("{other} answers another task than {model}", other=other, model=one.name)
-        others[str(other)] = Trained(models.load(site.directory, other), one.samples, other)
+    for rival in against:
+        other = site.model_name(rival)
+        if other.task != name.task:
+            raise InputError("{other} answers another task than {model}", other=other, model=name)
+        others[str(other)] = with_samples(site, other, one.samples)
     evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
-    dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, one.name) / split)
+    dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / split)
     dossier.write_json(dossier.folder / "evaluation.json")
-    report(site, dossier, dossier.folder / "report.html")
-    write_card(dossier.folder / "card.md", evaluation, provenance=_provenance(site, dossier))
-    return dossier
-
-
-def report(site: Site, dossier: Dossier, path: Path) -> None:
-    """Write the report of an evaluation."""
-    cohort = site.task(dossier.evaluation.task).cohort
     write_report(
-        path,
-        dossier.evaluation,
+        dossier.folder / _REPORT,
+        evaluation,
         cohort_flow=cohort.flow,
-        important=_important(site, dossier),
+        important=_important(site, dossier, seed),
         provenance=_provenance(site, dossier),
     )
+    write_card(dossier.folder / "card.md", evaluation, provenance=_provenance(site, dossier))
+    return dossier
 
 
 def patient_page(
@@ -158,10 +162,12 @@ def visible_events(sample: Samples) -> pl.DataFrame:
     )
 
 
-def _important(site: Site, dossier: Dossier) -> list[tuple[Text2, float]]:
-    """Rank inputs by their mean absolute contribution over evaluated samples."""
+def _important(site: Site, dossier: Dossier, seed: int) -> list[tuple[Text2, float]]:
+    """Rank inputs by their mean absolute contribution over evaluated samples, drawn where there are many."""
     samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)
-    some = samples.where(pl.int_range(pl.len()) < _EXPLAINED)
+    most = _EXPLAINED_SLOWLY if dossier.trained.model.explains_slowly else _EXPLAINED
+    drawn = generator(seed, "important").permutation(len(samples))[:most]
+    some = samples.where(pl.int_range(pl.len()).is_in(drawn.tolist()))
     frame = dossier.trained.explain(some).frame
     ranked = (
         frame.group_by("input")

@@ -96,7 +96,7 @@ def demo(
         )
     )
     report = folder / "report.html"
-    dossier.report(site, dossiers[1], report)
+    dossiers[1].copy_report(report)
     screen.heading(tr("6  Why? Three held-out patients"))
     held_out = cohort.samples.in_split("held_out")
     risks = gbdt.predict(held_out).frame["value"]

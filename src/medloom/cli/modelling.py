@@ -198,7 +198,7 @@ def evaluate(
     with screen.showing_progress(json):
         written = dossier.evaluate(opened, model, split, against=against or [], seed=seed)
         if report is not None:
-            dossier.report(opened, written, report)
+            written.copy_report(report)
     if json:
         screen.json(written.evaluation.to_json())
         return

@@ -20,7 +20,7 @@ from medloom.tasks.history import Visibility
 from medloom.tasks.kinds import LABEL_TYPES, Kind
 from medloom.tasks.question import Question, Title
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
-from medloom.tasks.splitting import with_splits
+from medloom.tasks.splitting import split_rule, with_splits
 from medloom.tasks.task import Splits
 
 _VALUES: Final[dict[str, Kind]] = {
@@ -71,7 +71,8 @@ def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
         )
     classes = tuple(sorted(frame["label"].unique())) if kind == "multiclass" else ()
     question = Question(task=name, kind=kind, title=Title(en=name, zh=name), classes=classes)
-    return Samples(_numbered(frame), question, record, Visibility(static=record.catalogue.static_codes()))
+    visibility = Visibility(static=record.catalogue.static_codes())
+    return Samples(_numbered(frame), question, record, visibility, split_rule(Splits(), record))
 
 
 def to_meds_labels(samples: Samples, path: Path) -> None:

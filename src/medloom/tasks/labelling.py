@@ -19,7 +19,7 @@ from medloom.record.schema import BIRTH, DEATH, LATEST, visible_time
 from medloom.tasks.history import Visibility
 from medloom.tasks.kinds import LABEL_TYPES
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
-from medloom.tasks.splitting import with_splits
+from medloom.tasks.splitting import split_rule, with_splits
 from medloom.tasks.task import Task
 
 _HOURS_A_YEAR: Final = 24 * 365.2425
@@ -70,7 +70,7 @@ def apply(task: Task, record: Record) -> Cohort:
         item=pl.lit(None, pl.String),
         group=pl.col("subject_id"),
     ).select(SAMPLE_COLUMNS)
-    samples = Samples(frame, task.question, record, visibility(task, record))
+    samples = Samples(frame, task.question, record, visibility(task, record), split_rule(task.split, record))
     return Cohort(samples, tally.flow(record.n_subjects))
 
 

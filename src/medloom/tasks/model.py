@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from medloom.foundation.errors import LeakageError
+from medloom.foundation.errors import InputError, LeakageError
 from medloom.tasks.explanation import Explanation
 from medloom.tasks.kinds import Kind
 from medloom.tasks.predictions import Predictions
@@ -24,6 +24,7 @@ class Origin:
     parameters: dict[str, Any]  # the learner's constructor arguments
     seed: int
     data_digest: str  # of the training and tuning samples
+    split_rule: str = ""  # what decided who was trained on, as `Samples.split_rule`
 
 
 class Model(ABC):
@@ -41,6 +42,11 @@ class Model(ABC):
     @abstractmethod
     def explain(self, samples: Samples) -> Explanation:
         """Tell why, for each sample."""
+
+    @property
+    def explains_slowly(self) -> bool:
+        """Tell whether `explain` takes about a second a sample; callers then ask for fewer."""
+        return False
 
     @abstractmethod
     def save(self, directory: Path) -> str:
@@ -69,6 +75,30 @@ class Learner(ABC):
     @abstractmethod
     def load(cls, directory: Path) -> Model:
         """Load a package this learner's model wrote, whose sums have been checked (`tasks.package.load`)."""
+
+
+def check_answers(model: str, origin: Origin, samples: Samples) -> None:
+    """Refuse a model for samples that ask something else than it learned to answer, or split patients otherwise.
+
+    Raises:
+        InputError: the question is another one.
+        LeakageError: the split is another one, so that the model may have learned from patients it is tested on.
+    """
+    asked = samples.question
+    about = {"title", "task"}
+    if origin.question.model_dump(exclude=about) != asked.model_dump(exclude=about):
+        raise InputError(
+            "{model} answers another question than task {task!r} asks now; train it anew",
+            model=model,
+            task=asked.task,
+        )
+    if origin.split_rule != samples.split_rule:
+        raise LeakageError(
+            "{model} was learned under another split than task {task!r} and the site have now, perhaps from patients "
+            "it would be tested on; train it anew",
+            model=model,
+            task=asked.task,
+        )
 
 
 def check_none_held_out(*handed: Samples) -> None:

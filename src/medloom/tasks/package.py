@@ -68,6 +68,7 @@ def write(
             "parameters": origin.parameters,
             "seed": origin.seed,
             "data_digest": origin.data_digest,
+            "split_rule": origin.split_rule,
             "versions": {
                 "python": platform.python_version(),
                 **{name: version(name) for name in sorted(libraries)},
@@ -151,5 +152,10 @@ def origin_of(content: dict[str, Any]) -> Origin:
     except ValidationError as error:
         raise IntegrityError("model.json does not describe a question this version understands") from error
     return Origin(
-        question, content["learner"], content["parameters"], content["seed"], content["data_digest"]
+        question,
+        content["learner"],
+        content["parameters"],
+        content["seed"],
+        content["data_digest"],
+        content.get("split_rule", ""),
     )

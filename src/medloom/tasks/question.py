@@ -31,6 +31,7 @@ class Question(BaseModel):
     classes: tuple[str, ...] = ()  # of a multiclass or multilabel question
     unit: str | None = None  # of a regression's value
     horizon: str | None = None  # as written: `48h`
+    definition: str | None = None  # digest of who is asked, when, and what; None: not by a task file
 
     @property
     def outputs(self) -> tuple[str, ...]:

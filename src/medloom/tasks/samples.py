@@ -28,12 +28,14 @@ class Samples:
         frame: `sample_id` int64, `subject_id` int64?, `prediction_time` datetime[us]?, `item` string? (an asset and
             its region), `group` int64 (what must not be split), `split` string, `label` typed by the question's kind.
         question: what is asked, as far as a model has to know it.
+        split_rule: digest of what decides who is trained on; empty where each sample was given its split.
     """
 
     frame: pl.DataFrame
     question: Question
     _record: Record
     _visibility: Visibility
+    split_rule: str = ""
 
     def __post_init__(self) -> None:
         _check(self.frame, self.question)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
+from medloom.foundation.hashing import digest
 from medloom.record.commit import SPLIT_RESOLUTION, split_names
 from medloom.record.record import Record
 from medloom.tasks.task import Splits
@@ -33,6 +34,13 @@ def with_splits(splits: Splits, record: Record, frame: pl.DataFrame) -> pl.DataF
         start = datetime.combine(splits.held_out_from, datetime.min.time())
         joined = joined.filter((pl.col("split") == "held_out") | (pl.col("prediction_time") < start))
     return joined
+
+
+def split_rule(splits: Splits, record: Record) -> str:
+    """Name what decides who is trained on: hex; the same when patients are added to the record."""
+    settings = record.settings
+    rule = splits.model_dump(mode="json")
+    return digest({"task": rule, "shares": settings.split.model_dump(), "seed": settings.split_seed})
 
 
 def _by_fact(splits: Splits, record: Record) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
+from medloom.foundation.hashing import digest
 from medloom.tasks.kinds import Kind
 from medloom.tasks.question import Question, Title
 
@@ -223,7 +224,23 @@ class Task(_Part):
             classes=tuple(self.predict.classes or ()),
             unit=self.predict.unit,
             horizon=self.predict.within,
+            definition=self._definition(),
         )
+
+    def _definition(self) -> str:
+        """Digest what is asked; titles, reasons and the split may change without another question."""
+        asked = self.model_dump(
+            mode="json",
+            exclude_defaults=True,
+            exclude={
+                "name": True,
+                "title": True,
+                "description": True,
+                "split": True,
+                "exclude": {"__all__": {"reason"}},
+            },
+        )
+        return digest(asked)
 
 
 def json_schema() -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Estimator(ABC):
 
     method: str  # how contributions are found, with the source
     explains_scores: bool = True
+    explains_slowly: bool = False  # about a second a row
 
     @abstractmethod
     def predict(self, x: NDArray[np.floating]) -> Floats:
@@ -79,6 +80,7 @@ class LabelByLabel(Estimator):
         self.estimators = tuple(estimators)
         self.method = estimators[0].method
         self.explains_scores = estimators[0].explains_scores
+        self.explains_slowly = estimators[0].explains_slowly
 
     def predict(self, x: NDArray[np.floating]) -> Floats:
         return np.hstack([estimator.predict(x) for estimator in self.estimators])

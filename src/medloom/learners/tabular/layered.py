@@ -32,6 +32,8 @@ class LayeredEstimator(Estimator):
         "(Štrumbelj and Kononenko 2014; Mitchell et al. 2022)"
     )
 
+    explains_slowly = True
+
     def __init__(self, kind: Kind, first: Floats, background: Floats) -> None:
         self.kind = kind
         self.first = first

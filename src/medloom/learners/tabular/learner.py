@@ -72,7 +72,12 @@ class TabularLearner(Learner):
         estimator = self._estimate(problem)
         _log.info("fitted learner=%s samples=%d inputs=%d", self.name, len(train), len(specification.names))
         origin = Origin(
-            train.question, self.name, self.parameters(), seed, digest([train.digest(), tuning.digest()])
+            train.question,
+            self.name,
+            self.parameters(),
+            seed,
+            digest([train.digest(), tuning.digest()]),
+            train.split_rule,
         )
         return TabularModel(origin, specification, preparation, estimator)
 

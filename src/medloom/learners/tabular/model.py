@@ -72,6 +72,11 @@ class TabularModel(Model):
             pl.concat(frames), baseline, self.estimator.method, self.estimator.scale(self.origin.question)
         )
 
+    @property
+    def explains_slowly(self) -> bool:
+        """Tell whether reasons are found by sampling."""
+        return self.estimator.explains_slowly
+
     def importance(self) -> pl.DataFrame:
         """Rank the inputs by how much they matter on the whole.
 

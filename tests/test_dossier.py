@@ -1,0 +1,58 @@
+"""What is kept beside a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import medloom as ml
+from medloom import dossier
+from medloom.foundation.errors import InputError
+from medloom.learners.tabular.model import TabularModel
+from medloom.tasks import labelling
+from medloom.tasks.explanation import Explanation
+from medloom.tasks.samples import Samples
+from tests.sites import TASK, site_of
+
+
+def test_a_rival_that_learned_another_question_is_refused(tmp_path: Path) -> None:
+    site = site_of(tmp_path / "site")
+    ml.train(site.task("outcome"), "tree")
+    (site.directory.tasks / "outcome.yaml").write_text(TASK.replace("X//outcome", "X//other"))
+    ml.train(site.task("outcome"), "logistic")
+    with pytest.raises(InputError, match=r"outcome.tree@1 answers another question"):
+        dossier.evaluate(site, "outcome.logistic", against=["outcome.tree"])
+
+
+def test_the_record_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_of(tmp_path / "site")
+    ml.train(site.task("outcome"), "tree")
+    asked = []
+    apply = labelling.apply
+    monkeypatch.setattr("medloom.site.apply", lambda *given: asked.append(1) or apply(*given))
+    kept = dossier.evaluate(site, "outcome.tree")
+    kept.copy_report(tmp_path / "r.html")
+    assert len(asked) == 1
+    assert (tmp_path / "r.html").read_bytes() == (kept.folder / "report.html").read_bytes()
+    assert "in a split" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_where_reasons_are_slow_fewer_samples_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_of(tmp_path / "site", 500)
+    ml.train(site.task("outcome"), "svm", kernel="linear")
+    explained: list[Samples] = []
+    explain = TabularModel.explain
+
+    def counted(self: TabularModel, samples: Samples) -> Explanation:
+        explained.append(samples)
+        return explain(self, samples)
+
+    monkeypatch.setattr(TabularModel, "explain", counted)
+    dossier.evaluate(site, "outcome.svm")
+    (some,) = explained
+    held_out = site.task("outcome").samples.in_split("held_out")
+    assert len(some) == 50 < len(held_out)
+    assert some.frame["sample_id"].to_list() != held_out.frame["sample_id"].head(50).to_list()
