@@ -144,7 +144,8 @@ def paired_difference(
 
 def _weights(random: np.random.Generator, rows: int, groups: int, group: NDArray[np.intp]) -> Floats:
     """(rows, n): how often each sample's group was drawn."""
-    drawn = random.integers(groups, size=(rows, groups))
-    drawn += np.arange(rows)[:, None] * groups
-    counts = np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.float64)
-    return counts[:, group]
+    weight = np.empty((rows, group.size))
+    for row in weight:
+        counts = np.bincount(random.integers(groups, size=groups), minlength=groups).astype(np.float64)
+        np.take(counts, group, out=row, mode="clip")  # which needs no buffer
+    return weight
