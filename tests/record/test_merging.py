@@ -114,3 +114,81 @@ def test_a_part_without_a_name_does_not_count(record: Record) -> None:
     record.add(Listed(facts(glucose("a", 1, part=3))))
     report = record.add(Listed(facts(glucose("a", 1, part=3), glucose("a", 1, part=3))))
     assert (report.written, report.duplicates) == (1, 1)
+
+
+def test_an_undated_fact_is_known_when_the_end_of_its_encounter_is(record: Record) -> None:
+    evening = datetime(2020, 1, 5, 23, 59, 59, 999999)
+    end = {"patient": "a", "time": day(5), "code": "ENCOUNTER//inpatient//END", "encounter": "e"}
+    diagnosis = {"patient": "a", "code": "ICD10CM//I10", "encounter": "e"}
+    late = diagnosis | {"code": "ICD10CM//E11", "known_time": day(9)}
+    record.add(Listed(facts(end | {"known_time": evening}, diagnosis, late)))
+    known = record.events().sort("code").select("code", "time", "known_time").rows()
+    assert known == [
+        ("ENCOUNTER//inpatient//END", day(5), evening),
+        ("ICD10CM//E11", day(5), day(9)),
+        ("ICD10CM//I10", day(5), evening),
+    ]
+
+
+def sex(code: str, **more: Any) -> dict[str, Any]:
+    return {"patient": "a", "code": f"GENDER//{code}", "static": True, "key": "Patient/a"} | more
+
+
+def test_a_changed_static_fact_ends_the_old_one(record: Record) -> None:
+    record.add(Listed(facts(sex("M"))))
+    assert record.add(Listed(facts(sex("F")))).superseded == 1
+    current = record.events().filter(pl.col("known_until").is_null())
+    assert current["code"].to_list() == ["GENDER//F"]
+
+
+def test_a_retracted_static_fact_is_ended(record: Record) -> None:
+    record.add(Listed(facts(sex("M"))))
+    assert record.add(Listed(facts(sex("M", retracted=True)))).superseded == 1
+    assert record.events()["known_until"].null_count() == 0
+    assert record.add(Listed(facts(sex("M", retracted=True)))).duplicates == 1
+
+
+def updated(value: float, changed: int, **more: Any) -> dict[str, Any]:
+    """Make a version whose own dates never change, and which its source changed on a day."""
+    return glucose("a", 1, value, key="Condition/1", known_time=day(2), updated=day(changed)) | more
+
+
+def test_a_version_that_replaces_another_is_known_when_its_source_changed_it(record: Record) -> None:
+    record.add(Listed(facts(updated(1, 4))))
+    record.add(Listed(facts(updated(2, 9))))
+    rows = record.events().sort("numeric_value").select("known_time", "known_until").rows()
+    assert rows == [(day(2), day(9)), (day(9), None)]  # what came first may have been moved since
+
+
+def test_an_export_read_again_whose_resources_were_only_touched_is_no_news(record: Record) -> None:
+    record.add(Listed(facts(updated(1, 4))))
+    record.add(Listed(facts(updated(2, 9))))
+    for again in (updated(1, 4), updated(2, 9), updated(2, 20)):
+        report = record.add(Listed(facts(again)))
+        assert (report.written, report.duplicates) == (0, 1)
+
+
+def test_what_was_said_first_may_be_said_again_later(record: Record) -> None:
+    for value, changed in ((1, 4), (2, 9), (1, 12)):
+        record.add(Listed(facts(updated(value, changed))))
+    rows = record.events().sort("known_time").select("numeric_value", "known_time", "known_until").rows()
+    assert rows == [(1, day(2), day(9)), (2, day(9), day(12)), (1, day(12), None)]
+
+
+def test_versions_of_one_file_come_back_too(record: Record) -> None:
+    record.add(Listed(facts(updated(1, 4), updated(1, 5), updated(2, 9), updated(1, 12))))
+    rows = record.events().sort("known_time").select("numeric_value", "known_time", "known_until").rows()
+    assert rows == [(1, day(2), day(9)), (2, day(9), day(12)), (1, day(12), None)]
+
+
+def test_a_retraction_without_any_date_holds_from_its_import(record: Record) -> None:
+    record.add(Listed(facts(updated(1, 4))))
+    gone = {"patient": "a", "code": "RETRACTED", "key": "Condition/1", "retracted": True}
+    for stay in ({}, {"encounter": "without an end"}):
+        report = record.add(Listed(facts(gone | stay)), now=day(20))
+        assert report.quarantined == 0
+        assert report.balanced
+        stood = record.events().filter(pl.col("code") != "RETRACTED")
+        assert stood["known_until"].to_list() == [day(20)]
+    later = record.add(Listed(facts(gone)), now=day(25))
+    assert (later.written, later.duplicates) == (0, 1)

@@ -134,7 +134,9 @@ def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | N
     settings = site.settings()
     sources = importer.sources()
     base = Base.of(site)
-    normaliser = Normaliser(vault, importer.system, base.next_import, base.metadata.catalogue.units())
+    now = now or datetime.now()
+    units = base.metadata.catalogue.units()
+    normaliser = Normaliser(vault, importer.system, base.next_import, units, now)
     assets = Assets(site, vault if settings.encrypt_at_rest else None)
     context = ImportContext(settings.time_zone, assets)
 
@@ -153,7 +155,7 @@ def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | N
         subjects = subjects_frame(normaliser, settings)
         return Learned(normaliser.codes, normaliser.units, normaliser.static_codes, subjects)
 
-    return commit_facts(site, vault, base, importer.name, fill, sources, now or datetime.now())
+    return commit_facts(site, vault, base, importer.name, fill, sources, now)
 
 
 def commit_facts(

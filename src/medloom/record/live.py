@@ -232,6 +232,8 @@ class LiveTail:
         stored = {
             n: pl.Int64() if PENDING_SCHEMA[n] == pl.Datetime("us") else PENDING_SCHEMA[n] for n in _PAYLOAD
         }
+        # a fact that an older Medloom let wait lacks the last columns
+        values = [value + [None] * (len(_PAYLOAD) - len(value)) for value in values]
         frame = pl.DataFrame(values, schema=stored, orient="row").with_columns(
             pl.Series("subject_id", [row[0] for row in rows], pl.Int64),
             pl.Series("file", [row[1] for row in rows], pl.Int32),
@@ -377,7 +379,7 @@ def append(
     with tail.writing():
         known = vault.subjects()
         catalogue = store.catalogue
-        normaliser = Normaliser(vault, system, 0, catalogue.units())
+        normaliser = Normaliser(vault, system, 0, catalogue.units(), now)
         pending, rejected = normaliser.normalise(Batch(facts, facts.height))
         rejected = rejected.select(*_REJECTED, "problem")
         touched = pending["subject_id"].unique().sort().to_numpy()

@@ -12,12 +12,13 @@ from typing import Any
 
 import polars as pl
 
-from medloom.record.schema import RECORD_SCHEMA, visible_time
+from medloom.record.schema import EARLIEST, RECORD_SCHEMA, visible_time
 
 _IDENTITY = ["subject_id", "key", "part"]
 _CONTENT = [
     name for name in RECORD_SCHEMA if name not in ("subject_id", "known_until", "source", "key", "part")
 ]
+_SAID = [name for name in _CONTENT if name != "known_time"]
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,17 @@ class Merged:
 def merge(old: pl.DataFrame, new: pl.DataFrame) -> Merged:
     """Merge `new` (pending) into `old` (RECORD_SCHEMA); both hold the same whole subjects.
 
-    - An undated fact takes the end of its encounter.
+    - An undated fact takes the end of its encounter, and is known when that end is; an undated
+      retraction without one takes the moment it is known.
     - A fact the record already has, by key and content, is a duplicate.
     - A changed resource ends the old rows at the moment the new version is visible
-      (`known_until`); an old row of a part the new version no longer has ends too.
+      (`known_until`); an old row of a part the new version no longer has ends too. A row that
+      replaces another is not known before its source says that the resource was changed
+      (`updated`); a resource that comes for the first time may have been moved since.
     - A retraction ends the old rows, and is kept as an ended row itself.
     """
     dated, undatable = _date(old, _number_parts(new))
-    fresh = _without_duplicates(old, dated)
+    fresh = _known_when_changed(old, _without_duplicates(old, dated))
     duplicates = dated.height - fresh.height
     ends = pl.DataFrame(schema={"position": pl.UInt32(), "until": pl.Datetime("us")})
     combined = pl.concat([old, fresh.select(RECORD_SCHEMA.names())]).with_row_index("position")
@@ -54,9 +58,7 @@ def merge(old: pl.DataFrame, new: pl.DataFrame) -> Merged:
     retracted = int(fresh["retracted"].sum())
     if retracted:
         gone = (
-            combined.slice(old.height)
-            .filter(fresh["retracted"])
-            .select("position", visible_time().alias("until"))
+            combined.slice(old.height).filter(fresh["retracted"]).select("position", _seen().alias("until"))
         )
         ends = pl.concat([ends, gone]).group_by("position").agg(pl.col("until").min())
     if ends.height:
@@ -75,7 +77,7 @@ def _date(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFr
     if not new.select(undated.any()).item():
         return new, new.clear()
     is_end = pl.col("code").str.starts_with("ENCOUNTER//") & pl.col("code").str.ends_with("//END")
-    columns = ["subject_id", "encounter", "time"]
+    columns = ["subject_id", "encounter", "time", "known_time"]
     said_now = new.filter(is_end & ~pl.col("retracted"))
     # an end that was ended, or that its source states anew, no longer counts
     said_before = old.filter(is_end & pl.col("known_until").is_null()).join(
@@ -83,12 +85,20 @@ def _date(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFr
     )
     ends = (
         pl.concat([said_before.select(columns), said_now.select(columns)])
-        .drop_nulls()
-        .group_by("subject_id", "encounter")
-        .agg(pl.col("time").max().alias("end"))
+        .drop_nulls(["subject_id", "encounter", "time"])
+        .sort("time", "known_time", nulls_last=False)
+        .unique(["subject_id", "encounter"], keep="last", maintain_order=True)
+        .rename({"time": "end", "known_time": "end_known"})
     )
     joined = new.join(ends, on=["subject_id", "encounter"], how="left", maintain_order="left").with_columns(
-        time=pl.when(undated).then("end").otherwise("time")
+        time=pl.when(undated & pl.col("end").is_null() & pl.col("retracted"))
+        .then("known_time")
+        .when(undated)
+        .then("end")
+        .otherwise("time"),
+        known_time=pl.when(undated)
+        .then(pl.max_horizontal("known_time", "end_known"))
+        .otherwise("known_time"),
     )
     still = pl.col("time").is_null() & ~pl.col("static")
     columns = new.columns
@@ -111,26 +121,91 @@ def _without_duplicates(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     distinct = new.select(pl.struct(_IDENTITY).is_first_distinct()).to_series()
     if not distinct.all():
         # the same name twice: a duplicate if the content is the same too, else a version
-        content = pl.struct([*_IDENTITY, *_CONTENT, "retracted"]).is_first_distinct()
-        new = new.filter(pl.when("keyed").then(content).otherwise(pl.struct(_IDENTITY).is_first_distinct()))
+        content = pl.struct([*_IDENTITY, *_CONTENT, "retracted"])
+        # and where the source says when it changed, what it said before may come back
+        hashed = content.hash()
+        news = pl.when(pl.col("updated").is_null()).then(content.is_first_distinct())
+        news = news.otherwise(hashed.ne_missing(hashed.shift(1).over(_IDENTITY)))
+        new = new.filter(pl.when("keyed").then(news).otherwise(pl.struct(_IDENTITY).is_first_distinct()))
     if not old.height:
         return new
     known = old.select(_IDENTITY).unique()
     unnamed = new.filter(~pl.col("keyed")).join(known, on=_IDENTITY, how="anti", maintain_order="left")
-    named = new.filter("keyed").with_columns(_retracted=pl.col("retracted"))
-    marked = old.with_columns(_retracted=(pl.col("known_until") <= visible_time()).fill_null(False))
-    # a row that a later version ended is still known: seeing it again is no news
-    same = marked.select([*_IDENTITY, *_CONTENT]).unique()
-    retractions = marked.filter("_retracted").select([*_IDENTITY, *_CONTENT]).unique()
-    on = [*_IDENTITY, *_CONTENT]
-    stated = named.filter(~pl.col("_retracted")).join(
-        same, on=on, how="anti", nulls_equal=True, maintain_order="left"
+    named = new.filter("keyed")
+    if not named.height:
+        return unnamed
+    marked = old.join(named.select("subject_id", "key").unique(), on=["subject_id", "key"], how="semi")
+    marked = marked.with_columns(_retracted=(pl.col("known_until") <= _seen()).fill_null(False))
+    stated = named.filter(~pl.col("retracted"))
+    stated = stated.filter(~_is_known(marked, stated))
+    retractions = marked.filter("_retracted")
+    taken_back = named.filter("retracted").join(
+        retractions.select([*_IDENTITY, *_CONTENT]).unique(),
+        on=[*_IDENTITY, *_CONTENT],
+        how="anti",
+        nulls_equal=True,
+        maintain_order="left",
     )
-    taken_back = named.filter("_retracted").join(
-        retractions, on=on, how="anti", nulls_equal=True, maintain_order="left"
+    # what has been taken back whole cannot be taken back once more, whenever that is said to be
+    on = ["subject_id", "key"]
+    standing = marked.filter(pl.col("known_until").is_null()).select(on).unique()
+    gone = retractions.select(on).unique().join(standing, on=on, how="anti")
+    taken_back = taken_back.join(gone, on=on, how="anti", maintain_order="left")
+    return pl.concat([unnamed, stated, taken_back]).sort("file", "row", maintain_order=True)
+
+
+def _is_known(old: pl.DataFrame, new: pl.DataFrame) -> pl.Series:
+    """Tell of named rows whether the record has them: (n,) bool.
+
+    A row that a later version ended is still known: seeing it again is no news, unless
+    its source changed it after what stands now was seen. A row that replaced another may be
+    known later than it says itself.
+    """
+    if not old.height:
+        return pl.repeat(False, new.height, dtype=pl.Boolean, eager=True)
+    numbered = new.with_row_index("_n")
+    versions = old.select(*_IDENTITY, *_SAID, stored="known_time").unique()
+    same = numbered.select("_n", *_IDENTITY, *_CONTENT, "updated").join(
+        versions, on=[*_IDENTITY, *_SAID], how="inner", nulls_equal=True
     )
-    order = pl.concat([unnamed, stated.drop("_retracted"), taken_back.drop("_retracted")])
-    return order.sort("file", "row", maintain_order=True)
+    moved = pl.col("updated").is_not_null() & (pl.col("stored") >= pl.col("known_time").fill_null(EARLIEST))
+    known = same.filter(pl.col("stored").eq_missing(pl.col("known_time")) | moved.fill_null(False))["_n"]
+    standing = old.filter(pl.col("known_until").is_null()).with_columns(_since=_seen())
+    told = numbered.filter(pl.col("updated").is_not_null()).select("_n", *_IDENTITY, *_SAID, "updated")
+    others = (
+        told.select("_n", *_IDENTITY, "updated")
+        .join(standing.select(*_IDENTITY, "_since"), on=_IDENTITY, nulls_equal=True)
+        .filter(pl.col("_since") < pl.col("updated"))
+    )
+    stand = told.join(standing, on=[*_IDENTITY, *_SAID], how="semi", nulls_equal=True)["_n"]
+    back = others.join(stand.to_frame("_n"), on="_n", how="anti")["_n"]
+    number = numbered["_n"]
+    return number.is_in(known.implode()) & ~number.is_in(back.implode())
+
+
+def _known_when_changed(old: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+    """Let rows that replace another be known when their source changed the resource, or later."""
+    told = pl.col("updated").is_not_null() & pl.col("keyed") & ~pl.col("retracted")
+    if not fresh.select(told.any()).item():
+        return fresh
+    replacing = (
+        fresh.select(_IDENTITY)
+        .join(
+            old.select(_IDENTITY).unique().with_columns(_old=pl.lit(True)),
+            on=_IDENTITY,
+            how="left",
+            maintain_order="left",
+        )["_old"]
+        .is_not_null()
+        | ~fresh.select(pl.struct(_IDENTITY).is_first_distinct()).to_series()
+    )
+    late = told & replacing & (pl.col("updated") > _seen())
+    return fresh.with_columns(known_time=pl.when(late).then("updated").otherwise("known_time"))
+
+
+def _seen() -> pl.Expr:
+    """Give the moment from which a row is visible; of a static one that is always."""
+    return visible_time().fill_null(EARLIEST)
 
 
 def _changed_keys(old: pl.DataFrame, new: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
@@ -154,7 +229,7 @@ def _changed_keys(old: pl.DataFrame, new: pl.DataFrame, fresh: pl.DataFrame) -> 
 def _ends(combined: pl.DataFrame, new: pl.DataFrame, changed: pl.DataFrame, n_old: int) -> pl.DataFrame:
     """Find which rows a later version ends, and when: frame of `position`, `until`."""
     on = ["subject_id", "key"]
-    stored = combined.join(changed, on=on, how="semi").with_columns(visible_time().alias("visible"))
+    stored = combined.join(changed, on=on, how="semi").with_columns(_seen().alias("visible"))
     versions = (
         new.filter("keyed")
         .join(changed, on=on, how="semi", maintain_order="left")
@@ -162,7 +237,7 @@ def _ends(combined: pl.DataFrame, new: pl.DataFrame, changed: pl.DataFrame, n_ol
         .agg(
             pl.col("part"),
             pl.col("source").first(),
-            visible_time().max().alias("visible"),
+            pl.max_horizontal(_seen(), "updated").max().alias("visible"),
             pl.col("retracted").any(),
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,7 @@ PENDING_EXTRA = {
     "keyed": pl.Boolean(),
     "file": pl.Int32(),
     "row": pl.Int64(),
+    "updated": pl.Datetime("us"),  # last: facts that wait in a live tail are stored in this order
 }
 
 _CONTENT = (
@@ -50,6 +52,7 @@ class Normaliser:
     system: str
     number: int
     units: dict[str, str]  # code → canonical unit, as the record has it so far
+    now: datetime  # of the import: when a retraction was made that does not say it
     subjects: dict[str, int] = field(default_factory=dict)
     codes: dict[str, CodeInfo] = field(default_factory=dict)
     static_codes: set[str] = field(default_factory=set)
@@ -65,7 +68,11 @@ class Normaliser:
         """Split a batch into pending rows and facts for quarantine (with `problem`)."""
         self._remember(batch.codes)
         facts = as_batch_frame(batch.facts)
-        facts = _with_problems(facts)
+        facts = _with_problems(facts).with_columns(
+            known_time=pl.when(_is_undated_retraction())
+            .then(pl.coalesce("known_time", "updated", pl.lit(self.now)))
+            .otherwise("known_time")
+        )
         facts = facts.with_columns(subject_id=self._subjects(facts["patient"]))
         for patient, split in batch.splits.items():
             if (subject := self.subjects.get(patient, ERASED)) != ERASED:
@@ -112,6 +119,7 @@ class Normaliser:
             "keyed",
             pl.col("file").fill_null(0),
             pl.col("row").fill_null(0),
+            "updated",
         )
         return pending, rejected
 
@@ -224,6 +232,12 @@ def _string_hashes(column: pl.Series, key: bytes) -> NDArray[np.uint64]:
     return hashes
 
 
+def _is_undated_retraction() -> pl.Expr:
+    """Tell the retractions without a date: they hold from when they are known."""
+    undated = pl.col("time").is_null() & ~pl.col("static").fill_null(False)
+    return undated & pl.col("retracted").fill_null(False) & pl.col("key").is_not_null()
+
+
 def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:
     """Name what makes a fact unusable, unless the importer already has."""
 
@@ -239,7 +253,10 @@ def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:
             pl.when(outside("time")).then(pl.lit("time is not between 1850 and 2300")),
             pl.when(outside("known_time")).then(pl.lit("known time is not between 1850 and 2300")),
             pl.when(
-                pl.col("time").is_null() & ~pl.col("static").fill_null(False) & pl.col("encounter").is_null()
+                pl.col("time").is_null()
+                & ~pl.col("static").fill_null(False)
+                & pl.col("encounter").is_null()
+                & ~_is_undated_retraction()
             ).then(pl.lit("no date and no encounter")),
         ),
     )

@@ -63,6 +63,8 @@ BATCH_SCHEMA: Final = pl.Schema(
         "file": pl.Int32(),  # ordinal of the source file
         "row": pl.Int64(),  # line, row or resource number in it, from 1
         "problem": pl.String(),  # why the fact cannot be used; it goes to quarantine
+        # when the source last changed the resource; read only where this version replaces another
+        "updated": pl.Datetime("us"),
     }
 )
 

@@ -108,3 +108,31 @@ def test_what_cannot_be_used_is_counted_by_reason(site: Site, tmp_path: Path) ->
     assert (report.written, report.quarantined) == (1, 3)
     assert report.reasons[problems.NO_PATIENT] == 1
     assert report.reasons[problems.UNREADABLE_DATE] == 1
+
+
+def test_a_changed_diagnosis_is_not_known_before_it_was_changed(site: Site, tmp_path: Path) -> None:
+    def diagnosis(code: str, changed: str) -> Resource:
+        coding = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}]}
+        return about("Condition", "c1", code=coding, recordedDate="2020-01-01", meta={"lastUpdated": changed})
+
+    add(site, tmp_path, diagnosis("E11.9", "2022-01-01T00:00:00Z"))  # loaded long after it was recorded
+    add(site, tmp_path, diagnosis("E10.9", "2022-06-01T00:00:00Z"))
+    rows = events(site).sort("known_time").select("code", "known_time", "known_until").rows()
+    first = datetime(2020, 1, 1, 23, 59, 59, 999999)
+    changed = datetime(2022, 6, 1)
+    assert rows == [("ICD10CM//E11.9", first, changed), ("ICD10CM//E10.9", changed, None)]
+
+
+def test_a_retraction_that_says_nothing_but_its_name_retracts(site: Site, tmp_path: Path) -> None:
+    add(site, tmp_path, potassium("o1", 4.1))
+    report = add(site, tmp_path, about("Observation", "o1", status="entered-in-error"))
+    assert (report.retracted, report.quarantined) == (1, 0)
+    assert events(site)["known_until"].null_count() == 0
+
+
+def test_a_report_over_a_period_is_known_when_that_is_over(site: Site, tmp_path: Path) -> None:
+    period = {"start": "2020-03-01T08:00:00Z", "end": "2020-03-04T09:00:00Z"}
+    report = about("DiagnosticReport", "d1", code=DIABETES, conclusion="long text", effectivePeriod=period)
+    add(site, tmp_path, report)
+    (row,) = events(site).select("time", "known_time").rows()
+    assert row == (datetime(2020, 3, 1, 8), datetime(2020, 3, 4, 9))

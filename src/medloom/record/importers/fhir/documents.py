@@ -24,7 +24,8 @@ _SILENT: Final = frozenset(("head", "script", "style", "title"))
 def diagnostic_report(resource: Json, reading: Reading) -> None:
     """Read a report's own words: its attached text, else its conclusion, else its narrative.
 
-    A report that only lists results says nothing that its Observations do not.
+    A report that only lists results says nothing that its Observations do not. It is
+    known from `issued`, or when the period it covers is over.
     """
     if resource.get("status") == "cancelled":
         reading.notes[problems.CANCELLED] += 1
@@ -36,12 +37,13 @@ def diagnostic_report(resource: Json, reading: Reading) -> None:
         text = plain_text((resource.get("text") or {}).get("div") or "") or None
     if text is None and problem is None:
         return
-    issued = resource.get("issued")
+    issued = known = resource.get("issued")
     time = resource.get("effectiveDateTime")
     if time is None and (period := resource.get("effectivePeriod")):
-        time = period.get("start")
+        time = period.get("start") or period.get("end")
+        known = issued or period.get("end")
     code = reading.codes.concept(resource.get("code"))
-    reading.facts.append((time or issued, code, None, text, None, issued, "note", problem))
+    reading.facts.append((time or issued, code, None, text, None, known, "note", problem))
 
 
 def document_reference(resource: Json, reading: Reading) -> None:

@@ -26,8 +26,8 @@ Text = str | None
 
 # time, code, numeric_value, text_value, unit, known_time, role, problem; times as FHIR writes them
 Fact = tuple[Text, Text, float | None, Text, Text, Text, Text, Text]
-# patient, encounter, key, retracted, row, problem, number of facts
-Origin = tuple[Text, Text, Text, bool, int, Text, int]
+# patient, encounter, key, retracted, row, problem, number of facts, when the resource was changed
+Origin = tuple[Text, Text, Text, bool, int, Text, int, Text]
 
 FACTS_PER_BATCH: Final = 40_000
 # A resource that was entered in error often has nothing left but its id; the retraction still needs a code.
@@ -51,6 +51,7 @@ _ORIGIN_SCHEMA: Final = {
     "row": pl.Int64,
     "problem": pl.String,
     "facts": pl.Int64,
+    "updated": pl.String,
 }
 _REFERENCES_CACHED: Final = 100_000
 
@@ -100,7 +101,7 @@ class Reading:
         """Note something that cannot be used and of which no more is known."""
         self._records += 1
         self.facts.append((None, None, None, None, None, None, None, text))
-        self._origins.append((None, None, None, False, row, None, 1))
+        self._origins.append((None, None, None, False, row, None, 1, None))
 
     def pass_over(self, kind: str) -> None:
         """Count a resource that holds no fact of a patient."""
@@ -164,8 +165,10 @@ class Reading:
                 if self.patient == ANOTHER_TYPE:
                     del facts[before:]
                     self.notes[problems.OTHER_SUBJECT] += 1
+            updated = (resource.get("meta") or {}).get("lastUpdated")
+            if not isinstance(updated, str):
+                updated = None
             if self.retracted and self.patient:
-                updated = (resource.get("meta") or {}).get("lastUpdated")
                 facts[before:] = _retractions(facts[before:], updated, self.encounter is not None)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             del facts[before:]
@@ -175,7 +178,9 @@ class Reading:
         count = len(facts) - before
         if count:
             self._records += 1
-            self._origins.append((self.patient, self.encounter, key, self.retracted, row, problem, count))
+            self._origins.append(
+                (self.patient, self.encounter, key, self.retracted, row, problem, count, updated)
+            )
         else:
             self.pass_over(name)
 
@@ -222,9 +227,10 @@ class Reading:
         file = np.repeat(ordinals, np.diff(begins, append=n))
         times = wall_clock(pl.concat([facts["time"], facts["known_time"]]), self._zone)
         dates, known = times.head(n), times.tail(n)
+        changed = wall_clock(origins["updated"], self._zone).select(pl.coalesce("until", "time"))
         return (
             facts.rename({"time": "raw_time", "known_time": "raw_known", "problem": "own_problem"})
-            .hstack(origins[places])
+            .hstack(origins.with_columns(updated=changed.to_series())[places])
             .hstack(dates)
             .hstack(known.rename({"time": "known", "until": "known_until"}))
             .with_columns(part=pl.Series(part), file=pl.Series(file))
@@ -256,6 +262,7 @@ class Reading:
                         | (pl.col("raw_known").is_not_null() & pl.col("known").is_null())
                     ).then(pl.lit(problems.UNREADABLE_DATE)),
                 ).alias("problem"),
+                "updated",
             )
         )
 
@@ -280,16 +287,17 @@ def _mark_mistyped(facts: list[Fact], origins: list[Origin]) -> None:
         sound = all(map(text, (time, code, words, unit, known, role, problem)))
         if not sound or not (number is None or isinstance(number, int | float)):
             facts[place] = (None, None, None, None, None, None, None, problems.MALFORMED)
-    for place, (patient, encounter, _key, retracted, row, _problem, count) in enumerate(origins):
+    for place, (patient, encounter, _key, retracted, row, _problem, count, _) in enumerate(origins):
         if not (text(patient) and text(encounter)):
-            origins[place] = (None, None, None, retracted, row, problems.MALFORMED, count)
+            origins[place] = (None, None, None, retracted, row, problems.MALFORMED, count, None)
 
 
 def _retractions(facts: Sequence[Fact], updated: Text, placed: bool) -> list[Fact]:
     """Date the facts of a resource that was entered in error.
 
     The retraction is known from `meta.lastUpdated`: nowhere else does FHIR say
-    when it was made. `placed`: the resource has an encounter, whose end may date it.
+    when it was made; an undated one without it is known when it is imported.
+    `placed`: the resource has an encounter, whose end may date it.
     """
     whole = facts or [(None, None, None, None, None, None, "observation", None)]
     return [
