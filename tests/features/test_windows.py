@@ -152,6 +152,58 @@ def test_codes_of_the_specification_that_a_record_does_not_know_are_absent_not_e
     assert np.isnan(found["X//height"]) and np.isnan(found["X//lab mean ever"])
 
 
+def test_a_text_of_few_patients_does_not_get_into_the_model() -> None:
+    patients = [
+        [
+            fixed("X//name", text=f"Jane Doe {place}"),
+            fixed("X//ward", text=("north", "south", "attic")[min(place % 2 + 2 * (place > 90), 2)]),
+        ]
+        for place in range(100)
+    ]
+    spec = WindowFeatures.fit(samples_of(*patients), ["ever"])
+    assert spec.categories == {"X//ward": ("north", "south")}
+    assert spec.static_flags == ("X//name",)
+    assert "Jane" not in json.dumps(spec.to_json())
+
+
+def test_a_number_among_texts_leaves_the_texts_and_a_text_among_numbers_the_numbers() -> None:
+    patients = [
+        [
+            fixed("X//ward", *((7.0, None) if place == 0 else (None, "north"))),
+            fixed("X//floor", *((None, "attic") if place == 0 else (float(place), None))),
+        ]
+        for place in range(20)
+    ]
+    spec, matrix = features(samples_of(*patients))
+    assert spec.categories == {"X//ward": ("north",)}
+    assert spec.static_values == ("X//floor",)
+    assert [row(matrix, place)["X//ward=north"] for place in (0, 1)] == [0, 1]
+
+
+def test_a_code_of_few_patients_is_no_input_however_often_they_are_asked() -> None:
+    patients = [
+        [lab(40, 1, "X//own" if place < 2 else "X//lab"), fixed("X//mine" if place < 2 else "X//all")]
+        for place in range(30)
+    ]
+    rows = [
+        {"subject_id": subject, **fact}
+        for subject, facts in enumerate(patients, 1)
+        for fact in (*stay(subject), *facts)
+    ]
+    when = {
+        "event": ["ENCOUNTER//inpatient//START"],
+        "offset": "24h",
+        "every": "6h",
+        "until": ["ENCOUNTER//inpatient//END"],
+    }
+    outcome = {"subject_id": 1, "time": at(60), "code": "X//outcome"}
+    samples = apply(task_of(prediction_time=when), record_of([*rows, outcome])).samples
+    assert len(samples) > 300
+    spec = WindowFeatures.fit(samples, ["ever"])
+    assert {"X//lab", "ENCOUNTER//inpatient//START"} == {*spec.measured, *spec.counted, *spec.rare}
+    assert spec.static_flags == ("X//all",)
+
+
 def test_windows_come_in_the_order_asked_for() -> None:
     samples = samples_of([lab(30, 1), lab(10, 2), lab(2, 4)])
     _, falling = features(samples, ("ever", "24h", "6h"))

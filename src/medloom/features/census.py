@@ -23,14 +23,16 @@ class DatedCode:
     """What was seen of a code in facts with a time."""
 
     samples: int = 0
+    subjects: int = 0
     facts: int = 0
     values: int = 0
 
 
 @dataclass
 class StaticCode:
-    """What was seen of a code in facts without a time."""
+    """What was seen of a code in facts without a time; `texts`: in how many subjects each."""
 
+    subjects: int = 0
     facts: int = 0
     values: int = 0
     texts: dict[str, int] = field(default_factory=dict)
@@ -42,12 +44,14 @@ class Census:
 
     Attributes:
         samples: how many were counted.
+        subjects: of how many subjects they are.
         births: in how many of them the birth is known.
         dated: by code, births left out.
         static: by code.
     """
 
     samples: int = 0
+    subjects: int = 0
     births: int = 0
     dated: dict[str, DatedCode] = field(default_factory=dict)
     static: dict[str, StaticCode] = field(default_factory=dict)
@@ -59,7 +63,12 @@ class Census:
     def of(cls, samples: Samples) -> Census:
         """Count the histories of samples."""
         census = cls()
-        use_histories(samples, ("text_value",), lambda _, history: census._count(history))
+        ids = samples.subject_ids
+
+        def count(first: int, history: History) -> None:
+            census._count(history, ids[first : first + history.n_samples])
+
+        use_histories(samples, ("text_value",), count)
         return census
 
     def suitable_windows(self) -> tuple[str, ...]:
@@ -70,8 +79,11 @@ class Census:
             return EVER, "24h", "12h", "6h"
         return (EVER, "30d", "7d") if span < hours("2y") else (EVER, "1y", "30d")
 
-    def _count(self, history: History) -> None:
+    def _count(self, history: History, ids: NDArray[np.int64]) -> None:
         self.samples += history.n_samples
+        # numbers of the subjects, which ascend as samples do
+        subject_of = np.cumsum(np.diff(ids, prepend=ids[:1]) != 0)
+        self.subjects += int(subject_of[-1]) + 1 if len(ids) else 0
         is_static = history.time == STATIC
         static, dated = np.flatnonzero(is_static), np.flatnonzero(~is_static)
         code, sample = history.code[dated], history.sample[dated]
@@ -81,9 +93,8 @@ class Census:
         # a stable radix sort: histories come sorted by sample
         order = np.argsort(code.astype(np.uint16 if size < 65536 else np.uint32), kind="stable")
         code_in_order, sample_in_order = code[order], sample[order]
-        met = np.ones(len(order), np.bool_)
-        met[1:] = (code_in_order[1:] != code_in_order[:-1]) | (sample_in_order[1:] != sample_in_order[:-1])
-        samples = np.bincount(code_in_order[met], minlength=size)
+        samples = _distinct(code_in_order, sample_in_order, size)
+        subjects = _distinct(code_in_order, subject_of[sample_in_order], size)
         for index in np.flatnonzero(facts):
             name = history.vocabulary[index]
             if name == BIRTH:
@@ -92,21 +103,33 @@ class Census:
                 continue
             seen = self.dated.setdefault(name, DatedCode())
             seen.samples += int(samples[index])
+            seen.subjects += int(subjects[index])
             seen.facts += int(facts[index])
             seen.values += int(values[index])
         oldest = dated[np.flatnonzero(np.diff(history.sample[dated], prepend=-1))]
         age = history.prediction_time[history.sample[oldest]] - history.time[oldest]
         self._spans.append(age / MICROSECONDS_PER_HOUR)
-        self._count_static(history, static)
+        self._count_static(history, static, subject_of[history.sample[static]])
 
-    def _count_static(self, history: History, rows: NDArray[np.int64]) -> None:
+    def _count_static(self, history: History, rows: NDArray[np.int64], subjects: NDArray[np.int64]) -> None:
         text = pl.Series(history.columns["text_value"]).gather(rows)
-        frame = pl.DataFrame({"code": history.code[rows], "value": history.value[rows], "text": text})
-        counted = frame.group_by("code").agg(pl.len(), values=pl.col("value").is_not_nan().sum())
-        for index, facts, values in counted.iter_rows():
+        frame = pl.DataFrame(
+            {"code": history.code[rows], "value": history.value[rows], "text": text, "subject": subjects}
+        )
+        people = pl.col("subject").n_unique()
+        counted = frame.group_by("code").agg(people, pl.len(), values=pl.col("value").is_not_nan().sum())
+        for index, those, facts, values in counted.iter_rows():
             seen = self.static.setdefault(history.vocabulary[index], StaticCode())
+            seen.subjects += those
             seen.facts += facts
             seen.values += values
-        for index, word, times in frame.drop_nulls("text").group_by("code", "text").len().iter_rows():
+        for index, word, those in frame.drop_nulls("text").group_by("code", "text").agg(people).iter_rows():
             texts = self.static[history.vocabulary[index]].texts
-            texts[word] = texts.get(word, 0) + times
+            texts[word] = texts.get(word, 0) + those
+
+
+def _distinct(code: NDArray[np.integer], who: NDArray[np.integer], size: int) -> NDArray[np.int64]:
+    """Count the different `who` of each code: (size,); both come sorted by code, then by who."""
+    met = np.ones(len(code), np.bool_)
+    met[1:] = (code[1:] != code[:-1]) | (who[1:] != who[:-1])
+    return np.bincount(code[met], minlength=size)

@@ -46,9 +46,9 @@ class WindowFeatures:
         measured: common codes with values: all statistics, dense.
         counted: common codes without values: count and hours since last, dense.
         rare: other codes: counts, sparse.
-        static_values: static codes with a number: the number.
-        static_flags: static codes without: 1 where present.
-        categories: static codes with texts → the texts: 1 where it is this one.
+        static_values: static codes that mostly come with a number: the number.
+        static_flags: static codes with neither number nor common text: 1 where present.
+        categories: static codes with common texts → the texts: 1 where it is this one.
         has_age: whether births are known.
     """
 
@@ -73,8 +73,9 @@ class WindowFeatures:
 
         Args:
             samples: the training samples, and no others.
-            windows: lengths such as `6h`, `7d`, or `ever`; None: three that suit how long the histories are.
-            min_subjects: a code must occur in so many subjects' histories (a tenth of all, where that is fewer).
+            windows: lengths such as `6h`, `7d`, or `ever`; None: those that suit how long the histories are.
+            min_subjects: a code, or a text of a static code, must occur in so many subjects' histories (a tenth of
+                all, where that is fewer); so no text that stands for one patient gets into a model.
             max_codes: the most frequent so many are kept.
 
         Raises:
@@ -87,7 +88,7 @@ class WindowFeatures:
         spec = cls._of_census(
             census,
             tuple(windows or census.suitable_windows()),
-            min(min_subjects, max(1, census.samples // 10)),
+            min(min_subjects, max(1, census.subjects // 10)),
             max_codes,
         )
         if not spec.names:
@@ -102,19 +103,18 @@ class WindowFeatures:
     def _of_census(
         cls, census: Census, windows: tuple[str, ...], needed: int, max_codes: int
     ) -> WindowFeatures:
-        """Choose among codes that occur in so many samples as are needed."""
+        """Choose among codes that occur in so many subjects as are needed."""
         dated = census.dated
-        frequent = [code for code in dated if dated[code].samples >= needed]
+        frequent = [code for code in dated if dated[code].subjects >= needed]
         frequent = sorted(frequent, key=lambda code: (-dated[code].samples, code))[:max_codes]
         common = sorted(code for code in frequent if dated[code].samples >= _COMMON * census.samples)
         measured = tuple(code for code in common if 2 * dated[code].values >= dated[code].facts)
-        static = {code: seen for code, seen in sorted(census.static.items()) if seen.facts >= needed}
-        values = tuple(code for code, seen in static.items() if seen.values)
-        categories = {
-            code: _most_frequent(seen.texts)
-            for code, seen in static.items()
-            if not seen.values and seen.texts
+        static = {code: seen for code, seen in sorted(census.static.items()) if seen.subjects >= needed}
+        values = tuple(code for code, seen in static.items() if seen.values and 2 * seen.values >= seen.facts)
+        texts = {
+            code: _most_frequent(seen.texts, needed) for code, seen in static.items() if code not in values
         }
+        categories = {code: frequent for code, frequent in texts.items() if frequent}
         return cls(
             windows,
             measured,
@@ -287,6 +287,12 @@ class WindowFeatures:
                 column += len(categories)
 
 
-def _most_frequent(texts: dict[str, int]) -> tuple[str, ...]:
-    frequent = sorted(texts, key=lambda text: (-texts[text], text))
+def _most_frequent(texts: dict[str, int], needed: int) -> tuple[str, ...]:
+    """Choose texts of as many subjects as are needed.
+
+    >>> _most_frequent({"north": 12, "south": 30, "Jane Doe": 1}, 10)
+    ('north', 'south')
+    """
+    common = (text for text, subjects in texts.items() if subjects >= needed)
+    frequent = sorted(common, key=lambda text: (-texts[text], text))
     return tuple(sorted(frequent[:_MOST_CATEGORIES]))
