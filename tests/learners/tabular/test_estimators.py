@@ -34,7 +34,7 @@ def problem_of(kind: Kind, n: int = 300, missing: float = 0.0, tuning: int = 100
         y = (score + rng.logistic(size=len(score)) > 0)[:, None].astype(np.float64)
     else:
         y = (score + rng.normal(size=len(score)))[:, None]
-    return Problem(kind, x[:n], y[:n], np.arange(n), x[n:], y[n:], 5)
+    return Problem(kind, x[:n], y[:n], np.arange(n), x[n:], y[n:], np.arange(n, len(x)), 5)
 
 
 def prepared(problem: Problem) -> Problem:
@@ -204,17 +204,24 @@ def test_two_classes_asked_as_several_get_an_answer_each(learner: LogisticLearne
 
 
 def test_settings_are_judged_by_folds_of_patients_when_tuning_is_small() -> None:
-    groups = np.repeat(np.arange(100), 3)
-    problem = replace(problem_of("binary", tuning=10), groups=groups)
+    plain = problem_of("binary", tuning=10)
+    patients = np.arange(len(plain.y) + 10) // 3
+    x, y = plain.together()
+    marked = np.column_stack([patients, x[:, 1:]])  # so that a row tells whose it is
+    n = len(plain.y)
+    problem = replace(
+        plain, x=marked[:n], x_tuning=marked[n:], groups=patients[:n], groups_tuning=patients[n:]
+    )
     assert not problem.can_judge
-    trials = list(problem._folds(5))
+    trials = list(problem.trials(5))
     assert len(trials) == 5
-    for inside, outside in trials:
-        assert not set(groups[inside]) & set(groups[outside])
+    assert sum(len(trial.x_judge) for trial in trials) == len(y), "tuning samples are among the folds"
+    for trial in trials:
+        assert not set(trial.x[:, 0]) & set(trial.x_judge[:, 0])
 
 
 def test_settings_are_judged_on_tuning_samples_when_there_are_enough() -> None:
-    problem = problem_of("binary")
+    problem = problem_of("binary", tuning=1200)
     [trial] = problem.trials()
     assert trial.x_judge is problem.x_tuning
 

@@ -67,7 +67,14 @@ class TabularLearner(Learner):
         else:
             _check_varies(x)
         problem = Problem(
-            train.question.kind, x, y, train.groups, x_tuning, y_tuning, derive(seed, "tabular", self.name)
+            train.question.kind,
+            x,
+            y,
+            train.groups,
+            x_tuning,
+            y_tuning,
+            tuning.groups,
+            derive(seed, "tabular", self.name),
         )
         estimator = self._estimate(problem)
         _log.info("fitted learner=%s samples=%d inputs=%d", self.name, len(train), len(specification.names))

@@ -121,9 +121,8 @@ class SvmLearner(TabularLearner):
         costs = [cost for cost in self.costs if cost != middling]
         tried += [self._judged(problem, trials, kernel, width, cost, scale) for cost in costs]
         best = min(tried, key=lambda one: one.loss)
-        machine = _fit(
-            problem.kind, kernel.features(problem.x, best.width), _scaled(problem.y, scale), best.cost
-        )
+        x, y = problem.together()
+        machine = _fit(problem.kind, kernel.features(x, best.width), _scaled(y, scale), best.cost)
         first, margins = kernel.margins(machine, best)
         estimator = SvmEstimator(problem.kind, first, np.empty((0, 0)), margins)
         scores = estimator.rest(product(problem.x, first))
