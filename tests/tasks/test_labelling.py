@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from medloom.foundation.errors import InputError
+from medloom.record.importing import Batch, ImportContext, Importer
+from medloom.site import Site
 from medloom.tasks.labelling import apply
+from medloom.tasks.samples import Samples
 from tests.tasks.builders import at, record_of, stay, task_of
 
 
@@ -132,6 +137,103 @@ def test_who_was_not_followed_long_enough_has_no_answer() -> None:
     # 1 had the outcome, 2 was seen after the horizon, 4 died; nothing is known of 3
     assert frame["subject_id"].to_list() == [1, 2, 4]
     assert frame["label"].to_list() == [True, False, False]
+
+
+CENSORED = [
+    ({"time_to": ["X//outcome"], "within": "48h", "unit": "h"}, {"kind": "regression"}, [12.0]),
+    ({"value": ["X//lab"], "within": "48h"}, {"kind": "regression"}, [7.0]),
+    ({"value": ["X//lab"], "within": "48h", "take": "max"}, {"kind": "regression"}, []),
+    (
+        {"classes": {"a": ["X//outcome"], "b": ["X//b"]}, "within": "48h"},
+        {"kind": "multiclass"},
+        ["a"],
+    ),
+    (
+        {"classes": {"a": ["X//outcome"], "b": ["X//b"]}, "within": "48h"},
+        {"kind": "multilabel"},
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("predict", "parts", "expected"), CENSORED)
+def test_an_answer_that_was_settled_before_follow_up_ended_stands(
+    predict: dict[str, Any], parts: dict[str, Any], expected: list[Any]
+) -> None:
+    # 1 was answered and then lost sight of; the others were followed to the end
+    rows = [*stay(1, hours=50), event("X//outcome", 60), event("X//lab", 60, numeric_value=7)]
+    rows += [*stay(2, hours=50), event("X//b", 20, 2), event("X//b", 97, 2)]
+    rows += [*stay(3), event("X//outcome", 60, 3), event("X//lab", 60, 3, numeric_value=8)]
+    frame = apply(task_of(predict=predict, censor={}, **parts), record_of(rows)).samples.frame
+    assert frame.filter(subject_id=1)["label"].to_list() == expected
+
+
+def test_two_exclusions_of_one_code_are_two_steps() -> None:
+    rows = [row for subject in (1, 2, 3) for row in stay(subject)]
+    rows += [event("X//old", 1, 1), event("X//old", 47, 2), event("X//outcome", 60, 3)]
+    exclude = [{"event": ["X//old"], "within": "12h"}, {"event": ["X//old"]}]
+    flow = apply(task_of(exclude=exclude), record_of(rows)).flow
+    assert [(step.step.en, step.samples) for step in flow][3:5] == [
+        ("without X//old in 12h before", 2),
+        ("without X//old before", 1),
+    ]
+    reason = {"en": "new", "zh": "新"}
+    flow = apply(task_of(exclude=[one | {"reason": reason} for one in exclude]), record_of(rows)).flow
+    assert [(step.step, step.samples) for step in flow][3:5] == [
+        (("new", "新"), 2),
+        (("new (2)", "新（2）"), 1),
+    ]
+
+
+class WithUnits(Importer):
+    """Hands over two stays and a laboratory value of the second day in each of two codes."""
+
+    name = "units"
+
+    def sources(self) -> list[Path]:
+        return []
+
+    def batches(self, context: ImportContext) -> Iterator[Batch]:
+        rows = [
+            (patient, at(hours), code, value, unit)
+            for patient in ("a", "b")
+            for hours, code, value, unit in (
+                (0, "ENCOUNTER//inpatient//START", None, None),
+                (60, "LOINC//2160-0", 1.0, "mg/dL"),
+                (70, "X//weight", 2.0, "kg"),
+            )
+        ]
+        names = ["patient", "time", "code", "numeric_value", "unit"]
+        yield Batch(pl.DataFrame(rows, schema=names, orient="row"), 1)
+
+
+def test_a_value_is_given_in_the_unit_the_task_asks_for(tmp_path: Path) -> None:
+    record = Site.create(tmp_path / "site").record
+    record.add(WithUnits())
+
+    def asked(codes: list[str], unit: str | None) -> Samples:
+        predict = {"value": codes, "within": "48h", "unit": unit}
+        return apply(task_of(kind="regression", predict=predict), record).samples
+
+    samples = asked(["LOINC//2160-0"], "umol/L")
+    assert samples.frame["label"].to_list() == pytest.approx([88.4, 88.4], rel=1e-3)
+    assert samples.question.unit == "umol/L"
+    assert asked(["X//weight"], None).question.unit == "kg"
+    assert asked(["X//weight"], "g").frame["label"].to_list() == [2000, 2000]
+    with pytest.raises(InputError, match="cannot be converted"):
+        asked(["X//weight"], "mg/dL")
+    with pytest.raises(InputError, match=r"different units \(kg, mg/dL\)"):
+        asked(["X//weight", "LOINC//2160-0"], None)
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"), [(72 - 1e-6 / 3600, True), (71, False), (96 - 1e-6 / 3600, False)]
+)
+def test_a_death_dated_by_the_day_counts_on_the_day_the_stay_ended(hours: float, expected: bool) -> None:
+    # the stay ends at 62 h, on the third day; by the hour, 71 h is after it
+    rows = [*stay(1, hours=62), *stay(2, hours=62), event("MEDS_DEATH", hours), event("MEDS_DEATH", 61, 2)]
+    predict = {"event": ["MEDS_DEATH"], "until": ["ENCOUNTER//inpatient//END"]}
+    assert labels(rows, predict=predict) == [expected, True]
 
 
 def test_exclusion_looks_at_what_was_visible() -> None:

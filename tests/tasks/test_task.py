@@ -47,6 +47,9 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     [
         ("within: 48h", "within: 48", ["line 11", "predict.within"]),
         ("within: 48h", "within: '48'", ["line 11", "write 48h or 2d"]),
+        ("within: 48h", "within: -48h", ["line 11", "'-48h' must be longer than nothing"]),
+        ("within: 48h", "within: 0h", ["line 11", "longer than nothing"]),
+        ("kind: binary", "kind: binary\nobserve: {window: -1d}", ["line 6", "observe.window", "longer"]),
         ("  within: 48h\n", "", ["line 9", "horizon is missing"]),
         ("offset: 24h", "ofset: 24h", ["line 8", "unknown key", "offset"]),
         ("kind: binary", "kind: binar", ["line 5", "kind"]),

@@ -24,11 +24,10 @@ from medloom.features.statistics import Counts, Facts, Values, count_facts, summ
 from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
 from medloom.record.schema import BIRTH
-from medloom.tasks.history import MICROSECONDS_PER_HOUR, STATIC, History
+from medloom.tasks.history import HOURS_PER_YEAR, MICROSECONDS_PER_HOUR, STATIC, History
 from medloom.tasks.samples import Samples
 
 AGE: Final = "age"
-_HOURS_PER_YEAR: Final = 24 * 365.2425
 _VALUE_STATISTICS: Final = ("first", "last", "min", "max", "mean", "slope")
 _COUNT_STATISTICS: Final = ("count", "hours since last")
 _WIDTH: Final = len(_COUNT_STATISTICS + _VALUE_STATISTICS)
@@ -259,7 +258,7 @@ class WindowFeatures:
         if self.has_age:
             born = np.flatnonzero(history.code == position.get(BIRTH, -1))
             age = (history.prediction_time[history.sample[born]] - history.time[born]) / MICROSECONDS_PER_HOUR
-            dense[history.sample[born], column] = age / _HOURS_PER_YEAR
+            dense[history.sample[born], column] = age / HOURS_PER_YEAR
             column += 1
         is_static = history.time == STATIC
         static = np.flatnonzero(is_static)

@@ -6,16 +6,16 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from medloom.knowledge.systems import gender
 from medloom.record.schema import BIRTH
-from medloom.tasks.history import MICROSECONDS_PER_HOUR
+from medloom.tasks.history import HOURS_PER_YEAR, MICROSECONDS_PER_HOUR
 from medloom.tasks.samples import Samples
 
 # LOINC's code for an age that came as a number; a table's own columns are told by name.
 _AGE_CODES: Final = frozenset(["LOINC//30525-0", "age", "Age", "AGE"])
 _SEX_CODES: Final = frozenset(["sex", "Sex", "SEX", "gender", "Gender", "GENDER"])
-_HOURS_PER_YEAR: Final = 24 * 365.2425
 
 
 def demographics(samples: Samples) -> pl.DataFrame:
@@ -32,26 +32,35 @@ def demographics(samples: Samples) -> pl.DataFrame:
 def _of_part(samples: Samples) -> pl.DataFrame:
     history = samples.history(columns=("text_value",))
     n = history.n_samples
-    age = np.full(n, np.nan)
+    age, lived = np.full(n, np.nan), np.full(n, np.nan)
     sex = np.full(n, None, dtype=object)
     for index, code in enumerate(history.vocabulary):
         if code == BIRTH or code in _AGE_CODES or code in _SEX_CODES or code.startswith("GENDER//"):
             rows = np.flatnonzero(history.code == index)
             who = history.sample[rows]
             if code == BIRTH:
-                lived = (history.prediction_time[who] - history.time[rows]) / MICROSECONDS_PER_HOUR
-                age[who] = lived / _HOURS_PER_YEAR
+                hours = (history.prediction_time[who] - history.time[rows]) / MICROSECONDS_PER_HOUR
+                lived[who] = hours / HOURS_PER_YEAR
             elif code in _AGE_CODES:
-                age[who] = history.value[rows]
+                is_number = ~np.isnan(history.value[rows])
+                age[who[is_number]] = history.value[rows[is_number]]
             elif code.startswith("GENDER//"):
-                sex[who] = code.removeprefix("GENDER//")
+                _say(sex, who, [gender(code.removeprefix("GENDER//"))] * len(who))
             else:
                 texts = history.columns["text_value"].take(rows).to_pylist()
-                sex[who] = [None if text is None else gender(text) for text in texts]
+                _say(sex, who, [None if text is None else gender(text) for text in texts])
     return pl.DataFrame(
         {
             "sample_id": samples.frame["sample_id"],
             "sex": pl.Series(sex.tolist(), dtype=pl.String),
-            "age": pl.Series(age).fill_nan(None),
+            # a birth tells the age at the prediction time, a number when it was written down
+            "age": pl.Series(np.where(np.isnan(lived), age, lived)).fill_nan(None),
         }
     )
+
+
+def _say(sex: NDArray[np.object_], who: NDArray[np.integer], found: list[str | None]) -> None:
+    """Take over what was found of some samples; what says nothing does not replace what says something."""
+    for place, one in zip(who, found, strict=True):
+        if one is not None and (sex[place] is None or one != "unknown"):
+            sex[place] = one

@@ -17,6 +17,7 @@ from medloom.record.store import as_array
 
 STATIC: Final = np.iinfo(np.int64).min  # `time` of a static fact
 MICROSECONDS_PER_HOUR: Final = 3_600_000_000
+HOURS_PER_YEAR: Final = 24 * 365.2425  # for ages
 
 
 @dataclass(frozen=True)

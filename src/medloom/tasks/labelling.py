@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -14,15 +13,14 @@ from medloom.foundation.durations import hours, microseconds
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2, tr
 from medloom.foundation.progress import track
+from medloom.knowledge.units import factor
 from medloom.record.record import Record
-from medloom.record.schema import BIRTH, DEATH, LATEST, visible_time
-from medloom.tasks.history import Visibility
+from medloom.record.schema import BIRTH, DEATH, LATEST, end_of_day, visible_time
+from medloom.tasks.history import HOURS_PER_YEAR, Visibility
 from medloom.tasks.kinds import LABEL_TYPES
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
 from medloom.tasks.splitting import split_rule, with_splits
-from medloom.tasks.task import Task
-
-_HOURS_A_YEAR: Final = 24 * 365.2425
+from medloom.tasks.task import Exclude, Task
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,8 @@ def apply(task: Task, record: Record) -> Cohort:
     happened after.
 
     Raises:
-        InputError: a code of the task occurs nowhere in the record, or nobody is left to ask.
+        InputError: a code of the task occurs nowhere in the record, values do not convert to the task's unit, or
+            nobody is left to ask.
     """
     codes = _TaskCodes.resolve(task, record)
     tally = _Tally()
@@ -70,7 +69,10 @@ def apply(task: Task, record: Record) -> Cohort:
         item=pl.lit(None, pl.String),
         group=pl.col("subject_id"),
     ).select(SAMPLE_COLUMNS)
-    samples = Samples(frame, task.question, record, visibility(task, record), split_rule(task.split, record))
+    question = task.question
+    if task.predict.value is not None:
+        question = question.model_copy(update={"unit": codes.scales.unit})
+    samples = Samples(frame, question, record, visibility(task, record), split_rule(task.split, record))
     return Cohort(samples, tally.flow(record.n_subjects))
 
 
@@ -106,6 +108,57 @@ def resolve(record: Record, patterns: Sequence[str]) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
+class _Scales:
+    """How values of each code become values in the question's unit: value · factor + offset."""
+
+    unit: str | None
+    factors: dict[str, float]
+    offsets: dict[str, float]
+
+    @classmethod
+    def none(cls) -> _Scales:
+        return cls(None, {}, {})
+
+    @classmethod
+    def of(cls, task: Task, record: Record, codes: frozenset[str]) -> _Scales:
+        """Find them for the codes of `predict.value`; without `predict.unit` all of them must share one."""
+        units = record.catalogue.units()
+        known = {units.get(code) for code in codes}
+        unit = task.predict.unit
+        if unit is None:
+            if len(known - {None}) > 1:
+                raise InputError(
+                    "task {task!r}: predict.value has codes in different units ({units}); say in predict.unit which",
+                    task=task.name,
+                    units=", ".join(sorted(one for one in known if one is not None)),
+                )
+            return cls(known.pop() if len(known) == 1 else None, {}, {})
+        factors, offsets = {}, {}
+        for code in sorted(codes):
+            # where the record knows no unit, the task's word stands
+            found = factor(units.get(code, unit), unit, code)
+            if found is None:
+                raise InputError(
+                    "task {task!r}: values of {code} are kept in {unit!r}, which cannot be converted to {wanted!r}; "
+                    "change predict.unit",
+                    task=task.name,
+                    code=code,
+                    unit=units.get(code, unit),
+                    wanted=unit,
+                )
+            factors[code], offsets[code] = found
+        return cls(unit, factors, offsets)
+
+    def applied(self) -> pl.Expr:
+        """Give `numeric_value` in the question's unit."""
+        value, code = pl.col("numeric_value").cast(pl.Float64), pl.col("code")
+        if not self.factors:
+            return value
+        scale = code.replace_strict(self.factors, return_dtype=pl.Float64)
+        return value * scale + code.replace_strict(self.offsets, return_dtype=pl.Float64)
+
+
+@dataclass(frozen=True)
 class _TaskCodes:
     """The record's codes behind each part of a task."""
 
@@ -116,6 +169,7 @@ class _TaskCodes:
     predict: dict[str, frozenset[str]]  # class ("" where there is but one answer) → codes
     horizon: frozenset[str]
     follow_up: frozenset[str]
+    scales: _Scales
 
     @classmethod
     def resolve(cls, task: Task, record: Record) -> _TaskCodes:
@@ -128,6 +182,7 @@ class _TaskCodes:
             {name: resolve(record, patterns) for name, patterns in predict.items()},
             resolve(record, task.predict.until or ()),
             resolve(record, task.censor.follow_up or ()) if task.censor else frozenset(),
+            _Scales.none(),
         )
         for key, patterns, found in (
             ("prediction_time.event", task.prediction_time.event, codes.ask),
@@ -141,7 +196,11 @@ class _TaskCodes:
                     key=key,
                     codes=", ".join(patterns),
                 )
-        return codes
+        return (
+            replace(codes, scales=_Scales.of(task, record, codes.predict[""]))
+            if task.predict.value
+            else codes
+        )
 
     @property
     def all(self) -> frozenset[str]:
@@ -156,22 +215,28 @@ class _TaskCodes:
 
 
 class _Tally:
-    """Counts samples and subjects after each step, over the parts of the record."""
+    """Counts samples and subjects after each step, over the parts of the record, which take the same steps."""
 
     def __init__(self) -> None:
-        self._counts: dict[Text2, tuple[int, int]] = {}
+        self._steps: list[FlowStep] = []
+        self._place = 0
+
+    def begin(self) -> None:
+        """Begin with the first step again, for another part."""
+        self._place = 0
 
     def step(self, name: Text2, frame: pl.DataFrame) -> pl.DataFrame:
-        samples, subjects = self._counts.get(name, (0, 0))
-        self._counts[name] = (samples + frame.height, subjects + frame["subject_id"].n_unique())
+        if self._place == len(self._steps):
+            self._steps.append(FlowStep(name, 0, 0))
+        before = self._steps[self._place]
+        self._steps[self._place] = FlowStep(
+            name, before.samples + frame.height, before.subjects + frame["subject_id"].n_unique()
+        )
+        self._place += 1
         return frame
 
     def flow(self, n_subjects: int) -> tuple[FlowStep, ...]:
-        first = FlowStep(text2("subjects in the record"), n_subjects, n_subjects)
-        return (
-            first,
-            *(FlowStep(name, samples, subjects) for name, (samples, subjects) in self._counts.items()),
-        )
+        return (FlowStep(text2("subjects in the record"), n_subjects, n_subjects), *self._steps)
 
 
 Subjects = NDArray[np.int64]
@@ -205,20 +270,14 @@ class _Facts:
 
 def _label_part(task: Task, codes: _TaskCodes, facts: _Facts, tally: _Tally) -> pl.DataFrame:
     """Ask some subjects and answer: frame of `subject_id`, `prediction_time`, `label`."""
+    tally.begin()
     asked = tally.step(text2("moments of prediction"), _moments(task, codes, facts))
     asked = tally.step(text2("alive at the moment"), _alive(asked, facts))
     for name, kept in _population(task, codes, facts):
         asked = tally.step(name, kept(asked))
-    for exclude, excluded in zip(task.exclude, codes.exclude, strict=True):
+    for exclude, excluded, name in zip(task.exclude, codes.exclude, _reasons(task.exclude), strict=True):
         before = _with_visible(asked, facts, excluded, exclude.within)
-        asked = asked.filter(~pl.col("asked").is_in(before))
-        reason = exclude.reason
-        name = (
-            Text2(reason.en, reason.zh)
-            if reason
-            else text2("without {codes} before", codes=", ".join(exclude.event))
-        )
-        tally.step(name, asked)
+        asked = tally.step(name, asked.filter(~pl.col("asked").is_in(before)))
     asked = _with_horizon(task, codes, facts, asked)
     if task.predict.until is not None:
         tally.step(text2("not over yet, and its end is known"), asked)
@@ -232,6 +291,24 @@ def _label_part(task: Task, codes: _TaskCodes, facts: _Facts, tally: _Tally) -> 
     return labelled.select("subject_id", "prediction_time", pl.col("label").cast(kind)).sort(
         "subject_id", "prediction_time"
     )
+
+
+def _reasons(excludes: Sequence[Exclude]) -> list[Text2]:
+    """Name the steps that leave somebody out, equal names by number."""
+    names: list[Text2] = []
+    for exclude in excludes:
+        codes = ", ".join(exclude.event)
+        if exclude.reason is not None:
+            names.append(Text2(exclude.reason.en, exclude.reason.zh))
+        elif exclude.within is not None:
+            names.append(text2("without {codes} in {length} before", codes=codes, length=exclude.within))
+        else:
+            names.append(text2("without {codes} before", codes=codes))
+    numbers = [names[:place].count(name) + 1 for place, name in enumerate(names)]
+    return [
+        name if number == 1 else Text2(f"{name.en} ({number})", f"{name.zh}（{number}）")
+        for name, number in zip(names, numbers, strict=True)
+    ]
 
 
 def _moments(task: Task, codes: _TaskCodes, facts: _Facts) -> pl.DataFrame:
@@ -286,7 +363,7 @@ def _population(
             age = (
                 (pl.col("prediction_time") - pl.col("born")).dt.total_seconds(fractional=True)
                 / 3600
-                / _HOURS_A_YEAR
+                / HOURS_PER_YEAR
             )
             joined = asked.join(births, on="subject_id", how="left", maintain_order="left")
             return joined.filter(age.is_between(low, high)).drop("born")
@@ -333,13 +410,28 @@ def _with_visible(asked: pl.DataFrame, facts: _Facts, codes: frozenset[str], wit
 def _next_event(asked: pl.DataFrame, events: pl.DataFrame, name: str) -> pl.DataFrame:
     """Find, for each asked, when the next of some events is: of the same encounter, or of any where none is named."""
     joined = asked.join(events.select("subject_id", "time", event_encounter="encounter"), on="subject_id")
-    same = (
-        pl.col("encounter").is_null()
-        | pl.col("event_encounter").is_null()
-        | (pl.col("encounter") == pl.col("event_encounter"))
-    )
-    later = joined.filter(same & (pl.col("time") > pl.col("prediction_time")))
+    later = joined.filter(_of_same_encounter() & (pl.col("time") > pl.col("prediction_time")))
     return later.group_by("asked").agg(pl.col("time").min().alias(name))
+
+
+def _of_same_encounter() -> pl.Expr:
+    """Tell whether an event belongs to the encounter that is asked about, or whether either names none."""
+    asked, event = pl.col("encounter"), pl.col("event_encounter")
+    return asked.is_null() | event.is_null() | (asked == event)
+
+
+def _counts(codes: _TaskCodes) -> pl.Expr:
+    """Tell whether an event lies between the prediction time and the horizon.
+
+    A death of which only the day is known counts where the encounter ended on that day: the end has a time of
+    day, the death the last moment of it.
+    """
+    time, horizon = pl.col("time"), pl.col("horizon")
+    inside = time <= horizon
+    if codes.horizon and all(code.startswith("ENCOUNTER//") for code in codes.horizon):
+        of_that_day = (time == end_of_day(time)) & (time == end_of_day(horizon))
+        inside |= (pl.col("code") == DEATH) & of_that_day
+    return (time > pl.col("prediction_time")) & inside
 
 
 def _with_horizon(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFrame) -> pl.DataFrame:
@@ -361,21 +453,19 @@ def _with_label(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFram
     events = pl.concat(
         [facts.of(found).with_columns(answer=pl.lit(name)) for name, found in codes.predict.items()]
     )
-    events = events.select("subject_id", "time", "numeric_value", "answer", event_encounter="encounter")
-    inside = (pl.col("time") > pl.col("prediction_time")) & (pl.col("time") <= pl.col("horizon"))
-    happened = asked.join(events, on="subject_id").filter(inside).sort("asked", "time", maintain_order=True)
+    events = events.select(
+        "subject_id", "time", "code", "numeric_value", "answer", event_encounter="encounter"
+    )
+    happened = (
+        asked.join(events, on="subject_id").filter(_counts(codes)).sort("asked", "time", maintain_order=True)
+    )
     if predict.time_to is not None:
-        same = (
-            pl.col("encounter").is_null()
-            | pl.col("event_encounter").is_null()
-            | (pl.col("encounter") == pl.col("event_encounter"))
-        )
         unit = hours(f"1{predict.unit}") * 3600
         wait = (pl.col("time") - pl.col("prediction_time")).dt.total_seconds(fractional=True) / unit
-        found = happened.filter(same).group_by("asked").agg(label=wait.min())
+        found = happened.filter(_of_same_encounter()).group_by("asked").agg(label=wait.min())
     elif predict.value is not None:
         values = happened.filter(pl.col("numeric_value").is_not_null()).group_by("asked", maintain_order=True)
-        found = values.agg(label=getattr(pl.col("numeric_value").cast(pl.Float64), predict.take)())
+        found = values.agg(label=getattr(codes.scales.applied(), predict.take)())
     elif task.kind == "multiclass":
         found = happened.group_by("asked", maintain_order=True).agg(label=pl.col("answer").first())
     elif task.kind == "multilabel":
@@ -391,11 +481,21 @@ def _with_label(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFram
 
 
 def _followed(task: Task, codes: _TaskCodes, facts: _Facts, labelled: pl.DataFrame) -> pl.DataFrame:
-    """Drop those without the event whose follow-up ended, alive, before the horizon."""
+    """Drop those whose follow-up ended, alive, before the horizon, unless their answer was settled by then.
+
+    It is once the event happened; of values and of classes once the first came. The highest, lowest, last or mean
+    value and what all happens are known at the horizon only.
+    """
     ends = facts.spans.select("subject_id", end="last")
     if task.censor is not None and task.censor.follow_up is not None:
         ends = facts.of(codes.follow_up).group_by("subject_id").agg(end=pl.col("time").max())
     joined = labelled.join(ends, on="subject_id", how="left", maintain_order="left")
-    answered = pl.col("label") if task.kind == "binary" else pl.lit(False)
+    predict = task.predict
+    first_counts = (
+        task.kind == "multiclass"
+        or predict.time_to is not None
+        or (predict.value is not None and predict.take == "first")
+    )
+    answered = pl.col("label") if task.kind == "binary" else pl.col("label").is_not_null() & first_counts
     dead = pl.col("death").is_not_null() & (pl.col("death") <= pl.col("horizon"))
     return joined.filter(answered | dead | (pl.col("end") >= pl.col("horizon"))).drop("end")

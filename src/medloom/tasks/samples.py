@@ -105,11 +105,6 @@ class Samples:
         return self.frame["group"].to_numpy()
 
     @property
-    def has_labels(self) -> bool:
-        """Tell whether every sample has an answer."""
-        return self.frame["label"].null_count() == 0
-
-    @property
     def record_digest(self) -> str:
         """Name the content of the record the samples come from."""
         return self._record.digest()

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import digest
+from medloom.foundation.messages import tr
 from medloom.tasks.kinds import Kind
 from medloom.tasks.question import Question, Title
 
@@ -28,6 +29,12 @@ def _length(text: str) -> str:
     return text
 
 
+def _positive(text: str) -> str:
+    if hours(text) <= 0:
+        raise ValueError(tr("{text!r} must be longer than nothing", text=text))
+    return text
+
+
 def _as_text(value: object) -> object:
     """Let a bare number reach the message that asks for its unit."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -36,6 +43,7 @@ def _as_text(value: object) -> object:
 Length = Annotated[
     str, BeforeValidator(_as_text), AfterValidator(_length), Field(examples=["48h", "30d", "1y"])
 ]
+PositiveLength = Annotated[Length, AfterValidator(_positive)]
 Codes = Annotated[
     tuple[str, ...],
     Field(
@@ -55,7 +63,7 @@ class PredictionTime(_Part):
     event: Codes
     which: Literal["first", "last", "every"] = Field("first", description="Which of a subject's events.")
     offset: Length = Field("0h", description="So long after the event.")
-    every: Length | None = Field(None, description="Again and again at this distance, until `until`.")
+    every: PositiveLength | None = Field(None, description="Again and again at this distance, until `until`.")
     until: Codes | None = Field(
         None, description="The event of the same encounter (or the next one) that ends repetition."
     )
@@ -65,8 +73,6 @@ class PredictionTime(_Part):
     def _both_or_none(self) -> PredictionTime:
         if (self.every is None) != (self.until is None):
             raise ValueError("every and until belong together")
-        if self.every is not None and hours(self.every) <= 0:
-            raise ValueError("every must be longer than nothing")
         return self
 
 
@@ -77,7 +83,7 @@ class Population(_Part):
     max_age: float | None = Field(None, ge=0, description="Years at the prediction time.")
     sex: Literal["F", "M"] | None = None
     has: Codes | None = Field(None, description="At least one such fact before the prediction time.")
-    history: Length | None = Field(
+    history: PositiveLength | None = Field(
         None, description="Known to the record at least so long before the prediction time."
     )
 
@@ -85,7 +91,7 @@ class Population(_Part):
 class Observe(_Part):
     """What models may look at."""
 
-    window: Length | None = Field(None, description="So far back; all when absent.")
+    window: PositiveLength | None = Field(None, description="So far back; all when absent.")
     only: Codes | None = Field(None, description="These codes alone (demographics always).")
     without: Codes | None = Field(None, description="All but these codes.")
     label_history: bool = Field(
@@ -102,7 +108,7 @@ class Predict(_Part):
     classes: dict[str, Codes] | None = Field(
         None, description="multiclass: which comes first; multilabel: which happen."
     )
-    within: Length | None = Field(None, description="The horizon.")
+    within: PositiveLength | None = Field(None, description="The horizon.")
     until: Codes | None = Field(
         None, description="Or until this event of the same encounter (the next one where facts know none)."
     )
@@ -133,7 +139,7 @@ class Exclude(_Part):
     """Whom not to ask: those with such a fact before the prediction time."""
 
     event: Codes
-    within: Length | None = Field(None, description="In this time before; ever when absent.")
+    within: PositiveLength | None = Field(None, description="In this time before; ever when absent.")
     reason: Title | None = None
 
 
