@@ -47,6 +47,35 @@ def brier(counted: Tally) -> Floats:
     return ratio(loss, counted.total.sum(axis=-1))
 
 
+def scaled_brier(counted: Tally) -> Floats:
+    """Compute the share of the Brier score of the observed prevalence that is gained: 1 is perfect, 0 no gain.
+
+    Steyerberg et al., Epidemiology 2010;21:128-138.
+
+    >>> from medloom.evidence.tally import tally
+    >>> round(float(scaled_brier(tally([0, 0, 1, 1], [0.0, 0.5, 0.5, 1.0]))), 6)
+    0.5
+    """
+    share = ratio(counted.positive.sum(axis=-1), counted.total.sum(axis=-1))
+    return 1 - ratio(brier(counted), share * (1 - share))
+
+
+def hosmer_lemeshow(counted: Tally, bins: int = 10) -> tuple[Floats, Floats]:
+    """Test calibration over equal-mass bins: the statistic and its p-value, by χ² with bins − 2 degrees of freedom.
+
+    Reported because reviewers ask for it; it finds nothing in small samples and something in any large one, so
+    the curve says more. Hosmer and Lemeshow, Commun Stat 1980;A9:1043-1069.
+    """
+    from scipy.stats import chi2
+
+    weight, predicted, observed = calibration_bins(counted, bins)
+    variance = weight * predicted * (1 - predicted)
+    parts = ratio((weight * (observed - predicted)) ** 2, variance)
+    used = np.isfinite(parts).sum(axis=-1)
+    statistic = np.where(used > 2, np.nansum(parts, axis=-1), np.nan)
+    return statistic, np.asarray(chi2.sf(statistic, np.maximum(used - 2, 1)))
+
+
 def log_loss(counted: Tally) -> Floats:
     """Compute the mean negative log likelihood; risks are clipped to the float's epsilon as in scikit-learn.
 
@@ -69,12 +98,12 @@ def calibration_intercept(counted: Tally, start: Floats | float = 0.0) -> Floats
     >>> abs(round(float(calibration_intercept(tally([0, 1, 0, 1], [0.5, 0.5, 0.5, 0.5]))), 6))
     0.0
     """
-    x, total = _logit(counted.score), counted.total
+    x, total = logit(counted.score), counted.total
     events = counted.positive.sum(axis=-1)
     intercept = np.broadcast_to(np.asarray(start, dtype=np.float64), events.shape).copy()
     settled = np.zeros(events.shape, dtype=bool)
     for _ in range(_STEPS):
-        risk = _expit(intercept[..., None] + x)
+        risk = expit(intercept[..., None] + x)
         expected = total * risk
         gap = events - expected.sum(axis=-1)
         step = _bounded(ratio(gap, np.einsum("...u,...u->...", expected, 1 - risk)))
@@ -92,20 +121,20 @@ def calibration_line(counted: Tally, start: CalibrationLine | None = None) -> Ca
     NaN where it has no finite solution: one outcome only, constant predictions, or
     predictions that separate the outcomes completely.
     """
-    x, total = _logit(counted.score), counted.total
+    x, total = logit(counted.score), counted.total
     mass, events = total.sum(axis=-1), counted.positive.sum(axis=-1)
     # Centred for conditioning; powers of x in columns make each sum one matrix product.
     centre = float(x.mean()) if x.size else 0.0
     powers = np.stack([np.ones_like(x), x - centre, (x - centre) ** 2], axis=-1)
     targets = counted.positive @ powers[:, :2]
     if start is None:
-        level, slope = _logit(ratio(events, mass)), np.zeros_like(mass)
+        level, slope = logit(ratio(events, mass)), np.zeros_like(mass)
     else:
         slope = np.broadcast_to(start.slope, mass.shape)
         level = start.intercept + slope * centre
     settled = np.zeros(mass.shape, dtype=bool)
     for _ in range(_STEPS):
-        risk = _expit(level[..., None] + slope[..., None] * powers[:, 1])
+        risk = expit(level[..., None] + slope[..., None] * powers[:, 1])
         expected = total * risk
         gradient = targets - expected @ powers[:, :2]
         curvature = (expected * (1 - risk)) @ powers
@@ -174,13 +203,15 @@ def ece(counted: Tally, bins: int = 10) -> Floats:
     return ratio(gap.sum(axis=-1), weight.sum(axis=-1))
 
 
-def _logit(risk: Floats) -> Floats:
+def logit(risk: Floats) -> Floats:
+    """Give log-odds, finite for risks of 0 and 1."""
     clipped = np.clip(risk, SMALLEST_RISK, 1 - SMALLEST_RISK)
-    logit: Floats = np.log(clipped) - np.log1p(-clipped)
-    return logit
+    odds: Floats = np.log(clipped) - np.log1p(-clipped)
+    return odds
 
 
-def _expit(x: Floats) -> Floats:
+def expit(x: Floats) -> Floats:
+    """Give risks of log-odds."""
     # tanh never overflows, and is one pass.
     risk: Floats = 0.5 * (1.0 + np.tanh(0.5 * x))
     return risk

@@ -84,8 +84,8 @@ class Ranking:
         """Count without sorting the weights first, which for many samples takes longest."""
         cells = 2 * self.starts.size
         rows = weight.reshape(-1, weight.shape[-1])
-        counted = np.stack([np.bincount(self._cell, row, cells) for row in rows])
-        counted = counted.reshape(*weight.shape[:-1], self.starts.size, 2)
+        each = [np.bincount(self._cell, row, cells) for row in rows]
+        counted = np.asarray(each, np.float64).reshape(*weight.shape[:-1], self.starts.size, 2)
         return Tally(self.score, counted[..., 1], counted[..., 0])
 
     def coarse(self, cuts: Sequence[float] = ()) -> "Ranking":

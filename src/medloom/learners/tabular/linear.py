@@ -77,7 +77,7 @@ class ElasticNetLearner(TabularLearner):
 
     estimator: ClassVar[type[Estimator]] = LinearEstimator
 
-    l1_ratios: Sequence[float] = (0.0, 0.1)
+    l1_ratios: Sequence[float] = (0.1, 0.5)
     curved: bool = True
     refit: bool = True
     windows: Sequence[str] | None = None
