@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import shutil
-import tarfile
 import tempfile
 import tomllib
 import urllib.error
@@ -24,6 +23,7 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from medloom.foundation.archives import DamagedArchiveError, archive_damage, members
 from medloom.foundation.errors import IntegrityError, NotFoundError
 from medloom.foundation.files import locked, remove, storage_errors, write_text
 from medloom.foundation.hashing import digest, sha256_bytes, sha256_file
@@ -271,14 +271,10 @@ def _unpack(path: Path, inside: str, target: Path, archive: Archive) -> None:
     )
     target.mkdir(parents=True)
     try:
-        with (
-            tarfile.open(path) as packed,
-            progress(tr("Unpacking {name}", name=archive.path), archive.count) as advance,
-        ):
-            for member in packed:
-                found = wanted.fullmatch(member.name)
-                stream = packed.extractfile(member) if found and member.isfile() else None
-                if found is None or stream is None or (names is not None and found["name"] not in names):
+        with archive_damage(), progress(tr("Unpacking {name}", name=archive.path), archive.count) as advance:
+            for address, stream in members(path):
+                found = wanted.fullmatch(address)
+                if found is None or (names is not None and found["name"] not in names):
                     continue
                 data = stream.read()
                 # one file name without a slash: it cannot leave `target`
@@ -286,5 +282,5 @@ def _unpack(path: Path, inside: str, target: Path, archive: Archive) -> None:
                     orjson.dumps(orjson.loads(data)) if archive.json_files else data
                 )
                 advance(1)
-    except (tarfile.TarError, EOFError, orjson.JSONDecodeError) as error:
+    except (DamagedArchiveError, orjson.JSONDecodeError) as error:
         raise IntegrityError("{name!r} is not a complete archive; get it again", name=archive.path) from error

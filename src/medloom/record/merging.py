@@ -124,8 +124,11 @@ def _without_duplicates(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
         content = pl.struct([*_IDENTITY, *_CONTENT, "retracted"])
         # and where the source says when it changed, what it said before may come back
         hashed = content.hash()
-        news = pl.when(pl.col("updated").is_null()).then(content.is_first_distinct())
-        news = news.otherwise(hashed.ne_missing(hashed.shift(1).over(_IDENTITY)))
+        news = (
+            pl.when(pl.col("updated").is_null())
+            .then(content.is_first_distinct())
+            .otherwise(hashed.ne_missing(hashed.shift(1).over(_IDENTITY)))
+        )
         new = new.filter(pl.when("keyed").then(news).otherwise(pl.struct(_IDENTITY).is_first_distinct()))
     if not old.height:
         return new

@@ -179,7 +179,7 @@ def test_the_known_time_comes_from_its_column_and_an_unreadable_one_is_a_problem
         (datetime(2021, 3, 5, 11), None),
         (datetime(2021, 3, 6, 23, 59, 59, 999999), None),
         (None, problems.KNOWN_UNREADABLE),
-        (None, None),
+        (datetime(2021, 3, 5, 23, 59, 59, 999999), None),  # only the day is known, so at its end
     ]
 
 
@@ -276,15 +276,59 @@ tables:
         .rows()
     )
     assert rows == [
-        ("1", "MEDS_BIRTH", datetime(1950, 1, 2), "demographic", "10", 1, None),
-        ("1", "ENCOUNTER//inpatient//START", datetime(2020, 1, 1, 10), "encounter", "10", 2, None),
-        ("1", "ENCOUNTER//inpatient//END", datetime(2020, 1, 5, 11), "encounter", "10", 3, 4.0),
-        ("1", "ENCOUNTER//inpatient//START", datetime(2021, 1, 1, 10), "encounter", "11", 2, None),
-        ("2", "MEDS_BIRTH", datetime(1960, 1, 2), "demographic", "12", 1, None),
-        ("2", "ENCOUNTER//inpatient//START", datetime(2021, 1, 1, 10), "encounter", "12", 2, None),
-        ("2", "ENCOUNTER//inpatient//END", datetime(2021, 1, 3), "encounter", "12", 3, 2.0),
-        ("2", "MEDS_DEATH", datetime(2021, 1, 3, 23, 59, 59, 999999), "observation", "12", 4, None),
+        ("1", "MEDS_BIRTH", datetime(1950, 1, 2), "demographic", "*.csv/10", 1, None),
+        ("1", "ENCOUNTER//inpatient//START", datetime(2020, 1, 1, 10), "encounter", "*.csv/10", 2, None),
+        ("1", "ENCOUNTER//inpatient//END", datetime(2020, 1, 5, 11), "encounter", "*.csv/10", 3, 4.0),
+        ("1", "ENCOUNTER//inpatient//START", datetime(2021, 1, 1, 10), "encounter", "*.csv/11", 2, None),
+        ("2", "MEDS_BIRTH", datetime(1960, 1, 2), "demographic", "*.csv/12", 1, None),
+        ("2", "ENCOUNTER//inpatient//START", datetime(2021, 1, 1, 10), "encounter", "*.csv/12", 2, None),
+        ("2", "ENCOUNTER//inpatient//END", datetime(2021, 1, 3), "encounter", "*.csv/12", 3, 2.0),
+        ("2", "MEDS_DEATH", datetime(2021, 1, 3, 23, 59, 59, 999999), "observation", "*.csv/12", 4, None),
     ]
+
+
+KEYED = """\
+tables:
+  - files: [{glob: labs.csv}]
+    subject: {column: id}
+    time: {column: time}
+    key: number
+    long: {code: test, value: result}
+  - files: [{glob: vitals.csv}]
+    subject: {column: id}
+    time: {column: time}
+    key: number
+    columns: {hr: {}}
+"""
+
+
+def test_rows_of_two_tables_with_one_number_and_tests_of_one_order_stand_side_by_side(folder: Path) -> None:
+    (folder / "labs.csv").write_text(
+        "id,time,number,test,result\n" + "".join(f"1,2020-01-01 08:00,7,{t},4\n" for t in ("NA", "K", "CL"))
+    )
+    (folder / "vitals.csv").write_text("id,time,number,hr\n1,2020-01-01 08:00,7,72\n")
+    found = read(folder, KEYED)
+    assert found.facts["key"].n_unique() == 4
+    assert found.notes == {}
+    assert read(folder, KEYED).facts["key"].equals(found.facts["key"])
+
+
+def test_a_row_that_replaces_another_of_the_same_import_is_noted(folder: Path) -> None:
+    (folder / "labs.csv").write_text("id,time,number,test,result\n1,2020-01-01 08:00,7,NA,4\n")
+    (folder / "vitals.csv").write_text(
+        "id,time,number,hr\n1,2020-01-01 08:00,7,72\n1,2020-01-01 09:00,7,73\n2,2020-01-01 08:00,7,74\n"
+    )
+    assert read(folder, KEYED).notes == {problems.KEY_REPEATED: 1}
+
+
+def test_rows_without_a_value_are_counted_beside_static_facts(folder: Path) -> None:
+    (folder / "a.csv").write_text(
+        "id,time,hr,sex\n1,2020-01-01 08:00,72,f\n1,2020-01-01 09:00,,f\n1,2020-01-01 10:00,,\n"
+    )
+    mapping = wide().replace("note: {text: true}", "sex: {static: true}")
+    found = read(folder / "a.csv", mapping)
+    assert found.notes == {problems.REPEATED: 1}
+    assert found.passed_over == {problems.NO_VALUE: 1}
 
 
 # files
@@ -302,7 +346,7 @@ def test_quotes_newlines_delimiters_and_crlf_in_cells_are_kept(folder: Path) -> 
     ]
 
 
-def test_ragged_rows_are_problems_with_their_row_and_text(folder: Path) -> None:
+def test_ragged_rows_are_problems_with_their_row_and_not_their_text(folder: Path) -> None:
     (folder / "a.csv").write_text(
         "id,time,hr,note\n1,2020-01-01,72,x\n1,2020-01-01\n1,2020-01-01,73,y,z\n\n1,2020-01-01,74,\n"
     )
@@ -310,8 +354,8 @@ def test_ragged_rows_are_problems_with_their_row_and_text(folder: Path) -> None:
     assert found.facts.filter(pl.col("problem").is_not_null()).select(
         "row", "text_value", "problem"
     ).rows() == [
-        (2, "1,2020-01-01", problems.WRONG_LENGTH),
-        (3, "1,2020-01-01,73,y,z", problems.WRONG_LENGTH),
+        (2, "2 cells, 4 expected", problems.WRONG_LENGTH),
+        (3, "5 cells, 4 expected", problems.WRONG_LENGTH),
     ]
     assert found.facts.filter(pl.col("numeric_value").is_not_null())["row"].to_list() == [1, 4]
     assert found.records == 4
@@ -324,9 +368,9 @@ def test_ragged_rows_among_small_files_keep_their_file_and_row(folder: Path) -> 
     found = read(folder, wide())
     assert found.rows("file", "row", "numeric_value", "text_value") == [
         (0, 1, 71.0, None),
-        (0, 2, None, "1"),
+        (0, 2, None, "1 cells, 4 expected"),
         (0, 3, 72.0, None),
-        (1, 1, None, "2"),
+        (1, 1, None, "1 cells, 4 expected"),
         (1, 2, 73.0, None),
         (2, 1, 74.0, None),
     ]
@@ -397,6 +441,23 @@ def test_a_missing_column_is_named_beside_those_that_are_there(folder: Path) -> 
         read(folder / "a.csv", wide())
 
 
+@pytest.mark.parametrize("row", ["Smith,2020-01-01,72,calm", "4711,Smith,72,72", "Smith,Smith,2020-01-01,x"])
+def test_a_row_in_the_place_of_the_header_is_not_quoted(folder: Path, row: str) -> None:
+    (folder / "a.csv").write_text(f"{row}\n1,2020-01-01,73,calm\n")
+    with pytest.raises(InputError, match="does not look like a header") as caught:
+        read(folder / "a.csv", wide())
+    assert not {"Smith", "4711", "2020"} & set(str(caught.value).replace(",", " ").replace("'", " ").split())
+
+
+def test_the_mapping_may_say_that_files_are_parquet(folder: Path) -> None:
+    frame = pl.DataFrame({"id": [1], "time": ["2020-01-01 08:00"], "hr": [72], "note": ["x"]})
+    frame.write_parquet(folder / "export.dat")
+    assert read(folder / "export.dat", wide("format: parquet")).rows("patient", "numeric_value")[0] == (
+        "1",
+        72,
+    )
+
+
 def test_a_quotation_mark_that_is_never_closed_is_named(folder: Path) -> None:
     rows = "".join(f"1,2020-01-01,{n % 100},x\n" for n in range(600_000))
     (folder / "a.csv").write_text(
@@ -460,6 +521,37 @@ def test_an_archive_holds_the_same_facts_as_its_folder(folder: Path) -> None:
     columns = ("patient", "time", "code", "numeric_value")
     assert read(folder / "set.tar.gz", mapping).rows(*columns) == read(folder, mapping).rows(*columns)
     assert read(inside, mapping).rows(*columns) == read(folder, mapping).rows(*columns)
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz", "bz2"])
+def test_a_damaged_archive_is_refused(folder: Path, kind: str) -> None:
+    path = folder / f"a.tar.{kind}"
+    text = "id,time,hr,note\n" + "".join(f"1,2020-01-01,{n},x{n * n}\n" for n in range(30000))
+    with tarfile.open(path, f"w:{kind}") as archive:  # type: ignore[call-overload]
+        info = tarfile.TarInfo("a.csv")
+        info.size = len(text)
+        archive.addfile(info, io.BytesIO(text.encode()))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="complete"):
+        read(path, wide())
+
+
+def test_rows_of_an_archive_are_counted_through_its_members(folder: Path) -> None:
+    inside = folder / "set"
+    inside.mkdir()
+    body = "1,2020-01-01,70,\n1,2020-01-01\n1,2020-01-01,71,\n"
+    for n in range(3):
+        (inside / f"{n}.csv").write_text("id,time,hr,note\n" + body)
+    (inside / "9.csv").write_text("id,time,hr,note\n" + body.replace("70,", '70,"a\nb"'))
+    with tarfile.open(folder / "set.tar", "w") as archive:
+        for path in sorted(inside.iterdir()):
+            archive.add(path, f"set/{path.name}")
+    found = read(folder / "set.tar", wide())
+    assert sorted(set(found.facts["row"])) == list(range(1, 13))
+    broken = found.facts.filter(pl.col("problem").is_not_null())["row"].to_list()
+    assert broken == [2, 5, 8, 11]
 
 
 def test_subjects_come_from_file_names_and_sets_of_files_give_facts(folder: Path) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import codecs
-import lzma
 import os
-import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from medloom.foundation.archives import ARCHIVES, DamagedArchiveError, archive_damage, members
 from medloom.foundation.errors import InputError, StorageError
 from medloom.foundation.files import storage_errors
 from medloom.record.importers.fhir import problems
 
 LINES: Final = (".ndjson", ".jsonl")
 SUFFIXES: Final = tuple(suffix + packed for suffix in (*LINES, ".json") for packed in ("", ".gz"))
-ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _CHUNK: Final = 1 << 18
 
 
@@ -104,19 +102,12 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                name = member.name.rpartition("/")[2].lower()
-                if member.isfile() and name.endswith(SUFFIXES) and not name.startswith("."):
-                    content = archive.extractfile(member)
-                    if content is not None:
-                        yield _document(name, content)
-    except tarfile.ReadError as error:
+        for address, content in members(path):
+            name = address.rpartition("/")[2].lower()
+            if name.endswith(SUFFIXES) and not name.startswith("."):
+                yield _document(name, content)
+    except DamagedArchiveError as error:
         raise DamagedError(problems.EMPTY_FILE if path.stat().st_size == 0 else problems.TRUNCATED) from error
-    except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise DamagedError(problems.TRUNCATED) from error
 
 
 def _document(name: str, file: IO[bytes]) -> tuple[str, Iterator[bytes]]:
@@ -126,9 +117,10 @@ def _document(name: str, file: IO[bytes]) -> tuple[str, Iterator[bytes]]:
 
 def _raw(file: IO[bytes]) -> Iterator[bytes]:
     try:
-        while piece := file.read(_CHUNK):
-            yield piece
-    except (tarfile.ReadError, EOFError, lzma.LZMAError, zlib.error) as error:
+        with archive_damage():
+            while piece := file.read(_CHUNK):
+                yield piece
+    except DamagedArchiveError as error:
         raise DamagedError(problems.TRUNCATED) from error
 
 

@@ -16,7 +16,7 @@ from medloom.record.importers.table.cells import Cells, full_code
 from medloom.record.importers.table.conditions import all_of, parse_condition
 from medloom.record.importers.table.mapping import FILE, SUBJECT, Event, Mapping, Table
 from medloom.record.importers.table.numbers import read_numbers
-from medloom.record.importers.table.reading import Rows
+from medloom.record.importers.table.reading import Rows, looks_like_data, no_header
 from medloom.record.importers.table.sources import matches
 from medloom.record.importers.table.timing import TIMES, moment_times, row_times
 from medloom.record.importing import CodeInfo
@@ -70,6 +70,7 @@ class TableFacts:
         self.lookups = tuple(lookups)
         self.missing = list(mapping.missing if table.missing is None else table.missing)
         self._cells = Cells(mapping, table)
+        self._name = _name(mapping, table)
         self._subject_of: dict[str, str | None] = {}  # file -> its last subject row
         self._met: set[int] = set()  # static facts, by hash
         self._given: dict[str, set[str]] = {}  # fact of a set of files -> who has it
@@ -105,8 +106,9 @@ class TableFacts:
         if self._cells.items or self.table.long:
             parts.insert(0, self._of_cells(frame, extract.notes))
         parts += self._of_files(frame, rows)
-        facts = self._once(pl.concat([part.select("_i", *_FACT) for part in parts]), extract.notes)
-        self._count_silent(frame, facts, extract.passed_over)
+        stated = pl.concat([part.select("_i", *_FACT) for part in parts])
+        facts = self._once(stated, extract.notes)
+        self._count_silent(frame, stated["_i"], extract.passed_over)
         extract.facts = pl.concat([facts.drop("_i"), extract.facts])
         return extract
 
@@ -138,11 +140,24 @@ class TableFacts:
             frame = frame.drop("_found")
         frame = frame.with_columns(self._subject(frame, rows).alias(SUBJECT))
         nothing = pl.lit(None, dtype=pl.String)
-        return frame.with_columns(
+        frame = frame.with_columns(
             pl.col(SUBJECT).alias("patient"),
             (pl.col(table.encounter) if table.encounter else nothing).alias("encounter"),
-            (pl.col(table.key) if table.key else nothing).alias("key"),
+            self._key().alias("key"),
         )
+        if table.key:
+            again = pl.struct("patient", "key").is_first_distinct().not_() & pl.col("key").is_not_null()
+            if repeated := int(frame.select(again.sum()).item()):
+                notes[problems.KEY_REPEATED] += repeated
+        return frame
+
+    def _key(self) -> pl.Expr:
+        """Name each row for ever: its table, its key, and its code where one key may have many codes."""
+        table = self.table
+        if table.key is None:
+            return pl.lit(None, dtype=pl.String)
+        key = pl.format("{}/{}", pl.lit(self._name), pl.col(table.key))
+        return key if table.long is None else pl.format("{}/{}", key, pl.col(table.long.code).fill_null(""))
 
     def _subject(self, frame: pl.DataFrame, rows: Rows) -> pl.Series:
         subject, long = self.table.subject, self.table.long
@@ -258,12 +273,10 @@ class TableFacts:
         kept[places.to_numpy()] = new
         return facts.filter(pl.Series(kept))
 
-    def _count_silent(self, frame: pl.DataFrame, facts: pl.DataFrame, passed_over: Counter[str]) -> None:
-        """Count the rows without a fact, by reason."""
-        if self._met and not self.table.long:
-            return  # a row that only repeats a static fact has been noted as such
+    def _count_silent(self, frame: pl.DataFrame, stated: pl.Series, passed_over: Counter[str]) -> None:
+        """Count the rows without a fact, by reason; `stated`: rows that have one, be it a repeated one."""
         spoken = np.zeros(frame.height, dtype=bool)
-        spoken[facts["_i"].to_numpy()] = True
+        spoken[stated.to_numpy()] = True
         silent = frame.filter(~pl.Series(spoken))
         if not silent.height:
             return
@@ -287,9 +300,11 @@ def check_columns(wanted: Sequence[str], header: Sequence[str], label: str) -> N
     """Check that a file has the columns a mapping names.
 
     Raises:
-        InputError: it has not; the message lists those it has.
+        InputError: it has not; the message lists those it has, unless they may be a patient's row.
     """
     if absent := [column for column in wanted if column not in header]:
+        if looks_like_data(header):
+            raise no_header(label)
         raise InputError(
             "{label} has no column {names}; it has: {header}; mend the mapping",
             label=label,
@@ -315,10 +330,29 @@ def _columns_named(table: Table) -> list[str]:
     return list(dict.fromkeys(name for name in named if name is not None))
 
 
+def _name(mapping: Mapping, table: Table) -> str:
+    """Name a table within its mapping by the files it reads, and by a number where another reads the same."""
+    alike = [other for other in mapping.tables if _globs(other) == _globs(table)]
+    number = next(n for n, other in enumerate(alike) if other is table)
+    return "|".join(_globs(table)) + (f"#{number}" if number else "")
+
+
+def _globs(table: Table) -> list[str]:
+    return [chosen.glob for chosen in table.files]
+
+
 def _malformed(rows: Rows) -> pl.DataFrame:
-    """Turn lines of the wrong length into facts for quarantine, with their text."""
+    """Turn lines of the wrong length into facts for quarantine; not their text, which may name anybody."""
     told = pl.DataFrame(
-        [(bad.file, bad.row, bad.text, problems.WRONG_LENGTH) for bad in rows.malformed],
+        [
+            (
+                rows.files[bad.place].ordinal,
+                bad.row,
+                f"{bad.found} cells, {bad.expected} expected",
+                problems.WRONG_LENGTH,
+            )
+            for bad in rows.malformed
+        ],
         schema={"file": pl.Int32, "row": pl.Int64, "text_value": pl.String, "problem": pl.String},
         orient="row",
     )

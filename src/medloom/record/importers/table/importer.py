@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
@@ -67,15 +68,17 @@ class TableImporter(Importer):
         sources = Sources(Path(self.path))
         ordinals = {path: n for n, path in enumerate(self._sources(mapping, sources))}
         records = 0
+        through = _Through()
         for table in mapping.tables:
-            dialect = Dialect(table.encoding, table.delimiter, table.quote, table.header)
+            dialect = Dialect(table.encoding, table.delimiter, table.quote, table.header, table.format)
             lookups = [_lookup(sources, join, dialect, mapping, ordinals) for join in table.join]
             facts = TableFacts(mapping, table, context.time_zone, sources.root.name, lookups)
             codes = facts.codes()
             events = sum(event.each == "row" for event in table.events)
             slots = max(1, len(table.columns) + events + (table.long is not None))
             files = sources.files([chosen.glob for chosen in table.files], ordinals)
-            for rows in read_rows(files, dialect, facts.columns):
+            read = read_rows(files, dialect, facts.columns)
+            for rows in map(through.numbered, read) if sources.archive else read:
                 for piece in _pieces(rows, FACTS_A_BATCH // slots):
                     extract = facts.extract(piece)
                     records += extract.records
@@ -110,6 +113,29 @@ class TableImporter(Importer):
                 patterns=", ".join(patterns),
             )
         return sorted(found)
+
+
+class _Through:
+    """Counts the rows of an archive through all its members, so that a number names one row."""
+
+    def __init__(self) -> None:
+        self._before = self._reached = 0
+        self._last: SourceFile | None = None
+
+    def numbered(self, rows: Rows) -> Rows:
+        """Number rows on from where those of the last member ended."""
+        heights = np.zeros(len(rows.files), np.int64)
+        np.maximum.at(heights, rows.place, rows.row)
+        for bad in rows.malformed:
+            heights[bad.place] = max(heights[bad.place], bad.row)
+        starts = np.zeros(len(rows.files), np.int64)
+        for n, file in enumerate(rows.files):
+            if file is not self._last:
+                self._before, self._last = self._reached, file
+            starts[n] = self._before
+            self._reached = max(self._reached, self._before + int(heights[n]))
+        malformed = tuple(replace(bad, row=bad.row + int(starts[bad.place])) for bad in rows.malformed)
+        return replace(rows, row=rows.row + starts[rows.place], malformed=malformed)
 
 
 def _pieces(rows: Rows, most: int) -> Iterator[Rows]:

@@ -279,7 +279,9 @@ class Table(_Part):
     """Files of one shape, and what their rows mean."""
 
     files: tuple[FileSet, ...] = Field(min_length=1, description="The files, as [{glob: ...}, ...].")
-    format: Literal["auto", "csv", "parquet"] = Field("auto", description="auto: by the file's name.")
+    format: Literal["auto", "csv", "parquet"] = Field(
+        "auto", description="auto: by the file's name, which ends in .parquet or does not."
+    )
     encoding: str = Field(
         "auto",
         description="auto tells UTF-8, UTF-16 with mark and GB18030 apart; otherwise a name, as latin-1.",
@@ -303,7 +305,9 @@ class Table(_Part):
         None, description="Column with the encounter's identifier; `$subject`: one a subject."
     )
     key: str | None = Field(
-        None, description="Column that identifies a row for ever, so that a later import replaces it."
+        None,
+        description="Column that identifies a row of this table for ever, so that a later import replaces "
+        "it; in a `long` table together with the code, as one order may have many.",
     )
     role: Role = Field("observation", description="Role of the facts.")
     long: Long | None = Field(None, description="One code and value a row.")

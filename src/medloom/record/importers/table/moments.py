@@ -17,12 +17,17 @@ OffsetUnit = Literal["HH:MM", "days", "hours", "minutes", "seconds"]
 _MICROSECONDS = {"days": 86_400_000_000, "hours": 3_600_000_000, "minutes": 60_000_000, "seconds": 1_000_000}
 _LETTERS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _CLOCK = (
-    r"(?:[T\s]*(?P<H>\d{1,2})(?:[:：时點点](?P<M>\d{1,2}))?(?:[:：分](?P<S>\d{1,2}))?(?:[.,](?P<F>\d{1,9}))?[时點点分秒]?"
-    r"\s*(?P<P>[AaPp][Mm])?\s*(?P<Z>[Zz]|[+-]\d{2}:?\d{2})?)?$"
+    r"(?P<H>\d{1,2})(?:[:：时點点](?P<M>\d{1,2}))?(?:[:：分](?P<S>\d{1,2}))?(?:[.,](?P<F>\d{1,9}))?[时點点分秒]?"
+    r"\s*(?P<P>[AaPp][Mm])?\s*(?P<Z>[Zz]|[+-]\d{2}:?\d{2})?"
 )
-_YEAR_FIRST = r"^(?P<Y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})[日号]?" + _CLOCK
-_DAY_FIRST = r"^(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<Y>\d{4})" + _CLOCK
-_SLASHED = r"^(?P<a>\d{1,2})[/-](?P<b>\d{1,2})[/-](?P<Y>\d{4})" + _CLOCK
+# what parts the day from the hour: 2020-1-123 is no third hour of the twelfth
+_AFTER = rf"(?:[T\s]+{_CLOCK})?$"
+_YEAR_FIRST = (
+    r"^(?P<Y>\d{4})[-/.年](?P<m>\d{1,2})[-/.月](?P<d>\d{1,2})"
+    + rf"(?:[日号]|(?:[日号][T\s]*|[T\s]+){_CLOCK})?$"
+)
+_DAY_FIRST = r"^(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<Y>\d{4})" + _AFTER
+_SLASHED = r"^(?P<a>\d{1,2})[/-](?P<b>\d{1,2})[/-](?P<Y>\d{4})" + _AFTER
 _COMPACT = r"^(?P<Y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:T?(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2})?)?$"
 _SHAPES = {"year_first": _YEAR_FIRST, "day_first": _DAY_FIRST, "slashed": _SLASHED, "compact": _COMPACT}
 _PARTS = ("Y", "m", "d", "a", "b", "H", "M", "S", "F", "P", "Z")

@@ -30,3 +30,4 @@ DOUBTFUL: Final = "value kept as text: its decimal or thousands mark is not the 
 REPEATED: Final = "static fact repeated, kept once"
 UNMAPPED: Final = "value that the mapping's list of values lacks, kept as it is"
 UNJOINED: Final = "row without a counterpart in a joined file"
+KEY_REPEATED: Final = "row with the key of an earlier one, which it replaces"

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -43,15 +44,19 @@ class Dialect:
     delimiter: str = "auto"
     quote: str = '"'
     header: tuple[str, ...] = ()
+    format: str = "auto"  # csv, parquet; auto: by the file's name
+
+    def is_parquet(self, file: SourceFile) -> bool:
+        """Tell whether a file is Parquet."""
+        return self.format == "parquet" or (self.format == "auto" and file.name.lower().endswith(".parquet"))
 
 
 @dataclass(frozen=True)
 class Malformed:
     """A line with too few or too many cells."""
 
-    file: int
+    place: int  # as in `Rows`
     row: int
-    text: str
     expected: int
     found: int
 
@@ -83,13 +88,13 @@ def read_rows(files: Iterable[SourceFile], dialect: Dialect, columns: Columns) -
     """
     group = _Group()
     for file in files:
-        small = file.size <= SMALL_FILE and not file.name.lower().endswith(".parquet")
-        if not small:
+        parquet = dialect.is_parquet(file)
+        if parquet or file.size > SMALL_FILE:
             yield from _read_group(group, dialect, columns)
             group = _Group()
             yield from (
                 read_parquet(file, columns)
-                if file.name.lower().endswith(".parquet")
+                if parquet
                 else _read_stream(file, _opened(file), dialect, columns)
             )
             continue
@@ -198,7 +203,7 @@ def _read_together(group: _Group, run: list[int], dialect: Dialect, columns: Col
     if malformed:
         at = np.array([bad.row for bad in malformed]) - 1
         malformed = [
-            Malformed(files[place[n]].ordinal, int(row[n]), bad.text, bad.expected, bad.found)
+            Malformed(int(place[n]), int(row[n]), bad.expected, bad.found)
             for n, bad in zip(at, malformed, strict=True)
         ]
         place, row = np.delete(place, at), np.delete(row, at)
@@ -238,7 +243,7 @@ def _read_stream(file: SourceFile, stream: BinaryIO, dialect: Dialect, columns: 
                 np.zeros(frame.height, np.int32),
                 numbers - before,
                 (file,),
-                tuple(Malformed(file.ordinal, m.row - before, m.text, m.expected, m.found) for m in bad),
+                tuple(Malformed(0, m.row - before, m.expected, m.found) for m in bad),
             )
 
 
@@ -271,7 +276,7 @@ def _parser(
     """Open a streaming parser; lines of the wrong length go to `malformed`, in order, numbered from 1."""
 
     def note(line: pyarrow.csv.InvalidRow) -> str:
-        malformed.append(Malformed(-1, line.number, line.text, line.expected_columns, line.actual_columns))
+        malformed.append(Malformed(-1, line.number, line.expected_columns, line.actual_columns))
         return "skip"
 
     # Line numbers are known only without threads.
@@ -313,12 +318,35 @@ def _head(head: bytes, whole: bool, dialect: Dialect, label: str) -> tuple[str, 
 
 def _check_header(header: Sequence[str], label: str) -> None:
     twice = sorted({name for name in header if list(header).count(name) > 1})
+    if twice and looks_like_data(header):
+        raise no_header(label)
     if twice:
         raise InputError(
             "{label} has more than one column called {names}; rename all but one",
             label=label,
             names=", ".join(map(repr, twice)),
         )
+
+
+_DATA = re.compile(r"[+-]?\d[\d.,]*|\d{1,4}[-/.年]\d{1,2}[-/.月]\d{1,4}\D?.*|\d{6,}.*")
+
+
+def looks_like_data(header: Sequence[str]) -> bool:
+    """Tell whether a line that should hold names of columns holds numbers or dates: somebody's row.
+
+    >>> looks_like_data(["id", "time", "hr"]), looks_like_data(["Smith", "2020-01-01", "calm"])
+    (False, True)
+    """
+    return any(_DATA.fullmatch(cell.strip()) for cell in header)
+
+
+def no_header(label: str) -> InputError:
+    """Say that a file begins with data, without quoting them."""
+    return InputError(
+        "{label}: its first line does not look like a header; name the columns in the mapping, for example "
+        "header: [id, time, value]",
+        label=label,
+    )
 
 
 def _delimiter(line: str, quote: str) -> str:

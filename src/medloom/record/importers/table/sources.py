@@ -6,17 +6,15 @@ import fnmatch
 import io
 import os
 import re
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
+from medloom.foundation.archives import ARCHIVES, DamagedArchiveError, archive_damage, members
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import storage_errors
-
-_ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Sources:
     @property
     def archive(self) -> bool:
         """Whether the path is an archive of files."""
-        return self.root.is_file() and self.root.name.lower().endswith(_ARCHIVES)
+        return self.root.is_file() and self.root.name.lower().endswith(ARCHIVES)
 
     def check(self) -> None:
         """Check that the path can be read.
@@ -96,21 +94,20 @@ class Sources:
 
     def _members(self, patterns: list[str]) -> Iterator[SourceFile]:
         try:
-            with storage_errors(self.root), tarfile.open(self.root) as archive:
+            with storage_errors(self.root), archive_damage():
                 number = 0
-                for member in archive:
-                    name = member.name.removeprefix("./")
-                    if not member.isfile() or not matches(name, self.root.name, patterns):
+                for address, stream in members(self.root):
+                    name = address.removeprefix("./")
+                    if not matches(name, self.root.name, patterns):
                         continue
                     number += 1
-                    stream = archive.extractfile(member)
-                    data = b"" if stream is None else stream.read()
+                    data = stream.read()
                     yield SourceFile(0, name, f"member {number}", len(data), partial(io.BytesIO, data))
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except DamagedArchiveError as error:
             raise InputError(
                 "{name!r} is not a complete archive ({reason}); get it again",
                 name=self.root.name,
-                reason=type(error).__name__,
+                reason=str(error),
             ) from error
 
 

@@ -28,14 +28,15 @@ def moment_times(
 ) -> pl.DataFrame:
     """Give `time`, `known_time`, `problem` of what happened at `at`; a day is known at its end."""
     times = _moment(frame, table, at, zone)
+    at_end = pl.when("day_only").then(end_of_day(pl.col("time")))
     if known is None:
-        at_end = pl.when("day_only").then(end_of_day(pl.col("time")))
         return times.select("time", at_end.alias("known_time"), "problem")
     entered = _moment(frame, table, known, zone)
     entered_at = pl.when("day_only").then(end_of_day(pl.col("time"))).otherwise("time")
     later = entered.select(entered_at.alias("known_time"), pl.col("problem").alias("unknown"))
     unknown = pl.when(pl.col("unknown").is_not_null()).then(pl.lit(problems.KNOWN_UNREADABLE))
-    return times.hstack(later).select("time", "known_time", problem=pl.coalesce("problem", unknown))
+    known_time = pl.coalesce("known_time", at_end)  # an empty cell: as if there were no such column
+    return times.hstack(later).select("time", known_time, problem=pl.coalesce("problem", unknown))
 
 
 def _moment(frame: pl.DataFrame, table: Table, moment: Moment, zone: str) -> pl.DataFrame:
