@@ -112,10 +112,9 @@ def patient_page(
     question = one.samples.question
     sample_id = int(sample.frame["sample_id"][0])
     explanation = one.explain(sample)
-    answers = dict(one.predict(sample).frame.select("output", "value").iter_rows())
-    output = (
-        question.outputs[0] if len(question.outputs) == 1 else max(answers, key=lambda name: answers[name])
-    )
+    predictions = one.predict(sample)
+    answers = dict(predictions.frame.select("output", "value").iter_rows())
+    output = predictions.largest(sample_id)
     person = demographics(sample).row(0, named=True)
     subject = int(sample.frame["subject_id"][0])
     catalogue = site.record.catalogue

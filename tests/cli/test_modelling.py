@@ -6,9 +6,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import medloom as ml
+from medloom.explanation.numbers import logit
 from medloom.foundation.yaml import parse_yaml
 from medloom.tasks.task import Task, json_schema
 from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused
+from tests.sites import TASK as OUTCOME
+from tests.sites import site_of
+
+CLASSES = OUTCOME.replace("binary", "multiclass").replace(
+    "predict: {event: [X//outcome]", "predict: {classes: {a: [X//outcome], b: [X//other]}"
+)
 
 # What other programs build upon; what is beside these keys may grow.
 EVALUATION = {
@@ -164,3 +172,29 @@ def test_a_command_that_is_stopped_says_so_and_leaves_nothing(own_site: Path) ->
     assert (ended.returncode, ended.stdout) == (130, "")
     assert ended.stderr == "medloom: Stopped. Nothing was left half done.\n"
     assert json.loads(done("models", "--json", folder=own_site))["models"] == [f"{MODEL}@1"]
+
+
+def test_of_several_classes_the_likeliest_is_explained(tmp_path: Path) -> None:
+    site = site_of(tmp_path / "site", task=CLASSES)
+    trained = ml.train(site.task("outcome"), "logistic")
+    folder, subject = site.directory.root, trained.samples.frame["subject_id"][0]
+    found = json.loads(done("explain", "outcome.logistic", "--subject", subject, "--json", folder=folder))
+    answers = {one["output"]: one["value"] for one in found["answer"]}
+    assert len(answers) == 2
+    assert {one["output"] for one in found["reasons"]} == {found["explained"]}
+    assert found["explained"] == max(answers, key=lambda name: answers[name])
+    base = {one["output"]: one["value"] for one in found["baseline"]}[found["explained"]]
+    total = base + sum(one["contribution"] for one in found["reasons"])
+    # of two classes, each score is half the log-odds
+    assert total == pytest.approx(logit(answers[found["explained"]]) / 2, abs=0.01)
+    assert f"Why {found['explained']}:" in done(
+        "explain", "outcome.logistic", "--subject", subject, folder=folder
+    )
+
+
+def test_who_has_no_label_is_counted_as_such(tmp_path: Path) -> None:
+    site = site_of(tmp_path / "site", task=CLASSES.replace("multiclass", "multilabel"))
+    folder = site.directory.root
+    assert set(json.loads(done("label", "outcome", "--json", folder=folder))["labels"]) == {"a", "b"}
+    shown = done("label", "outcome", folder=folder)
+    assert "none of them" in shown and "None" not in shown

@@ -105,10 +105,11 @@ def label(
         return
     if flow:
         show_flow(flow)
+    rows = [(key, _number(value)) for key, value in answers.items()]
+    if samples.question.kind == "multilabel":
+        rows.append((tr("none of them"), _number(int((samples.frame["label"].list.len() == 0).sum()))))
     screen.say()
-    screen.table(
-        [tr("answer"), tr("number")], [(key, _number(value)) for key, value in answers.items()], right=[1]
-    )
+    screen.table([tr("answer"), tr("number")], rows, right=[1])
     screen.say()
     screen.table(
         [tr("split"), tr("samples")], [(key, f"{value:,}") for key, value in splits.items()], right=[1]
@@ -247,7 +248,10 @@ def explain(
         )
     last = samples.where(pl.col("prediction_time") == pl.col("prediction_time").max())
     explanation = trained.explain(last)
-    top = explanation.top(int(last.frame["sample_id"][0]), 12)
+    sample_id = int(last.frame["sample_id"][0])
+    predictions = trained.predict(last)
+    output = predictions.largest(sample_id)  # of several classes, the likeliest
+    top = explanation.top(sample_id, 12, output)
     if page is not None:
         dossier.patient_page(opened, trained, last, page)
     if json:
@@ -257,18 +261,21 @@ def explain(
                 "subject_id": subject,
                 "method": explanation.method,
                 "scale": explanation.scale,
-                "answer": trained.predict(last).frame.select("output", "value").to_dicts(),
+                "answer": predictions.frame.select("output", "value").to_dicts(),
+                "explained": output,
                 "baseline": explanation.baseline.to_dicts(),
                 "reasons": top.select("output", "input", "value", "contribution").to_dicts(),
             }
         )
         return
-    for output, value in trained.predict(last).frame.select("output", "value").iter_rows():
-        if output == POSITIVE:
+    for name, value in predictions.frame.select("output", "value").iter_rows():
+        if name == POSITIVE:
             screen.say(tr("risk {risk:.1%}", risk=value))
         else:
-            screen.say(tr("answer {output}: {value:.3f}", output=output, value=value))
+            screen.say(tr("answer {output}: {value:.3f}", output=name, value=value))
     screen.say()
+    if predictions.frame.height > 1:
+        screen.say(tr("Why {output}:", output=output))
     show_reasons(opened, top, explanation.scale)
 
 
@@ -309,8 +316,9 @@ def _answers(labels: pl.Series) -> dict[str, float]:
             for name, value in described
             if name in ("mean", "std", "min", "50%", "max")
         }
-    counted = labels.explode() if labels.dtype == pl.List(pl.String) else labels
-    return {str(name): float(n) for name, n in counted.cast(pl.String).value_counts(sort=True).iter_rows()}
+    if labels.dtype == pl.List(pl.String):
+        labels = labels.explode(empty_as_null=False)
+    return {str(name): float(n) for name, n in labels.cast(pl.String).value_counts(sort=True).iter_rows()}
 
 
 def _number(value: float) -> str:

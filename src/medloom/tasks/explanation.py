@@ -7,6 +7,8 @@ from typing import Final
 
 import polars as pl
 
+from medloom.foundation.errors import InputError
+
 EXPLANATION_SCHEMA: Final = pl.Schema(
     {
         "sample_id": pl.Int64(),
@@ -44,10 +46,24 @@ class Explanation:
     additive: bool = True
 
     def top(self, sample_id: int, n: int = 10, output: str | None = None) -> pl.DataFrame:
-        """Give the `n` strongest inputs of one sample, the rest summed up in one row `input` = "…"."""
-        rows = self.frame.filter(pl.col("sample_id") == sample_id)
-        if output is not None:
-            rows = rows.filter(pl.col("output") == output)
+        """Give the `n` strongest inputs of one sample, the rest summed up in one row `input` = "…".
+
+        Args:
+            sample_id: which sample.
+            n: so many, beside the rest.
+            output: which answer; None: the only one there is.
+
+        Raises:
+            InputError: there are several answers, and none was named; their reasons do not add up to anything.
+        """
+        outputs = self.baseline["output"].to_list()
+        if output is None and len(outputs) > 1:
+            raise InputError(
+                "say of which answer the reasons are wanted: {outputs}", outputs=", ".join(outputs)
+            )
+        rows = self.frame.filter(
+            pl.col("sample_id") == sample_id, pl.col("output") == (outputs[0] if output is None else output)
+        )
         rows = rows.sort(pl.col("contribution").abs(), descending=True, maintain_order=True)
         rest = rows.slice(n)
         if not rest.height:

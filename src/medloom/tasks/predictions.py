@@ -64,6 +64,15 @@ class Predictions:
         ]
         return cls(frame.with_columns(missing).select(PREDICTION_SCHEMA.names()), model)
 
+    def largest(self, sample_id: int) -> str:
+        """Name the output with the largest answer for a sample: the likeliest class, or the only output.
+
+        >>> Predictions.of_matrix([7], ["home", "died"], np.array([[0.7, 0.3]])).largest(7)
+        'home'
+        """
+        mine = self.frame.filter(pl.col("sample_id") == sample_id)
+        return str(mine["output"][mine["value"].arg_max() or 0])
+
     def matrix(self, outputs: Sequence[str]) -> NDArray[np.float64]:
         """Give one row a sample, one column an output: (n, k).
 
