@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from medloom.cli import screen
 from tests.cli.conftest import done, refused
 
 TASK = "gi-bleed-after-nsaid"
@@ -49,6 +50,18 @@ def test_what_the_demo_suggests_next_works(demo: tuple[Path, str]) -> None:
     assert len(suggested) == 3
     for line in suggested:
         done(*line.split()[1:], folder=folder.parent)
+
+
+def test_medloom_is_started_again_the_way_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = tmp_path / ".venv" / "bin" / "medloom"
+    started.parent.mkdir(parents=True)
+    started.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [".venv/bin/medloom", "demo"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert screen.program() == ".venv/bin/medloom"
+    monkeypatch.setenv("PATH", str(started.parent))
+    assert screen.program() == "medloom"
 
 
 def test_a_demo_is_made_anew_and_nothing_else_is_touched(tmp_path: Path) -> None:

@@ -42,9 +42,28 @@ def test_help_is_plain_text(command: str) -> None:
 
 def test_help_speaks_chinese(tmp_path: Path) -> None:
     printed = done("--lang", "zh", "--help", folder=tmp_path)
-    lines = printed.partition("Commands:")[2].strip().splitlines()
+    lines = printed.partition("命令：")[2].strip().splitlines()
     assert len(lines) >= len(COMMANDS)
     assert not [line for line in lines if not CHINESE.search(line)]
+
+
+def test_help_of_a_command_is_chinese_but_for_its_names(tmp_path: Path) -> None:
+    printed = done("evaluate", "--help", "--lang", "zh", folder=tmp_path)
+    assert "显示本帮助。" in printed and "用法：" in printed and "[必填]" in printed
+    for english in ("Usage", "Options", "Arguments", "Show this", "required", "default"):
+        assert english not in printed
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--lang", "zh", "codes"), ("codes", "--lang", "zh"), ("codes", "--lang=zh")]
+)
+def test_the_language_stands_before_or_after_the_command(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    assert CHINESE.search(refused(*arguments, folder=tmp_path))
+
+
+@pytest.mark.parametrize("language", ["fr", ""])
+def test_a_language_there_is_not_is_refused(language: str, tmp_path: Path) -> None:
+    assert "en, zh" in refused("codes", "--lang", language, folder=tmp_path)
 
 
 @pytest.mark.parametrize("way", ["option", "variable", "locale"])

@@ -29,7 +29,10 @@ def test_init_refuses_a_time_zone_that_does_not_exist(tmp_path: Path) -> None:
 
 
 def test_a_command_outside_of_a_site_says_how_to_make_one(tmp_path: Path) -> None:
-    assert "medloom init" in refused("codes", folder=tmp_path)
+    (tmp_path / "thesis.txt").write_text("x")
+    said = refused("codes", folder=tmp_path)
+    advised = said.partition("create one with: medloom ")[2].partition(",")[0]
+    done(*advised.split(), folder=tmp_path)
 
 
 def test_the_site_is_found_by_option_by_variable_and_by_place(site: Path, tmp_path: Path) -> None:

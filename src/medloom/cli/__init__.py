@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
-from medloom.foundation.errors import MedloomError
-from medloom.foundation.messages import Language, speaking, tr
+from medloom.foundation.errors import InputError, MedloomError
+from medloom.foundation.messages import LANGUAGES, Language, speaking, tr
 
 _INTERRUPTED = 130  # what typer makes of Ctrl-C
 
@@ -15,11 +16,18 @@ _INTERRUPTED = 130  # what typer makes of Ctrl-C
 def main() -> None:
     """Run the command line; an error is one sentence on standard error and exit code 1."""
     arguments, json_file = _json_file(sys.argv[1:])
-    with speaking(_language(arguments)):
+    arguments, asked = _language(arguments)
+    with speaking(_spoken(asked)):
         from medloom.cli import screen
         from medloom.cli.app import app
 
         try:
+            if asked is not None and _spoken(asked) is None:
+                raise InputError(
+                    "there is no language {asked!r}; there are: {languages}",
+                    asked=asked,
+                    languages=", ".join(LANGUAGES),
+                )
             with screen.json_goes_to(json_file):
                 app(arguments)
         except MedloomError as error:
@@ -48,12 +56,26 @@ def _json_file(arguments: list[str]) -> tuple[list[str], Path | None]:
     return arguments, None
 
 
-def _language(arguments: list[str]) -> Language | None:
-    """Find `--lang` before the commands are built, for their help speaks it too."""
-    for position, argument in enumerate(arguments):
-        value = argument.partition("=")[2] if argument.startswith("--lang=") else None
-        if argument == "--lang" and position + 1 < len(arguments):
-            value = arguments[position + 1]
-        if value is not None:
-            return "zh" if value.lower().startswith("zh") else "en"
-    return None
+def _language(arguments: list[str]) -> tuple[list[str], str | None]:
+    """Take out `--lang`, before or after the command: commands are built later, for their help speaks it too.
+
+    >>> _language(["codes", "--lang", "zh"]), _language(["--lang=en", "codes"])
+    ((['codes'], 'zh'), (['codes'], 'en'))
+    """
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    for place, argument in enumerate(ours):
+        if argument.startswith("--lang="):
+            return arguments[:place] + arguments[place + 1 :], argument.partition("=")[2]
+        if argument == "--lang":
+            return arguments[:place] + arguments[place + 2 :], "".join(arguments[place + 1 : place + 2])
+    return arguments, None
+
+
+def _spoken(asked: str | None) -> Language | None:
+    """Give the language meant, also by the name of a locale (`zh_CN`); None: there is no such.
+
+    >>> _spoken("zh_CN"), _spoken("fr")
+    ('zh', None)
+    """
+    name = re.split(r"[-_.]", asked or "")[0].lower()
+    return next((one for one in LANGUAGES if one == name), None)

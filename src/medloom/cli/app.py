@@ -9,12 +9,14 @@ from typer import core
 
 from medloom import __version__
 from medloom.cli import bench, datasets, demo, modelling, records
+from medloom.cli.help import SpeakingGroup
 from medloom.foundation.messages import tr
 
 core.HAS_RICH = False  # help is plain text here; with rich it would say "\[required]"
 
 app = typer.Typer(
     name="medloom",
+    cls=SpeakingGroup,
     help=tr("From a hospital's own records to evaluated, explained, reviewable decision support."),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -35,7 +37,10 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help=tr("Print the version."))
     ] = False,
     lang: Annotated[
-        str | None, typer.Option("--lang", help=tr("en or zh; else MEDLOOM_LANG or the locale."))
+        str | None,
+        typer.Option(
+            "--lang", help=tr("en or zh, before or after the command; else MEDLOOM_LANG or the locale.")
+        ),
     ] = None,
 ) -> None:
     """Hold the options of all commands; `--lang` is read before (see `medloom.cli.main`)."""

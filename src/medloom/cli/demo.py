@@ -122,19 +122,17 @@ def demo(
             (site.directory.reports / "quality.html", tr("how far the record can be trusted")),
         ],
     )
-    screen.say()
-    screen.table(
-        [tr("try next"), ""],
-        [
-            (
-                f"medloom explain {_TASK}.gbdt --subject {held_out.frame['subject_id'][places[1]]} --site {folder}",
-                tr("why, for another patient"),
-            ),
-            (f"medloom train {_TASK} --learner forest --site {folder}", tr("another learner")),
-            (f"medloom tasks --site {folder}", tr("other questions")),
-            ("docs/first-hour.md", tr("the same with your own CSV")),
-        ],
-    )
+    screen.heading(tr("try next"))
+    again, other = screen.program(), held_out.frame["subject_id"][places[1]]
+    for what, command in (
+        (tr("why, for another patient"), f"{again} explain {_TASK}.gbdt --subject {other} --site {folder}"),
+        (tr("another learner"), f"{again} train {_TASK} --learner forest --site {folder}"),
+        (tr("other questions"), f"{again} tasks --site {folder}"),
+    ):
+        screen.say(what)
+        screen.command(command)
+    screen.say(tr("the same with your own CSV"))
+    screen.command(tr("docs/first-hour.md"))
 
 
 def _make_room(folder: Path) -> None:

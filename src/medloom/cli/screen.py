@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,20 @@ def out() -> Console:
 def say(text: str = "") -> None:
     """Print a line, as it is."""
     out().print(text, markup=False)
+
+
+def command(text: str) -> None:
+    """Print a command to be copied: in one line whatever the width."""
+    out().print(f"    {text}", markup=False, soft_wrap=True)
+
+
+def program() -> str:
+    """Say how to start Medloom again: by its name where the shell finds this one, else as it was started."""
+    started = sys.argv[0]
+    name = Path(started).name
+    found = shutil.which(name)
+    ours = found is not None and Path(found).resolve() == Path(started).resolve()
+    return name if ours or name == started else started
 
 
 def heading(text: str) -> None:

@@ -7,10 +7,10 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import write_text
@@ -28,6 +28,12 @@ class SplitShares(BaseModel):
     calibration: float = Field(0.0, ge=0, le=1)
     held_out: float = Field(0.2, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if abs(self.train + self.tuning + self.calibration + self.held_out - 1) > 1e-6:
+            raise ValueError("the shares must sum to one; those not named are 0.7, 0.1, 0, 0.2")
+        return self
+
 
 class SiteSettings(BaseModel):
     """What `site.toml` says; every key has a default, unknown keys are refused.
@@ -40,13 +46,18 @@ class SiteSettings(BaseModel):
 
     name: str = Field("site", min_length=1, max_length=80)
     time_zone: str = "UTC"
-    languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
     split_seed: int = 0
     split: SplitShares = SplitShares()
     subjects_per_shard: int = Field(1000, ge=1)
     keep_generations: int = Field(3, ge=1)
     encrypt_at_rest: bool = False
     key: str = Field("file", pattern=r"^(file|keyring|env)$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_languages(cls, data: object) -> object:
+        """Leave out `languages`, which sites made before 0.1 still have and nothing reads."""
+        return {k: v for k, v in data.items() if k != "languages"} if isinstance(data, dict) else data
 
     @field_validator("time_zone")
     @classmethod
@@ -117,8 +128,11 @@ class SiteDirectory:
         path = self.root / SETTINGS_FILE
         if not path.is_file():
             raise NotFoundError(
-                "{path!r} is not a site (it has no site.toml); create one with: medloom init {path}",
+                "{path!r} is not a site (it has no site.toml);"
+                " create one with: medloom init {new}, or name yours: --site FOLDER",
                 path=str(self.root),
+                # `init` takes no folder that has something in it.
+                new="my-hospital" if self.root.exists() else str(self.root),
             )
         try:
             return SiteSettings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -135,9 +149,11 @@ def create_site(root: Path, settings: SiteSettings) -> SiteDirectory:
     """Make an empty site at `root`.
 
     Raises:
-        InputError: `root` already is a site, or is a folder with something in it.
+        InputError: `root` already is a site, or is a file, or a folder with something in it.
     """
     directory = SiteDirectory(root)
+    if root.exists() and not root.is_dir():
+        raise InputError("{path!r} is a file; choose a new folder for the site", path=str(root))
     if root.exists() and any(root.iterdir()):
         raise InputError("{path!r} is not empty; choose a new folder for the site", path=str(root))
     for place in (
