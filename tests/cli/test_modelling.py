@@ -15,7 +15,8 @@ from tests.sites import TASK as OUTCOME
 from tests.sites import site_of
 
 CLASSES = OUTCOME.replace("binary", "multiclass").replace(
-    "predict: {event: [X//outcome]", "predict: {classes: {a: [X//outcome], b: [X//other]}"
+    "{event: [X//outcome], within: 48h}",
+    "{classes: {a: [X//outcome], b: [ENCOUNTER//inpatient//END]}, within: 200h}",
 )
 
 # What other programs build upon; what is beside these keys may grow.
@@ -29,7 +30,7 @@ EVALUATION = {
     "metrics": dict,
     "subgroups": dict,
 }
-METRICS = ("auroc", "auprc", "brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
+METRICS = ("auroc", "auprc", "brier", "log_loss", "ece", "e_avg", "calibration_slope", "calibration_intercept")
 
 
 def test_tasks_can_be_listed_and_read_outside_of_a_site(tmp_path: Path) -> None:
@@ -193,8 +194,10 @@ def test_of_several_classes_the_likeliest_is_explained(tmp_path: Path) -> None:
 
 
 def test_who_has_no_label_is_counted_as_such(tmp_path: Path) -> None:
-    site = site_of(tmp_path / "site", task=CLASSES.replace("multiclass", "multilabel"))
+    site = site_of(
+        tmp_path / "site", task=CLASSES.replace("multiclass", "multilabel").replace("200h", "100h")
+    )
     folder = site.directory.root
-    assert set(json.loads(done("label", "outcome", "--json", folder=folder))["labels"]) == {"a", "b"}
+    assert set(json.loads(done("label", "outcome", "--json", folder=folder))["labels"]) == {"a"}
     shown = done("label", "outcome", folder=folder)
     assert "none of them" in shown and "None" not in shown
