@@ -81,8 +81,8 @@ class WindowFeatures:
             InputError: a window is no length of time, or the histories hold nothing.
         """
         for window in windows or ():
-            if window != EVER:
-                hours(window)
+            if window != EVER and hours(window) <= 0:
+                raise InputError("a window of {window!r} holds nothing; write 24h, 7d or ever", window=window)
         census = Census.of(samples)
         spec = cls._of_census(
             census,

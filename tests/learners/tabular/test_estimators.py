@@ -243,6 +243,23 @@ def test_two_patients_of_a_class_are_needed_to_choose_settings() -> None:
         (SvmLearner(kernel="poly"), "kernel must be rbf or linear, not 'poly'"),
         (MlpLearner(hidden=()), "hidden must be one or more numbers of units, not []"),
         (GbdtLearner(learning_rate=0), "learning_rate must be above 0 and up to 1, not 0"),
+        (GbdtLearner(max_bin=1), "max_bin must be 2 or more, not 1"),
+        (GbdtLearner(min_leaf=-1), "min_leaf must be 1 or more, not -1"),
+        (GbdtLearner(lambda_l2=-5), "lambda_l2 must be 0 or more, not -5"),
+        (GbdtLearner(lambda_l2=float("nan")), "lambda_l2 must be a number, not nan"),
+        (GbdtLearner(n_models="3x"), "n_models must be a whole number, not '3x'"),
+        (GbdtLearner(min_leaf="2"), "min_leaf must be a whole number or None, not '2'"),
+        (GbdtLearner(extra_trees=1), "extra_trees must be True or False, not 1"),
+        (
+            GbdtLearner(windows="6h"),
+            "windows must be a list of texts, such as ['24h', 'ever'] or None, not '6h'",
+        ),
+        (GbdtLearner(windows=["-6h"]), "a window of '-6h' holds nothing"),
+        (ForestLearner(n_trees=10.5), "n_trees must be a whole number, not 10.5"),
+        (ForestLearner(max_features="log2"), "max_features must be sqrt, or a share up to 1, not 'log2'"),
+        (LogisticLearner(l1_ratios=0.5), "l1_ratios must be a list of numbers, such as [0.1, 0.5], not 0.5"),
+        (MlpLearner(hidden=64), "hidden must be a list of whole numbers, such as [64, 32], not 64"),
+        (SvmLearner(kernel=3), "kernel must be a text, not 3"),
     ],
 )
 def test_arguments_are_checked_by_fit_and_the_rule_is_named(learner: LogisticLearner, said: str) -> None:

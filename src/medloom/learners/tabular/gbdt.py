@@ -14,7 +14,8 @@ from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, answers_of
 from medloom.learners.tabular.estimator import Estimator
-from medloom.learners.tabular.learner import TabularLearner, check_parameter
+from medloom.learners.tabular.learner import TabularLearner
+from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem, Trial
 from medloom.tasks.kinds import Kind
 
@@ -126,7 +127,12 @@ class GbdtLearner(TabularLearner):
         for name in ("learning_rate", "feature_fraction", "bagging_fraction"):
             value = getattr(self, name)
             check_parameter(self.name, name, value, 0 < value <= 1, tr("above 0 and up to 1"))
-        check_parameter(self.name, "num_leaves", self.num_leaves, self.num_leaves >= 2, tr("2 or more"))
+        for name in ("num_leaves", "max_bin"):
+            value = getattr(self, name)
+            check_parameter(self.name, name, value, value >= 2, tr("2 or more"))
+        if self.min_leaf is not None:
+            check_parameter(self.name, "min_leaf", self.min_leaf, self.min_leaf >= 1, tr("1 or more"))
+        check_parameter(self.name, "lambda_l2", self.lambda_l2, self.lambda_l2 >= 0, tr("0 or more"))
 
     def _learn(self, problem: Problem) -> Estimator:
         boosters = [self._boosted(problem, problem.trial(place), place) for place in range(self.n_models)]

@@ -1,7 +1,6 @@
 """What svm and mlp have in common: a first matrix product, and a rest that is cheap."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -82,8 +81,3 @@ def standard(values: Floats) -> tuple[float, float]:
     """Give mean and standard deviation; a deviation of 0 becomes 1."""
     deviation = float(values.std())
     return float(values.mean()), deviation if deviation > 0 else 1.0
-
-
-def stacked(parts: Sequence[Floats]) -> Floats:
-    """Put matrices (c, d1), (c, d2), … side by side."""
-    return np.hstack(list(parts))

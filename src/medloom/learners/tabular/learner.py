@@ -17,6 +17,7 @@ from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, labels_as_numbers
 from medloom.learners.tabular.estimator import Estimator, LabelByLabel
 from medloom.learners.tabular.model import TabularModel, dense_inputs, load_model
+from medloom.learners.tabular.parameters import check_types
 from medloom.learners.tabular.preparation import Preparation
 from medloom.learners.tabular.problem import Inputs, Problem
 from medloom.tasks.model import Learner, Origin, check_none_held_out
@@ -56,6 +57,7 @@ class TabularLearner(Learner):
             InputError: the samples cannot be learned from, with the remedy.
             LeakageError: a patient is in both.
         """
+        check_types(self.name, self)
         self._check_parameters()
         y, y_tuning = _check_samples(self, train, tuning)
         specification = features or WindowFeatures.fit(train, windows=self.windows)
@@ -104,7 +106,7 @@ class TabularLearner(Learner):
         """Learn one problem: binary, multiclass or regression."""
 
     def _check_parameters(self) -> None:
-        """Check the constructor's arguments."""
+        """Check the values of the constructor's arguments; their types have been."""
 
     @property
     def _curved(self) -> bool:
@@ -120,22 +122,6 @@ class TabularLearner(Learner):
             return np.empty((0, len(specification.names)), np.float32)
         values = specification.transform(samples).values
         return values if self.takes_sparse and hasattr(values, "toarray") else dense_inputs(values)
-
-
-def check_parameter(learner: str, name: str, value: object, holds: bool, rule: str) -> None:
-    """Refuse a constructor's argument.
-
-    Raises:
-        InputError: `holds` is false; `rule` says what is expected.
-    """
-    if not holds:
-        raise InputError(
-            "learner {learner!r}: {name} must be {rule}, not {value!r}",
-            learner=learner,
-            name=name,
-            rule=rule,
-            value=value,
-        )
 
 
 def _check_samples(learner: TabularLearner, train: Samples, tuning: Samples) -> tuple[Floats, Floats]:

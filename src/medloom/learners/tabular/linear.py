@@ -15,7 +15,8 @@ from medloom.learners.tabular.answers import Floats, answers_of, loss
 from medloom.learners.tabular.arrays import read_array, write_arrays
 from medloom.learners.tabular.elastic_net import Line
 from medloom.learners.tabular.estimator import Estimator, Names
-from medloom.learners.tabular.learner import TabularLearner, check_parameter
+from medloom.learners.tabular.learner import TabularLearner
+from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem
 from medloom.learners.tabular.products import product
 from medloom.tasks.kinds import Kind

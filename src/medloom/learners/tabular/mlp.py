@@ -11,8 +11,9 @@ from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, answers_of, loss
 from medloom.learners.tabular.arrays import read_array, write_arrays
-from medloom.learners.tabular.layered import LayeredEstimator, stacked, standard, typical_rows
-from medloom.learners.tabular.learner import TabularLearner, check_parameter
+from medloom.learners.tabular.layered import LayeredEstimator, standard, typical_rows
+from medloom.learners.tabular.learner import TabularLearner
+from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem, Trial
 from medloom.learners.tabular.products import product
 from medloom.tasks.kinds import Kind
@@ -38,7 +39,7 @@ class MlpEstimator(LayeredEstimator):
     """The mean score of several networks."""
 
     def __init__(self, kind: Kind, networks: Sequence[Network], background: Floats) -> None:
-        super().__init__(kind, stacked([network.weights[0] for network in networks]), background)
+        super().__init__(kind, np.hstack([network.weights[0] for network in networks]), background)
         self.networks = tuple(networks)
 
     def rest(self, reached: Floats) -> Floats:

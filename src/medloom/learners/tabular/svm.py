@@ -17,7 +17,8 @@ from medloom.foundation.seeds import generator
 from medloom.learners.tabular.answers import Floats, answers_of, loss
 from medloom.learners.tabular.arrays import read_array, write_arrays
 from medloom.learners.tabular.layered import LayeredEstimator, standard, typical_rows
-from medloom.learners.tabular.learner import TabularLearner, check_parameter
+from medloom.learners.tabular.learner import TabularLearner
+from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem, Trial
 from medloom.learners.tabular.products import product
 from medloom.tasks.kinds import Kind
@@ -161,9 +162,10 @@ class _Kernel:
     def __init__(self, learner: SvmLearner, problem: Problem) -> None:
         self._linear = learner.kernel == "linear"
         self._columns = problem.x.shape[1]
+        components = 0 if self._linear else learner.n_components
         rng = generator(problem.seed, "fourier")
-        self._directions = rng.standard_normal((self._columns, learner.n_components))
-        self._phase = rng.uniform(0, 2 * np.pi, learner.n_components)
+        self._directions = rng.standard_normal((self._columns, components))
+        self._phase = rng.uniform(0, 2 * np.pi, components)
 
     def first(self, width: float) -> Floats:
         # exp(-gamma |a - b|²) with gamma = width / columns

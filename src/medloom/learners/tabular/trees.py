@@ -15,7 +15,8 @@ from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats
 from medloom.learners.tabular.arrays import read_array, write_arrays
 from medloom.learners.tabular.estimator import Estimator, Names
-from medloom.learners.tabular.learner import TabularLearner, check_parameter
+from medloom.learners.tabular.learner import TabularLearner
+from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem
 from medloom.tasks.kinds import Kind
 
@@ -177,8 +178,8 @@ class ForestLearner(TabularLearner):
             self.name,
             "max_features",
             share,
-            share == "sqrt" or 0 < float(share) <= 1,
-            "sqrt, or a share up to 1",
+            share == "sqrt" if isinstance(share, str) else 0 < share <= 1,
+            tr("sqrt, or a share up to 1"),
         )
 
     def _learn(self, problem: Problem) -> Estimator:
