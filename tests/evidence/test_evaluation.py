@@ -105,7 +105,7 @@ def test_the_json_has_exactly_the_documented_keys(evaluation):
     assert [one["name"] for one in found["thresholds"]] == [
         "prevalence", "risk 5%", "risk 10%", "risk 20%", "risk 50%",
     ]  # fmt: skip
-    assert found["curves"].keys() == {"roc", "pr", "calibration", "histogram"}
+    assert found["curves"].keys() == {"roc", "pr", "calibration", "flexible", "decision", "histogram"}
 
 
 def test_metrics_of_the_whole_are_those_of_scikit_learn(evaluation):

@@ -159,6 +159,7 @@ def test_the_threshold_table_is_what_counting_by_hand_gives():
             "f1": 2 / 3,
             "min_se_ppv": 2 / 3,
             "flagged_per_100": 50,
+            "number_needed_to_evaluate": 3 / 2,
         }
     )
 

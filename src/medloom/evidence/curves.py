@@ -7,23 +7,27 @@ from numpy.typing import NDArray
 
 from medloom.evidence.answers import Answers
 from medloom.evidence.discrimination import precision_at, sensitivity_at
+from medloom.evidence.flexible import FlexibleCurve
 from medloom.evidence.intervals import bounds
 from medloom.evidence.tally import Floats, Ranking, Tally, ratio
+from medloom.evidence.utility import THRESHOLDS, net_benefit, net_benefit_of_all, useful_range
 
 _GRID = np.linspace(0, 1, 101)
 _BINS = 10
 _BARS = 20
+_POINTS = 60
 
 
 class BinaryCurves:
     """Reads the curves of one ranking, for all samples and for each resample.
 
     The calibration bins are those of all samples, so that an interval belongs to a point.
-    `ranking`: as resamples are counted; `risk`: (n,).
+    `ranking`: as resamples are counted; `risk`: (n,); `flexible`: fits the smooth calibration curve.
     """
 
-    def __init__(self, ranking: Ranking, risk: Floats) -> None:
-        self._ranking, self._risk = ranking, risk
+    def __init__(self, ranking: Ranking, risk: Floats, flexible: FlexibleCurve) -> None:
+        self._ranking, self._risk, self._flexible = ranking, risk, flexible
+        self._shown = np.unique(np.linspace(0, ranking.score.size - 1, _POINTS).astype(np.intp))
         whole = ranking.tally()
         middle = np.cumsum(whole.total) - whole.total / 2
         bins = np.minimum((middle / max(ranking.order.size, 1) * _BINS).astype(int), _BINS - 1)
@@ -36,6 +40,8 @@ class BinaryCurves:
             "roc": sensitivity_at(counted, _GRID),
             "pr": precision_at(counted, _GRID[1:]),
             "calibration": ratio(np.add.reduceat(counted.positive, self._starts, axis=-1), weight),
+            "flexible": self._flexible.curve(counted)[..., self._shown],
+            "decision": net_benefit(counted),
         }
 
     def to_json(self, drawn: dict[str, Floats]) -> dict[str, Any]:
@@ -58,6 +64,12 @@ class BinaryCurves:
                 "n": weight.astype(int).tolist(),
                 "mean_predicted": float(whole.total @ whole.score / whole.total.sum()),
             },
+            "flexible": {
+                "predicted": _list(whole.score[self._shown]),
+                "observed": _list(curves["flexible"]),
+                **_band(drawn.get("flexible")),
+            },
+            "decision": _decision(curves["decision"], net_benefit_of_all(whole), drawn.get("decision")),
             "histogram": _histogram(self._risk, 0.0, None),
         }
 
@@ -91,6 +103,17 @@ class RegressionCurves:
             },
             "histogram": _histogram(self._predicted, None, None),
         }
+
+
+def _decision(model: Floats, everybody: Floats, drawn: Floats | None) -> dict[str, Any]:
+    useful = useful_range(model, everybody)
+    return {
+        "threshold": _list(THRESHOLDS),
+        "model": _list(model),
+        **_band(drawn),
+        "all": _list(everybody),
+        "useful": None if useful is None else list(useful),
+    }
 
 
 def confusion(answers: Answers) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from medloom.evidence.metrics import FEWEST_SUBJECTS, METRICS, Binary, Measure, 
 from medloom.evidence.subgroups import Subgroup, split_by
 from medloom.evidence.tally import Floats
 from medloom.evidence.threshold import AT_THRESHOLD, at_threshold
+from medloom.evidence.utility import net_benefit
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.predictions import Predictions
@@ -198,7 +199,7 @@ class _Whole:
         }
         self._curves: BinaryCurves | RegressionCurves | None = None
         if isinstance(self._measure, Binary):
-            self._curves = BinaryCurves(self._measure.steps, answers.predicted)
+            self._curves = BinaryCurves(self._measure.steps, answers.predicted, self._measure.flexible)
         elif self._measure is not None and answers.kind == "regression":
             self._curves = RegressionCurves(answers.truth, answers.predicted)
 
@@ -226,6 +227,9 @@ class _Whole:
                 name.removeprefix("curves."): v for name, v in drawn.items() if name.startswith("curves.")
             }
             curves = self._curves.to_json(read)
+            for name, rival in self._rival_measures.items():
+                if isinstance(rival, Binary) and name != PREVALENCE:
+                    curves["decision"].setdefault("rivals", {})[name] = net_benefit(rival.tally()).tolist()
         elif self._measure is not None and self._answers.kind == "multiclass":
             curves = {"confusion": confusion(self._answers)}
         at_all = (

@@ -39,6 +39,8 @@ class FlexibleCurve:
         share = (np.cumsum(whole.total) - whole.total / 2) / whole.total.sum()
         self._score = whole.score
         self._columns = _natural_spline(x, np.interp(_KNOTS, share, x))
+        c = self._columns
+        self._products = (c[:, :, None] * c[:, None, :]).reshape(len(c), -1)
         self._start = self._fit(whole, np.zeros(self._columns.shape[1]))
 
     def curve(self, counted: Tally) -> Floats:
@@ -60,7 +62,8 @@ class FlexibleCurve:
         for _ in range(_STEPS):
             risk = expit(weights @ x.T)
             slope = (positive - total * risk) @ x - weights @ penalty
-            bend = np.einsum("...u,ui,uj->...ij", total * risk * (1 - risk), x, x, optimize=True) + penalty
+            bend = (total * risk * (1 - risk)) @ self._products
+            bend = bend.reshape(*bend.shape[:-1], size, size) + penalty
             step = np.linalg.solve(bend + 1e-9 * np.eye(size), slope[..., None])[..., 0]
             weights += np.clip(step, -4, 4)
             if (np.abs(step) < _TOLERANCE).all():

@@ -14,14 +14,28 @@ from medloom.evidence.calibration import (
     calibration_line,
     ece,
     log_loss,
+    scaled_brier,
 )
 from medloom.evidence.discrimination import auprc, auroc
+from medloom.evidence.flexible import FlexibleCurve
 from medloom.evidence.multiclass import MULTICLASS, MULTILABEL, Multiclass, Multilabel
 from medloom.evidence.regression import REGRESSION, regression_metrics
 from medloom.evidence.tally import Floats, Ranking, Tally, rank
 from medloom.foundation.messages import Text2, text2
 
-BINARY = ("auroc", "auprc", "brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
+BINARY = (
+    "auroc",
+    "auprc",
+    "brier",
+    "scaled_brier",
+    "log_loss",
+    "calibration_slope",
+    "calibration_intercept",
+    "ece",
+    "e_avg",
+    "e90",
+    "e_max",
+)
 """Names of what `Binary` answers."""
 
 METRICS: dict[Kind, tuple[str, ...]] = {
@@ -44,7 +58,7 @@ FEWEST_SUBJECTS = 10
 FEWEST_EACH = 5
 """Subjects with, and without, the outcome that ranking and recalibration need."""
 
-_NEED_BOTH_OFTEN = {"auroc", "auprc", "calibration_slope", "calibration_intercept"}
+_NEED_BOTH_OFTEN = {"auroc", "auprc", "calibration_slope", "calibration_intercept", "e_avg", "e90", "e_max"}
 _NEED_ONLY_RANKS = {"auroc", "auprc", "auroc_macro", "auroc_micro", "auprc_macro", "auprc_micro"}
 
 
@@ -69,6 +83,7 @@ class Binary:
         # Replicates start Newton's method at the solution for all samples, a step or two away.
         self._line = _finite(calibration_line(counted))
         self._intercept = float(np.nan_to_num(calibration_intercept(counted)))
+        self.flexible = FlexibleCurve(self.steps)
 
     def __call__(self, weight: Floats | None = None) -> dict[str, Floats]:
         """Compute every metric with sample weights (..., n)."""
@@ -80,14 +95,20 @@ class Binary:
 
     def measure(self, counted: Tally) -> dict[str, Floats]:
         """Compute every metric from what was counted."""
+        # the smooth curve has its own knots: a finer count is joined to the steps it knows
+        smooth = self.flexible.indices(
+            self.steps.tally() if counted.score.size != self.steps.score.size else counted
+        )
         return {
             "auroc": auroc(counted),
             "auprc": auprc(counted),
             "brier": brier(counted),
+            "scaled_brier": scaled_brier(counted),
             "log_loss": log_loss(counted),
-            "ece": ece(counted),
             "calibration_slope": calibration_line(counted, self._line).slope,
             "calibration_intercept": calibration_intercept(counted, self._intercept),
+            "ece": ece(counted),
+            **{name: smooth[name] for name in ("e_avg", "e90", "e_max")},
         }
 
 

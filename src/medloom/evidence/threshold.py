@@ -4,7 +4,16 @@ import numpy as np
 
 from medloom.evidence.tally import Floats, Tally, ratio
 
-AT_THRESHOLD = ("sensitivity", "specificity", "ppv", "npv", "f1", "min_se_ppv", "flagged_per_100")
+AT_THRESHOLD = (
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "f1",
+    "min_se_ppv",
+    "flagged_per_100",
+    "number_needed_to_evaluate",
+)
 """Names of what `at_threshold` answers."""
 
 
@@ -12,7 +21,8 @@ def at_threshold(counted: Tally, threshold: float) -> dict[str, Floats]:
     """Flag predictions ≥ `threshold` and count who was found, missed and flagged in vain.
 
     `min_se_ppv` is the smaller of sensitivity and PPV, the first score of the PhysioNet
-    Challenge 2012. NaN where a share has no denominator (nobody flagged has no PPV).
+    Challenge 2012; `number_needed_to_evaluate` how many of the flagged are looked at for one
+    found. NaN where a share has no denominator (nobody flagged has no PPV).
 
     >>> from medloom.evidence.tally import tally
     >>> found = at_threshold(tally([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 0.35)
@@ -37,6 +47,7 @@ def at_threshold(counted: Tally, threshold: float) -> dict[str, Floats]:
         "f1": ratio(2 * true_positive, 2 * true_positive + false_positive + false_negative),
         "min_se_ppv": np.minimum(sensitivity, ppv),
         "flagged_per_100": 100 * ratio(true_positive + false_positive, everyone),
+        "number_needed_to_evaluate": ratio(true_positive + false_positive, true_positive),
     }
 
 

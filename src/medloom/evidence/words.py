@@ -1,6 +1,7 @@
 """The names of metrics, subgroups, thresholds and comparisons, and plain sentences, in both languages."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.metrics import PRIMARY, no_solution
@@ -17,7 +18,11 @@ def metric_name(name: str) -> Text2:
         "auroc": text2("AUROC"),
         "auprc": text2("AUPRC"),
         "brier": text2("Brier score"),
+        "scaled_brier": text2("Brier score gained (scaled)"),
         "log_loss": text2("log loss"),
+        "e_avg": text2("mean distance from the calibration curve (Eavg)"),
+        "e90": text2("90th percentile of that distance (E90)"),
+        "e_max": text2("largest distance from the calibration curve (Emax)"),
         "ece": text2("calibration error (ECE)"),
         "calibration_slope": text2("calibration slope"),
         "calibration_intercept": text2("calibration in the large"),
@@ -38,6 +43,7 @@ def metric_name(name: str) -> Text2:
         "f1": text2("F1"),
         "min_se_ppv": text2("min(sensitivity, PPV)"),
         "flagged_per_100": text2("flagged of 100"),
+        "number_needed_to_evaluate": text2("flagged for one found"),
     }
     return names.get(name, Text2(name, name))
 
@@ -50,6 +56,10 @@ def metric_meaning(name: str) -> Text2 | None:
         ),
         "auprc": text2("precision averaged over all recalls; 1 is ideal, chance is the prevalence"),
         "brier": text2("mean squared error of the risks; 0 is ideal"),
+        "scaled_brier": text2(
+            "share of the Brier score of the prevalence that is gained; 1 is ideal, 0 no gain"
+        ),
+        "e_avg": text2("how far predicted lies from smoothly observed risk on average; 0 is ideal"),
         "log_loss": text2("mean surprise at what happened; 0 is ideal"),
         "ece": text2("mean distance between predicted and observed risk in ten groups; 0 is ideal"),
         "calibration_slope": text2("1 is ideal; below 1 the predictions are too extreme, above 1 too timid"),
@@ -67,7 +77,8 @@ def metric_meaning(name: str) -> Text2 | None:
 def subgroup_name(dimension: str, name: str) -> Text2:
     """Name a subgroup: a sex, or an age band."""
     if name == UNKNOWN:
-        return text2("unknown")
+        unknown = {"sex": text2("sex unknown"), "age": text2("age unknown")}
+        return unknown.get(dimension, Text2(f"{dimension} {UNKNOWN}", f"{dimension} {UNKNOWN}"))
     if dimension == "age":
         return text2("{band} years", band=name)
     sexes = {"F": text2("female"), "M": text2("male"), "other": text2("other")}
@@ -183,8 +194,86 @@ def in_the_large(evaluation: "Evaluation") -> Text2 | None:
             "Its risks are too high on average: it expected {predicted} of 100, {observed} had the outcome.",
             **numbers,
         )
+    if of_slope(evaluation.metrics) is not None:
+        return text2(
+            "Its risks fit only on average: it expected {predicted} of 100, {observed} had the outcome.", **numbers
+        )
     return text2(
         "On average its risks fit: it expected {predicted} of 100, {observed} had the outcome.", **numbers
+    )
+
+
+def of_slope(metrics: Mapping[str, Estimate]) -> Text2 | None:
+    """Say that predictions are too timid or too extreme, where the interval of their slope leaves out 1."""
+    slope = metrics.get("calibration_slope")
+    if slope is None or slope.low is None or slope.high is None or slope.low <= 1 <= slope.high:
+        return None
+    said = slope.said2(2)
+    if slope.low > 1:
+        one = text2("Its predictions are too timid: the high ones should be higher, the low ones lower")
+    else:
+        one = text2("Its predictions are too extreme: the high ones should be lower, the low ones higher")
+    numbers = [
+        text2("(calibration slope {value}; 1 is ideal).", value=value.replace(" (", ", ").rstrip(")"))
+        for value in said
+    ]
+    return Text2(f"{one.en} {numbers[0].en}", f"{one.zh}{numbers[1].zh}")
+
+
+def of_highest(evaluation: "Evaluation") -> Text2 | None:
+    """Say what became of the tenth with the highest risks, where its interval leaves out what was expected."""
+    tenths = _tenths(evaluation.curves.get("calibration", {})) if evaluation.kind == "binary" else []
+    if not tenths or tenths[-1].fits:
+        return None
+    return text2(
+        "Of the tenth with the highest risks it expected {predicted} of 100; {observed} had the outcome.",
+        predicted=f"{100 * tenths[-1].predicted:.0f}",
+        observed=f"{100 * tenths[-1].observed:.0f}",
+    )
+
+
+def caveat(metrics: Mapping[str, Estimate], calibration: Mapping[str, Any], risk: float) -> Text2 | None:
+    """Say beside one risk what testing found of such risks, where slope or intercept leave out the ideal.
+
+    `calibration`: the curve in tenths, as in `Evaluation.curves`.
+    """
+    slope, intercept = of_slope(metrics), metrics.get("calibration_intercept")
+    parts = [slope] if slope is not None else []
+    if intercept is not None and intercept.low is not None and intercept.low > 0:
+        parts.append(text2("Its risks were too low on average."))
+    elif intercept is not None and intercept.high is not None and intercept.high < 0:
+        parts.append(text2("Its risks were too high on average."))
+    if not parts:
+        return None
+    near = min(_tenths(calibration), key=lambda tenth: abs(tenth.predicted - risk), default=None)
+    if near is not None:
+        parts.append(
+            text2(
+                "Of the tested patients with risks nearest to this one it expected {predicted} of 100;"
+                " {observed} of 100 ({low}–{high}) had the outcome.",
+                predicted=f"{100 * near.predicted:.0f}",
+                observed=f"{100 * near.observed:.0f}",
+                low=f"{100 * near.low:.0f}",
+                high=f"{100 * near.high:.0f}",
+            )
+        )
+    return Text2(" ".join(part.en for part in parts), "".join(part.zh for part in parts))
+
+
+def outside_note(metrics: Mapping[str, Estimate]) -> Text2 | None:
+    """Say why a value lies outside of its own interval, where one does."""
+    names = [metric_name(name) for name, one in metrics.items() if one.outside]
+    if not names:
+        return None
+    return Text2(
+        *(
+            text2(
+                "{names}: the value lies outside of its interval. Resamples repeat patients, which makes such a"
+                " measure larger (or smaller) than it is; read this interval as shifted, the value as it stands.",
+                names=", ".join(name[at] for name in names) if at == 0 else "、".join(name[at] for name in names),
+            )[at]
+            for at in (0, 1)
+        )
     )
 
 
@@ -197,6 +286,29 @@ def split_name(split: str) -> Text2:
         "held_out": text2("held out"),
     }
     return names.get(split, Text2(split, split))
+
+
+def split_with_code(split: str) -> Text2:
+    """Name a split by the word that commands take, in Chinese beside its name."""
+    said = split_name(split)
+    return Text2(split, split if said.zh == split else f"{said.zh}（{split}）")
+
+
+class _Tenth(NamedTuple):
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+    @property
+    def fits(self) -> bool:
+        return self.low <= self.predicted <= self.high
+
+
+def _tenths(calibration: Mapping[str, Any]) -> list[_Tenth]:
+    columns = [calibration.get(name) or [] for name in ("predicted", "observed", "low", "high")]
+    rows = zip(*columns, strict=False)
+    return [_Tenth(*row) for row in rows if all(value is not None for value in row)]
 
 
 def _span(one: Estimate) -> str:
