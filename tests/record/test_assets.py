@@ -63,6 +63,15 @@ def test_what_is_put_is_read_back(
         assert content[:16] not in path.read_bytes()
 
 
+def test_a_file_that_was_kept_plain_is_sealed_when_it_is_put_again(tmp_path: Path, plain: Assets) -> None:
+    name = plain.put(b"a secret scan")
+    sealed = Assets(SiteDirectory(tmp_path), Vault(tmp_path / "vault.db", bytes(32)))
+    assert sealed.put(b"a secret scan") == name
+    (kept,) = files(tmp_path)
+    assert b"secret" not in kept.read_bytes()
+    assert sealed.read(name) == b"a secret scan"
+
+
 @given(
     content=st.binary(max_size=300),
     chunk=st.integers(1, 70),

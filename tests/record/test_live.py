@@ -119,10 +119,40 @@ def test_an_undated_fact_waits_for_the_end_of_its_encounter(site: SiteDirectory)
     assert (report.written, report.quarantined) == (2, 0)
 
 
+def test_an_undated_fact_waits_on_while_other_imports_come(site: SiteDirectory) -> None:
+    record = Record.open(site)
+    stay = {"patient": "a", "encounter": "e1"}
+    record.append(facts(stay | {"code": "ICD10CM//I10"}, glucose("a", 1)))
+    compacted = record.compact()
+    assert compacted is not None
+    assert (compacted.written, compacted.quarantined) == (1, 0)
+    assert record.compact() is None
+    end = stay | {"time": datetime(2020, 1, 9), "code": "ENCOUNTER//inpatient//END"}
+    assert record.add(Listed(facts(end))).quarantined == 0
+    assert record.n_events == 3
+    assert record.compact() is not None
+    assert not list(site.quarantine.iterdir())
+    assert record.n_events == 3
+
+
+def test_a_waiting_fact_does_not_outlive_the_version_an_import_brings(site: SiteDirectory) -> None:
+    record = Record.open(site)
+    stay = {"patient": "a", "encounter": "e1"}
+    record.append(facts(stay | {"code": "ICD10CM//I10", "key": "Condition/1"}))
+    end = stay | {"time": datetime(2020, 1, 9), "code": "ENCOUNTER//inpatient//END"}
+    record.add(Listed(facts(stay | {"code": "ICD10CM//I11", "key": "Condition/1"}, end)))
+    for _ in range(2):
+        current = record.events().filter(pl.col("known_until").is_null())["code"].to_list()
+        assert sorted(current) == ["ENCOUNTER//inpatient//END", "ICD10CM//I11"]
+        record.compact()
+
+
 def test_what_cannot_be_used_goes_to_quarantine(site: SiteDirectory) -> None:
     record = Record.open(site)
-    report = record.append(facts(glucose("a", 1, float("inf")), glucose("", 1), glucose("a", 2)))
-    assert report.reasons == {"the value is not a finite number": 1, "no patient": 1}
+    report = record.append(
+        facts(glucose("a", 1, float("inf")), glucose("a", 3, 1e39), glucose("", 1), glucose("a", 2))
+    )
+    assert report.reasons == {"the value is not a finite number": 2, "no patient": 1}
     assert report.balanced
     compacted = record.compact()
     assert compacted is not None

@@ -122,6 +122,62 @@ def test_a_later_import_does_not_change_the_unit_of_a_code(record: Record) -> No
     )
 
 
+def test_an_odd_unit_that_comes_first_does_not_settle_what_a_code_is_measured_in(record: Record) -> None:
+    creatinine = {"code": "LOINC//2160-0"}
+    rows = [(1.0, "mm[Hg]"), (1.0, "mg/dL"), (88.4, "umol/L")]
+    report = record.add(
+        Listed(facts(*(glucose("a", n, v, unit=u) | creatinine for n, (v, u) in enumerate(rows, 1))))
+    )
+    assert record.catalogue.units() == {"LOINC//2160-0": "mg/dL"}
+    values = record.read(["numeric_value"])["numeric_value"].to_pylist()
+    assert values == [None, pytest.approx(1.0), pytest.approx(1.0, abs=0.001)]
+    assert report.notes.total() == 1
+
+
+def test_a_value_that_the_record_cannot_hold_is_quarantined(record: Record) -> None:
+    report = record.add(Listed(facts(glucose("a", 1, 1e39), glucose("a", 2, float("nan")), glucose("a", 3))))
+    assert report.reasons == {"the value is not a finite number": 2}
+    grown = record.add(Listed(facts(glucose("a", 4, 3e38, unit="g/L"))))
+    assert grown.notes.total() == 1
+    assert record.events()["numeric_value"].to_list() == [90.0, None]
+
+
+def test_moments_with_a_zone_become_the_wall_clock_of_the_site(tmp_path: Path) -> None:
+    site = new_site(tmp_path, time_zone="Asia/Shanghai")
+    record = Record.open(site)
+    zoned = facts(glucose("a", 1)).with_columns(pl.col("time").dt.replace_time_zone("UTC"))
+    record.add(Listed(zoned))
+    record.append(zoned.with_columns(patient=pl.lit("b")))
+    events = pl.DataFrame({"subject_id": [1], "time": zoned["time"], "code": ["a"]})
+    memory = Record.from_events(events, site.settings())
+    for one in (record, memory):
+        assert set(one.read(["time"])["time"].to_pylist()) == {datetime(2020, 1, 1, 8)}
+
+
+@pytest.mark.parametrize("frame", [{"patient": ["a"], "time": ["Smith"]}, {"numeric_value": ["Smith"]}])
+def test_facts_of_a_wrong_type_are_refused_without_their_values(
+    record: Record, frame: dict[str, list[str]]
+) -> None:
+    with pytest.raises(InputError, match="wrong type") as caught:
+        record.append(pl.DataFrame(frame))
+    assert "Smith" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_site_without_an_import_knows_nobody(record: Record) -> None:
+    for ask in (lambda: record.find("a"), lambda: record.erase(1), lambda: record.merge(1, 2)):
+        with pytest.raises(NotFoundError, match="imported"):
+            ask()
+
+
+def test_a_lost_vault_is_named(site: SiteDirectory, record: Record) -> None:
+    record.add(Listed(facts(glucose("a", 1))))
+    site.vault.unlink()
+    with pytest.raises(IntegrityError, match=r"vault\.db is missing"):
+        record.find("a")
+
+
 def test_an_undated_fact_takes_the_end_of_its_encounter(record: Record) -> None:
     stay = {"patient": "a", "encounter": "e1"}
     end = stay | {"time": datetime(2020, 1, 9), "code": "ENCOUNTER//inpatient//END"}
@@ -333,6 +389,8 @@ def test_a_record_in_memory_reads_like_one_on_disk(record: Record) -> None:
         (pl.DataFrame({"subject_id": [1], "time": [None]}), "missing: code"),
         (pl.DataFrame({"subject_id": [1], "time": [None], "code": ["a"], "x": [1]}), "unknown columns: x"),
         (pl.DataFrame({"subject_id": ["me"], "time": [None], "code": ["a"]}), "wrong type"),
+        (pl.DataFrame({"subject_id": [None, 1], "time": [None, None], "code": ["a", "b"]}), "1 events"),
+        (pl.DataFrame({"subject_id": [1], "time": [None], "code": [None]}), "1 events have no"),
     ],
 )
 def test_events_that_do_not_fit_are_refused(frame: pl.DataFrame, message: str) -> None:

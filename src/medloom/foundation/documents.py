@@ -15,12 +15,20 @@ def read_document(text: str, name: str) -> tuple[object, dict[Place, int]]:
     """Parse YAML without guessing types: every scalar is text. Give the document and line numbers by place.
 
     Raises:
-        InputError: not YAML, or a key stands twice.
+        InputError: not YAML, nested too deeply, or a key stands twice, or a part is named and repeated (& and *).
 
     >>> read_document("a: [0, no]", "x")
     ({'a': ['0', 'no']}, {(): 1, ('a',): 1, ('a', 0): 1, ('a', 1): 1})
     """
     try:
+        for event in yaml.parse(text, Loader=yaml.BaseLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise InputError(
+                    "{name!r} line {line}: a part cannot be repeated by its name (*{anchor}); write it out",
+                    name=name,
+                    line=event.start_mark.line + 1 if event.start_mark else 1,
+                    anchor=event.anchor,
+                )
         root = yaml.compose(text, Loader=yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -34,6 +42,8 @@ def read_document(text: str, name: str) -> tuple[object, dict[Place, int]]:
         raise InputError(
             "{name!r} line {line} is not valid YAML: {reason}", name=name, line=1, reason="characters"
         ) from error
+    except RecursionError:
+        raise InputError("{name!r} is nested too deeply; write it flatter", name=name) from None
     lines: dict[Place, int] = {}
     return (None if root is None else _plain(root, (), lines, name)), lines
 

@@ -50,7 +50,8 @@ class Assets:
         self._key = None if vault is None else vault.derived("assets")
 
     def put(self, content: bytes | Path) -> str:
-        """Keep a file, or bytes; gives its name `sha256:…`. What is kept already is not written again.
+        """Keep a file, or bytes; gives its name `sha256:…`. What is kept already is not written again,
+        unless it was kept plain and is to be sealed now.
 
         Raises:
             StorageError: the disk is full, read-only or not permitted; nothing was kept.
@@ -58,9 +59,12 @@ class Assets:
         with storage_errors(self._folder.parent), _opened(content) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
             name = f"sha256:{digest}"
-            if name in self:
-                return name
             path = self._path(digest)
+            plain = path.exists()
+            if path.with_suffix(_SEALED).exists() or (plain and self._key is None):
+                if plain and self._key is not None:
+                    remove(path)  # killed between the two
+                return name
             file.seek(0)
             with replacing(path if self._key is None else path.with_suffix(_SEALED)) as temporary:
                 temporary.chmod(0o600)
@@ -68,6 +72,8 @@ class Assets:
                     again = _copied(file, target) if self._key is None else self._sealed(digest, file, target)
                 if again != digest:
                     raise InputError("a file changed while it was read; repeat when it is complete")
+            if plain:
+                remove(path)
         return name
 
     def open(self, asset: str) -> BinaryIO:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,9 +139,3 @@ def publish(site: SiteDirectory, folder: Path, number: int, keep: int) -> None:
 def write_table(path: Path, table: pa.Table) -> None:
     """Write a metadata table."""
     pq.write_table(table, path, compression="zstd")
-
-
-def open_shard(path: Path, metadata: Mapping[Path, pq.FileMetaData] | None = None) -> pq.ParquetFile:
-    """Open a shard with codes and roles kept as dictionaries, which saves most of the memory and time."""
-    known = None if metadata is None else metadata.get(path)
-    return pq.ParquetFile(path, metadata=known, read_dictionary=["code", "role"])

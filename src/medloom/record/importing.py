@@ -12,7 +12,7 @@ import polars as pl
 
 from medloom.foundation.errors import InputError
 from medloom.record.assets import Assets
-from medloom.record.schema import BATCH_SCHEMA
+from medloom.record.schema import BATCH_SCHEMA, conformed
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Importer(ABC):
         """Yield the source's facts, in a fixed order, in bounded memory."""
 
 
-def as_batch_frame(facts: pl.DataFrame) -> pl.DataFrame:
-    """Complete a frame to `BATCH_SCHEMA`: missing columns null, types cast.
+def as_batch_frame(facts: pl.DataFrame, zone: str = "UTC") -> pl.DataFrame:
+    """Complete a frame to `BATCH_SCHEMA`: missing columns null, types cast, moments as wall clock in `zone`.
 
     Raises:
         InputError: a column is unknown or has a type that cannot be cast.
@@ -89,7 +89,4 @@ def as_batch_frame(facts: pl.DataFrame) -> pl.DataFrame:
     unknown = set(facts.columns) - set(BATCH_SCHEMA)
     if unknown:
         raise InputError("an importer gave unknown columns: {columns}", columns=", ".join(sorted(unknown)))
-    return facts.select(
-        (pl.col(name).cast(kind) if name in facts.columns else pl.lit(None, dtype=kind)).alias(name)
-        for name, kind in BATCH_SCHEMA.items()
-    )
+    return conformed(facts, BATCH_SCHEMA, zone)

@@ -136,7 +136,7 @@ def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | N
     base = Base.of(site)
     now = now or datetime.now()
     units = base.metadata.catalogue.units()
-    normaliser = Normaliser(vault, importer.system, base.next_import, units, now)
+    normaliser = Normaliser(vault, importer.system, base.next_import, units, settings.time_zone, now)
     assets = Assets(site, vault if settings.encrypt_at_rest else None)
     context = ImportContext(settings.time_zone, assets)
 

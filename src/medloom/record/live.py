@@ -32,7 +32,7 @@ from medloom.record.commit import SUBJECTS_SCHEMA
 from medloom.record.database import connect, database_errors, transaction
 from medloom.record.importing import Batch, as_batch_frame
 from medloom.record.ingest import Base, ImportReport, Learned, Spill, commit_facts, subjects_frame
-from medloom.record.merging import merge
+from medloom.record.merging import merge, undatable
 from medloom.record.normalising import PENDING_EXTRA, Normaliser
 from medloom.record.quarantine import Quarantine
 from medloom.record.schema import RECORD_SCHEMA
@@ -64,6 +64,7 @@ class Waiting:
     generation: int  # readers of an older one move on to it: it holds what left the tail
     last: int  # number of the last fact
     facts: pl.DataFrame  # PENDING_SCHEMA
+    ids: Sequence[int] = ()  # of the facts, in their order
 
 
 class LiveTail:
@@ -108,7 +109,7 @@ class LiveTail:
                 return Waiting(0, 0, pl.DataFrame(schema=PENDING_SCHEMA))
             state = connection.execute("SELECT value FROM state WHERE name = 'generation'").fetchone()
             last = connection.execute("SELECT max(id) FROM fact").fetchone()[0] or 0
-            query = "SELECT subject_id, arrival, sealed, payload FROM fact"
+            query = "SELECT subject_id, arrival, sealed, payload, id FROM fact"
             if subjects is not None and len(subjects) <= _FEW:
                 marks = ",".join("?" * len(subjects))
                 query += f" WHERE subject_id IN ({marks})"
@@ -118,7 +119,8 @@ class LiveTail:
                 if subjects is not None:
                     wanted = set(subjects.tolist())
                     rows = [row for row in rows if row[0] in wanted]
-        return Waiting(state[0] if state else 0, last, self._frame(rows, number))
+        ids = [row[4] for row in rows]
+        return Waiting(state[0] if state else 0, last, self._frame(rows, number), ids)
 
     def append(self, facts: pl.DataFrame, rejected: pl.DataFrame, now: datetime) -> None:
         """Keep pending facts, and what could not be used; inside `writing`."""
@@ -178,16 +180,23 @@ class LiveTail:
         )
         return (rows[-1][0] if rows else 0), frame
 
-    def clear(self, last: int, last_rejected: int, generation: int) -> None:
-        """Drop what generation `generation` holds now: all up to fact `last`; readers move on to it."""
+    def clear(self, last: int, last_rejected: int, generation: int, but: Sequence[int] = ()) -> None:
+        """Drop what generation `generation` holds now: all up to fact `last` `but` some; readers move on to it."""
         with self.writing():
             writer = self._writing()
-            writer.execute("DELETE FROM fact WHERE id <= ?", (last,))
+            kept = orjson.dumps(list(but)).decode()
+            query = "DELETE FROM fact WHERE id <= ? AND id NOT IN (SELECT value FROM json_each(?))"
+            writer.execute(query, (last, kept))
             writer.execute("DELETE FROM rejected WHERE id <= ?", (last_rejected,))
             if writer.execute("SELECT 1 FROM fact LIMIT 1").fetchone() is None:
                 writer.execute("DELETE FROM subject")
                 writer.execute("DELETE FROM code")
             self.move_on(generation)
+
+    def drop(self, ids: Sequence[int]) -> None:
+        """Drop single facts."""
+        with self.writing():
+            self._writing().executemany("DELETE FROM fact WHERE id = ?", ((number,) for number in ids))
 
     def move_on(self, generation: int) -> None:
         """Let readers of older generations move on to this one; inside `writing`."""
@@ -225,10 +234,10 @@ class LiveTail:
         assert self._writer is not None, "inside `writing` only"
         return self._writer
 
-    def _frame(self, rows: Sequence[tuple[int, int, int, bytes]], number: int) -> pl.DataFrame:
+    def _frame(self, rows: Sequence[tuple[int, int, int, bytes, int]], number: int) -> pl.DataFrame:
         if not rows:
             return pl.DataFrame(schema=PENDING_SCHEMA)
-        values = [orjson.loads(self._opened(sealed, payload)) for _, _, sealed, payload in rows]
+        values = [orjson.loads(self._opened(sealed, payload)) for _, _, sealed, payload, _ in rows]
         stored = {
             n: pl.Int64() if PENDING_SCHEMA[n] == pl.Datetime("us") else PENDING_SCHEMA[n] for n in _PAYLOAD
         }
@@ -368,18 +377,15 @@ def append(
 
     Each call is a source of its own: a fact that the record or the tail has is a duplicate.
     """
-    facts = as_batch_frame(events).with_columns(
-        file=pl.lit(0, pl.Int32),
-        row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
-        problem=pl.when(~pl.col("numeric_value").is_finite())
-        .then(pl.lit("the value is not a finite number"))
-        .otherwise("problem"),
+    zone = site.settings().time_zone
+    facts = as_batch_frame(events, zone).with_columns(
+        file=pl.lit(0, pl.Int32), row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
     )
     report = ImportReport(len(store.imports) + 1, "live", records=facts.height, read=facts.height)
     with tail.writing():
         known = vault.subjects()
         catalogue = store.catalogue
-        normaliser = Normaliser(vault, system, 0, catalogue.units(), now)
+        normaliser = Normaliser(vault, system, 0, catalogue.units(), zone, now)
         pending, rejected = normaliser.normalise(Batch(facts, facts.height))
         rejected = rejected.select(*_REJECTED, "problem")
         touched = pending["subject_id"].unique().sort().to_numpy()
@@ -405,6 +411,7 @@ def append(
 def compact(site: SiteDirectory, vault: Vault, tail: LiveTail, now: datetime) -> ImportReport | None:
     """Take what waits into the next generation; hold the site's lock. None: nothing waited.
 
+    A fact without a date goes on waiting until the end of its encounter is known.
     Killed between the commit and the emptying of the tail, both have the facts, and
     merging sees that they are the same.
     """
@@ -413,20 +420,47 @@ def compact(site: SiteDirectory, vault: Vault, tail: LiveTail, now: datetime) ->
     base = Base.of(site)
     waiting = tail.waiting(number=base.next_import)
     last_rejected, rejected = tail.rejected()
-    if not waiting.facts.height and not rejected.height:
+    undated = undatable(_stored(base, waiting.facts["subject_id"]), waiting.facts)
+    left = [waiting.ids[place] for place in undated]
+    facts = waiting.facts.with_row_index("_place").filter(~pl.col("_place").is_in(undated.implode()))
+    facts = facts.drop("_place")
+    if not facts.height and not rejected.height:
         return None
 
     def fill(spill: Spill, quarantine: Quarantine, report: ImportReport) -> Learned:
-        report.records = report.read = waiting.facts.height + rejected.height
-        spill.add(waiting.facts)
+        report.records = report.read = facts.height + rejected.height
+        spill.add(facts)
         quarantine.add(rejected)
         codes = tail.codes()
         units, static = _units_and_static(codes)
         return Learned({}, base.metadata.catalogue.units() | units, static, tail.subjects())
 
     report = commit_facts(site, vault, base, _LIVE, fill, [], now)
-    tail.clear(waiting.last, last_rejected, report.generation)
+    tail.clear(waiting.last, last_rejected, report.generation, but=left)
     return report
+
+
+def forget_replaced(site: SiteDirectory, tail: LiveTail, number: int) -> None:
+    """Drop waiting facts of resources that import `number` brought anew: its version is the later one."""
+    if not tail.exists():
+        return
+    waiting = tail.waiting()
+    if not waiting.facts.select(pl.col("keyed").any()).item():
+        return
+    stored = _stored(Base.of(site), waiting.facts["subject_id"])
+    brought = (
+        stored.filter(pl.col("source").str.starts_with(f"{number}:")).select("subject_id", "key").unique()
+    )
+    named = waiting.facts.with_columns(_id=pl.Series(waiting.ids, dtype=pl.Int64)).filter("keyed")
+    tail.drop(named.join(brought, on=["subject_id", "key"], how="semi")["_id"].to_list())
+
+
+def _stored(base: Base, subjects: pl.Series) -> pl.DataFrame:
+    """Read all rows of some subjects in the generation that is merged into."""
+    if base.folder is None or not len(subjects):
+        return pl.DataFrame(schema=RECORD_SCHEMA)
+    rows = GenerationStore(base.folder).read(RECORD_SCHEMA.names(), subjects.unique().sort().to_numpy())
+    return pl.DataFrame(rows).cast(RECORD_SCHEMA)
 
 
 def _units_and_static(codes: pl.DataFrame) -> tuple[dict[str, str], set[str]]:

@@ -71,6 +71,11 @@ def merge(old: pl.DataFrame, new: pl.DataFrame) -> Merged:
     return Merged(rows, fresh, undatable, fresh.height, duplicates, superseded, retracted)
 
 
+def undatable(old: pl.DataFrame, new: pl.DataFrame) -> pl.Series:
+    """Find the pending rows without a date whose encounter has no end yet: their places in `new`."""
+    return _date(old, new.with_row_index("_place"))[1]["_place"]
+
+
 def _date(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give undated facts the end of their encounter; apart, those whose encounter has none."""
     undated = pl.col("time").is_null() & ~pl.col("static")

@@ -52,6 +52,7 @@ class Normaliser:
     system: str
     number: int
     units: dict[str, str]  # code → canonical unit, as the record has it so far
+    zone: str  # of the site: moments that name one are turned to its wall clock
     now: datetime  # of the import: when a retraction was made that does not say it
     subjects: dict[str, int] = field(default_factory=dict)
     codes: dict[str, CodeInfo] = field(default_factory=dict)
@@ -62,12 +63,11 @@ class Normaliser:
 
     def __post_init__(self) -> None:
         self._pepper = self.vault.derived("keys")
-        self._settled = set(self.units)  # codes of which there are values in their unit
 
     def normalise(self, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Split a batch into pending rows and facts for quarantine (with `problem`)."""
         self._remember(batch.codes)
-        facts = as_batch_frame(batch.facts)
+        facts = as_batch_frame(batch.facts, self.zone)
         facts = _with_problems(facts).with_columns(
             known_time=pl.when(_is_undated_retraction())
             .then(pl.coalesce("known_time", "updated", pl.lit(self.now)))
@@ -188,11 +188,10 @@ class Normaliser:
         schema = {"code": pl.String, "unit": pl.String, "scale": pl.Float64, "offset": pl.Float64}
         table = pl.DataFrame(changed, schema=schema, orient="row").with_columns(changed=pl.lit(True))
         joined = facts.join(table, on=["code", "unit"], how="left", maintain_order="left")
-        lost = (
-            pl.col("changed").is_not_null()
-            & pl.col("scale").is_null()
-            & pl.col("numeric_value").is_not_null()
-        )
+        converted = pl.col("numeric_value") * pl.col("scale") + pl.col("offset")
+        # beyond what a value may be: as good as not converted
+        unfit = pl.col("scale").is_null() | ~converted.cast(pl.Float32).is_finite()
+        lost = pl.col("changed").is_not_null() & unfit & pl.col("numeric_value").is_not_null()
         count = int(joined.select(lost.sum()).item())
         if count:
             self.notes["value kept as text: its unit does not convert to the unit of its code"] += count
@@ -205,20 +204,16 @@ class Normaliser:
             .otherwise("text_value"),
             numeric_value=pl.when(pl.col("changed").is_null())
             .then("numeric_value")
-            .otherwise(pl.col("numeric_value") * pl.col("scale") + pl.col("offset")),
+            .when(~unfit)
+            .then(converted),
         )
 
     def _factor(self, code: str, unit: str) -> tuple[float, float] | None:
         if (code, unit) not in self._factors:
             canonical = units.canonical(unit) or unit
+            # an odd unit that comes first does not settle what a code is measured in
             target = self.units.setdefault(code, units.preferred(code) or canonical)
-            same = (1.0, 0.0)
-            factor = same if canonical == target else units.factor(canonical, target, code)
-            if factor is None and code not in self._settled and units.preferred(code) == target:
-                # the preferred unit does not fit what this hospital measures: the first unit met counts
-                self.units[code], factor = canonical, same
-            if factor is not None:
-                self._settled.add(code)
+            factor = (1.0, 0.0) if canonical == target else units.factor(canonical, target, code)
             self._factors[code, unit] = factor
         return self._factors[code, unit]
 
@@ -250,6 +245,9 @@ def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:
             "problem",
             pl.when(pl.col("patient").is_null() | (pl.col("patient") == "")).then(pl.lit("no patient")),
             pl.when(pl.col("code").is_null() | (pl.col("code") == "")).then(pl.lit("no code")),
+            pl.when(~pl.col("numeric_value").cast(pl.Float32).is_finite()).then(
+                pl.lit("the value is not a finite number")
+            ),
             pl.when(outside("time")).then(pl.lit("time is not between 1850 and 2300")),
             pl.when(outside("known_time")).then(pl.lit("known time is not between 1850 and 2300")),
             pl.when(

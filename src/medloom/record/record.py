@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.errors import InputError, IntegrityError, NotFoundError
 from medloom.foundation.files import locked, storage_errors
 from medloom.foundation.messages import tr
 from medloom.foundation.site import SiteDirectory, SiteSettings
@@ -25,7 +25,7 @@ from medloom.record.importing import Importer
 from medloom.record.ingest import ImportReport
 from medloom.record.keys import site_key
 from medloom.record.live import LiveStore, LiveTail
-from medloom.record.schema import RECORD_SCHEMA
+from medloom.record.schema import RECORD_SCHEMA, conformed
 from medloom.record.store import GenerationStore, MemoryStore, Store
 from medloom.record.vault import Vault
 
@@ -71,12 +71,15 @@ class Record:
     def from_events(cls, events: pl.DataFrame | pd.DataFrame, settings: SiteSettings | None = None) -> Record:
         """Make a record in memory from rows with at least `subject_id`, `time`, `code` (MEDS; null time = static).
 
+        Moments with a time zone are turned to the wall clock of the settings' zone.
+
         Raises:
-            InputError: a required column is missing, a column is unknown, or a value does not fit its type.
+            InputError: a required column is missing, a column is unknown, a value does not fit its type, or
+                a row has no subject or no code.
         """
-        frame = events if isinstance(events, pl.DataFrame) else pl.from_pandas(events)
         settings = settings or SiteSettings()
-        return cls(MemoryStore.of_events(_as_rows(frame), settings.split_seed), settings=settings)
+        rows = _as_rows(_as_polars(events), settings.time_zone)
+        return cls(MemoryStore.of_events(rows, settings.split_seed), settings=settings)
 
     def refreshed(self) -> Record:
         """Open the newest generation of the same site."""
@@ -146,8 +149,11 @@ class Record:
         site = self._on_disk()
         with locked(site.lock, tr("the record")), self._vault(create=True) as vault:
             # in the order in which facts came, so that the later version wins
-            live.compact(site, vault, _tail(site, self.settings), now or datetime.now())
+            tail = _tail(site, self.settings)
+            live.compact(site, vault, tail, now or datetime.now())
             report = ingest.add(site, vault, importer, now)
+            if report.written:
+                live.forget_replaced(site, tail, report.number)
         self._store = Record.open(site)._store
         return report
 
@@ -155,7 +161,9 @@ class Record:
         """Let single facts in at once, beside a running import too; every reader sees them from now on.
 
         `events` has columns of `BATCH_SCHEMA`, of which at least `patient`, `code` and `time`;
-        `system` is the namespace of the patients' identifiers. They wait in `live.db` until `compact`
+        `system` is the namespace of the patients' identifiers. `known_time` says when a fact became known; without
+        it, it counts as known at its time, whenever it is appended: whoever passes on what arrives later than it
+        happened says so. Facts wait in `live.db` until `compact`
         or the next import takes them into a generation. A fact that the record has already is a duplicate.
 
         Raises:
@@ -169,6 +177,8 @@ class Record:
 
     def compact(self, now: datetime | None = None) -> ImportReport | None:
         """Take the facts of `live.db` into the next generation, all or nothing; None: there were none.
+
+        Those without a date wait on for the end of their encounter.
 
         Raises:
             LockedError: an import is running.
@@ -237,6 +247,10 @@ class Record:
     @contextmanager
     def _vault(self, create: bool = False) -> Iterator[Vault]:
         site = self._on_disk()
+        if not create and not site.vault.exists():
+            if site.record.exists():
+                raise IntegrityError("vault.db is missing from the site; restore it from a copy")
+            raise NotFoundError("nothing has been imported into this site yet; begin with: medloom import")
         with storage_errors(site.root), database_errors(site.vault):
             vault = Vault(site.vault, site_key(site, create=create and not site.vault.exists()))
             try:
@@ -256,7 +270,19 @@ def _tail(site: SiteDirectory, settings: SiteSettings) -> LiveTail:
     return LiveTail(site.live, key, settings.encrypt_at_rest)
 
 
-def _as_rows(frame: pl.DataFrame) -> pl.DataFrame:
+def _as_polars(events: pl.DataFrame | pd.DataFrame) -> pl.DataFrame:
+    if isinstance(events, pl.DataFrame):
+        return events
+    try:
+        return pl.from_pandas(events)
+    except (pa.ArrowException, pl.exceptions.PolarsError, TypeError, ValueError) as error:
+        # from None: the reason quotes values
+        raise InputError(
+            "events have a column of the wrong type: {reason}", reason=type(error).__name__
+        ) from None
+
+
+def _as_rows(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     missing = [name for name in ("subject_id", "time", "code") if name not in frame.columns]
     if missing:
         raise InputError(
@@ -270,12 +296,8 @@ def _as_rows(frame: pl.DataFrame) -> pl.DataFrame:
             unknown=", ".join(unknown),
             known=", ".join(RECORD_SCHEMA.names()),
         )
-    try:
-        return frame.select(
-            (pl.col(name).cast(kind) if name in frame.columns else pl.lit(None, dtype=kind)).alias(name)
-            for name, kind in RECORD_SCHEMA.items()
-        )
-    except pl.exceptions.PolarsError as error:
-        raise InputError(
-            "events have a column of the wrong type: {reason}", reason=type(error).__name__
-        ) from error
+    rows = conformed(frame, RECORD_SCHEMA, zone)
+    incomplete = int(rows.select((pl.col("subject_id").is_null() | pl.col("code").is_null()).sum()).item())
+    if incomplete:
+        raise InputError("{n:,} events have no subject_id or no code; complete or remove them", n=incomplete)
+    return rows

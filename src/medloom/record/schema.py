@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 import polars as pl
+
+from medloom.foundation.errors import InputError
 
 ROLES: Final = frozenset(
     "demographic condition observation order dispense administration statement procedure device encounter "
@@ -76,6 +79,44 @@ LATEST: Final = datetime(2300, 1, 1)
 def visible_time() -> pl.Expr:
     """Give the moment from which a fact is visible: the later of `time` and `known_time`."""
     return pl.max_horizontal("time", "known_time")
+
+
+def wall_clock(name: str, kind: pl.DataType | None, zone: str) -> pl.Expr:
+    """Give a column of moments as naive wall clock in `zone`; one without a zone is taken as it stands.
+
+    >>> frame = pl.DataFrame({"t": [datetime(2020, 1, 1)]}).with_columns(pl.col("t").dt.replace_time_zone("UTC"))
+    >>> frame.select(wall_clock("t", frame.schema["t"], "Asia/Shanghai")).item()
+    datetime.datetime(2020, 1, 1, 8, 0)
+    """
+    column = pl.col(name)
+    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
+        column = column.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    return column.cast(pl.Datetime("us"))
+
+
+def conformed(frame: pl.DataFrame, schema: Mapping[str, pl.DataType], zone: str) -> pl.DataFrame:
+    """Give a frame the columns and types of `schema`: missing columns null, moments as wall clock in `zone`.
+
+    Raises:
+        InputError: a column has values that do not fit its type; the message names it and quotes none.
+    """
+    columns: list[pl.Series] = []
+    for name, kind in schema.items():
+        if name not in frame.columns:
+            columns.append(pl.Series(name, [None], dtype=kind).new_from_index(0, frame.height))
+            continue
+        moment = kind == pl.Datetime("us")
+        value = wall_clock(name, frame.schema[name], zone) if moment else pl.col(name).cast(kind)
+        try:
+            columns.append(frame.select(value.alias(name)).to_series())
+        except pl.exceptions.PolarsError:
+            # from None: the reason quotes values
+            raise InputError(
+                "column {column} of the events is of the wrong type: it should be {kind}",
+                column=name,
+                kind=str(kind),
+            ) from None
+    return pl.DataFrame(columns)
 
 
 def end_of_day(expression: pl.Expr) -> pl.Expr:

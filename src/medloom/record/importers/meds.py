@@ -25,7 +25,7 @@ from medloom.foundation.files import storage_errors
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import progress
 from medloom.record.importing import Batch, CodeInfo, ImportContext, Importer
-from medloom.record.schema import BATCH_SCHEMA, BIRTH, DEATH
+from medloom.record.schema import BATCH_SCHEMA, BIRTH, DEATH, wall_clock
 
 BATCH_ROWS: Final = 50_000
 
@@ -343,10 +343,7 @@ def _moment(frame: pl.DataFrame, name: str, zone: str) -> pl.Expr:
     kind = frame.schema.get(name)
     if not isinstance(kind, pl.Datetime | pl.Date):
         return pl.lit(None, pl.Datetime("us"))
-    column = pl.col(name)
-    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-        column = column.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    return column.cast(pl.Datetime("us"))
+    return wall_clock(name, kind, zone)
 
 
 def _demographic() -> pl.Expr:

@@ -36,8 +36,6 @@ class Medications:
         """Forget the last Bundle's Medications."""
         self._local = {}
 
-    leave_bundle = enter_bundle
-
     def add_local(self, medication: Json, codes: Codings, address: str | None) -> None:
         """Remember a Medication for the current Bundle, by its id and by its fullUrl."""
         entry = _entry(medication, codes)
