@@ -95,7 +95,7 @@ def test_the_json_has_exactly_the_documented_keys(evaluation):
     found = json.loads(json.dumps(evaluation.to_json(), allow_nan=False))
     assert list(found) == [
         "task", "model", "split", "n", "n_subjects", "prevalence", "metrics",
-        "thresholds", "subgroups", "curves", "compared_with", "reasons",
+        "thresholds", "subgroups", "curves", "compared_with", "fairness", "reasons",
     ]  # fmt: skip
     assert (found["n"], found["n_subjects"], found["split"]) == (SIZE, SIZE // 2, "held_out")
     assert tuple(found["metrics"]) == METRICS["binary"]

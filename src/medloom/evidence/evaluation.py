@@ -10,6 +10,7 @@ import polars as pl
 from medloom.evidence.answers import Answers, Kind, read_answers
 from medloom.evidence.curves import BinaryCurves, RegressionCurves, confusion
 from medloom.evidence.estimate import Estimate
+from medloom.evidence.fairness import Fairness, fairness
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate, estimates
 from medloom.evidence.metrics import FEWEST_SUBJECTS, METRICS, Binary, Measure, measure_of, not_estimable
 from medloom.evidence.subgroups import Subgroup, split_by
@@ -78,6 +79,7 @@ class Evaluation:
     subgroups: dict[str, dict[str, Subgroup]] = field(default_factory=dict)
     curves: dict[str, Any] = field(default_factory=dict)
     compared_with: dict[str, Comparison] = field(default_factory=dict)
+    fairness: dict[str, Fairness] = field(default_factory=dict)
     unit: str | None = None
 
     @property
@@ -87,6 +89,9 @@ class Evaluation:
         places |= {f"thresholds.{one.name}": one.found for one in self.thresholds}
         for dimension, parts in self.subgroups.items():
             places |= {f"subgroups.{dimension}.{name}.metrics": part.metrics for name, part in parts.items()}
+        for dimension, one in self.fairness.items():
+            places |= {f"fairness.{dimension}.groups.{name}": rates for name, rates in one.groups.items()}
+            places[f"fairness.{dimension}.gaps"] = one.gaps
         for name, other in self.compared_with.items():
             places[f"compared_with.{name}.metrics"] = other.metrics
             places[f"compared_with.{name}.difference"] = other.difference
@@ -114,6 +119,7 @@ class Evaluation:
             },
             "curves": self.curves,
             "compared_with": {name: other.to_json() for name, other in self.compared_with.items()},
+            "fairness": {dimension: one.to_json() for dimension, one in self.fairness.items()},
             "reasons": {place: reason.en for place, reason in self.reasons.items()},
         }
 
@@ -177,6 +183,7 @@ def evaluate(
         n_subjects=answers.groups,
         prevalence=shares,
         subgroups={} if demographics is None else _subgroups(answers, frame, demographics, replicates, seed),
+        fairness=_fairness(answers, frame, demographics, thresholds, replicates, seed),
         **whole.estimated(replicates, seed),
     )
 
@@ -309,6 +316,26 @@ def _constant(answers: Answers, baseline: float | Mapping[str, float] | None) ->
     else:
         said = _shares(answers)
     return np.broadcast_to(said, answers.predicted.shape).astype(np.float64)
+
+
+def _fairness(
+    answers: Answers,
+    frame: pl.DataFrame,
+    demographics: pl.DataFrame | None,
+    thresholds: Mapping[str, float],
+    replicates: int,
+    seed: int,
+) -> dict[str, Fairness]:
+    """Compare groups at the first threshold; nothing where there are no groups, or no risks to speak of."""
+    if (
+        demographics is None
+        or answers.kind != "binary"
+        or not thresholds
+        or "brier" in not_estimable(answers)
+    ):
+        return {}
+    threshold = next(iter(thresholds.values()))
+    return fairness(answers, frame["sample_id"], demographics, threshold, replicates, seed)
 
 
 def _subgroups(
