@@ -90,7 +90,8 @@ def train(
     """Learn from a site's task, from samples, or from one table.
 
     Args:
-        what: a task of a site (the model is saved there), samples, or a data frame with a row a sample.
+        what: a task of a site (the model is saved there, and a task named by its path too), samples, or a data frame
+            with a row a sample.
         learner: name of a registered learner, with `parameters`; or a learner.
         label: of a frame: the column to predict.
         group: of a frame: a column whose equal values must not be split (the patient).
@@ -112,6 +113,7 @@ def train(
             names=", ".join(sorted(parameters)),
         )
     if isinstance(what, SiteTask):
+        what.keep()
         samples = what.samples
     elif isinstance(what, Samples):
         samples = what

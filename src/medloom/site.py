@@ -58,30 +58,52 @@ class Site:
         return cls(find_site(path))
 
     def task(self, name: str) -> SiteTask:
-        """Find a task by path, in the site's `tasks/` , or among those that ship with Medloom."""
-        labels = self._labels(name)
-        if labels.is_file():
-            return SiteTask(self, lambda: Cohort(from_meds_labels(labels, self.record, name), ()))
-        task = library.find(name, self.directory)
-        return SiteTask(self, lambda: apply(task, self.record))
-
-    def keep_labels(self, name: str, labels: str | Path) -> Samples:
-        """Keep MEDS labels that were made elsewhere as the task `name`; gives its samples.
+        """Find a task by path, in the site's `tasks/`, or among those that ship with Medloom.
 
         Raises:
-            InputError: `name` is no task's name, or the labels do not fit the record.
+            NotFoundError: there is none.
+            InputError: its file is not valid, or two tasks have this name.
+        """
+        labels = self._labels(name)
+        if labels.is_file():
+            if name in library.own(self.directory):
+                raise InputError(
+                    "there are a task file and labels named {name!r} in tasks/; rename one of them", name=name
+                )
+            return SiteTask(self, lambda: Cohort(from_meds_labels(labels, self.record, name), ()))
+        task = library.find(name, self.directory)
+        path = Path(name) if name.endswith((".yaml", ".yml")) else None
+        return SiteTask(self, lambda: apply(task, self.record), path)
+
+    def keep_labels(self, name: str, labels: str | Path) -> Samples:
+        """Keep MEDS labels that were made elsewhere as the task `name`; gives its samples, as they were kept.
+
+        Raises:
+            InputError: `name` is no task's name or taken, or the labels do not fit the record.
         """
         if not TASK_NAME.fullmatch(name):
             raise InputError(
                 "{name!r} is not a task's name: lower-case letters, digits and hyphens", name=name
             )
+        if name in {*library.shipped(), *library.own(self.directory)}:
+            raise InputError(
+                "there is a task {name!r} already; keep the labels under another name", name=name
+            )
         samples = from_meds_labels(Path(labels), self.record, name)
-        with replacing(self._labels(name)) as incoming:
+        final = self._labels(name)
+        with replacing(final) as incoming:
             to_meds_labels(samples, incoming)
-        return samples
+            kept = from_meds_labels(incoming, self.record, name)
+            if final.is_file() and not kept.frame.equals(from_meds_labels(final, self.record, name).frame):
+                raise InputError(
+                    "other labels are kept as {name!r}; keep these under another name, or remove tasks/{file}",
+                    name=name,
+                    file=final.name,
+                )
+        return kept
 
     def _labels(self, name: str) -> Path:
-        return self.directory.tasks / f"{name}.labels.parquet"
+        return self.directory.tasks / f"{name}{library.LABELS}"
 
     def model(self, name: str) -> Model:
         """Load a model, `TASK.LEARNER[@N]`; its sums are checked first."""
@@ -100,9 +122,19 @@ class Site:
 class SiteTask:
     """A task put to a site's record, once, when first asked for."""
 
-    def __init__(self, site: Site, ask: Callable[[], Cohort]) -> None:
+    def __init__(self, site: Site, ask: Callable[[], Cohort], path: Path | None = None) -> None:
         self.site = site
         self._ask = ask
+        self._path = path
+
+    def keep(self) -> None:
+        """Copy a task that was named by its path into the site; its models are put to it by name.
+
+        Raises:
+            InputError: the site has another task of this name.
+        """
+        if self._path is not None:
+            library.keep(self._path, self.site.directory)
 
     @cached_property
     def cohort(self) -> Cohort:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +131,25 @@ def test_an_unknown_label_column_lists_the_columns() -> None:
 def test_a_table_without_inputs_is_refused() -> None:
     with pytest.raises(InputError, match="nothing to learn from"):
         from_frame(pl.DataFrame({"y": [1, 0]}), "y")
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        (pl.Series([[1], [2]]), "List"),
+        (pl.Series([timedelta(1), timedelta(2)]), "Duration"),
+        (pl.Series([object(), object()], dtype=pl.Object), "Object"),
+    ],
+)
+def test_columns_that_are_neither_numbers_nor_texts_are_refused(values: pl.Series, name: str) -> None:
+    frame = pl.DataFrame({"odd": values, "x": [1, 2], "y": [True, False]})
+    with pytest.raises(InputError, match=f"column 'odd' holds {name}"):
+        from_frame(frame, "y")
+    with pytest.raises(InputError, match=f"a column of {name}"):
+        from_frame(frame.select("odd", "x"), "odd")
+
+
+def test_rows_of_unknown_patients_are_not_taken_for_one_patient() -> None:
+    frame = pl.DataFrame({"who": ["a", None, None], "x": [1, 2, 3], "y": [True, False, True]})
+    with pytest.raises(InputError, match="which patient 2 rows are of"):
+        from_frame(frame, "y", group="who")

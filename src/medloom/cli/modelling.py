@@ -12,9 +12,10 @@ import typer
 from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
 from medloom.foundation import registry
-from medloom.foundation.errors import InputError
+from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import replacing
 from medloom.foundation.messages import language, tr
+from medloom.foundation.site import SiteDirectory, find_site
 from medloom.site import Site
 from medloom.tasks import library
 from medloom.tasks.kinds import POSITIVE
@@ -36,11 +37,14 @@ def register(app: typer.Typer) -> None:
 
 def tasks(site: SiteOption = None, json: JsonOption = False) -> None:
     """List the tasks."""
-    own = _own_tasks(site)
-    rows = []
-    for name in sorted({*library.shipped(), *own}):
-        found = library.find(name, Site.open(site).directory if name in own else None)
+    folder = _site_folder(site)
+    rows: list[tuple[str, str, str]] = []
+    for name in sorted({*library.shipped(), *library.own(folder)}):
+        found = library.find(name, folder)
         rows.append((name, found.kind, getattr(found.title, language())))
+    rows += [
+        (name, _kind_kept(folder, name), tr("labels made elsewhere")) for name in library.labelled(folder)
+    ]
     if json:
         screen.json({"tasks": [dict(zip(("name", "kind", "title"), row, strict=True)) for row in rows]})
         return
@@ -58,8 +62,19 @@ def task(
     if schema:
         screen.json(json_schema())
         return
-    own = name in _own_tasks(site)
-    found = library.find(name, Site.open(site).directory if own else None)
+    folder = _site_folder(site)
+    if name in library.labelled(folder):
+        kind = _kind_kept(folder, name)
+        screen.say(
+            tr(
+                "{name}: labels made elsewhere ({kind}), in tasks/{file}",
+                name=name,
+                kind=kind,
+                file=f"{name}{library.LABELS}",
+            )
+        )
+        return
+    found = library.find(name, folder)
     import yaml
 
     content = found.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
@@ -84,7 +99,9 @@ def label(
             flow: tuple[FlowStep, ...] = ()
             samples = opened.keep_labels(name, from_meds)
         else:
-            cohort = opened.task(name).cohort
+            asked = opened.task(name)
+            asked.keep()
+            cohort = asked.cohort
             flow, samples = cohort.flow, cohort.samples
     if out is not None:
         with replacing(out) as incoming:
@@ -297,15 +314,20 @@ def show_reasons(site: Site, top: pl.DataFrame, scale: str) -> None:
     screen.table([tr("share of the answer ({scale})", scale=scale), tr("because")], rows, right=[0])
 
 
-def _own_tasks(site: Path | None) -> list[str]:
-    from medloom.foundation.errors import NotFoundError
-
+def _site_folder(site: Path | None) -> SiteDirectory | None:
     try:
-        return library.own(Site.open(site).directory)
+        return find_site(site)
     except NotFoundError:
         if site is not None:
             raise
-        return []  # the shipped tasks can be listed anywhere
+        return None  # the shipped tasks can be listed anywhere
+
+
+def _kind_kept(folder: SiteDirectory | None, name: str) -> str:
+    from medloom.tasks.external import kind_of_labels
+
+    assert folder is not None
+    return kind_of_labels(folder.tasks / f"{name}{library.LABELS}")
 
 
 def _answers(labels: pl.Series) -> dict[str, float]:

@@ -44,25 +44,12 @@ def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
     Raises:
         InputError: no label file, no column of values or several, or none of the subjects is in the record.
     """
-    paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    if not paths or not paths[0].is_file():
-        raise InputError("no MEDS label file (.parquet) in {path!r}", path=str(path))
-    frame = pl.concat([pl.read_parquet(one) for one in paths], how="diagonal_relaxed")
-    missing = [column for column in ("subject_id", "prediction_time") if column not in frame.columns]
-    given = [
-        column for column in _VALUES if column in frame.columns and frame[column].null_count() < frame.height
-    ]
-    if missing or len(given) != 1:
-        raise InputError(
-            "MEDS labels need subject_id, prediction_time and exactly one of {values}; see {schema}",
-            values=", ".join(_VALUES),
-            schema=meds.LabelSchema.__name__,
-        )
-    kind = _VALUES[given[0]]
+    frame, given = _labels_in(path)
+    kind = _VALUES[given]
     frame = frame.select(
         pl.col("subject_id").cast(pl.Int64),
         pl.col("prediction_time").cast(pl.Datetime("us")),
-        label=pl.col(given[0]).cast(LABEL_TYPES[kind]),
+        label=pl.col(given).cast(LABEL_TYPES[kind]),
     ).drop_nulls()
     frame = with_splits(Splits(), record, frame).sort("subject_id", "prediction_time", maintain_order=True)
     if not frame.height:
@@ -75,8 +62,21 @@ def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
     return Samples(_numbered(frame), question, record, visibility, split_rule(Splits(), record))
 
 
+def kind_of_labels(path: Path) -> Kind:
+    """Tell what kind of answers MEDS labels hold.
+
+    Raises:
+        InputError: no label file, no column of values or several.
+    """
+    return _VALUES[_labels_in(path)[1]]
+
+
 def to_meds_labels(samples: Samples, path: Path) -> None:
-    """Write samples as MEDS labels: subject, time and value only."""
+    """Write samples as MEDS labels: subject, time and value only; numbers in single precision, as MEDS has them.
+
+    Raises:
+        InputError: MEDS has no labels of this kind.
+    """
     column = {"binary": "boolean_value", "multiclass": "categorical_value", "regression": "float_value"}.get(
         samples.question.kind
     )
@@ -106,7 +106,8 @@ def from_frame(
         seed: of the split by hash: 70 % train, 10 % tuning, 20 % held out.
 
     Raises:
-        InputError: there is no such column, or its values do not fit the kind.
+        InputError: there is no such column, its values do not fit the kind, a column holds lists or lengths of time,
+            or a row's group is missing.
     """
     for column in (label, *([group] if group else [])):
         if column not in frame.columns:
@@ -118,10 +119,11 @@ def from_frame(
     frame = frame.filter(pl.col(label).is_not_null() & ~_is_nan(frame, label))
     if not frame.height:
         raise InputError("column {column!r} holds no value to learn from", column=label)
+    _check_columns(frame, label, group)
     kind = kind or _kind_of(frame[label])
     labels, classes = _labels(frame[label], kind)
     n = frame.height
-    names = frame[group].cast(pl.String).fill_null("").to_list() if group else [str(row) for row in range(n)]
+    names = frame[group].cast(pl.String).to_list() if group else [str(row) for row in range(n)]
     groups = hash64_all(names)
     place = (
         hash64_all(f"{derive(seed, 'split')}\x1f{text}" for text in names) % np.uint64(SPLIT_RESOLUTION)
@@ -142,6 +144,42 @@ def from_frame(
     question = Question(task=name, kind=kind, title=Title(en=label, zh=label), classes=classes)
     static = frozenset(inputs.columns)
     return Samples(samples.select(SAMPLE_COLUMNS), question, record, Visibility(static=static))
+
+
+def _labels_in(path: Path) -> tuple[pl.DataFrame, str]:
+    """Read label files, and find their column of values."""
+    paths = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not paths or not paths[0].is_file():
+        raise InputError("no MEDS label file (.parquet) in {path!r}", path=str(path))
+    frame = pl.concat([pl.read_parquet(one) for one in paths], how="diagonal_relaxed")
+    missing = [column for column in ("subject_id", "prediction_time") if column not in frame.columns]
+    given = [
+        column for column in _VALUES if column in frame.columns and frame[column].null_count() < frame.height
+    ]
+    if missing or len(given) != 1:
+        raise InputError(
+            "MEDS labels need subject_id, prediction_time and exactly one of {values}; see {schema}",
+            values=", ".join(_VALUES),
+            schema=meds.LabelSchema.__name__,
+        )
+    return frame, given[0]
+
+
+def _check_columns(frame: pl.DataFrame, label: str, group: str | None) -> None:
+    """Refuse columns that are neither numbers nor texts, and samples of which the patient is not known."""
+    for column, kind in frame.schema.items():
+        if column != label and (kind.is_nested() or kind in (pl.Duration, pl.Object, pl.Binary)):
+            raise InputError(
+                "column {column!r} holds {type}; make numbers or texts of it, or leave it out",
+                column=column,
+                type=str(kind),
+            )
+    if group is not None and frame[group].null_count():
+        raise InputError(
+            "column {column!r} does not say which patient {n} rows are of; fill it in, or leave these rows out",
+            column=group,
+            n=frame[group].null_count(),
+        )
 
 
 def _as_events(inputs: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
@@ -166,6 +204,8 @@ def _as_events(inputs: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
 
 
 def _kind_of(values: pl.Series) -> Kind:
+    if values.dtype.is_nested() or values.dtype in (pl.Duration, pl.Object):
+        return "multiclass"  # which is refused
     distinct = values.n_unique()
     if distinct == 2:
         return "binary"
@@ -181,7 +221,7 @@ def _labels(values: pl.Series, kind: Kind) -> tuple[pl.Series, tuple[str, ...]]:
             raise InputError("a binary label has two values; this one has {n}", n=len(distinct))
         positive = distinct[-1] if len(distinct) == 2 else True
         return values == positive, ()
-    if kind == "multiclass":
+    if kind == "multiclass" and not values.dtype.is_nested() and values.dtype not in (pl.Duration, pl.Object):
         texts = values.cast(pl.String)
         return texts, tuple(sorted(texts.unique().to_list()))
     if kind == "regression" and values.dtype.is_numeric():
