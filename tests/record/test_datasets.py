@@ -4,6 +4,7 @@ import http.server
 import io
 import json
 import os
+import random
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -158,6 +159,21 @@ def test_the_sum_of_a_packaging_counts_where_it_is_known(tmp_path: Path, mirror:
 def test_a_truncated_archive_is_refused(tmp_path: Path, mirror: Path) -> None:
     path = mirror / "ehr/tiny/all.tar.gz"
     path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(IntegrityError, match="complete"):
+        fetch(dataset(tmp_path), tmp_path / "data", mirror)
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz"])
+def test_a_corrupt_archive_is_refused(tmp_path: Path, mirror: Path, kind: str) -> None:
+    noise = random.Random(1).randbytes(200_000)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{kind}") as archive:  # type: ignore[call-overload]
+        info = tarfile.TarInfo("all/1.json")
+        info.size = len(noise)
+        archive.addfile(info, io.BytesIO(noise))
+    data = bytearray(buffer.getvalue())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    (mirror / "ehr/tiny/all.tar.gz").write_bytes(data)
     with pytest.raises(IntegrityError, match="complete"):
         fetch(dataset(tmp_path), tmp_path / "data", mirror)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from medloom.foundation.errors import InputError, IntegrityError, NotFoundError
 from medloom.foundation.messages import speaking
 from medloom.foundation.site import SiteDirectory
-from medloom.record import commit, generation
+from medloom.record import commit, generation, quarantine
 from medloom.record.importing import CodeInfo
 from medloom.record.quarantine import quarantine_files, read_quarantine
 from medloom.record.record import Record
@@ -140,6 +140,21 @@ def test_a_value_that_the_record_cannot_hold_is_quarantined(record: Record) -> N
     grown = record.add(Listed(facts(glucose("a", 4, 3e38, unit="g/L"))))
     assert grown.notes.total() == 1
     assert record.events()["numeric_value"].to_list() == [90.0, None]
+
+
+def test_a_large_quarantine_is_kept_whole_and_in_order(
+    site: SiteDirectory, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "ROWS_IN_MEMORY", 4)
+    batches = [facts(*(glucose("", day, float(10 * n + day)) for day in (1, 2, 3))) for n in range(5)]
+    undated = facts({"patient": "a", "code": "ICD10CM//I10", "encounter": "no end"})
+    report = record.add(Listed(*batches, undated))
+    assert (report.quarantined, report.balanced) == (16, True)
+    (path,) = quarantine_files(site)
+    with record._vault() as vault:
+        kept = read_quarantine(path, vault)
+    expected = [10.0 * n + day for n in range(5) for day in (1, 2, 3)]
+    assert kept["numeric_value"].to_list() == [*expected, None]
 
 
 def test_moments_with_a_zone_become_the_wall_clock_of_the_site(tmp_path: Path) -> None:

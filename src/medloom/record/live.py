@@ -42,6 +42,8 @@ from medloom.record.vault import Vault
 PENDING_SCHEMA: Final = pl.Schema({**RECORD_SCHEMA, **PENDING_EXTRA})
 # `source` and `file` follow from where a fact stands in the tail
 _PAYLOAD: Final = [n for n in PENDING_SCHEMA if n not in ("subject_id", "known_until", "source", "file")]
+# An arrival is one call of `append`: its number stands for the file in `source`, its time is there to be looked up;
+# when a fact was known its `known_time` says.
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS arrival (id INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS fact (id INTEGER PRIMARY KEY AUTOINCREMENT, subject_id INTEGER NOT NULL,

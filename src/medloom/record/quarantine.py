@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -14,6 +15,7 @@ from medloom.record.vault import Vault
 
 _PURPOSE = "quarantine"
 _SEALED = ".sealed"
+ROWS_IN_MEMORY: Final = 100_000  # beyond it they are packed, which makes them much smaller
 
 
 class Quarantine:
@@ -25,25 +27,29 @@ class Quarantine:
         self._vault = vault
         self._number = number
         self._frames: list[pl.DataFrame] = []
+        self._height = 0
+        self._packed: list[bytes] = []  # not on the disk: what is to be sealed is never there unsealed
 
     def add(self, facts: pl.DataFrame) -> None:
         """Take facts (any columns) whose column `problem` says what is wrong."""
         if facts.height:
             self.reasons.update(dict(facts["problem"].value_counts().iter_rows()))
             self._frames.append(facts)
+            self._height += facts.height
+            if self._height >= ROWS_IN_MEMORY:
+                self._packed.append(_parquet(pl.concat(self._frames, how="diagonal_relaxed").lazy()))
+                self._frames, self._height = [], 0
 
     def write(self) -> None:
         """Write what was collected; nothing collected leaves no file."""
         path = self._site.quarantine / f"{self._number:06d}.parquet"
         for leftover in (path, path.with_suffix(_SEALED)):
             remove(leftover)  # of an import of this number that was killed before its commit
-        if self._frames:
-            facts = pl.concat(self._frames, how="diagonal_relaxed")
-            _write(
-                path.with_suffix(_SEALED if self._site.settings().encrypt_at_rest else ".parquet"),
-                facts,
-                self._vault,
-            )
+        parts = [pl.scan_parquet(io.BytesIO(part)) for part in self._packed]
+        parts += [frame.lazy() for frame in self._frames]
+        if parts:
+            suffix = _SEALED if self._site.settings().encrypt_at_rest else ".parquet"
+            _write(path.with_suffix(suffix), pl.concat(parts, how="diagonal_relaxed"), self._vault)
 
 
 def quarantine_files(site: SiteDirectory) -> list[Path]:
@@ -73,13 +79,17 @@ def replace_subject(site: SiteDirectory, vault: Vault, subject_id: int, by: int 
         else:
             facts = facts.filter(~of_subject)
         if facts.height:
-            _write(path, facts, vault)
+            _write(path, facts.lazy(), vault)
         else:
             remove(path)
 
 
-def _write(path: Path, facts: pl.DataFrame, vault: Vault) -> None:
-    buffer = io.BytesIO()
-    facts.write_parquet(buffer)
-    content = buffer.getvalue()
+def _write(path: Path, facts: pl.LazyFrame, vault: Vault) -> None:
+    content = _parquet(facts)
     write_bytes(path, vault.seal(content, _PURPOSE) if path.suffix == _SEALED else content, mode=0o600)
+
+
+def _parquet(facts: pl.LazyFrame) -> bytes:
+    buffer = io.BytesIO()
+    facts.sink_parquet(buffer)
+    return buffer.getvalue()
