@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from medloom.api import Trained, with_samples
 from medloom.api import evaluate as evaluate_trained
+from medloom.evidence import words
+from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.report import write_card, write_report
-from medloom.explanation.patient_page import PatientPage, readable, write_patient_page
+from medloom.explanation.patient_page import PatientPage, write_patient_page
+from medloom.explanation.wording import input_name
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import Text2
@@ -31,6 +34,7 @@ from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
 
 _REPORT: Final = "report.html"
+_EVALUATION: Final = "evaluation.json"
 # Explaining every held-out sample would say the same and take longer; where each takes a second, fewer must do.
 _EXPLAINED: Final = 500
 _EXPLAINED_SLOWLY: Final = 50
@@ -78,7 +82,7 @@ def evaluate(
         others[str(other)] = with_samples(site, other, one.samples)
     evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / split)
-    dossier.write_json(dossier.folder / "evaluation.json")
+    dossier.write_json(dossier.folder / _EVALUATION)
     write_report(
         dossier.folder / _REPORT,
         evaluation,
@@ -106,7 +110,7 @@ def patient_page(
         one: the model and its samples.
         sample: exactly one sample.
         path: the page.
-        evaluation: what is known of the model, for the line that says how good it is.
+        evaluation: what is known of the model, for the line that says how good it is; None: the one that is kept.
         reveal: let the reader uncover what really happened (for demonstrations).
     """
     question = one.samples.question
@@ -120,6 +124,7 @@ def patient_page(
     catalogue = site.record.catalogue
     labels = one.samples.in_split("train").frame["label"]
     usual = labels.mean() if labels.dtype in (pl.Boolean, pl.Float64) else None
+    tested = _tested(site, one, evaluation)
     base = dict(explanation.baseline.select("output", "value").iter_rows())
     page = PatientPage(
         question=question,
@@ -139,7 +144,9 @@ def patient_page(
         descriptions=catalogue.descriptions(),
         units=catalogue.units(),
         model=str(one.name or question.task),
-        evidence=_evidence_line(evaluation),
+        evidence=None if tested is None else tested.line(),
+        caveat=None if tested is None or question.kind != "binary" else tested.caveat(answers[output]),
+        split=sample.frame["split"][0],
         cautions=(),
         truth=str(sample.frame["label"][0]) if reveal else None,
     )
@@ -176,7 +183,7 @@ def _important(site: Site, dossier: Dossier, seed: int) -> list[tuple[Text2, flo
     )
     catalogue = site.record.catalogue
     descriptions, units = catalogue.descriptions(), catalogue.units()
-    return [(readable(name, None, descriptions, units), weight) for name, weight in ranked.iter_rows()]
+    return [(input_name(name, descriptions, units), weight) for name, weight in ranked.iter_rows()]
 
 
 def _percentile(one: Trained, answer: float, output: str) -> float | None:
@@ -187,11 +194,41 @@ def _percentile(one: Trained, answer: float, output: str) -> float | None:
     return float(100 * np.mean(values < answer))
 
 
-def _evidence_line(evaluation: Evaluation | None) -> str | None:
-    if evaluation is None:
-        return None
-    name = next(iter(evaluation.metrics))
-    return f"{name.upper()} {evaluation.metrics[name]} · n = {evaluation.n_subjects:,}"
+@dataclass(frozen=True)
+class _Tested:
+    """What a patient's page says of an evaluation."""
+
+    n_subjects: int
+    metrics: dict[str, Estimate]
+    calibration: dict[str, Any]
+
+    def line(self) -> Text2:
+        first = next(iter(self.metrics))
+        parts = []
+        for name in (first, "calibration_slope"):
+            if name in self.metrics:
+                label, said = words.metric_name(name), self.metrics[name].said2(2)
+                parts.append((f"{label.en} {said.en}", f"{label.zh} {said.zh}"))
+        n = f"n = {self.n_subjects:,}"
+        return Text2(*(" · ".join([*(part[at] for part in parts), n]) for at in (0, 1)))
+
+    def caveat(self, risk: float) -> Text2 | None:
+        return words.caveat(self.metrics, self.calibration, risk)
+
+
+def _tested(site: Site, one: Trained, evaluation: Evaluation | None) -> _Tested | None:
+    """Take what is known of a model: as given, else as it was kept for the held-out patients."""
+    if evaluation is not None:
+        found = evaluation.to_json()
+    else:
+        if one.name is None:
+            return None
+        kept = models.evidence_directory(site.directory, one.name) / "held_out" / _EVALUATION
+        if not kept.is_file():
+            return None
+        found = json.loads(kept.read_text(encoding="utf-8"))
+    metrics = {name: Estimate(**values) for name, values in found["metrics"].items()}
+    return _Tested(found["n_subjects"], metrics, found.get("curves", {}).get("calibration", {}))
 
 
 def _provenance(site: Site, dossier: Dossier) -> dict[str, str]:

@@ -1,10 +1,14 @@
 """The report stands alone, speaks both languages, and says what matters first."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
+import polars as pl
 import pytest
 
+from medloom.evidence import words
+from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import evaluate
 from medloom.evidence.report import report_html, write_card, write_report
 from medloom.foundation.messages import Text2, speaking
@@ -86,6 +90,92 @@ def test_the_first_screen_answers_how_good_for_whom_compared_with_what(page, eva
     assert f"the model ranks {right} correctly" in first
     assert "the same for everybody" in first
     assert first.count("<svg") == 2
+
+
+def with_metric(evaluation, **metrics):
+    return replace(evaluation, metrics=evaluation.metrics | metrics)
+
+
+@pytest.mark.parametrize(
+    ("slope", "said", "chinese"),
+    [
+        (Estimate(2.44, 1.89, 3.08), "too timid", "过于保守"),
+        (Estimate(0.6, 0.4, 0.8), "too extreme", "过于极端"),
+        (Estimate(1.2, 0.9, 1.5), None, None),
+    ],
+)
+def test_the_first_screen_says_whether_risks_are_too_timid_or_too_extreme(evaluation, slope, said, chinese):
+    page = report_html(with_metric(evaluation, calibration_slope=slope))
+    first = page[page.index("<main") : page.index('id="compared"')]
+    for words_of in ("too timid", "too extreme", "过于保守", "过于极端"):
+        assert (words_of in first) == (words_of in (said, chinese))
+    if said:
+        assert "On average its risks fit" not in first
+        assert f"calibration slope {slope.value:.2f}" in first
+
+
+def test_the_tenth_with_the_highest_risks_is_told_where_it_does_not_fit(evaluation):
+    tenths = {"predicted": [0.1, 0.29], "observed": [0.1, 0.46], "low": [0.0, 0.33], "high": [0.2, 0.59]}
+    known = replace(evaluation, curves={"calibration": tenths | {"mean_predicted": 0.2}})
+    assert "expected 29 of 100; 46 had the outcome" in words.of_highest(known).en
+    fits = replace(evaluation, curves={"calibration": tenths | {"low": [0.0, 0.25]}})
+    assert words.of_highest(fits) is None
+
+
+def test_beside_one_risk_stands_what_testing_found_of_such_risks():
+    tenths = {"predicted": [0.1, 0.29], "observed": [0.1, 0.46], "low": [0.0, 0.33], "high": [0.2, 0.59]}
+    timid = {
+        "calibration_slope": Estimate(2.44, 1.89, 3.08),
+        "calibration_intercept": Estimate(0.0, -0.2, 0.2),
+    }
+    said = words.caveat(timid, tenths, 0.31)
+    assert "it expected 29 of 100; 46 of 100 (33–59) had the outcome" in said.en
+    assert "too timid" in said.en
+    low = {"calibration_slope": Estimate(1.0, 0.8, 1.2), "calibration_intercept": Estimate(0.5, 0.2, 0.8)}
+    assert "too low on average" in words.caveat(low, tenths, 0.31).en
+    assert words.caveat(timid | {"calibration_slope": Estimate(1.0, 0.8, 1.2)}, tenths, 0.31) is None
+
+
+def test_a_value_outside_of_its_interval_is_explained(evaluation, tmp_path):
+    odd = with_metric(evaluation, ece=Estimate(0.066, 0.068, 0.173))
+    write_card(tmp_path / "card.md", odd)
+    for text in (report_html(odd), str(odd), (tmp_path / "card.md").read_text(encoding="utf-8")):
+        assert "calibration error (ECE): the value lies outside of its interval" in text
+    assert "校准误差（ECE）：估计值落在自身区间之外" in report_html(odd)
+    inside = with_metric(evaluation, ece=Estimate(0.07, 0.068, 0.173))
+    assert "outside of its interval" not in report_html(inside) + str(inside)
+
+
+def test_a_dimension_in_which_nobody_is_known_makes_no_subgroups():
+    people = demographics().with_columns(sex=pl.lit(None, pl.String))
+    found = evaluate(samples(), said(risks()), people, replicates=10)
+    assert set(found.subgroups) == {"age"}
+    assert not evaluate(
+        samples(), said(risks()), people.with_columns(age=pl.lit(None, pl.Float64)), replicates=10
+    ).subgroups
+
+
+def test_who_is_unknown_is_said_by_what():
+    assert [words.subgroup_name(one, "unknown").en for one in ("sex", "age")] == [
+        "sex unknown",
+        "age unknown",
+    ]
+
+
+def test_chinese_is_chinese_throughout(evaluation):
+    negative = with_metric(evaluation, calibration_intercept=Estimate(0.17, -0.299, 0.534))
+    page = report_html(
+        negative, provenance={"package": "ab", "learner": "gbdt", "record": "cd", "evaluated": "2026-01-01"}
+    )
+    for text in ("−0.299 至 0.534", "模型包摘要", "算法", "病历数据摘要", "评估日期"):
+        assert text in page
+    with speaking("zh"):
+        assert " to " not in str(negative)
+        assert "留出集（held_out）" in str(replace(negative, split="held_out"))
+
+
+def test_the_title_stands_in_both_languages(page):
+    assert "<title>Bleed &amp; more · 出血</title>" in page
 
 
 def test_names_from_outside_are_escaped(page):

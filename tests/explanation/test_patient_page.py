@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from medloom.explanation.lanes import arrange
 from medloom.explanation.patient_page import PatientPage, patient_html, write_patient_page
-from medloom.explanation.wording import phrase, readable
+from medloom.explanation.wording import input_name, phrase, readable
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, speaking
 from medloom.tasks.question import Question, Title
@@ -228,9 +228,11 @@ def test_the_page_says_how_likely_compared_with_what_and_why() -> None:
     for said in (
         "18 %",
         "Of 100 patients like this one, about 18 would have this outcome.",
-        "Above average (10 %): 1.8 times as high",
+        "Above the model's average answer (11 %): 1.7 times as high",
+        "average answer 11 %",
+        "The model starts from its average answer, 11 %.",
         "Plausible range: 12 % to 26 %.",
-        "Higher than for 83 of 100 patients the model was tested on.",
+        "Higher than for 83 of 100 patients it did not learn from.",
         "Osteoarthritis",
         "recorded 3 times",
         "AUROC 0.65 (0.59-0.71) on 539 patients",
@@ -245,7 +247,7 @@ def test_the_page_says_it_all_in_chinese_too() -> None:
     text = read(patient_html(a_page())).text
     for said in (
         "每 100 名与该患者相似的患者中，约有 18 名会发生该结局。",
-        "高于平均（10 %）",
+        "高于模型的平均答案（11 %）：约为其 1.7 倍",
         "病历较短。",
         "疾病与症状",
     ):
@@ -274,8 +276,63 @@ def test_an_answer_adjusted_after_its_reasons_is_said_to_be() -> None:
 
 
 def test_a_range_that_includes_the_average_is_said_to() -> None:
-    assert "its range includes the average" in patient_html(a_page(low=0.08))
-    assert "its range includes the average" not in patient_html(a_page())
+    assert "its range includes that" in patient_html(a_page(low=0.08))
+    assert "its range includes that" not in patient_html(a_page())
+
+
+def test_the_page_knows_one_average() -> None:
+    text = read(patient_html(a_page(average=0.31))).text
+    assert "31 %" not in text  # the share in training is another number, and stays out
+    adjusted = read(patient_html(a_page(average=0.31, baseline=0.0))).text
+    assert "Below the average of the patients it learned from (31 %): about half as high" in adjusted
+    assert "starts from" not in adjusted
+
+
+def test_half_as_high_is_said_as_people_do() -> None:
+    reasons = pl.DataFrame(
+        [("age", "MEDS_BIRTH", 71.4, log(0.18 / 0.82) - log(0.36 / 0.64))], schema=REASONS, orient="row"
+    )
+    text = read(patient_html(a_page(reasons=reasons, baseline=log(0.36 / 0.64)))).text
+    assert "Below the model's average answer (36 %): about half as high" in text
+    assert "低于模型的平均答案（36 %）：约为其一半" in text
+
+
+def test_a_patient_the_model_learned_from_is_said_to_be_one() -> None:
+    trained = read(patient_html(a_page(split="train"))).text
+    assert "the model learned from this patient, and its answer is too sure" in trained
+    assert "（train）" in trained
+    assert "Higher than for" not in trained
+    for split in ("held_out", None):
+        assert "learned from this patient" not in patient_html(a_page(split=split))
+
+
+def test_a_model_that_was_not_tested_is_said_not_to_be() -> None:
+    text = read(patient_html(a_page(evidence=None, percentile=None))).text
+    assert "not tested; how good it is, is not known" in text
+    assert "Higher than for" not in text
+
+
+def test_the_drawing_of_people_carries_what_testing_found() -> None:
+    html = patient_html(a_page(caveat=Text2("Risks like this came true for 46.", "实际为 46 人。")))
+    assert html.index("Risks like this came true for 46.") < html.index('class="chart people"')
+
+
+def test_a_change_too_small_to_see_has_no_sign() -> None:
+    reasons = pl.DataFrame([("age", "MEDS_BIRTH", 71.4, -0.0001)], schema=REASONS, orient="row")
+    text = read(patient_html(a_page(reasons=reasons, baseline=log(0.18 / 0.82)))).text
+    assert "less than 0.1 points" in text
+    assert "−<" not in text
+
+
+def test_no_two_inputs_of_one_code_are_named_alike() -> None:
+    code = "SNOMED//396275006"
+    statistics = ("count", "hours since last", "first", "last", "min", "max", "mean", "slope")
+    named = [
+        input_name(f"{code} {statistic} {window}", NAMES, UNITS)
+        for statistic in statistics
+        for window in ("ever", "90d", "365d", "7d", "24h")
+    ]
+    assert len({name.en for name in named}) == len({name.zh for name in named}) == len(named)
 
 
 def test_inputs_about_one_thing_are_one_reason() -> None:
@@ -315,7 +372,7 @@ def test_a_value_is_shown_in_its_unit() -> None:
     )
     page = a_page(question=question, answer=1.62, low=1.2, high=2.1, average=1.1, baseline=1.1, scale="mg/dL")
     text = read(patient_html(page)).text
-    assert "The model expects 1.62 mg/dL; the average patient has 1.1 mg/dL." in text
+    assert "The model expects 1.62 mg/dL; the model's average answer is 1.1 mg/dL." in text
     assert "+0.6 mg/dL" in text
 
 

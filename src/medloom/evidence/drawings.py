@@ -54,8 +54,7 @@ def drawings(evaluation: Evaluation) -> list[Drawing]:
 
 
 def _row(label: Text2, subjects: int, one: Estimate, strong: bool = False) -> Interval:
-    said = one.said(2)
-    note = text2("not estimable") if one.value is None else Text2(said, said)
+    note = text2("not estimable") if one.value is None else one.said2(2)
     size = f"{subjects:,}"
     return Interval(label, one.value, one.low, one.high, note, Text2(size, size), strong)
 

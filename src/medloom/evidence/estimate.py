@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from medloom.foundation.messages import Text2
+from medloom.foundation.messages import LANGUAGES, Text2, speaking, tr
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Estimate:
         return {"value": self.value, "low": self.low, "high": self.high}
 
     def said(self, digits: int = 3) -> str:
-        """Write the number and its interval with `digits` decimals; a dash where there is no number.
+        """Write the number and its interval in the current language; a dash where there is no number.
 
         >>> Estimate(0.5, 0.25, 0.75).said(2)
         '0.50 (0.25–0.75)'
@@ -35,10 +35,29 @@ class Estimate:
         if self.low is None or self.high is None:
             return _fixed(self.value, digits)
         # An en dash between negative bounds would read as a minus sign.
-        between = " to " if self.low < 0 else "–"
+        between = tr(" to ") if self.low < 0 else "–"
         return (
             f"{_fixed(self.value, digits)} ({_fixed(self.low, digits)}{between}{_fixed(self.high, digits)})"
         )
+
+    def said2(self, digits: int = 3) -> Text2:
+        """Write it as `said` does, in both languages.
+
+        >>> Estimate(0.1, -0.2, 0.4).said2(1)
+        Text2(en='0.1 (−0.2 to 0.4)', zh='0.1 (−0.2 至 0.4)')
+        """
+        both = []
+        for spoken in LANGUAGES:
+            with speaking(spoken):
+                both.append(self.said(digits))
+        return Text2(*both)
+
+    @property
+    def outside(self) -> bool:
+        """Whether the value lies outside of its own interval, as a measure of distance may: resamples repeat people."""
+        if self.value is None or self.low is None or self.high is None:
+            return False
+        return not self.low <= self.value <= self.high
 
     def __str__(self) -> str:
         return self.said()

@@ -76,12 +76,14 @@ def report_html(
         evaluation=evaluation,
         headline=words.headline(evaluation),
         sentences=[s for s in (words.against_constant(evaluation), words.in_the_large(evaluation)) if s],
+        cautions=_cautions(evaluation),
         facts=_facts(evaluation),
         compared=_compared(evaluation, others or {}),
         forest=forest(evaluation),
         narrow_forest=forest(evaluation, width=340),
         drawings=drawings(evaluation),
         measures=_measures(evaluation),
+        outside=words.outside_note(evaluation.metrics),
         thresholds=_thresholds(evaluation),
         subgroups=_subgroups(evaluation),
         confusion=evaluation.curves.get("confusion"),
@@ -112,6 +114,7 @@ def _card(at: int, evaluation: Evaluation, title: Text2, provenance: Mapping[str
         words.headline(evaluation),
         words.against_constant(evaluation),
         words.in_the_large(evaluation),
+        *_cautions(evaluation),
     )
     lines = [f"# {title[at]}", "", " ".join(one[at] for one in sentences if one), ""]
     lines += [f"> {intended_use()[at]}", "", f"## {tr('How good')}", ""]
@@ -120,6 +123,8 @@ def _card(at: int, evaluation: Evaluation, title: Text2, provenance: Mapping[str
         f"| {words.metric_name(name)[at]} | {one.reason[at] if one.value is None and one.reason else one} |"
         for name, one in evaluation.metrics.items()
     ]
+    outside = words.outside_note(evaluation.metrics)
+    lines += ["", outside[at]] if outside else []
     if evaluation.subgroups:
         primary = _COMPARED[evaluation.kind][0]
         lines += ["", f"## {tr('For whom')}", ""]
@@ -142,7 +147,10 @@ def _card(at: int, evaluation: Evaluation, title: Text2, provenance: Mapping[str
             for name, other in evaluation.compared_with.items()
         ]
     lines += ["", f"## {tr('Where the numbers come from')}", ""]
-    lines += [f"- {name[at]}: {value}" for name, value in _provenance(evaluation, provenance)]
+    lines += [
+        "- " + tr("{name}: {value}", name=name[at], value=value[at])
+        for name, value in _provenance(evaluation, provenance)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -243,17 +251,24 @@ def _difference(metric: Text2) -> Text2:
     )
 
 
-def _cells(found: Mapping[str, Estimate], names: Sequence[str]) -> list[tuple[str, str]]:
+def _cautions(evaluation: Evaluation) -> list[Text2]:
+    """Say on the first screen what must not be read past: that risks are too timid or too extreme."""
+    slope = words.of_slope(evaluation.metrics)
+    highest = words.of_highest(evaluation)
+    return [] if slope is None else [slope] if highest is None else [slope, highest]
+
+
+def _cells(found: Mapping[str, Estimate], names: Sequence[str]) -> list[tuple[str, Text2]]:
     return [_parts(found[name]) for name in names]
 
 
-def _parts(one: Estimate, digits: int = 3) -> tuple[str, str]:
+def _parts(one: Estimate, digits: int = 3) -> tuple[str, Text2]:
     """A number and its interval apart, so that a page can set them on two lines."""
-    value, _, interval = one.said(digits).partition(" (")
-    return value, interval.removesuffix(")")
+    said = one.said2(digits)
+    return said.en.partition(" (")[0], Text2(*(text.partition(" (")[2].removesuffix(")") for text in said))
 
 
-def _measures(evaluation: Evaluation) -> list[tuple[Text2, Text2 | None, Estimate, tuple[str, str]]]:
+def _measures(evaluation: Evaluation) -> list[tuple[Text2, Text2 | None, Estimate, tuple[str, Text2]]]:
     return [
         (words.metric_name(name), words.metric_meaning(name), one, _parts(one))
         for name, one in evaluation.metrics.items()
@@ -335,7 +350,7 @@ def _reasons(evaluation: Evaluation) -> list[tuple[Text2, Text2]]:
     return out
 
 
-def _provenance(evaluation: Evaluation, given: Mapping[str, str]) -> list[tuple[Text2, str]]:
+def _provenance(evaluation: Evaluation, given: Mapping[str, str]) -> list[tuple[Text2, Text2]]:
     known = {
         "task": text2("task"),
         "model": text2("model"),
@@ -345,6 +360,13 @@ def _provenance(evaluation: Evaluation, given: Mapping[str, str]) -> list[tuple[
         "date": text2("date"),
         "version": text2("version"),
         "seed": text2("seed"),
+        "package": text2("package digest"),
+        "learner": text2("learner"),
+        "record": text2("record digest"),
+        "evaluated": text2("evaluated on"),
+        "medloom": text2("Medloom version"),
     }
     said = {"task": evaluation.task, "model": evaluation.model, "split": evaluation.split} | dict(given)
-    return [(known.get(name, Text2(name, name)), str(value)) for name, value in said.items() if str(value)]
+    values = {name: Text2(str(value), str(value)) for name, value in said.items()}
+    values["split"] = words.split_with_code(str(said["split"]))
+    return [(known.get(name, Text2(name, name)), value) for name, value in values.items() if value.en]

@@ -55,7 +55,7 @@ def split_by(
     """Yield (dimension, name, (n,) bool) for every subgroup that occurs, in order, unknown last.
 
     `demographics`: sample_id, sex (String or null), age (years, or null); either column may
-    be absent. A sample without a row counts as unknown.
+    be absent. A sample without a row counts as unknown; where nobody is known, there is no subgroup.
     """
     joined = sample_id.to_frame("sample_id").join(
         demographics.unique("sample_id"), on="sample_id", how="left", maintain_order="left"
@@ -63,13 +63,13 @@ def split_by(
     if "sex" in joined.columns:
         sex = joined["sex"].cast(pl.String).fill_null(UNKNOWN)
         known = sorted(set(sex.to_list()) - {UNKNOWN})
-        for name in (*known, UNKNOWN):
+        for name in (*known, UNKNOWN) if known else ():
             chosen = (sex == name).to_numpy()
             if chosen.any():
                 yield "sex", name, chosen
     if "age" in joined.columns:
         band = joined.select(age_band(pl.col("age").cast(pl.Float64)))["age"]
-        for name in (*AGE_BANDS, UNKNOWN):
+        for name in (*AGE_BANDS, UNKNOWN) if (band != UNKNOWN).any() else ():
             chosen = (band == name).to_numpy()
             if chosen.any():
                 yield "age", name, chosen

@@ -196,7 +196,8 @@ def in_the_large(evaluation: "Evaluation") -> Text2 | None:
         )
     if of_slope(evaluation.metrics) is not None:
         return text2(
-            "Its risks fit only on average: it expected {predicted} of 100, {observed} had the outcome.", **numbers
+            "Its risks fit only on average: it expected {predicted} of 100, {observed} had the outcome.",
+            **numbers,
         )
     return text2(
         "On average its risks fit: it expected {predicted} of 100, {observed} had the outcome.", **numbers
@@ -270,7 +271,9 @@ def outside_note(metrics: Mapping[str, Estimate]) -> Text2 | None:
             text2(
                 "{names}: the value lies outside of its interval. Resamples repeat patients, which makes such a"
                 " measure larger (or smaller) than it is; read this interval as shifted, the value as it stands.",
-                names=", ".join(name[at] for name in names) if at == 0 else "、".join(name[at] for name in names),
+                names=", ".join(name[at] for name in names)
+                if at == 0
+                else "、".join(name[at] for name in names),
             )[at]
             for at in (0, 1)
         )

@@ -53,12 +53,13 @@ class Reading:
     average: float | None
     bounded: bool  # a risk: from 0 to at most 1
     write: Callable[[float], str]
+    average_name: Text2
 
 
 def scale_drawing(reading: Reading, width: float = 380.0) -> str:
     """Draw where an answer stands between nothing and much, with its range and the average.
 
-    >>> "12 %" in scale_drawing(Reading(0.12, None, None, None, True, lambda share: f"{share:.0%}".replace("%", " %")))
+    >>> "usual 10%" in scale_drawing(Reading(0.12, None, None, 0.1, True, "{:.0%}".format, Text2("usual", "通常")))
     True
     """
     known = [v for v in (reading.value, reading.low, reading.high, reading.average) if v is not None]
@@ -92,7 +93,7 @@ def scale_drawing(reading: Reading, width: float = 380.0) -> str:
     if reading.average is not None:
         x, bottom = px(reading.average), axis + 42.0
         parts.append(f'<path class="average" d="M{x:.1f} {axis - 11}V{axis + 24}"/>')
-        average = _with_value(text2("average"), reading.write(reading.average))
+        average = _with_value(reading.average_name, reading.write(reading.average))
         parts.append(_text_inside(x, axis + 37, average, left, right, ""))
     title = text2("Where this patient stands")
     spoken = [patient]
@@ -101,7 +102,7 @@ def scale_drawing(reading: Reading, width: float = 380.0) -> str:
             _with_value(text2("range"), f"{reading.write(reading.low)} – {reading.write(reading.high)}")
         )
     if reading.average is not None:
-        spoken.append(_with_value(text2("average"), reading.write(reading.average)))
+        spoken.append(_with_value(reading.average_name, reading.write(reading.average)))
     said = Text2("; ".join(one.en for one in spoken), "；".join(one.zh for one in spoken))
     return _svg(title, said, width, bottom, parts)
 
@@ -149,7 +150,7 @@ def lanes_drawing(lanes: Lanes, summary: Text2, narrow: bool = False) -> str:
     parts += body
     parts.append(f'<path class="now" d="M{right:.1f} {top - 2:.1f}V{y + 6:.1f}"/>')
     at, anchor = (right - 6, "end") if narrow else (right + 12, "start")
-    parts.append(_text(at, top + 4, text2("asked here"), anchor, "strong"))
+    parts.append(_text(at, top + 4, text2("prediction time"), anchor, "strong"))
     return _svg(text2("What the record holds"), summary, width, y + 24, parts, "lanes")
 
 

@@ -23,7 +23,18 @@ from medloom.explanation.drawing import (
 )
 from medloom.explanation.lanes import Lanes, arrange
 from medloom.explanation.numbers import logit, moment, percent, ratio, share, times
-from medloom.explanation.wording import REST, Phrase, amount, clean, fill, joined, number, phrase, readable
+from medloom.explanation.wording import (
+    REST,
+    Phrase,
+    amount,
+    clean,
+    fill,
+    joined,
+    number,
+    part_of,
+    phrase,
+    readable,
+)
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import Text2, text2
@@ -52,16 +63,19 @@ class PatientPage:
         age: years.
         answer: a risk from 0 to 1 (binary), a value in the question's unit, or class → probability.
         low, high: the answer's interval.
-        average: the outcome's share, or mean value, among training patients.
+        average: the outcome's share, or mean value, among training patients; said where the reasons do not add up
+            to the answer, for then the model's own average answer cannot be compared with it.
         percentile: how many of 100 held-out patients have a lower answer.
         reasons: rows of `Explanation.top`, for the likeliest class where there are several.
-        baseline: the answer of the average patient, on `scale`.
+        baseline: the model's average answer, from which the reasons start, on `scale`.
         scale: `log-odds`, `probability` or a unit.
         events: this subject's visible events: time, code, numeric_value, text_value, role.
         descriptions, units: of codes, from the record's catalogue.
         model: its name.
-        evidence: how good it is, in one line.
+        evidence: how good it is, in one line; None: it was not tested.
         cautions: what a reader must know.
+        caveat: what testing found of such answers, where it was not as they say; stands at the drawing.
+        split: the patient's: `train`, `tuning`, `calibration`, `held_out`; None: new to the model.
         truth: what really happened, for demonstrations; shown on request.
     """
 
@@ -82,8 +96,10 @@ class PatientPage:
     percentile: float | None = None
     descriptions: Mapping[str, str] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
-    evidence: str | None = None
+    evidence: Text2 | str | None = None
     cautions: tuple[Text2, ...] = ()
+    caveat: Text2 | None = None
+    split: str | None = None
     truth: str | None = None
 
 
@@ -113,8 +129,11 @@ def patient_html(page: PatientPage) -> str:
         title=Text2(clean(page.question.title.en), clean(page.question.title.zh)),
         facts=_facts(page),
         answer=_answer(page),
-        cautions=[Text2(clean(caution.en), clean(caution.zh)) for caution in page.cautions],
-        evidence=clean(page.evidence or ""),
+        cautions=[
+            Text2(clean(caution.en), clean(caution.zh)) for caution in (*_known_before(page), *page.cautions)
+        ],
+        caveat=page.caveat,
+        evidence=_evidence(page),
         model=clean(page.model),
         reasons=_bars(page, reasons),
         starting=_starting(page),
@@ -124,7 +143,7 @@ def patient_html(page: PatientPage) -> str:
         summary=summary,
         legend=legend(lanes) if lanes else [],
         entries=_entries(lanes) if lanes else None,
-        truth=clean(page.truth or ""),
+        truth=_truth(page),
     )
 
 
@@ -198,7 +217,7 @@ def _facts(page: PatientPage) -> list[tuple[Text2, Text2]]:
         facts.append((text2("Sex"), sexes.get(page.sex, text2("not known"))))
     if page.age is not None and isfinite(page.age):
         facts.append((text2("Age"), phrase("age", page.age, {}, {}).detail))
-    facts.append((text2("Asked at"), Text2(*[moment(page.prediction_time)] * 2)))
+    facts.append((text2("Prediction time"), Text2(*[moment(page.prediction_time)] * 2)))
     return facts
 
 
@@ -221,13 +240,15 @@ def _answer_of_risk(page: PatientPage, risk: float) -> dict[str, Any]:
             "Of {of} patients like this one, about {n} would have this outcome.", n=affected, of=f"{of:,}"
         )
     figures = [people_drawing(of, affected)]
-    reading = Reading(risk, page.low, page.high, page.average, True, percent)
-    figures.append(scale_drawing(reading))
+    usual = _usual(page)
+    figures.append(
+        scale_drawing(Reading(risk, page.low, page.high, usual, True, percent, _short_usual(page)))
+    )
     return {
         "big": Text2(*[percent(risk)] * 2),
         "headline": said,
-        "direction": _direction(risk, page.average),
-        "compared": _compared(risk, page.average, page.low, page.high, percent),
+        "direction": _direction(risk, usual),
+        "compared": _compared(page, risk, usual),
         "sentences": [*_range(page, percent), *_rank(page)],
         "figures": figures,
         "classes": [],
@@ -236,14 +257,17 @@ def _answer_of_risk(page: PatientPage, risk: float) -> dict[str, Any]:
 
 def _answer_of_value(page: PatientPage, value: float) -> dict[str, Any]:
     unit = page.question.unit
-    reading = Reading(value, page.low, page.high, page.average, False, number)
+    average = _usual(page)
+    reading = Reading(value, page.low, page.high, average, False, number, _short_usual(page))
     said = amount(value, unit)
     sentences = [*_range(page, lambda v: amount(v, unit).en), *_rank(page)]
     headline = fill(text2("The model expects {value}."), value=said)
-    if page.average is not None:
-        usual = amount(page.average, unit)
+    if average is not None:
         headline = fill(
-            text2("The model expects {value}; the average patient has {usual}."), value=said, usual=usual
+            text2("The model expects {value}; {its_average} is {usual}."),
+            value=said,
+            its_average=_usual_name(page),
+            usual=amount(average, unit),
         )
     return {
         "big": said,
@@ -285,22 +309,84 @@ def _direction(risk: float, average: float | None) -> int:
     return 1 if risk / average >= _ALIKE else -1 if risk / average <= 1 / _ALIKE else 0
 
 
-def _compared(
-    risk: float, average: float | None, low: float | None, high: float | None, write: Any
-) -> Text2 | None:
-    if not average:
+def _compared(page: PatientPage, risk: float, usual: float | None) -> Text2 | None:
+    if not usual:
         return None
-    usual, times = write(average), ratio(risk / average)
-    direction = _direction(risk, average)
+    named = {"name": _usual_name(page), "usual": Text2(*[percent(usual)] * 2)}
+    direction = _direction(risk, usual)
     if direction > 0:
-        said = text2("Above average ({usual}): {times} times as high", times=times, usual=usual)
+        n = ratio(risk / usual)
+        said = fill(text2("Above {name} ({usual}): {n} times as high"), n=Text2(n, n), **named)
     elif direction < 0:
-        said = text2("Below average ({usual}): {times} times as high", times=times, usual=usual)
+        said = fill(text2("Below {name} ({usual}): {part} as high"), part=part_of(risk / usual), **named)
     else:
-        return text2("About average ({usual})", usual=usual)
-    if low is not None and high is not None and low <= average <= high:
-        return fill(text2("{said}, but its range includes the average"), said=said)
+        return fill(text2("About {name} ({usual})"), **named)
+    if page.low is not None and page.high is not None and page.low <= usual <= page.high:
+        return fill(text2("{said}, but its range includes that"), said=said)
     return said
+
+
+def _usual(page: PatientPage) -> float | None:
+    """Give what the answer is compared with: one number, the same for the drawing, the words and the reasons.
+
+    It is where the reasons start, the model's average answer. Where the answer was adjusted after its reasons,
+    both are on different scales; then it is the average of the patients the model learned from.
+    """
+    if isinstance(page.answer, Mapping):
+        return None
+    if not _reasons_reach_the_answer(page):
+        return page.average
+    return share(page.baseline) if page.scale == "log-odds" else page.baseline
+
+
+def _usual_name(page: PatientPage) -> Text2:
+    if _reasons_reach_the_answer(page):
+        return text2("the model's average answer")
+    return text2("the average of the patients it learned from")
+
+
+def _short_usual(page: PatientPage) -> Text2:
+    return text2("average answer") if _reasons_reach_the_answer(page) else text2("average patient")
+
+
+def _reasons_reach_the_answer(page: PatientPage) -> bool:
+    return page.reasons.height > 0 and _adjusted(page) is None
+
+
+def _known_before(page: PatientPage) -> list[Text2]:
+    """Warn where the model met this patient while it was made."""
+    said = {
+        "train": text2(
+            "This patient is in the split {split}: the model learned from this patient, and its answer is too sure.",
+            split="train",
+        ),
+        "tuning": text2(
+            "This patient is in the split {split}: the model was tuned on this patient,"
+            " and its answer may be too sure.",
+            split="tuning",
+        ),
+        "calibration": text2(
+            "This patient is in the split {split}: the model's risks were adjusted on this patient,"
+            " and its answer may be too sure.",
+            split="calibration",
+        ),
+    }
+    return [said[page.split]] if page.split in said else []
+
+
+def _evidence(page: PatientPage) -> Text2:
+    if not page.evidence:
+        return text2("not tested; how good it is, is not known")
+    both = (page.evidence, page.evidence) if isinstance(page.evidence, str) else page.evidence
+    return Text2(*(clean(one) for one in both))
+
+
+def _truth(page: PatientPage) -> Text2 | None:
+    if not page.truth:
+        return None
+    known = {"True": text2("The outcome happened."), "False": text2("The outcome did not happen.")}
+    said = clean(page.truth)
+    return known.get(said, Text2(said, said)) if _is_risk(page) else Text2(said, said)
 
 
 def _range(page: PatientPage, write: Any) -> list[Text2]:
@@ -310,13 +396,13 @@ def _range(page: PatientPage, write: Any) -> list[Text2]:
 
 
 def _rank(page: PatientPage) -> list[Text2]:
-    if page.percentile is None:
+    if page.percentile is None or _known_before(page):
         return []
     if page.percentile > 99:
-        return [text2("Higher than for at least 99 of 100 patients the model was tested on.")]
+        return [text2("Higher than for at least 99 of 100 patients it did not learn from.")]
     if page.percentile < 1:
-        return [text2("Higher than for fewer than 1 of 100 patients the model was tested on.")]
-    return [text2("Higher than for {n} of 100 patients the model was tested on.", n=f"{page.percentile:.0f}")]
+        return [text2("Higher than for fewer than 1 of 100 patients it did not learn from.")]
+    return [text2("Higher than for {n} of 100 patients it did not learn from.", n=f"{page.percentile:.0f}")]
 
 
 def _frequency(risk: float) -> tuple[int, int]:
@@ -405,13 +491,15 @@ def _factor(page: PatientPage, contribution: float) -> Text2 | None:
 
 def _points(points: float) -> Text2:
     size = abs(points)
-    said = f"{size:.0f}" if size >= 9.95 else f"{size:.1f}" if size >= 0.05 else "< 0.1"
+    if size < 0.05:
+        return text2("less than 0.1 points")
+    said = f"{size:.0f}" if size >= 9.95 else f"{size:.1f}"
     return text2("{points} points", points=("+" if points > 0 else "−") + said)
 
 
 def _starting(page: PatientPage) -> Text2:
     """Say where the reasons start from; a score of one class among several means nothing to a reader."""
-    if isinstance(page.answer, Mapping) and page.scale == "log-odds":
+    if (isinstance(page.answer, Mapping) and page.scale == "log-odds") or _adjusted(page) is not None:
         return Text2("", "")
     if page.scale in ("log-odds", "probability"):
         start = share(page.baseline) if page.scale == "log-odds" else page.baseline

@@ -90,6 +90,51 @@ def phrase(
     return _measurement(name, code, statistic, known, when, units.get(code), adult)
 
 
+def input_name(input: str, descriptions: Mapping[str, str], units: Mapping[str, str]) -> Text2:
+    """Name an input without a value, so that no two read the same.
+
+    >>> said = {"SNOMED//396275006": "Osteoarthritis"}
+    >>> input_name("SNOMED//396275006 count ever", said, {}).en
+    'Osteoarthritis: how often recorded'
+    >>> input_name("SNOMED//396275006 hours since last 90d", said, {}).en
+    'Osteoarthritis: how long ago last recorded in the last 90 days'
+    >>> input_name("SMOKING=never", {}, {}).en, input_name("GENDER//F", {}, {}).zh
+    ('SMOKING: never', '性别：女')
+    """
+    if input in (REST, "age"):
+        return phrase(input, None, descriptions, units).name
+    windowed = _WINDOWED.fullmatch(input)
+    if windowed is None:
+        return _static_name(input, descriptions, units)
+    code = windowed["code"]
+    measured = code in units or limits(code) is not None
+    said = {
+        "count": text2("how often measured{when}") if measured else text2("how often recorded{when}"),
+        "hours since last": text2("how long ago last measured{when}")
+        if measured
+        else text2("how long ago last recorded{when}"),
+        "first": text2("first value{when}"),
+        "last": text2("latest value{when}"),
+        "min": text2("lowest value{when}"),
+        "max": text2("highest value{when}"),
+        "mean": text2("mean value{when}"),
+        "slope": text2("trend{when}"),
+    }
+    detail = fill(said[windowed["statistic"]], when=_window(windowed["window"]))
+    return fill(text2("{name}: {detail}"), name=code_name(code, descriptions), detail=detail)
+
+
+def _static_name(input: str, descriptions: Mapping[str, str], units: Mapping[str, str]) -> Text2:
+    code, sign, text = input.partition("=")
+    if input.startswith("GENDER//"):
+        name, detail = text2("Sex"), _sex(input, 1.0).detail
+    elif sign and input not in descriptions and input not in units:
+        name, detail = code_name(code, descriptions), Text2(*[clean(text)] * 2) if text else text2("empty")
+    else:
+        return code_name(input, descriptions)
+    return fill(text2("{name}: {detail}"), name=name, detail=detail)
+
+
 def code_name(code: str, descriptions: Mapping[str, str]) -> Text2:
     """Name a code: as a clinician would, else as the catalogue describes it, else by the code itself.
 
@@ -171,6 +216,27 @@ def usual_range(code: str, unit: str | None) -> Limits | None:
     """Give the limits of a code where they are in the unit its values have."""
     known = limits(code)
     return known if known is not None and known.unit == unit else None
+
+
+def part_of(ratio: float) -> Text2:
+    """Say a ratio below one as people do.
+
+    >>> part_of(0.52).en, part_of(0.31).zh, part_of(0.04).en
+    ('about half', '约为其三分之一', 'less than a tenth')
+    """
+    if ratio < 0.08:
+        return text2("less than a tenth")
+    parts = (
+        (0.8, text2("about four fifths")),
+        (0.75, text2("about three quarters")),
+        (2 / 3, text2("about two thirds")),
+        (0.5, text2("about half")),
+        (1 / 3, text2("about a third")),
+        (0.25, text2("about a quarter")),
+        (0.2, text2("about a fifth")),
+        (0.1, text2("about a tenth")),
+    )
+    return min(parts, key=lambda part: abs(part[0] - ratio))[1]
 
 
 def joined(parts: list[Text2]) -> Text2:
