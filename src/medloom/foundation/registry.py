@@ -1,4 +1,4 @@
-"""What is plugged in: importers, learners and services, found by entry point."""
+"""What is plugged in: importers, learners, wrappers of models and services, found by entry point."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import tr
 
-Group = Literal["medloom.importers", "medloom.learners", "medloom.services"]
+Group = Literal["medloom.importers", "medloom.learners", "medloom.wrappers", "medloom.services"]
 
 
 def registered(group: Group) -> dict[str, EntryPoint]:

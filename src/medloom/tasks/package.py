@@ -38,6 +38,7 @@ def write(
     kind: PackageKind = "model",
     base_digest: str | None = None,
     extra: dict[str, Any] | None = None,
+    wrapper: str | None = None,
 ) -> str:
     """Write a package and give its digest.
 
@@ -49,6 +50,7 @@ def write(
         kind: what is in it.
         base_digest: of an adapter's base package.
         extra: what the learner wants to keep in `model.json` (JSON values only).
+        wrapper: as registered, of a model that holds another one; None: the learner's own model.
 
     Raises:
         InputError: the directory has something in it.
@@ -74,6 +76,7 @@ def write(
                 **{name: version(name) for name in sorted(libraries)},
             },
             "extra": extra or {},
+            **({} if wrapper is None else {"wrapper": wrapper}),
         }
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
         (directory / _MODEL_FILE).write_text(text + "\n", encoding="utf-8")
@@ -97,8 +100,10 @@ def load(directory: Path, digest: str | None = None) -> Model:
         IntegrityError: a file was altered, added or removed, or the package was written by a newer Medloom.
     """
     content = check(directory, digest)
-    learner: Any = registry.load("medloom.learners", content["learner"])
-    model: Model = learner.load(directory)
+    wrapper = content.get("wrapper")
+    group: registry.Group = "medloom.learners" if wrapper is None else "medloom.wrappers"
+    kind: Any = registry.load(group, content["learner"] if wrapper is None else wrapper)
+    model: Model = kind.load(directory)
     return model
 
 
