@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 RUNS = 3
 COPIES = 10
 PEER = "fhir.resources"
-PEER_VERSION = "8.3.0"
-PEER_PACKAGES = (f"{PEER}=={PEER_VERSION}", "orjson==3.13.0")
+PEER_PACKAGES = (f"{PEER}==8.3.0", "orjson==3.13.0")
 
 
 def run(bench: Bench) -> None:
@@ -61,7 +59,6 @@ def run(bench: Bench) -> None:
         f"peer.{PEER}.refused": peer["refused"],
         f"medloom.resources_per_s_vs_{PEER}": ours / theirs,
     }
-    bench.versions[PEER] = PEER_VERSION
     copies = bench.work / "copies"
     remove(copies)
     try:
@@ -76,12 +73,6 @@ def run(bench: Bench) -> None:
         "tenfold.peak_mb": ten["peak_mb"],
         "tenfold.peak_ratio": ten["peak_mb"] / one["peak_mb"],
         "tenfold.medloom.resources_per_s": ten["imports"][0]["resources"] / ten["imports"][0]["seconds"],
-    }
-    bench.references = {
-        f"{PEER}.resources_per_s": {
-            "value": 7100,
-            "source": "measured once on another machine, parsing alone",
-        }
     }
 
 
@@ -129,13 +120,10 @@ def _measured(python: str, script: Path, *arguments: str) -> dict[str, Any]:
 
 def _peer(bench: Bench, folders: Sequence[Path]) -> dict[str, Any]:
     """Parse the same files with the peer, in an environment of its own that stays for the next time."""
-    environment = bench.work / f"{PEER}-{PEER_VERSION}"
-    python = environment / "bin" / "python"
-    stamp = environment / ".complete"
-    if not stamp.is_file():
-        venv.create(environment, clear=True, with_pip=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True)
-        stamp.touch()
+    sys.path.insert(0, str(bench.folder))
+    from _environments import peer_python  # type: ignore[import-not-found]  # beside this script
+
+    python = peer_python(bench, PEER, PEER_PACKAGES)
     return _measured(str(python), Path(__file__).with_name("_fhir_resources_peer.py"), *map(str, folders))
 
 

@@ -9,7 +9,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,6 +25,7 @@ from medloom.foundation.files import write_text
 from medloom.foundation.messages import tr
 
 FOLDER_VARIABLE: Final = "MEDLOOM_BENCHMARKS"
+_LOOKS: Final = "looks"  # in the folder that stays
 _LIBRARIES: Final = (
     "medloom",
     "numpy",
@@ -50,7 +51,7 @@ class Bench:
         figures: flat, name → number: `LEARNER.metric`, `SET.LEARNER.metric`, `peer.NAME.metric`.
         references: published figures, with their source.
         data: which data sets, with digest or version.
-        looks: how often a test set was looked at in this run.
+        evaluations: how often the test set was looked at before, as the committed result says.
     """
 
     name: str
@@ -61,14 +62,19 @@ class Bench:
     references: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
-    looks: int = 0
+    evaluations: int = 0
 
     def looked(self) -> None:
-        """Count a look at the test set."""
-        self.looks += 1
+        """Count a look at the test set; it counts at once, whether or not this run's figures are kept."""
+        write_text(self.work / _LOOKS, f"{self.looks() + 1}\n")
 
-    def to_json(self, seconds: float, before: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Give the documented object; looks of earlier committed runs are counted on."""
+    def looks(self) -> int:
+        """Tell how often the test set was looked at in all: by the committed result, or here where that is more."""
+        counted = self.work / _LOOKS
+        return max(self.evaluations, int(counted.read_text(encoding="utf-8")) if counted.is_file() else 0)
+
+    def to_json(self, seconds: float) -> dict[str, Any]:
+        """Give the documented object."""
         peak_kb = max(
             resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
         )
@@ -77,7 +83,7 @@ class Bench:
             "figures": {key: _rounded(value) for key, value in self.figures.items()},
             "references": self.references,
             "data": self.data,
-            "evaluations": self.looks + int((before or {}).get("evaluations", 0)),
+            "evaluations": self.looks(),
             "machine": machine(),
             "versions": {"python": platform.python_version(), **_versions(_LIBRARIES), **self.versions},
             "seed": self.seed,
@@ -105,14 +111,15 @@ def bench(
         return
     script = _script(folder, name)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    run = Bench(name, seed, folder, cache / "medloom" / "bench" / name)
-    run.work.mkdir(parents=True, exist_ok=True)
     results = folder / "results" / f"{name}.json"
-    before = jsonlib.loads(results.read_text(encoding="utf-8")) if results.is_file() else None
+    before = jsonlib.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
+    looks = int(before.get("evaluations", 0))
+    run = Bench(name, seed, folder, cache / "medloom" / "bench" / name, evaluations=looks)
+    run.work.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     with screen.showing_progress(json):
         script.run(run)
-    found = run.to_json(time.perf_counter() - started, before)
+    found = run.to_json(time.perf_counter() - started)
     if keep:
         write_text(results, jsonlib.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if json:
