@@ -469,6 +469,28 @@ def test_a_long_history_stays_a_small_page_and_shows_the_last_part_large() -> No
     assert "The last 60 of 10,000." in text
 
 
+def test_encounters_that_are_reasons_come_first_and_none_is_dropped() -> None:
+    kinds = ["ambulatory", "virtual", "home", "emergency", "wellness", "hospice", "inpatient"]
+    rows = [
+        (
+            NOW - timedelta(days=30 - place, hours=-hours),
+            f"ENCOUNTER//{kind}//{bound}",
+            None,
+            None,
+            "encounter",
+        )
+        for place, kind in enumerate(kinds)
+        for hours, bound in ((0, "START"), (4, "END"))
+    ]
+    effects = {"ENCOUNTER//inpatient//START": -0.5, "ENCOUNTER//hospice//END": 0.2}
+    lanes = arrange(some_events(rows), NOW, {}, UNITS, effects)
+    assert lanes is not None
+    shown = lanes.lanes[0].rows
+    assert [row.effect for row in shown] == [-0.5, 0.2, 0, 0, 0]
+    assert shown[-1].label.en == "3 others" and shown[-1].minor
+    assert sum(len(row.spans) for row in shown) == len(kinds)
+
+
 def test_a_stay_that_goes_on_is_shown_whole() -> None:
     admitted = NOW - timedelta(days=6)
     rows: list[tuple[Any, ...]] = [(admitted, "ENCOUNTER//inpatient//START", None, None, "encounter")]

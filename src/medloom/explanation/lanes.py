@@ -336,7 +336,16 @@ def _stays(
         if spans:
             effect = sum(effects.get(f"ENCOUNTER//{kind}//{bound}", 0.0) for bound in ("START", "END"))
             rows.append(Row(name, _times(len(spans)), spans=spans, effect=effect))
-    return rows[: _MOST_ROWS["encounter"]]
+    # Reasons first, by weight; then what happened last.
+    rows.sort(key=lambda row: max(span.start for span in row.spans), reverse=True)
+    rows.sort(key=lambda row: -abs(row.effect))
+    most = _MOST_ROWS["encounter"]
+    if len(rows) <= most + 1:
+        return rows
+    others = rows[most:]
+    spans = sorted((span for row in others for span in row.spans), key=lambda span: span.start)
+    label = text2("{n} others", n=f"{len(others):,}")
+    return [*rows[:most], Row(label, _times(len(spans)), spans=spans, minor=True)]
 
 
 def _rows(
