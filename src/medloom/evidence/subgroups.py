@@ -9,12 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.evidence.estimate import Estimate
-
-AGE_BANDS = ("0-17", "18-44", "45-64", "65-79", "80+")
-"""Completed years at prediction time."""
-
-UNKNOWN = "unknown"
-_BELOW = (18, 45, 65, 80)
+from medloom.tasks.demographics import AGE_BANDS, UNKNOWN, age_band
 
 
 @dataclass(frozen=True)
@@ -34,19 +29,6 @@ class Subgroup:
             "prevalence": self.prevalence,
             "metrics": {name: one.to_json() for name, one in self.metrics.items()},
         }
-
-
-def age_band(age: pl.Expr) -> pl.Expr:
-    """Name the band of an age in years; an age that is missing, negative or NaN is unknown.
-
-    >>> pl.DataFrame({"age": [17.9, 18.0, 93.0, None]}).select(age_band(pl.col("age")))["age"].to_list()
-    ['0-17', '18-44', '80+', 'unknown']
-    """
-    band = pl.lit(AGE_BANDS[-1])
-    for below, name in zip(reversed(_BELOW), reversed(AGE_BANDS[:-1]), strict=True):
-        band = pl.when(age < below).then(pl.lit(name)).otherwise(band)
-    known = age.is_not_null() & age.is_not_nan() & (age >= 0)
-    return pl.when(known).then(band).otherwise(pl.lit(UNKNOWN)).alias("age")
 
 
 def split_by(

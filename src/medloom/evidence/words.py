@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.metrics import PRIMARY, no_solution
-from medloom.evidence.subgroups import UNKNOWN
 from medloom.foundation.messages import Text2, text2
+from medloom.tasks.demographics import UNKNOWN
 
 if TYPE_CHECKING:
     from medloom.evidence.evaluation import Evaluation

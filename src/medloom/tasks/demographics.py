@@ -13,6 +13,11 @@ from medloom.record.schema import BIRTH
 from medloom.tasks.history import HOURS_PER_YEAR, MICROSECONDS_PER_HOUR
 from medloom.tasks.samples import Samples
 
+AGE_BANDS: Final = ("0-17", "18-44", "45-64", "65-79", "80+")
+"""Completed years at prediction time."""
+
+UNKNOWN: Final = "unknown"
+_BELOW: Final = (18, 45, 65, 80)
 # LOINC's code for an age that came as a number; a table's own columns are told by name.
 _AGE_CODES: Final = frozenset(["LOINC//30525-0", "age", "Age", "AGE"])
 _SEX_CODES: Final = frozenset(["sex", "Sex", "SEX", "gender", "Gender", "GENDER"])
@@ -27,6 +32,19 @@ def demographics(samples: Samples) -> pl.DataFrame:
     parts = [_of_part(part) for part in samples.parts()]
     schema = {"sample_id": pl.Int64, "sex": pl.String, "age": pl.Float64}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+
+def age_band(age: pl.Expr) -> pl.Expr:
+    """Name the band of an age in years; an age that is missing, negative or NaN is unknown.
+
+    >>> pl.DataFrame({"age": [17.9, 18.0, 93.0, None]}).select(age_band(pl.col("age")))["age"].to_list()
+    ['0-17', '18-44', '80+', 'unknown']
+    """
+    band = pl.lit(AGE_BANDS[-1])
+    for below, name in zip(reversed(_BELOW), reversed(AGE_BANDS[:-1]), strict=True):
+        band = pl.when(age < below).then(pl.lit(name)).otherwise(band)
+    known = age.is_not_null() & age.is_not_nan() & (age >= 0)
+    return pl.when(known).then(band).otherwise(pl.lit(UNKNOWN)).alias("age")
 
 
 def _of_part(samples: Samples) -> pl.DataFrame:
