@@ -13,12 +13,12 @@ from medloom.foundation.durations import hours, microseconds
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2, tr
 from medloom.foundation.progress import track
-from medloom.knowledge.units import factor
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH, DEATH, LATEST, end_of_day, visible_time
 from medloom.tasks.history import HOURS_PER_YEAR, Visibility
 from medloom.tasks.kinds import LABEL_TYPES
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
+from medloom.tasks.scales import Scales
 from medloom.tasks.splitting import split_rule, with_splits
 from medloom.tasks.task import Exclude, Task
 
@@ -108,57 +108,6 @@ def resolve(record: Record, patterns: Sequence[str]) -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class _Scales:
-    """How values of each code become values in the question's unit: value · factor + offset."""
-
-    unit: str | None
-    factors: dict[str, float]
-    offsets: dict[str, float]
-
-    @classmethod
-    def none(cls) -> _Scales:
-        return cls(None, {}, {})
-
-    @classmethod
-    def of(cls, task: Task, record: Record, codes: frozenset[str]) -> _Scales:
-        """Find them for the codes of `predict.value`; without `predict.unit` all of them must share one."""
-        units = record.catalogue.units()
-        known = {units.get(code) for code in codes}
-        unit = task.predict.unit
-        if unit is None:
-            if len(known - {None}) > 1:
-                raise InputError(
-                    "task {task!r}: predict.value has codes in different units ({units}); say in predict.unit which",
-                    task=task.name,
-                    units=", ".join(sorted(one for one in known if one is not None)),
-                )
-            return cls(known.pop() if len(known) == 1 else None, {}, {})
-        factors, offsets = {}, {}
-        for code in sorted(codes):
-            # where the record knows no unit, the task's word stands
-            found = factor(units.get(code, unit), unit, code)
-            if found is None:
-                raise InputError(
-                    "task {task!r}: values of {code} are kept in {unit!r}, which cannot be converted to {wanted!r}; "
-                    "change predict.unit",
-                    task=task.name,
-                    code=code,
-                    unit=units.get(code, unit),
-                    wanted=unit,
-                )
-            factors[code], offsets[code] = found
-        return cls(unit, factors, offsets)
-
-    def applied(self) -> pl.Expr:
-        """Give `numeric_value` in the question's unit."""
-        value, code = pl.col("numeric_value").cast(pl.Float64), pl.col("code")
-        if not self.factors:
-            return value
-        scale = code.replace_strict(self.factors, return_dtype=pl.Float64)
-        return value * scale + code.replace_strict(self.offsets, return_dtype=pl.Float64)
-
-
-@dataclass(frozen=True)
 class _TaskCodes:
     """The record's codes behind each part of a task."""
 
@@ -169,7 +118,7 @@ class _TaskCodes:
     predict: dict[str, frozenset[str]]  # class ("" where there is but one answer) → codes
     horizon: frozenset[str]
     follow_up: frozenset[str]
-    scales: _Scales
+    scales: Scales
 
     @classmethod
     def resolve(cls, task: Task, record: Record) -> _TaskCodes:
@@ -182,7 +131,7 @@ class _TaskCodes:
             {name: resolve(record, patterns) for name, patterns in predict.items()},
             resolve(record, task.predict.until or ()),
             resolve(record, task.censor.follow_up or ()) if task.censor else frozenset(),
-            _Scales.none(),
+            Scales.none(),
         )
         for key, patterns, found in (
             ("prediction_time.event", task.prediction_time.event, codes.ask),
@@ -197,9 +146,7 @@ class _TaskCodes:
                     codes=", ".join(patterns),
                 )
         return (
-            replace(codes, scales=_Scales.of(task, record, codes.predict[""]))
-            if task.predict.value
-            else codes
+            replace(codes, scales=Scales.of(task, record, codes.predict[""])) if task.predict.value else codes
         )
 
     @property
