@@ -1,6 +1,7 @@
 """Charts are well-formed, escaped, spoken in both languages, and never break on odd numbers."""
 
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -107,3 +108,11 @@ def test_odd_ranges_do_not_break():
     assert nice_high(math.inf) == nice_high(0) == 1.0
     assert forest_plot(NAME, NAME, [], Axis(NAME, 0.5, 0.5))
     assert line_chart(NAME, NAME, [], Axis(NAME), Axis(NAME))
+
+
+def test_ticks_of_ones_own_are_written_as_they_are():
+    axis = Axis(NAME, 2022.2, 2025.2, ticks=[(2023.0, "2023"), (2024.0, "2024")])
+    written = re.findall(
+        r">(20\d\d)<", line_chart(NAME, NAME, [Line(NAME, [2023, 2024], [0, 1])], axis, Axis(NAME))
+    )
+    assert written == ["2023", "2024"]

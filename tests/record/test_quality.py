@@ -14,6 +14,7 @@ import pytest
 from medloom.foundation.messages import speaking
 from medloom.record.importing import CodeInfo
 from medloom.record.quality import QualityReport, assess
+from medloom.record.quality.page import _time_ticks
 from medloom.record.quality.report import Check
 from medloom.record.record import Record
 from tests.record.sources import GLUCOSE, Listed, facts, glucose, new_site
@@ -268,6 +269,9 @@ def test_the_report_is_said_in_both_languages_and_names_nobody(tmp_path: Path) -
     for text in (page, plain):
         assert "MRN" not in text
         assert "Zhang San" not in text
+    assert (
+        '<td><span class="en" lang="en">observation</span><span class="zh" lang="zh">观察</span></td>' in page
+    )
     with speaking("zh"):
         assert any("活人不可能有的数值" in row[1] for row in report.rows())
     assert [len(row) for row in report.rows()] == [5] * len(report.checks)
@@ -285,3 +289,12 @@ def test_values_that_were_converted_once_too_often_are_found() -> None:
     (found,) = assess(record_of(*rows), NOW).mix_ups
     assert (found.likely_unit, found.again, found.count) == ("[degF]", True, 60)
     assert found.main == pytest.approx(36.8, abs=0.5)
+
+
+def test_every_year_on_the_axis_is_told_once() -> None:
+    ticks = _time_ticks(2022 * 12 + 2, 2025 * 12 + 1)
+    assert [said for _, said in ticks] == ["2023", "2024", "2025"]
+    assert all(place == int(said) for place, said in ticks)
+    for first, months in ((24200, 2), (24205, 7), (24200, 23), (24193, 30), (22900, 1400)):
+        told = [said for _, said in _time_ticks(first, first + months)]
+        assert 1 <= len(told) == len(set(told)) <= 9

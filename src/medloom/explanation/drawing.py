@@ -17,6 +17,7 @@ from medloom.foundation.messages import Text2, text2
 _APART: Final = 7.0  # marks nearer than this, in px, are drawn as one
 _MOST_POINTS: Final = 160  # of a curve, before it is drawn as its extent
 
+_LINE: Final = 14.0  # between the lines of one name
 _NAMES = 236.0  # the column of names beside the lanes, in px
 
 Place = Callable[[datetime], float]
@@ -228,12 +229,16 @@ def _lane(
         parts.append(_text(end, y + 3, text2("lowest – highest"), "end", "soft"))
     y += 10
     for row in lane.rows:
+        names = (left, right - 92) if narrow else (0.0, left - 8)
+        lines = _wrapped(row.label, names[1] - names[0] - 14)
+        more = _LINE * (len(lines) - 1)
         tall = 28.0 if len(row.values) > 1 else 20.0
         if narrow:
-            parts += _words(row, (left, right - 92), (right - 7, right), y + 10, narrow)
-            y += 14
+            parts += _words(row, lines, names, (right - 7, right), y + 10, narrow)
+            y += 14 + more
         else:
-            parts += _words(row, (0, left - 8), (right + 12, end), y + tall / 2 + 4, narrow)
+            tall = max(tall, 20 + more)
+            parts += _words(row, lines, names, (right + 12, end), y + (tall - more) / 2 + 4, narrow)
         parts.append(f'<path class="track" d="M{left:.1f} {y + tall / 2:.1f}H{right:.1f}"/>')
         parts.append(_row(row, px, lanes, y, tall))
         y += tall
@@ -241,17 +246,22 @@ def _lane(
 
 
 def _words(
-    row: Row, names: tuple[float, float], notes: tuple[float, float], y: float, narrow: bool
+    row: Row,
+    name: Sequence[Text2],
+    names: tuple[float, float],
+    notes: tuple[float, float],
+    y: float,
+    narrow: bool,
 ) -> list[str]:
-    """Write a row's name, with a sign where it is a reason, and its note; both in (from, to)."""
-    left, end = names
+    """Write a row's name in its lines, with a sign where it is a reason, and its note; both in (from, to)."""
+    left, _ = names
     lines = []
     if row.effect:
         shape = "l5 9h-10Z" if row.effect > 0 else "l5 -9h-10Z"
         top = y - 9 if row.effect > 0 else y
         lines.append(f'<path class="{_colour(row)}" d="M{left + 5:.1f} {top:.1f}{shape}"/>')
-    name = Text2(*(_fitted(said, end - left - 14) for said in row.label))
-    lines.append(_text(left + 14, y, name, "start", "soft" if row.minor else ""))
+    for at, line in enumerate(name):
+        lines.append(_text(left + 14, y + at * _LINE, line, "start", "soft" if row.minor else ""))
     classes = "strong" if row.values else "soft"
     lines.append(_text(notes[0], y, row.note, "end" if narrow else "start", classes))
     if len(row.values) > 1 and not narrow:
@@ -451,6 +461,30 @@ def _text(x: float, y: float, text: Text2, anchor: str, classes: str = "") -> st
 
 def _width(text: str) -> float:
     return sum(12.0 if east_asian_width(character) in "WF" else 6.5 for character in text)
+
+
+def _wrapped(text: Text2, room: float) -> list[Text2]:
+    """Set a name in as many lines as it needs, at most three, the same number in both languages.
+
+    >>> [line.en for line in _wrapped(Text2("Penicillin V Potassium 500 MG Oral Tablet", "青霉素"), 150)]
+    ['Penicillin V Potassium', '500 MG Oral Tablet']
+    """
+    both = [_broken(said, room) for said in text]
+    return [
+        Text2(*("".join(lines[at : at + 1]) for lines in both))
+        for at in range(max(len(lines) for lines in both))
+    ]
+
+
+def _broken(text: str, room: float) -> list[str]:
+    lines: list[str] = []
+    while text and len(lines) < 2 and _width(text) > room:
+        most = next(n for n in range(len(text), 0, -1) if n == 1 or _width(text[:n]) <= room)
+        # At a space, unless that leaves most of the line empty or the text is one word.
+        at = text.rfind(" ", most // 2, most + 1)
+        lines.append(text[: at if at > 0 else most].rstrip())
+        text = text[at if at > 0 else most :].lstrip()
+    return [*lines, _fitted(text, room)]
 
 
 def _fitted(text: str, room: float) -> str:

@@ -45,12 +45,13 @@ _NOTHING = Text2("", "")
 
 @dataclass(frozen=True)
 class Axis:
-    """A scale: its label, its ends, and how its ticks are written."""
+    """A scale: its label, its ends, and how its ticks are written; `ticks` are places and words of one's own."""
 
     label: Text2
     low: float = 0.0
     high: float = 1.0
     format: Format = "number"
+    ticks: Sequence[tuple[float, str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -154,13 +155,13 @@ def line_chart(
     tall = bottom + strip + 44
     px, py = _scale(x, left, right), _scale(y, bottom, top)
     parts = [_legend(at, *entry, left=left) for at, entry in enumerate(legend)]
-    for tick in nice_ticks(y.low, y.high):
+    for tick, said in _ticks(y):
         parts.append(f'<path class="rule" d="M{left:.1f} {py(tick):.1f}H{right:.1f}"/>')
-        parts.append(_number(left - 7, py(tick) + 4, _tick(tick, y), "end"))
+        parts.append(_number(left - 7, py(tick) + 4, said, "end"))
     floor_y = bottom + strip
-    for tick in nice_ticks(x.low, x.high):
+    for tick, said in _ticks(x):
         parts.append(f'<path class="rule" d="M{px(tick):.1f} {top:.1f}V{floor_y:.1f}"/>')
-        parts.append(_number(px(tick), floor_y + 16, _tick(tick, x), "middle"))
+        parts.append(_number(px(tick), floor_y + 16, said, "middle"))
     if histogram:
         parts.append(_histogram(histogram, px, x, bottom + 4, floor_y))
     parts.append(
@@ -200,9 +201,9 @@ def forest_plot(
     px = _scale(axis, left, right)
     bottom = top + step * len(rows)
     parts: list[str] = []
-    for tick in nice_ticks(axis.low, axis.high, 5):
+    for tick, said in _ticks(axis, 5):
         parts.append(f'<path class="rule" d="M{px(tick):.1f} {top:.1f}V{bottom:.1f}"/>')
-        parts.append(_number(px(tick), bottom + 16, _tick(tick, axis), "middle"))
+        parts.append(_number(px(tick), bottom + 16, said, "middle"))
     parts.append(f'<path class="axis" d="M{left:.1f} {bottom:.1f}H{right:.1f}"/>')
     if reference is not None and axis.low <= reference <= axis.high:
         parts.append(f'<path class="guide" d="M{px(reference):.1f} {top:.1f}V{bottom:.1f}"/>')
@@ -253,6 +254,12 @@ def _scale(axis: Axis, start: float, end: float) -> Callable[[float], float]:
         return start + share * (end - start)
 
     return place
+
+
+def _ticks(axis: Axis, most: int = 6) -> Sequence[tuple[float, str]]:
+    if axis.ticks is not None:
+        return axis.ticks
+    return [(tick, _tick(tick, axis)) for tick in nice_ticks(axis.low, axis.high, most)]
 
 
 def _tick(value: float, axis: Axis) -> str:

@@ -6,6 +6,7 @@ a template that extends `page.html.j2` (blocks `kind` and `main`) and its own st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from medloom.foundation.charts import STYLE
@@ -38,10 +39,20 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
     style = "".join(environment.get_template(name).render() for name in ("page.css", styles)) + STYLE
     return environment.get_template(template).render(
         style=style, language=language(), title=title, facts=list(facts), notice=intended_use(), **values
     )
+
+
+def unbroken(text: str) -> str:
+    """Keep an interval on one line: browsers break after an en dash, unless a word joiner follows.
+
+    >>> unbroken("0.75 (0.69–0.80)")
+    '0.75 (0.69–\\u20600.80)'
+    """
+    return re.sub(r"(?<=\d)–(?=[\d−])", "–\u2060", text)
 
 
 def intended_use() -> Text2:

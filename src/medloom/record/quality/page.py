@@ -7,6 +7,7 @@ from medloom.foundation.messages import Text2, text2
 from medloom.foundation.pages import render_page
 from medloom.record.quality.report import QualityReport, UnitMixUp
 
+_YEARS_FROM = 24  # months; a shorter time is told in months
 _KINDS = ("conformance", "completeness", "plausibility")
 
 
@@ -34,6 +35,7 @@ def report_html(report: QualityReport) -> str:
         ],
         statuses={"ok": text2("fine"), "notice": text2("to know"), "warning": text2("to mend")},
         months=_months(report),
+        role=_role,
         mix_ups=[(one, _mix_up(one)) for one in report.mix_ups[:6]],
         percent=lambda share: "< 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %",
     )
@@ -93,7 +95,11 @@ def _months(report: QualityReport) -> str:
     counts = [float(known.get(f"{month // 12:04d}-{month % 12 + 1:02d}", 0)) for month in at]
     name = text2("events a month")
     line = Line(name, [month / 12 for month in at], counts, step=True)
-    axes = (Axis(text2("year"), first / 12, (last + 1) / 12), Axis(name, 0.0, nice_high(max(counts))))
+    when = text2("year") if last - first >= _YEARS_FROM else text2("month")
+    axes = (
+        Axis(when, first / 12, (last + 1) / 12, ticks=_time_ticks(first, last + 1)),
+        Axis(name, 0.0, nice_high(max(counts))),
+    )
     return line_chart(
         name, text2("How many events each calendar month has."), [line], *axes, width=760, height=260
     )
@@ -113,6 +119,46 @@ def _mix_up(one: UnitMixUp) -> str:
         [Line(title, middles, counts, step=True)],
         *axes,
     )
+
+
+def _time_ticks(first: int, end: int) -> list[tuple[float, str]]:
+    """Choose at most nine whole years, or months of a short time, from the months `first` to `end`.
+
+    >>> [said for _, said in _time_ticks(_ordinal("2022-03"), _ordinal("2025-02"))]
+    ['2023', '2024', '2025']
+    >>> [said for _, said in _time_ticks(_ordinal("2023-11"), _ordinal("2024-06"))]
+    ['2023-11', '2023-12', '2024-01', '2024-02', '2024-03', '2024-04', '2024-05', '2024-06']
+    """
+    years = end - 1 - first >= _YEARS_FROM
+    steps = (12, 24, 60, 120, 240, 600, 1200, 6000) if years else (1, 2, 3, 6)
+    step = next((one for one in steps if (end - first) / one <= 8), steps[-1])
+    months = range(-(-first // step) * step, end + 1, step)
+    return [
+        (month / 12, f"{month // 12:04d}" if years else f"{month // 12:04d}-{month % 12 + 1:02d}")
+        for month in months
+    ]
+
+
+def _role(role: str | None) -> Text2:
+    """Name what a fact is, as the record says it; a role of another package's importer stays as it is."""
+    names = {
+        "condition": text2("condition"),
+        "observation": text2("observation"),
+        "order": text2("drug ordered"),
+        "dispense": text2("drug dispensed"),
+        "administration": text2("drug given"),
+        "statement": text2("drug reported"),
+        "procedure": text2("procedure"),
+        "device": text2("device"),
+        "encounter": text2("encounter"),
+        "note": text2("note"),
+        "image": text2("image"),
+        "waveform": text2("waveform"),
+        "allergy": text2("allergy"),
+        "immunization": text2("vaccination"),
+        "demographic": text2("demographic"),
+    }
+    return names.get(role or "", Text2(role or "–", role or "–"))
 
 
 def _ordinal(month: str) -> int:
