@@ -20,7 +20,8 @@ from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate
 from medloom.evidence.metrics import FEWEST_EACH, FEWEST_SUBJECTS
 from medloom.evidence.subgroups import split_by
-from medloom.evidence.tally import Floats, Ranking, rank, ratio
+from medloom.evidence.tally import Floats, Tally, rank, ratio
+from medloom.evidence.threshold import at_threshold
 from medloom.foundation.messages import Text2, text2
 
 RATES: Final = (
@@ -120,35 +121,41 @@ def _people(answers: Answers, chosen: NDArray[np.bool_]) -> int:
 
 
 class _Rates:
-    """Measures all groups of a dimension with weights (b, n); sums are one matrix product."""
+    """Measures all groups of a dimension with weights (b, n); a sample is in one group at most.
+
+    Every sample has one cell: its group, step of risk, and outcome. A resample is counted once for all groups.
+    """
 
     def __init__(self, answers: Answers, groups: Mapping[str, NDArray[np.bool_]], threshold: float) -> None:
-        flagged, truth = answers.predicted >= threshold, answers.truth.astype(bool)
-        columns = []
-        for chosen in groups.values():
-            columns += [chosen & flagged & truth, chosen & truth, chosen & flagged & ~truth, chosen & ~truth]
-            columns.append(np.where(chosen, answers.predicted, 0.0))
-        self._sums = np.column_stack(columns).astype(np.float64)
-        self._rankings: dict[str, tuple[NDArray[np.bool_], Ranking]] = {
-            name: (chosen, rank(truth[chosen], answers.predicted[chosen]).coarse())
-            for name, chosen in groups.items()
-        }
+        self._threshold = threshold
+        self._steps: dict[str, tuple[int, Floats]] = {}
+        self._cell = np.zeros(len(answers), dtype=np.intp)  # the first cell holds who is in no group
+        self._cells = 1
+        for name, chosen in groups.items():
+            ranking = rank(answers.truth[chosen], answers.predicted[chosen]).coarse([threshold])
+            self._steps[name] = self._cells, ranking.score
+            self._cell[chosen] = self._cells + ranking.cell
+            self._cells += 2 * ranking.score.size
 
     def __call__(self, weight: Floats) -> dict[str, Floats]:
-        summed = weight @ self._sums
+        counted = np.asarray([np.bincount(self._cell, row, self._cells) for row in weight], np.float64)
         out: dict[str, Floats] = {}
-        for at, (name, (chosen, ranking)) in enumerate(self._rankings.items()):
-            hits, events, false, others, expected = (summed[..., 5 * at + place] for place in range(5))
-            rates = {
-                "selection_rate": ratio(hits + false, events + others),
-                "sensitivity": ratio(hits, events),
-                "false_positive_rate": ratio(false, others),
-                "ppv": ratio(hits, hits + false),
-                "observed_to_expected": ratio(events, expected),
-                "auroc": auroc(ranking.tally(weight[..., chosen])),
-            }
-            out |= {f"{rate}.{name}": value for rate, value in rates.items()}
+        for name, (first, score) in self._steps.items():
+            own = counted[:, first : first + 2 * score.size].reshape(len(weight), -1, 2)
+            found = self._rates(Tally(score, own[..., 1], own[..., 0]))
+            out |= {f"{rate}.{name}": value for rate, value in found.items()}
         return out
+
+    def _rates(self, counted: Tally) -> dict[str, Floats]:
+        at = at_threshold(counted, self._threshold)
+        return {
+            "selection_rate": at["flagged_per_100"] / 100,
+            "sensitivity": at["sensitivity"],
+            "false_positive_rate": 1 - at["specificity"],
+            "ppv": at["ppv"],
+            "observed_to_expected": ratio(counted.positive.sum(axis=-1), counted.total @ counted.score),
+            "auroc": auroc(counted),
+        }
 
 
 def _compared(

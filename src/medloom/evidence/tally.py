@@ -73,8 +73,8 @@ class Ranking:
         return Tally(self.score, positive, sorted_weight - positive)
 
     @cached_property
-    def _cell(self) -> NDArray[np.intp]:
-        """Number the step and outcome of each sample, in the samples' order: (n,)."""
+    def cell(self) -> NDArray[np.intp]:
+        """Number the step and outcome of each sample, 2 · step + outcome, in the samples' order: (n,)."""
         cell = np.empty(self.order.size, dtype=np.intp)
         step = np.repeat(np.arange(self.starts.size), np.diff(self.starts, append=self.order.size))
         cell[self.order] = 2 * step + self.outcome
@@ -84,7 +84,7 @@ class Ranking:
         """Count without sorting the weights first, which for many samples takes longest."""
         cells = 2 * self.starts.size
         rows = weight.reshape(-1, weight.shape[-1])
-        each = [np.bincount(self._cell, row, cells) for row in rows]
+        each = [np.bincount(self.cell, row, cells) for row in rows]
         counted = np.asarray(each, np.float64).reshape(*weight.shape[:-1], self.starts.size, 2)
         return Tally(self.score, counted[..., 1], counted[..., 0])
 
