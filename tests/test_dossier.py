@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import medloom as ml
@@ -56,3 +57,19 @@ def test_where_reasons_are_slow_fewer_samples_are_explained(
     held_out = site.task("outcome").samples.in_split("held_out")
     assert len(some) == 50 < len(held_out)
     assert some.frame["sample_id"].to_list() != held_out.frame["sample_id"].head(50).to_list()
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_a_patients_page_says_which_patient_and_which_model_it_is(split: str, tmp_path: Path) -> None:
+    site = site_of(tmp_path / "site")
+    trained = ml.train(site.task("outcome"), "tree")
+    sample = trained.samples.in_split(split).where(pl.int_range(pl.len()) == 0)  # type: ignore[arg-type]
+    dossier.patient_page(site, trained, sample, tmp_path / "before.html")
+    before = (tmp_path / "before.html").read_text(encoding="utf-8")
+    assert ("the model learned from this patient" in before) == (split == "train")
+    assert "not tested; how good it is, is not known" in before
+    dossier.evaluate(site, "outcome.tree")
+    dossier.patient_page(site, trained, sample, tmp_path / "after.html")
+    after = (tmp_path / "after.html").read_text(encoding="utf-8")
+    assert "not tested" not in after
+    assert "AUROC" in after

@@ -30,7 +30,16 @@ EVALUATION = {
     "metrics": dict,
     "subgroups": dict,
 }
-METRICS = ("auroc", "auprc", "brier", "log_loss", "ece", "e_avg", "calibration_slope", "calibration_intercept")
+METRICS = (
+    "auroc",
+    "auprc",
+    "brier",
+    "log_loss",
+    "ece",
+    "e_avg",
+    "calibration_slope",
+    "calibration_intercept",
+)
 
 
 def test_tasks_can_be_listed_and_read_outside_of_a_site(tmp_path: Path) -> None:
@@ -201,3 +210,12 @@ def test_who_has_no_label_is_counted_as_such(tmp_path: Path) -> None:
     assert set(json.loads(done("label", "outcome", "--json", folder=folder))["labels"]) == {"a"}
     shown = done("label", "outcome", folder=folder)
     assert "none of them" in shown and "None" not in shown
+
+
+def test_kinds_and_splits_are_named_in_chinese(site: Path) -> None:
+    learners = done("learners", "--lang", "zh", folder=site)
+    assert "二分类、" in learners and "binary" not in learners
+    assert "二分类" in done("tasks", "--lang", "zh", folder=site)
+    labelled = done("label", TASK, "--lang", "zh", folder=site)
+    assert "训练集（train）" in labelled and "留出集（held_out）" in labelled
+    assert "binary" in done("learners", folder=site)

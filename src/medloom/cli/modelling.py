@@ -11,6 +11,7 @@ import typer
 
 from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
+from medloom.evidence.words import kind_name, split_with_code
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import replacing
@@ -48,7 +49,8 @@ def tasks(site: SiteOption = None, json: JsonOption = False) -> None:
     if json:
         screen.json({"tasks": [dict(zip(("name", "kind", "title"), row, strict=True)) for row in rows]})
         return
-    screen.table([tr("name"), tr("kind"), tr("question")], rows)
+    shown = [(name, screen.spoken(kind_name(kind)), title) for name, kind, title in rows]
+    screen.table([tr("name"), tr("kind"), tr("question")], shown)
 
 
 def task(
@@ -129,7 +131,9 @@ def label(
     screen.table([tr("answer"), tr("number")], rows, right=[1])
     screen.say()
     screen.table(
-        [tr("split"), tr("samples")], [(key, f"{value:,}") for key, value in splits.items()], right=[1]
+        [tr("split"), tr("samples")],
+        [(screen.spoken(split_with_code(key)), f"{value:,}") for key, value in splits.items()],
+        right=[1],
     )
 
 
@@ -153,7 +157,8 @@ def learners(json: JsonOption = False) -> None:
     rows = []
     for name in entries:
         found: Any = registry.load("medloom.learners", name)
-        rows.append((name, found.modality, ", ".join(sorted(found.kinds)), registry.summary(found)))
+        kinds = tr(", ").join(screen.spoken(kind_name(kind)) for kind in sorted(found.kinds))
+        rows.append((name, found.modality, kinds, registry.summary(found)))
     screen.table([tr("name"), tr("modality"), tr("kinds"), tr("what it is")], rows)
 
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from medloom.foundation.files import write_text
+from medloom.foundation.messages import LANGUAGES, Text2, language
 from medloom.foundation.progress import Advance, listening
 
 _json_file: ContextVar[Path | None] = ContextVar("medloom_json_file", default=None)
@@ -28,6 +29,11 @@ def out() -> Console:
 def say(text: str = "") -> None:
     """Print a line, as it is."""
     out().print(text, markup=False)
+
+
+def spoken(text: Text2) -> str:
+    """Give a text in the current language."""
+    return text[LANGUAGES.index(language())]
 
 
 def command(text: str) -> None:

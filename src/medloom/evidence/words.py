@@ -291,6 +291,18 @@ def split_name(split: str) -> Text2:
     return names.get(split, Text2(split, split))
 
 
+def kind_name(kind: str) -> Text2:
+    """Name a kind of question: in English by the word of task files."""
+    names = {
+        "binary": text2("binary"),
+        "multiclass": text2("multiclass"),
+        "multilabel": text2("multilabel"),
+        "regression": text2("regression"),
+        "survival": text2("survival"),
+    }
+    return names.get(kind, Text2(kind, kind))
+
+
 def split_with_code(split: str) -> Text2:
     """Name a split by the word that commands take, in Chinese beside its name."""
     said = split_name(split)
