@@ -81,7 +81,7 @@ class Predictions:
         """
         k = len(outputs)
         names = self.frame["output"].to_list()[:k]
-        if names != list(outputs) or self.frame.height % max(k, 1):
+        if self.frame.height and (names != list(outputs) or self.frame.height % max(k, 1)):
             raise InputError(
                 "predictions have the outputs {found}, not {expected}",
                 found=", ".join(names),

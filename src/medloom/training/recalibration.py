@@ -30,6 +30,7 @@ from medloom.training.calibrators import (
     read,
     unchanged,
 )
+from medloom.training.wrapping import WrappingModel
 
 SIGNIFICANT: Final = 0.05
 _FILE: Final = "calibrator.json"
@@ -85,7 +86,7 @@ class Basis:
 
 
 @dataclass(frozen=True)
-class CalibratedModel(Model):
+class CalibratedModel(WrappingModel):
     """A model and the recalibration of its answers; packed and loaded as one.
 
     Attributes:
@@ -135,11 +136,6 @@ class CalibratedModel(Model):
             method=f"{said.method}; recalibrated ({line.method})",
         )
 
-    @property
-    def explains_slowly(self) -> bool:
-        """Tell whether the model does."""
-        return self.model.explains_slowly
-
     def save(self, directory: Path) -> str:
         """Write a model package that holds the model's own; give its digest."""
         return package.write(directory, self.origin, self._write, libraries=(), wrapper="calibrated")
@@ -181,6 +177,10 @@ def recalibrated(
     check_none_held_out(samples)
     if isinstance(model, CalibratedModel):
         model = model.model
+    if isinstance(model, WrappingModel) and model.outermost:
+        raise InputError(
+            "this model tells ranges already; recalibrate the model inside it, then make ranges anew"
+        )
     question = model.origin.question
     if not len(samples):
         raise InputError("there are no samples to recalibrate on")

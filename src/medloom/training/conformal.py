@@ -1,0 +1,135 @@
+"""Conformal prediction: ranges and sets that hold the truth as often as they say, for any model.
+
+The model's errors on calibration samples it has not learned from are ranked; the share of new patients whose error is
+larger is then known, whatever the distribution, as long as they come from where the calibration samples came from
+(Vovk, Gammerman and Shafer 2005; Lei et al., J Am Stat Assoc 2018;113:1094-1111). It holds on the whole and within
+the groups that were asked for (Mondrian), not for each patient.
+
+- `residual`: value ± one width for all.
+- `quantiles`: a low and a high model's values, moved by one amount (Romano, Patterson and Candès, NeurIPS 2019).
+- `adaptive`: classes from the likeliest on, until their chances sum up to enough (Romano, Sesia and Candès, NeurIPS
+  2020), unlikely ranks being penalised (Angelopoulos et al., ICLR 2021); without randomisation, so that the same
+  patient always gets the same set, which errs on the side of larger sets.
+
+Patients with several samples: each counts as one, its samples sharing its weight (Lee, Barber and Willett,
+J R Stat Soc B 2025;87:1001-1033).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.tasks.demographics import UNKNOWN, age_band, demographics
+from medloom.tasks.samples import Samples
+
+Floats = NDArray[np.float64]
+By = Literal["sex", "age"]
+BYS: Final[tuple[By, ...]] = get_args(By)
+LEVEL: Final = 0.9
+EVERYONE: Final = "everyone"
+_TINY: Final = 1e-12  # sums of shares are exact to this
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Nonconformity scores of calibration samples: how unlike the truth the model's answers were.
+
+    Attributes:
+        scores: (n,) ascending.
+        share: (n,) of the patients, the new one included, whose score is at most this: summed up.
+        patients: how many patients they are.
+    """
+
+    scores: Floats
+    share: Floats
+    patients: int
+
+    @classmethod
+    def of(cls, scores: Floats, groups: NDArray[np.int64]) -> Ranks:
+        """Rank scores (n,) of patients (n,).
+
+        >>> Ranks.of(np.array([3.0, 1.0, 2.0]), np.arange(3)).share.tolist()
+        [0.25, 0.5, 0.75]
+        """
+        _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+        patients = len(counts)
+        order = np.argsort(scores, kind="stable")
+        share = np.cumsum(1 / counts[place][order]) / (patients + 1)
+        return cls(scores[order].astype(np.float64), share.astype(np.float64), patients)
+
+    def quantile(self, level: float) -> float:
+        """Give the score that a new patient's exceeds at most with chance 1 - level; inf where too few tell.
+
+        Of n patients with a sample each it is the ceil((n + 1) level)-th smallest.
+
+        >>> Ranks.of(np.arange(1.0, 10.0), np.arange(9)).quantile(0.9)
+        9.0
+        >>> Ranks.of(np.arange(1.0, 9.0), np.arange(8)).quantile(0.9)
+        inf
+        """
+        place = int(np.searchsorted(self.share, level - _TINY))
+        return float(self.scores[place]) if place < len(self.scores) else float("inf")
+
+    def p_value(self, scores: Floats) -> Floats:
+        """Give the chance of a score at least this large, for scores of any shape.
+
+        >>> Ranks.of(np.arange(1.0, 10.0), np.arange(9)).p_value(np.array([9.5, 9.0, 0.0])).round(3).tolist()
+        [0.1, 0.2, 1.0]
+        """
+        below = np.concatenate([[0.0], self.share])[np.searchsorted(self.scores, scores, side="left")]
+        return np.asarray(1 - below, dtype=np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give all there is to know, for `read`."""
+        return {"scores": self.scores.tolist(), "share": self.share.tolist(), "patients": self.patients}
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Ranks:
+        """Read back what `to_json` gave."""
+        return cls(np.array(content["scores"]), np.array(content["share"]), content["patients"])
+
+
+def least_patients(level: float) -> int:
+    """Count the patients it takes for a finite range.
+
+    >>> least_patients(0.9), least_patients(0.95)
+    (9, 19)
+    """
+    return int(np.ceil(level / (1 - level) - 1e-9))
+
+
+def adaptive_scores(shares: Floats, penalty: float = 0.0, free: int = 1) -> Floats:
+    """Score every class by the summed chances of all classes at least as likely: (n, k) → (n, k).
+
+    Args:
+        shares: (n, k) chances.
+        penalty: added for each rank beyond `free`, so that sets stay small.
+        free: ranks without a penalty.
+
+    >>> adaptive_scores(np.array([[0.2, 0.5, 0.3]])).round(2).tolist()
+    [[1.0, 0.5, 0.8]]
+    """
+    order = np.argsort(-shares, axis=1, kind="stable")
+    sorted_shares = np.take_along_axis(shares, order, axis=1)
+    rank = np.arange(1, shares.shape[1] + 1)
+    summed = np.cumsum(sorted_shares, axis=1) + penalty * np.maximum(0, rank - free)
+    found = np.empty_like(summed)
+    np.put_along_axis(found, order, summed, axis=1)
+    return found
+
+
+def strata(samples: Samples, by: Sequence[By]) -> NDArray[np.str_]:
+    """Name each sample's group: (n,), such as `F · 45-64`; all alike where nothing is asked for."""
+    if not by or not len(samples):
+        return np.full(len(samples), EVERYONE)
+    who = demographics(samples).with_columns(
+        age=age_band(pl.col("age")), sex=pl.col("sex").fill_null(UNKNOWN)
+    )
+    names = who.select(name=pl.concat_str(list(by), separator=" · "))["name"]
+    return np.array(names.to_list(), dtype=np.str_)

@@ -1,0 +1,335 @@
+"""A model that says how sure it is: ranges of values, sets of classes, bounds of risks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation.errors import InputError
+from medloom.tasks import package
+from medloom.tasks.explanation import Explanation
+from medloom.tasks.kinds import Kind
+from medloom.tasks.model import Model, Origin, check_none_held_out
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
+from medloom.training.conformal import (
+    BYS,
+    EVERYONE,
+    LEVEL,
+    By,
+    Floats,
+    Ranks,
+    adaptive_scores,
+    least_patients,
+    strata,
+)
+from medloom.training.recalibration import Basis, labels_as_numbers
+from medloom.training.venn_abers import VennAbers, one_risk
+from medloom.training.wrapping import WrappingModel
+
+Scheme = Literal["residual", "quantiles", "adaptive", "venn-abers"]
+SCHEMES: Final[tuple[Scheme, ...]] = get_args(Scheme)
+KINDS: Final[Mapping[Scheme, frozenset[Kind]]] = {
+    "residual": frozenset({"regression"}),
+    "quantiles": frozenset({"regression"}),
+    "adaptive": frozenset({"multiclass"}),
+    "venn-abers": frozenset({"binary", "multilabel"}),
+}
+_FILE: Final = "conformal.json"
+# Fewer patients than this, and a group's isotonic steps are those of a few people.
+_LEAST_VENN_ABERS: Final = 50
+
+Told = Ranks | tuple[VennAbers, ...]
+
+
+@dataclass(frozen=True)
+class ConformalModel(WrappingModel):
+    """A model with what its errors on calibration samples tell; packed and loaded as one.
+
+    Attributes:
+        origin: the model's.
+        model: the model as it was.
+        scheme: how ranges are made.
+        level: the share of new patients whose truth lies inside; Venn-Abers bounds have none.
+        by: groups within which it holds: `sex`, `age` (bands), or both.
+        told: what was learned, by group; `everyone` answers for groups with too few calibration patients.
+        between: the low and the high model, for `quantiles`.
+        penalty: on each class beyond the likeliest two, for `adaptive`.
+        basis: the calibration samples.
+    """
+
+    origin: Origin
+    model: Model
+    scheme: Scheme
+    level: float
+    by: tuple[By, ...]
+    told: Mapping[str, Told]
+    between: tuple[Model, Model] | None
+    penalty: float
+    basis: Basis
+
+    outermost: ClassVar[bool] = True
+
+    def predict(self, samples: Samples) -> Predictions:
+        """Answer as the model does, with `low` and `high` of each value or risk.
+
+        Of a risk they are Venn-Abers bounds, and `value` is the one risk joined from them. Classes have neither:
+        `sets` tells which of them a set holds.
+        """
+        said = self.model.predict(samples)
+        outputs = self.origin.question.outputs
+        if self.scheme == "adaptive":
+            return said
+        values = said.matrix(outputs).copy()
+        low, high = np.empty_like(values), np.empty_like(values)
+        for rows, told in self._groups(samples):
+            if isinstance(told, Ranks):
+                edges = self._edges(samples, values)[rows]
+                width = told.quantile(self.level)
+                low[rows, 0], high[rows, 0] = _in_order(edges[:, 0] - width, edges[:, 1] + width)
+            else:
+                for k, one in enumerate(told):
+                    bounds = one.bounds(values[rows, k])
+                    low[rows, k], high[rows, k] = bounds[:, 0], bounds[:, 1]
+                    values[rows, k] = one_risk(bounds)
+        ids = samples.frame["sample_id"]
+        made = Predictions.of_matrix(ids, outputs, values, said.model)
+        frame = made.frame.with_columns(low=pl.Series(low.ravel()), high=pl.Series(high.ravel()))
+        return Predictions(frame, said.model)
+
+    def sets(self, samples: Samples) -> pl.DataFrame:
+        """Tell which classes each sample may have.
+
+        Returns:
+            `sample_id`, `output`, `value`, `p_value` (the chance that the true class looks as unlikely as this),
+            `in_set`. The likeliest class is always in.
+
+        Raises:
+            InputError: the question has no classes to choose from.
+        """
+        if self.scheme != "adaptive":
+            raise InputError(
+                "sets are made of classes; a {kind} question has none: see low and high of its predictions",
+                kind=self.origin.question.kind,
+            )
+        said = self.model.predict(samples)
+        shares = said.matrix(self.origin.question.outputs)
+        scores = adaptive_scores(shares, self.penalty, free=2)
+        p, inside = np.empty_like(scores), np.empty(scores.shape, dtype=bool)
+        for rows, told in self._groups(samples):
+            assert isinstance(told, Ranks)
+            p[rows] = told.p_value(scores[rows])
+            inside[rows] = scores[rows] <= told.quantile(self.level)
+        inside[np.arange(len(scores)), shares.argmax(axis=1)] = True
+        return said.frame.select("sample_id", "output", "value").with_columns(
+            p_value=pl.Series(p.ravel()), in_set=pl.Series(inside.ravel())
+        )
+
+    def at_level(self, level: float) -> ConformalModel:
+        """Give the same model with ranges or sets for another share of patients.
+
+        Raises:
+            InputError: the level is no share, or the calibration patients are too few for it.
+        """
+        everyone = self.told[EVERYONE]
+        _check_level(level, everyone.patients if isinstance(everyone, Ranks) else None)
+        return replace(self, level=level)
+
+    def explain(self, samples: Samples) -> Explanation:
+        """Tell why, as the model does; joined Venn-Abers risks are not the sum of its reasons."""
+        said = self.model.explain(samples)
+        if self.scheme != "venn-abers":
+            return said
+        return replace(said, additive=False, method=f"{said.method}; before Venn-Abers")
+
+    def save(self, directory: Path) -> str:
+        """Write a model package that holds the model's own; give its digest."""
+        return package.write(directory, self.origin, self._write, libraries=(), wrapper="conformal")
+
+    @classmethod
+    def load(cls, directory: Path) -> ConformalModel:
+        """Load a package that `save` wrote, whose sums have been checked."""
+        weights = directory / "weights"
+        content = json.loads((weights / _FILE).read_text(encoding="utf-8"))
+        model = package.load(weights / "model")
+        between = None
+        if content["scheme"] == "quantiles":
+            between = (package.load(weights / "low"), package.load(weights / "high"))
+        return cls(
+            model.origin,
+            model,
+            content["scheme"],
+            content["level"],
+            tuple(content["by"]),
+            {name: _read_told(told) for name, told in content["told"].items()},
+            between,
+            content["penalty"],
+            Basis.from_json(content["basis"]),
+        )
+
+    def _write(self, folder: Path) -> None:
+        self.model.save(folder / "model")
+        for name, model in zip(("low", "high"), self.between or (), strict=False):
+            model.save(folder / name)
+        content = {
+            "scheme": self.scheme,
+            "level": self.level,
+            "by": self.by,
+            "told": {name: _told_as_json(told) for name, told in self.told.items()},
+            "penalty": self.penalty,
+            "basis": self.basis.to_json(),
+        }
+        (folder / _FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    def _groups(self, samples: Samples) -> list[tuple[NDArray[np.intp], Told]]:
+        """Give the rows of each group that is told of, those of all other groups together."""
+        names = strata(samples, self.by)
+        known = np.where(np.isin(names, list(self.told)), names, EVERYONE)
+        return [(np.flatnonzero(known == name), self.told[name]) for name in np.unique(known).tolist()]
+
+    def _edges(self, samples: Samples, values: Floats) -> Floats:
+        return _edges(self.between, samples, values)
+
+
+def conformal(
+    model: Model,
+    samples: Samples,
+    scheme: Scheme | Literal["auto"] = "auto",
+    *,
+    level: float = LEVEL,
+    by: Sequence[By] = (),
+    between: tuple[Model, Model] | None = None,
+    penalty: float = 0.0,
+    answers: Predictions | None = None,
+) -> ConformalModel:
+    """Make a model say how sure it is, by calibration samples it has not learned from.
+
+    Args:
+        model: any; one that is conformal already is made so anew, not on top.
+        samples: labelled; none of them held out.
+        scheme: one of `SCHEMES`; `auto`: what suits the kind, and `quantiles` where two models are handed in.
+        level: share of new patients whose truth is to lie inside.
+        by: groups within which it is to hold, as far as calibration patients suffice.
+        between: two models of low and high quantiles of the same question.
+        penalty: for `adaptive`: on each class beyond the likeliest two.
+        answers: what the model says of these samples where it must not be asked itself, such as answers out of fold.
+
+    Raises:
+        InputError: the samples are too few or do not fit, with the remedy.
+        LeakageError: some of the samples are held out.
+    """
+    check_none_held_out(samples)
+    if isinstance(model, ConformalModel):
+        model = model.model
+    question = model.origin.question
+    chosen = _scheme(question.kind, scheme, between)
+    unknown = [one for one in by if one not in BYS]
+    if unknown:
+        raise InputError("ranges can hold within {known}, not within {unknown}", known=", ".join(BYS),
+                         unknown=", ".join(unknown))  # fmt: skip
+    patients = len(np.unique(samples.groups))
+    _check_level(level, None if chosen == "venn-abers" else patients)
+    labels = labels_as_numbers(samples)
+    said = (model.predict(samples) if answers is None else answers).matrix(question.outputs)
+    if chosen == "venn-abers" and (not len(labels) or (labels.min(axis=0) == labels.max(axis=0)).any()):
+        raise InputError(
+            "all or none of the {n} calibration samples had an outcome; take more samples, or wait for outcomes",
+            n=len(labels),
+        )
+    names = strata(samples, by)
+    told: dict[str, Told] = {}
+    scores = (
+        None
+        if chosen == "venn-abers"
+        else _scores(chosen, _edges(between, samples, said), said, labels, penalty)
+    )
+    for name in [EVERYONE, *(np.unique(names).tolist() if by else ())]:
+        rows = np.flatnonzero((names == name) | (name == EVERYONE))
+        groups = samples.groups[rows]
+        found = len(np.unique(groups))
+        if scores is not None:
+            if name == EVERYONE or found >= least_patients(level):
+                told[name] = Ranks.of(scores[rows], groups)
+        elif name == EVERYONE or (found >= _LEAST_VENN_ABERS and _both(labels[rows])):
+            told[name] = tuple(
+                VennAbers.fit(said[rows, k], labels[rows, k], _one_a_patient(groups))
+                for k in range(said.shape[1])
+            )
+    basis = Basis(len(samples), patients, samples.digest())
+    return ConformalModel(model.origin, model, chosen, level, tuple(by), told, between, penalty, basis)
+
+
+def _scheme(kind: Kind, scheme: Scheme | Literal["auto"], between: tuple[Model, Model] | None) -> Scheme:
+    fitting = [one for one in SCHEMES if kind in KINDS[one]]
+    if not fitting:
+        raise InputError("models of {kind} questions cannot be made to say how sure they are yet", kind=kind)
+    if scheme == "auto":
+        return "quantiles" if between is not None and kind == "regression" else fitting[0]
+    if scheme not in fitting:
+        raise InputError(
+            "scheme {scheme!r} does not fit {kind} questions; these do: {schemes}",
+            scheme=scheme,
+            kind=kind,
+            schemes=", ".join(fitting),
+        )
+    if scheme == "quantiles" and between is None:
+        raise InputError("scheme 'quantiles' needs two models, of a low and a high quantile; hand them in")
+    return scheme
+
+
+def _check_level(level: float, patients: int | None) -> None:
+    if not 0 < level < 1:
+        raise InputError("level {level} is not between 0 and 1; write 0.9 for nine of ten", level=level)
+    if patients is not None and patients < least_patients(level):
+        raise InputError(
+            "{n} calibration patients are too few to be right for {level:.0%}; at least {least} are needed",
+            n=patients,
+            level=level,
+            least=least_patients(level),
+        )
+
+
+def _edges(between: tuple[Model, Model] | None, samples: Samples, values: Floats) -> Floats:
+    """Give what a range starts from: (n, 2), the value twice, or a low and a high quantile."""
+    if between is None:
+        return np.repeat(values[:, :1], 2, axis=1)
+    outputs = samples.question.outputs
+    return np.column_stack([model.predict(samples).matrix(outputs)[:, 0] for model in between])
+
+
+def _scores(scheme: Scheme, edges: Floats, said: Floats, labels: Floats, penalty: float) -> Floats:
+    if scheme == "adaptive":
+        all_scores = adaptive_scores(said, penalty, free=2)
+        return np.asarray(all_scores[np.arange(len(labels)), labels.argmax(axis=1)], dtype=np.float64)
+    y = labels[:, 0]
+    return np.asarray(np.maximum(edges[:, 0] - y, y - edges[:, 1]), dtype=np.float64)
+
+
+def _in_order(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Where a low quantile came out above the high one, both meet in the middle."""
+    middle = (low + high) / 2
+    return np.minimum(low, middle), np.maximum(high, middle)
+
+
+def _both(labels: Floats) -> bool:
+    return bool((labels.min(axis=0) < labels.max(axis=0)).all())
+
+
+def _one_a_patient(groups: NDArray[np.int64]) -> Floats:
+    _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / counts[place], dtype=np.float64)
+
+
+def _told_as_json(told: Told) -> Any:
+    return told.to_json() if isinstance(told, Ranks) else [one.to_json() for one in told]
+
+
+def _read_told(content: Any) -> Told:
+    return Ranks.read(content) if isinstance(content, dict) else tuple(VennAbers.read(one) for one in content)

@@ -1,0 +1,24 @@
+"""Models that hold another model."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from medloom.tasks.model import Model
+
+
+class WrappingModel(Model):
+    """Adds something to what a model says.
+
+    Attributes:
+        model: the model it holds.
+        outermost: whether nothing else may be put around it.
+    """
+
+    model: Model
+    outermost: ClassVar[bool] = False
+
+    @property
+    def explains_slowly(self) -> bool:
+        """Tell whether the model inside does."""
+        return self.model.explains_slowly
