@@ -25,6 +25,8 @@ Answer = Callable[[Inputs], Floats]
 """What is asked: (n, p) inputs, NaN where missing → (n, k) answers."""
 
 _CELLS: Final = 8_000_000  # held at a time
+LEAST_SUBJECTS: Final = 10  # that an interval rests on
+_REPLICATES: Final = 200
 
 
 class AskedModel(Protocol):
@@ -175,3 +177,28 @@ def members(groups: Integers) -> Iterator[Integers]:
     """Give the columns of each group, in the order of their numbers."""
     order = np.argsort(groups, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(groups) else []
+
+
+def resampled(subjects: Integers, seed: int, *names: str) -> list[Floats]:
+    """Draw as many subjects as there are, with replacement, 200 times; give how often each sample is drawn: (n,) each.
+
+    Args:
+        subjects: (n,) who each sample is of; fewer than 10 different ones give no resamples.
+        seed: of the draws.
+        names: what they are for.
+    """
+    who = np.unique(subjects, return_inverse=True)[1]
+    n = int(who.max()) + 1 if len(who) else 0
+    if n < LEAST_SUBJECTS:
+        return []
+    rng = generator(seed, "resamples", *names)
+    drawn = [np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64) for _ in range(_REPLICATES)]
+    return [weights[who] for weights in drawn]
+
+
+def interval_of(draws: Sequence[Floats], size: int) -> tuple[Floats, Floats]:
+    """Give 95 % percentile intervals of resampled arrays (size,), NaN left out; all NaN where there are none."""
+    if not draws or np.isnan(draws).all():
+        return np.full(size, np.nan), np.full(size, np.nan)
+    low, high = np.nanquantile(np.stack(draws), (0.025, 0.975), axis=0)
+    return low, high

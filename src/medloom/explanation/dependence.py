@@ -21,7 +21,9 @@ from medloom.explanation.asking import (
     Inputs,
     Integers,
     in_blocks,
+    interval_of,
     output_place,
+    resampled,
     single,
     table_of,
 )
@@ -29,11 +31,9 @@ from medloom.explanation.contributions import Floats
 from medloom.foundation.charts import Axis, Format, Guide, Line, line_chart
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
-from medloom.foundation.seeds import generator
 from medloom.tasks.samples import Samples
 
 _FEW: Final = 10  # values that are each a point of their own
-_REPLICATES: Final = 200
 _PEOPLE: Final = 10  # beyond each end of what is drawn, so that no one patient's extreme is
 
 
@@ -180,8 +180,8 @@ def partial_dependence(
     if np.isnan(x[:, column]).any():
         rows[:, column] = np.nan
         missing = float(ask(rows).mean())
-    low, high = _interval(
-        [weights @ curves / weights.sum() for weights in _resamples(who, seed)], len(chosen)
+    low, high = interval_of(
+        [weights @ curves / weights.sum() for weights in resampled(who, seed, "dependence")], len(chosen)
     )
     return Dependence(
         "", "", chosen, curves, curves.mean(axis=0), low, high, missing, _histogram(values, chosen)
@@ -226,7 +226,7 @@ def accumulated_effects(
         nothing, unknown = np.zeros(1), np.full(1, np.nan)
         return Effects("", "", edges, nothing, unknown, unknown, (edges, np.empty(0, np.int64)))
     inside = (values >= edges[0]) & (values <= edges[-1])
-    rows, who, values = rows[inside], np.unique(who[inside], return_inverse=True)[1], values[inside]
+    rows, who, values = rows[inside], who[inside], values[inside]
     bin_of = np.maximum(np.searchsorted(edges, values, side="left") - 1, 0)
     ask = single(answer, output)
     upper, lower = rows.copy(), rows
@@ -245,7 +245,7 @@ def accumulated_effects(
         centred: Floats = sums - held @ (sums[1:] + sums[:-1]) / 2 / held.sum()
         return centred
 
-    low, high = _interval([accumulated(weights) for weights in _resamples(who, seed)], len(edges))
+    low, high = interval_of([accumulated(weights) for weights in resampled(who, seed, "effects")], len(edges))
     return Effects("", "", edges, accumulated(np.ones(len(rows))), low, high, (edges, counts))
 
 
@@ -323,7 +323,7 @@ def _named(found: _Found, input: str, output: str) -> _Found:
 
 
 def _known(x: Inputs, column: int, subjects: Integers | None) -> tuple[Inputs, NDArray[np.int64], Floats]:
-    """Give the rows that have a value in the column, who they are of (from 0), and the values."""
+    """Give the rows that have a value in the column, who they are of, and the values."""
     has = ~np.isnan(x[:, column])
     if not has.any():
         raise InputError(
@@ -331,8 +331,7 @@ def _known(x: Inputs, column: int, subjects: Integers | None) -> tuple[Inputs, N
             n=len(x),
         )
     who = np.arange(len(x)) if subjects is None else subjects
-    numbers = np.unique(who[has], return_inverse=True)[1]
-    return x[has], numbers, x[has, column].astype(np.float64)
+    return x[has], who[has], x[has, column].astype(np.float64)
 
 
 def _grid(values: Floats, points: int) -> Floats:
@@ -342,23 +341,6 @@ def _grid(values: Floats, points: int) -> Floats:
         return each
     beyond = min(max(0.01, _PEOPLE / len(values)), 0.1)
     return np.unique(np.quantile(values, np.linspace(beyond, 1 - beyond, points), method="inverted_cdf"))
-
-
-def _resamples(who: NDArray[np.int64], seed: int) -> Sequence[Floats]:
-    """Draw as many subjects as there are, with replacement; give each row's weight. None for fewer than 10 subjects."""
-    n = int(who.max()) + 1
-    if n < _PEOPLE:
-        return []
-    rng = generator(seed, "dependence")
-    drawn = [np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64) for _ in range(_REPLICATES)]
-    return [weights[who] for weights in drawn]
-
-
-def _interval(draws: Sequence[Floats], size: int) -> tuple[Floats, Floats]:
-    if not draws:
-        return np.full(size, np.nan), np.full(size, np.nan)
-    low, high = np.quantile(np.stack(draws), (0.025, 0.975), axis=0)
-    return low, high
 
 
 def _histogram(values: Floats, grid: Floats) -> tuple[Floats, Integers]:
