@@ -75,3 +75,44 @@ def test_the_name_of_the_constant_is_taken() -> None:
 def test_parameters_beside_a_learner_are_refused() -> None:
     with pytest.raises(InputError, match="max_depth"):
         ml.train(FRAME, ml.learner("tree"), label="ill", max_depth=2)
+
+
+def test_a_loaded_model_answers_rows_of_a_table(tmp_path: Path) -> None:
+    trained = ml.train(FRAME, "tree", label="ill")
+    trained.save(tmp_path / "package")
+    model = ml.load(tmp_path / "package")
+    new = pl.DataFrame({"remark": ["a", "b", "c"], "x": [190, None, 3]})
+    answers = ml.predict(model, new).frame
+    assert answers["sample_id"].to_list() == [0, 1, 2]
+    assert answers["value"][0] > 0.9 > 0.1 > answers["value"][2]
+    assert ml.predict(model, new.to_pandas()).frame["value"].to_list() == answers["value"].to_list()
+    assert trained.predict(new).frame["value"].to_list() == answers["value"].to_list()
+    assert ml.explain(model, new.head(1)).frame["contribution"].sum() > 0
+
+
+def test_a_table_without_a_column_that_the_model_reads_is_refused() -> None:
+    trained = ml.train(FRAME, "tree", label="ill")
+    with pytest.raises(InputError, match="the table lacks: x"):
+        trained.predict(FRAME.rename({"x": "X"}))
+
+
+def test_no_rows_have_no_answers() -> None:
+    assert ml.train(FRAME, "tree", label="ill").predict(FRAME.head(0)).frame.height == 0
+
+
+@pytest.mark.parametrize("column", ["patient_id", "name", "编号"])
+def test_what_names_a_row_is_no_input(column: str) -> None:
+    names = pl.Series([f"P{row:05}" for row in range(200)] if column == "name" else list(range(1000, 1200)))
+    frame = FRAME.with_columns(names.alias(column))
+    with pytest.raises(InputError, match=column):
+        ml.train(frame, "tree", label="ill")
+    assert ml.train(frame, "tree", label="ill", drop=[column])
+    assert ml.train(frame, "tree", label="ill", group=column)
+
+
+def test_dates_are_no_inputs() -> None:
+    from datetime import date
+
+    frame = FRAME.with_columns(admitted=pl.lit(date(2020, 1, 1)))
+    with pytest.raises(InputError, match="columns with dates are no inputs: admitted"):
+        ml.train(frame, "tree", label="ill")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from medloom import importers
-    from medloom.api import Trained, ask, evaluate, learner, load, train, trained
+    from medloom.api import Trained, ask, evaluate, explain, learner, load, predict, train, trained
     from medloom.foundation.errors import MedloomError
     from medloom.foundation.site import SiteSettings
     from medloom.record.record import Record
@@ -34,8 +34,10 @@ _PUBLIC: Final = {
     "Trained": "medloom.api",
     "ask": "medloom.api",
     "evaluate": "medloom.api",
+    "explain": "medloom.api",
     "learner": "medloom.api",
     "load": "medloom.api",
+    "predict": "medloom.api",
     "train": "medloom.api",
     "trained": "medloom.api",
 }
@@ -48,9 +50,11 @@ __all__ = [
     "Trained",
     "ask",
     "evaluate",
+    "explain",
     "importers",
     "learner",
     "load",
+    "predict",
     "train",
     "trained",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from medloom.site import Site, SiteTask
 from medloom.tasks import models
 from medloom.tasks.demographics import demographics
 from medloom.tasks.explanation import Explanation
-from medloom.tasks.external import from_frame
+from medloom.tasks.external import from_frame, rows_to_answer
 from medloom.tasks.kinds import Kind, Split
 from medloom.tasks.labelling import apply
 from medloom.tasks.library import find
@@ -42,14 +42,14 @@ class Trained:
     samples: Samples
     name: ModelName | None = None  # where a site keeps it
 
-    def predict(self, samples: Samples | None = None) -> Predictions:
-        """Answer for samples; its own when none are given."""
-        predictions = self.model.predict(self.samples if samples is None else samples)
+    def predict(self, what: Samples | pl.DataFrame | pd.DataFrame | None = None) -> Predictions:
+        """Answer for samples, or for rows of a table (as `predict`); for its own samples when none are given."""
+        predictions = predict(self.model, self.samples if what is None else what)
         return Predictions(predictions.frame, str(self.name or predictions.model))
 
-    def explain(self, samples: Samples) -> Explanation:
-        """Tell why, for each sample."""
-        return self.model.explain(samples)
+    def explain(self, what: Samples | pl.DataFrame | pd.DataFrame) -> Explanation:
+        """Tell why, for each sample or row."""
+        return explain(self.model, what)
 
     def save(self, directory: str | Path) -> str:
         """Write a model package into a new directory; gives its digest."""
@@ -83,6 +83,7 @@ def train(
     *,
     label: str | None = None,
     group: str | None = None,
+    drop: Sequence[str] = (),
     kind: Kind | None = None,
     seed: int = 0,
     **parameters: Any,
@@ -95,6 +96,7 @@ def train(
         learner: name of a registered learner, with `parameters`; or a learner.
         label: of a frame: the column to predict.
         group: of a frame: a column whose equal values must not be split (the patient).
+        drop: of a frame: columns to leave out, such as what is known only afterwards.
         kind: of a frame: the kind of question, where the values do not tell.
         seed: of everything random.
 
@@ -121,7 +123,7 @@ def train(
         if label is None:
             raise InputError("to learn from a table, say which column to predict: train(frame, label=...)")
         frame = what if isinstance(what, pl.DataFrame) else pl.from_pandas(what)
-        samples = from_frame(frame, label, kind=kind, group=group, seed=seed)
+        samples = from_frame(frame, label, kind=kind, group=group, drop=drop, seed=seed)
     model = made.fit(samples.in_split("train"), samples.in_split("tuning"), seed=seed)
     name = models.save(what.site.directory, model) if isinstance(what, SiteTask) else None
     return Trained(model, samples, name)
@@ -180,6 +182,30 @@ def evaluate(
     )
 
 
+def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predictions:
+    """Answer for samples, or for the rows of a table like the one the model was learned from.
+
+    Args:
+        model: for example one that was loaded.
+        what: samples; or a frame with the columns that the model reads, others are ignored. `sample_id` of the
+            answers is the row, from 0.
+
+    Raises:
+        InputError: the table lacks a column that the model reads; an unknown value is a null in it.
+
+    >>> frame = pl.DataFrame({"x": list(range(200)), "ill": [i > 99 for i in range(200)]})
+    >>> model = train(frame, label="ill", learner="tree").model
+    >>> predict(model, pl.DataFrame({"x": [3, 190]})).frame["value"].round(1).to_list()
+    [0.0, 1.0]
+    """
+    return model.predict(_as_samples(model, what))
+
+
+def explain(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Explanation:
+    """Tell why a model answers as it does, for samples or rows of a table as in `predict`."""
+    return model.explain(_as_samples(model, what))
+
+
 def load(directory: str | Path) -> Model:
     """Load a model package; its sums are checked first.
 
@@ -219,6 +245,19 @@ def _make(name: str, parameters: Mapping[str, Any]) -> Learner:
 
 def _who(one: Trained) -> pl.DataFrame:
     return one.samples.frame.select("sample_id", "subject_id", "prediction_time", "group", "split", "label")
+
+
+def _as_samples(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Samples:
+    if isinstance(what, Samples):
+        return what
+    frame = what if isinstance(what, pl.DataFrame) else pl.from_pandas(what)
+    absent = sorted(model.codes - set(frame.columns))
+    if absent:
+        raise InputError(
+            "the model reads columns that the table lacks: {columns}; where a value is not known, leave its cell empty",
+            columns=", ".join(absent),
+        )
+    return rows_to_answer(frame.select(sorted(model.codes) or frame.columns), model.origin.question)
 
 
 def _usual(labels: pl.Series) -> float | dict[str, float] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,6 @@ def test_cells_become_static_facts_and_missing_ones_none() -> None:
             "dose": [1.5, None, float("nan")],
             "smoker": [True, False, None],
             "ward": ["A", None, "B"],
-            "seen": [date(2020, 1, 1), None, None],
             "y": [1, 0, 1],
         }
     )
@@ -113,7 +112,6 @@ def test_cells_become_static_facts_and_missing_ones_none() -> None:
         (1, "smoker", 0.0),
         (0, "ward", "A"),
         (2, "ward", "B"),
-        (0, "seen", "2020-01-01"),
     }
 
 

@@ -19,8 +19,8 @@ AGE_BANDS: Final = ("0-17", "18-44", "45-64", "65-79", "80+")
 UNKNOWN: Final = "unknown"
 _BELOW: Final = (18, 45, 65, 80)
 # LOINC's code for an age that came as a number; a table's own columns are told by name.
-_AGE_CODES: Final = frozenset(["LOINC//30525-0", "age", "Age", "AGE"])
-_SEX_CODES: Final = frozenset(["sex", "Sex", "SEX", "gender", "Gender", "GENDER"])
+_AGE_CODES: Final = frozenset(["LOINC//30525-0", "age", "Age", "AGE", "年龄"])
+_SEX_CODES: Final = frozenset(["sex", "Sex", "SEX", "gender", "Gender", "GENDER", "性别"])
 
 
 def demographics(samples: Samples) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -31,6 +33,10 @@ _VALUES: Final[dict[str, Kind]] = {
 }
 # One row of a table is one patient at one moment; which moment does not matter.
 _MOMENT: Final = datetime(2000, 1, 1)
+# Texts of which more than this share occur once are names, not categories; asked where there are some rows at all.
+_NAMING: Final = 0.5
+_FEWEST_NAMED: Final = 30
+_NUMBERING: Final = re.compile(r"(^|[_ ])(id|ids|mrn|no|nr|nbr|num|number|key|index|row)$|编号|号$|序号")
 
 
 def from_meds_labels(path: Path, record: Record, name: str) -> Samples:
@@ -92,6 +98,7 @@ def from_frame(
     *,
     kind: Kind | None = None,
     group: str | None = None,
+    drop: Sequence[str] = (),
     name: str = "frame",
     seed: int = 0,
 ) -> Samples:
@@ -102,24 +109,26 @@ def from_frame(
         label: the column to predict.
         kind: None: regression for fractional or many-valued numbers, binary for two values, multiclass otherwise.
         group: a column whose equal values must not be split (the patient); None: every row is its own.
+        drop: columns to leave out.
         name: of the task.
         seed: of the split by hash: 70 % train, 10 % tuning, 20 % held out.
 
     Raises:
         InputError: there is no such column, its values do not fit the kind, a column holds lists or lengths of time,
-            or a row's group is missing.
+            dates or what names a row, or a row's group is missing.
     """
-    for column in (label, *([group] if group else [])):
+    for column in (label, *([group] if group else []), *drop):
         if column not in frame.columns:
             raise InputError(
                 "there is no column {column!r}; there are: {columns}",
                 column=column,
                 columns=", ".join(frame.columns),
             )
-    frame = frame.filter(pl.col(label).is_not_null() & ~_is_nan(frame, label))
+    frame = frame.drop(drop).filter(pl.col(label).is_not_null() & ~_is_nan(frame, label))
     if not frame.height:
         raise InputError("column {column!r} holds no value to learn from", column=label)
     _check_columns(frame, label, group)
+    _check_nothing_names_a_row(frame.drop([label, *([group] if group else [])]))
     kind = kind or _kind_of(frame[label])
     labels, classes = _labels(frame[label], kind)
     n = frame.height
@@ -129,19 +138,38 @@ def from_frame(
         hash64_all(f"{derive(seed, 'split')}\x1f{text}" for text in names) % np.uint64(SPLIT_RESOLUTION)
     ) / SPLIT_RESOLUTION
     split = np.where(place < 0.7, "train", np.where(place < 0.8, "tuning", "held_out"))
-    ids = pl.Series("subject_id", np.arange(1, n + 1), dtype=pl.Int64)
-    inputs = frame.drop([label, *([group] if group else [])])
+    question = Question(task=name, kind=kind, title=Title(en=label, zh=label), classes=classes)
+    group_ids = pl.Series((groups >> np.uint64(1)).astype(np.int64))
+    return _samples_of_rows(
+        frame.drop([label, *([group] if group else [])]),
+        question,
+        group_ids,
+        pl.Series(split.tolist()),
+        labels,
+    )
+
+
+def rows_to_answer(frame: pl.DataFrame, question: Question) -> Samples:
+    """Take rows of a table like the one a model was learned from, to be answered: samples without labels.
+
+    Raises:
+        InputError: a column holds lists or lengths of time, or there is none.
+    """
+    _check_columns(frame, "", None)
+    nothing = pl.Series([None] * frame.height, dtype=LABEL_TYPES[question.kind])
+    rows = pl.Series(np.arange(1, frame.height + 1))
+    held_out = pl.Series(["held_out"] * frame.height, dtype=pl.String)
+    return _samples_of_rows(frame, question, rows, held_out, nothing)
+
+
+def _samples_of_rows(
+    inputs: pl.DataFrame, question: Question, group: pl.Series, split: pl.Series, labels: pl.Series
+) -> Samples:
+    ids = pl.Series("subject_id", np.arange(1, len(labels) + 1), dtype=pl.Int64)
     samples = pl.DataFrame(
-        {
-            "sample_id": ids - 1,
-            "subject_id": ids,
-            "group": pl.Series((groups >> np.uint64(1)).astype(np.int64)),
-            "split": pl.Series(split.tolist()),
-            "label": labels,
-        }
+        {"sample_id": ids - 1, "subject_id": ids, "group": group, "split": split, "label": labels}
     ).with_columns(prediction_time=pl.lit(_MOMENT), item=pl.lit(None, pl.String))
     record = Record.from_events(_as_events(inputs, ids))
-    question = Question(task=name, kind=kind, title=Title(en=label, zh=label), classes=classes)
     static = frozenset(inputs.columns)
     return Samples(samples.select(SAMPLE_COLUMNS), question, record, Visibility(static=static))
 
@@ -180,6 +208,34 @@ def _check_columns(frame: pl.DataFrame, label: str, group: str | None) -> None:
             column=group,
             n=frame[group].null_count(),
         )
+
+
+def _check_nothing_names_a_row(inputs: pl.DataFrame) -> None:
+    """Refuse what names a row or dates it: a model that learns it by heart is of no use to the next patient."""
+    dates = [name for name, kind in inputs.schema.items() if kind.is_temporal()]
+    if dates:
+        raise InputError(
+            "columns with dates are no inputs: {columns}; make ages or lengths of time of them, or leave them out "
+            "with drop=[...]",
+            columns=", ".join(dates),
+        )
+    names = [name for name in inputs.columns if _names_rows(inputs[name])]
+    if names:
+        raise InputError(
+            "nearly every row has its own value in: {columns}; give the column that names the patient as group=..., "
+            "and leave others out with drop=[...]",
+            columns=", ".join(names),
+        )
+
+
+def _names_rows(values: pl.Series) -> bool:
+    known = values.drop_nulls()
+    if len(known) < _FEWEST_NAMED or not (values.dtype == pl.String or values.dtype.is_integer()):
+        return False
+    distinct = known.n_unique() / len(known)
+    if values.dtype == pl.String:
+        return distinct > _NAMING
+    return distinct == 1 and _NUMBERING.search(values.name.lower()) is not None
 
 
 def _as_events(inputs: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:

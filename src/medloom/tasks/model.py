@@ -35,6 +35,11 @@ class Model(ABC):
 
     origin: Origin
 
+    @property
+    def codes(self) -> frozenset[str]:
+        """Name the codes its answers may depend on; none where that cannot be told."""
+        return frozenset()
+
     @abstractmethod
     def predict(self, samples: Samples) -> Predictions:
         """Answer for each sample, in order."""

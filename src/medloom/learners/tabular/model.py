@@ -42,6 +42,10 @@ class TabularModel(Model):
     preparation: Preparation | None
     estimator: Estimator
 
+    @property
+    def codes(self) -> frozenset[str]:
+        return frozenset(code for code in self.features.codes if code is not None)
+
     def predict(self, samples: Samples) -> Predictions:
         """Answer for each sample, in order; a few milliseconds for one, and the same numbers as in a batch."""
         outputs = self.origin.question.outputs
