@@ -150,8 +150,7 @@ def lanes_drawing(lanes: Lanes, summary: Text2, narrow: bool = False) -> str:
             parts.append(_text_inside(x, y + 15, _same(said), left - 2, right, "soft"))
     parts += body
     parts.append(f'<path class="now" d="M{right:.1f} {top - 2:.1f}V{y + 6:.1f}"/>')
-    at, anchor = (right - 6, "end") if narrow else (right + 12, "start")
-    parts.append(_text(at, top + 4, text2("prediction time"), anchor, "strong"))
+    parts.append(_text(right - 6, top + 4, text2("prediction time"), "end", "strong"))
     return _svg(text2("What the record holds"), summary, width, y + 24, parts, "lanes")
 
 
@@ -263,6 +262,7 @@ def _words(
     for at, line in enumerate(name):
         lines.append(_text(left + 14, y + at * _LINE, line, "start", "soft" if row.minor else ""))
     classes = "strong" if row.values else "soft"
+    y += 0 if narrow else _LINE * (len(name) - 1) / 2
     lines.append(_text(notes[0], y, row.note, "end" if narrow else "start", classes))
     if len(row.values) > 1 and not narrow:
         extent = _same(" – ".join(number(find(v for _, v in row.values)) for find in (min, max)))
