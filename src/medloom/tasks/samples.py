@@ -60,6 +60,11 @@ class Samples:
         """Keep the samples for which an expression over the frame's columns holds."""
         return replace(self, frame=self.frame.filter(condition))
 
+    def hiding(self, *codes: str) -> Samples:
+        """Keep facts with some codes from models too, such as the name of the hospital where others are tested."""
+        hidden = self._visibility.hidden | set(codes)
+        return replace(self, _visibility=replace(self._visibility, hidden=hidden))
+
     def parts(self, most: int = 200_000) -> Iterator[Samples]:
         """Cut into pieces whose histories fit into memory: by the record's own parts, at most `most` samples each."""
         ids = self.subject_ids

@@ -119,7 +119,7 @@ def adaptive_scores(shares: Floats, penalty: float = 0.0, free: int = 1) -> Floa
     sorted_shares = np.take_along_axis(shares, order, axis=1)
     rank = np.arange(1, shares.shape[1] + 1)
     summed = np.cumsum(sorted_shares, axis=1) + penalty * np.maximum(0, rank - free)
-    found = np.empty_like(summed)
+    found: Floats = np.empty_like(summed)
     np.put_along_axis(found, order, summed, axis=1)
     return found
 

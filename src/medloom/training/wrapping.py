@@ -22,3 +22,8 @@ class WrappingModel(Model):
     def explains_slowly(self) -> bool:
         """Tell whether the model inside does."""
         return self.model.explains_slowly
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Name the codes the answers of the model inside may depend on."""
+        return self.model.codes
