@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from medloom.foundation.documents import Place, nearest_line, read_document
 from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.messages import tr
+from medloom.foundation.spelling import nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -37,23 +42,79 @@ def parse_yaml(text: str, model: type[M], what: str, name: str) -> M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = first["loc"]
+        found = _most_telling(error.errors())
+        place = found["loc"]
         raise InputError(
             "{what} {name!r} line {line}: {key}: {reason}",
             what=what,
             name=name,
             line=nearest_line(lines, place),
             key=".".join(map(str, place)) or what,
-            reason=_reason(model, first["type"], first["msg"], place),
+            reason=_reason(model, found),
         ) from error
 
 
-def _reason(model: type[BaseModel], kind: str, message: str, place: Place) -> str:
+def _most_telling(errors: list[ErrorDetails]) -> ErrorDetails:
+    """Choose what to tell first: an unknown key, for a misspelled key makes the right one seem missing."""
+    return next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+
+
+def _reason(model: type[BaseModel], error: ErrorDetails) -> str:
+    """Say in words what is wrong; what pydantic says stands where there are no words for it."""
+    kind, given, place = error["type"], error["input"], error["loc"]
+    context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _keys_at(model, place[:-1])
-        return f"unknown key; known here: {', '.join(known)}" if known else "unknown key"
-    return "is missing" if kind == "missing" else message.removeprefix("Value error, ")
+        return _unknown_key(str(place[-1]), _keys_at(model, place[:-1]))
+    if kind == "missing":
+        return tr("is missing")
+    if kind == "literal_error":
+        return _no_choice(str(given), str(context.get("expected", "")))
+    if kind in ("tuple_type", "list_type"):
+        if isinstance(given, str):
+            return tr("must be a list: write [{given}]", given=given)
+        return tr("must be a list: begin each entry with -")
+    if kind in ("model_type", "dict_type"):
+        return tr("needs keys of its own, each with a value; {given!r} has none", given=given)
+    if kind == "string_type":
+        return tr("must be one text, no list and no keys")
+    if kind in ("int_parsing", "int_type", "int_from_float"):
+        return tr("must be a whole number, not {given!r}", given=given)
+    if kind in ("float_parsing", "float_type"):
+        return tr("must be a number, not {given!r}", given=given)
+    if kind in ("bool_parsing", "bool_type"):
+        return tr("must be true or false, not {given!r}", given=given)
+    if kind in ("too_short", "string_too_short"):
+        return tr("must not be empty")
+    if kind == "string_pattern_mismatch":
+        return tr(
+            "{given!r} has characters that cannot stand here; allowed: {pattern}",
+            given=given,
+            pattern=context.get("pattern"),
+        )
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    near = nearest(key, known, most=1)
+    if near:
+        return tr(
+            "unknown key; did you mean {near}? known here: {known}", near=near[0], known=", ".join(known)
+        )
+    if known:
+        return tr("unknown key; known here: {known}", known=", ".join(known))
+    return tr("unknown key")
+
+
+def _no_choice(given: str, expected: str) -> str:
+    """Say what may stand here; pydantic lists it as 'a', 'b' or 'c'."""
+    choices = expected.split("'")[1::2]
+    near = nearest(given, choices, most=1)
+    known = ", ".join(choices)
+    if near:
+        return tr(
+            "{given!r} is none of {known}; did you mean {near}?", given=given, known=known, near=near[0]
+        )
+    return tr("{given!r} is none of {known}", given=given, known=known)
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> list[str]:

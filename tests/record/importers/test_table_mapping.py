@@ -51,8 +51,9 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_known_ones() -> None:
         (("unit: /min", "role: guess"), 7, "observation"),
         (("unit: /min", "when: hr over 5"), 7, "column == value"),
         (("unit: /min", "when: hr > high"), 7, "not a number"),
-        (("unit: /min", "static: perhaps"), 7, "boolean"),
-        (("code_system: LAB", "code_system: my lab"), 1, "pattern"),
+        (("unit: /min", "static: perhaps"), 7, "must be true or false"),
+        (("code_system: LAB", "code_system: my lab"), 1, "'my lab' has characters that cannot stand here"),
+        (("subject: {column: id}", "subjct: {column: id}"), 4, "unknown key; did you mean subject?"),
     ],
 )
 def test_what_is_wrong_is_named_by_line_with_a_remedy(
