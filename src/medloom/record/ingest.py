@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from medloom.foundation.hashing import hash64, sha256_file
-from medloom.foundation.messages import tr
+from medloom.foundation.messages import language, tr
 from medloom.foundation.progress import progress
 from medloom.foundation.site import SiteDirectory, SiteSettings
 from medloom.record import commit, generation
@@ -26,7 +26,7 @@ from medloom.record.generation import Manifest, Shard
 from medloom.record.importing import CodeInfo, ImportContext, Importer
 from medloom.record.merging import merge
 from medloom.record.normalising import Normaliser
-from medloom.record.quarantine import Quarantine
+from medloom.record.quarantine import Quarantine, in_words
 from medloom.record.vault import Vault
 
 
@@ -84,12 +84,14 @@ class ImportReport:
                     retracted=self.retracted,
                 )
             )
+        chinese = language() == "zh"
         for title, counts in (
             (tr("passed over, no fact of a patient"), self.passed_over),
             (tr("quarantined"), self.reasons),
             (tr("noted"), self.notes),
         ):
-            lines += [f"{title}: {n:,} × {tr(name)}" for name, n in counts.most_common()]
+            said = ((in_words(name), n) for name, n in counts.most_common())
+            lines += [f"{title}: {n:,} × {words.zh if chinese else words.en}" for words, n in said]
         return "\n".join(lines)
 
 

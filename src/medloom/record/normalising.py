@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medloom.foundation.hashing import hash64_all, mix64
 from medloom.knowledge import units
 from medloom.record.importing import Batch, CodeInfo, as_batch_frame
-from medloom.record.schema import EARLIEST, LATEST
+from medloom.record.schema import EARLIEST, LATEST, ONCE
 from medloom.record.vault import ERASED, Vault
 
 # Facts waiting to be merged: the record's columns and what merging needs beside them.
@@ -140,7 +140,7 @@ class Normaliser:
                 self.codes[code] = info
 
     def _with_keys(self, facts: pl.DataFrame) -> pl.DataFrame:
-        """Add `key` (int64; lowest bit: the source named it), `keyed`, and `part` (null where yet to be counted)."""
+        """Add `key` (int64; lowest bit: the source named it), `keyed`, `part` (null: equal ones yet to be counted)."""
         keyed = facts["key"].is_not_null()
         hashes = np.zeros(facts.height, np.uint64)
         if not keyed.all():
@@ -152,7 +152,7 @@ class Normaliser:
         return facts.with_columns(
             key=pl.Series(hashes.view(np.int64)),
             keyed=keyed,
-            part=pl.when(keyed).then(pl.col("part").fill_null(0)),
+            part=pl.when(keyed).then(pl.col("part").fill_null(0)).when(pl.col("part") == ONCE).then(0),
         )
 
     def _content(self, facts: pl.DataFrame) -> NDArray[np.uint64]:

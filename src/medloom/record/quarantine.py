@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -10,12 +11,45 @@ from typing import Final
 import polars as pl
 
 from medloom.foundation.files import remove, write_bytes
+from medloom.foundation.messages import Text2, text2
 from medloom.foundation.site import SiteDirectory
 from medloom.record.vault import Vault
 
 _PURPOSE = "quarantine"
 _SEALED = ".sealed"
+# How a reason may end; the shape has 9 for each digit of the source's cell and a for each letter.
+SHAPED: Final = r" \(it looks like (.*)\)$"
 ROWS_IN_MEMORY: Final = 100_000  # beyond it they are packed, which makes them much smaller
+
+
+def in_words(reason: str) -> Text2:
+    """Say why facts were set aside.
+
+    >>> in_words("no time (it looks like 9999-99)").zh
+    '没有时间（形如 9999-99）'
+    """
+    shaped = re.search(SHAPED, reason)
+    if shaped is None:
+        return text2(reason)
+    problem, shape = text2(reason[: shaped.start()]), shaped.group(1)
+    english = text2("{problem} (it looks like {shape})", problem=problem.en, shape=shape).en
+    return Text2(english, text2("{problem} (it looks like {shape})", problem=problem.zh, shape=shape).zh)
+
+
+def with_shape(problem: str, problems: pl.Series, cells: pl.Series) -> pl.Series:
+    """Add to one of the problems (n,) what the cell (n,) looks like, and nothing that it says.
+
+    >>> with_shape("no time", pl.Series(["no time", None]), pl.Series(["3 May 21", "x"])).to_list()
+    ['no time (it looks like 9 aaa 99)', None]
+    """
+    asked = (problems == problem).fill_null(False).arg_true()
+    if not len(asked):
+        return problems
+    shape = (
+        pl.col("cell").str.replace_all(r"\p{N}", "9").str.replace_all(r"[\p{L}\p{M}]", "a").str.slice(0, 24)
+    )
+    said = pl.format("{} (it looks like {})", pl.lit(problem), shape)
+    return problems.scatter(asked, cells.gather(asked).alias("cell").to_frame().select(said).to_series())
 
 
 class Quarantine:

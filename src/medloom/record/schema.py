@@ -61,7 +61,7 @@ BATCH_SCHEMA: Final = pl.Schema(
         "confidence": pl.Float32(),
         "model": pl.String(),
         "key": pl.String(),  # the source's resource id; null: content and ordinal identify the fact
-        "part": pl.Int32(),  # place of the fact in its resource
+        "part": pl.Int32(),  # place of the fact in its resource; without a key null, or ONCE
         "retracted": pl.Boolean(),  # entered in error
         "file": pl.Int32(),  # ordinal of the source file
         "row": pl.Int64(),  # line, row or resource number in it, from 1
@@ -70,6 +70,9 @@ BATCH_SCHEMA: Final = pl.Schema(
         "updated": pl.Datetime("us"),
     }
 )
+
+# As `part` of a fact without a key: equal ones of one file are one fact and its duplicates, not several facts.
+ONCE: Final = -1
 
 # A date outside is a typing error or a placeholder. De-identified records are shifted as far as 2214.
 EARLIEST: Final = datetime(1850, 1, 1)

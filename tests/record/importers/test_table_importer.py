@@ -15,6 +15,8 @@ from medloom.foundation.errors import InputError, MedloomError, NotFoundError, S
 from medloom.record.importers.table import TableImporter, problems
 from medloom.record.importers.table.mapping import parse_mapping
 from medloom.record.importing import Batch, ImportContext, as_batch_frame
+from medloom.record.record import Record
+from tests.record.sources import KEY, new_site
 
 WIDE = """\
 tables:
@@ -72,6 +74,10 @@ def wide(more: str = "") -> str:
 
 def long(more: str = "") -> str:
     return LONG.format(more=more)
+
+
+def looks_like(shape: str) -> str:
+    return f"{problems.UNREADABLE} (it looks like {shape})"
 
 
 # what a cell becomes
@@ -145,7 +151,7 @@ def test_static_facts_have_no_time_and_stand_once(folder: Path) -> None:
         ("3", None, "LOCAL//SEX", 9.0, None, "demographic", None),
     ]
     assert found.notes == {problems.REPEATED: 2, problems.UNMAPPED: 1}
-    assert found.facts.filter(~pl.col("static"))["problem"].to_list() == [problems.UNREADABLE] * 4
+    assert found.facts.filter(~pl.col("static"))["problem"].to_list() == [looks_like("a")] * 4
 
 
 def test_decimal_commas_and_groups_are_numbers_where_the_mapping_says_so(folder: Path) -> None:
@@ -178,22 +184,49 @@ def test_the_known_time_comes_from_its_column_and_an_unreadable_one_is_a_problem
     assert read(folder / "a.csv", wide("known: {column: stored}")).rows("known_time", "problem") == [
         (datetime(2021, 3, 5, 11), None),
         (datetime(2021, 3, 6, 23, 59, 59, 999999), None),
-        (None, problems.KNOWN_UNREADABLE),
+        (None, f"{problems.KNOWN_UNREADABLE} (it looks like aaaaa)"),
         (datetime(2021, 3, 5, 23, 59, 59, 999999), None),  # only the day is known, so at its end
     ]
 
 
 def test_times_that_cannot_be_used_are_problems_that_keep_the_fact(folder: Path) -> None:
     (folder / "a.csv").write_text(
-        "id,time,hr,note\n1,0000-00-00,72,\n1,2999-01-01,73,\n1,,74,\n,2020-01-01,75,\n1,03/04/2020,76,\n"
+        "id,time,hr,note\n1,2020-02-30,72,\n1,2999-01-01,73,\n1,,74,\n,2020-01-01,75,\n1,03/04/2020,76,\n"
     )
     assert read(folder / "a.csv", wide()).rows("numeric_value", "problem", "row") == [
-        (72.0, problems.UNREADABLE, 1),
+        (72.0, looks_like("9999-99-99"), 1),
         (73.0, problems.OUTSIDE, 2),
         (74.0, problems.NO_TIME, 3),
         (75.0, problems.NO_SUBJECT, 4),
         (76.0, problems.AMBIGUOUS, 5),
     ]
+
+
+def test_an_unreadable_time_shows_its_shape_never_itself_and_few_shapes_are_told(folder: Path) -> None:
+    spellings = ["Smith, 5th", "2021年13月", *("x" * n for n in range(1, 9))]
+    (folder / "a.csv").write_text(
+        "id;time;hr;note\n" + "".join(f"1;{spelling};72;\n" for spelling in spellings), encoding="utf-8"
+    )
+    told = [str(problem) for (problem,) in read(folder / "a.csv", wide()).rows("problem")]
+    assert told[:3] == [looks_like("aaaaa, 9aa"), looks_like("9999a99a"), looks_like("a")]
+    assert told[5:] == [problems.UNREADABLE] * 5
+
+
+def test_a_zero_date_is_no_date_and_marks_of_a_table_are_added_to_the_known_ones(folder: Path) -> None:
+    (folder / "a.csv").write_text(
+        "id,time,hr,note\n1,0000-00-00,72,\n1,0000-00-00 00:00:00,73,NA\n1,2020-01-01,,-\n1,2020-01-01,NA,calm\n"
+    )
+    for more in ("", 'missing: ["-"]', 'missing: ["-", "0000-00-00"]'):
+        found = read(folder / "a.csv", wide(more))
+        assert found.rows("numeric_value", "text_value", "problem")[:2] == [
+            (72.0, None, problems.NO_TIME),
+            (73.0, None, problems.NO_TIME),
+        ]
+        assert found.rows("text_value")[2:] == ([("calm",)] if more else [("-",), ("calm",)])
+    whole = (
+        'missing: ["-"]\n' + wide()
+    )  # of the whole mapping: instead of the known ones, but a blank is a blank
+    assert read(folder / "a.csv", whole).rows("text_value") == [(None,), (None,), ("NA",), ("NA",), ("calm",)]
 
 
 def test_a_fact_without_a_time_takes_the_end_of_its_encounter(folder: Path) -> None:
@@ -285,6 +318,78 @@ tables:
         ("2", "ENCOUNTER//inpatient//END", datetime(2021, 1, 3), "encounter", "*.csv/12", 3, 2.0),
         ("2", "MEDS_DEATH", datetime(2021, 1, 3, 23, 59, 59, 999999), "observation", "*.csv/12", 4, None),
     ]
+
+
+LABS_WITH_STAYS = """\
+tables:
+  - files: [{glob: "*.csv"}]
+    subject: {column: id}
+    encounter: stay
+    time: {column: taken}
+    MORE
+    long: {code: test, value: result}
+    events:
+      - {code: ENCOUNTER//inpatient//START, at: {column: admitted}, each: encounter}
+      - {code: ENCOUNTER//inpatient//END, at: {column: left}, each: encounter}
+      - {code: MEDS_DEATH, at: {column: died}, each: subject, role: demographic}
+"""
+LABS = (
+    "id,stay,admitted,left,died,taken,test,result\n"
+    "1,10,2020-01-01 10:00,,,2020-01-01 11:00,K,4\n"
+    "1,10,2020-01-01 10:00,2020-01-05 11:00,,2020-01-01 11:00,K,4\n"
+    "1,11,2020-02-01 10:00,2020-02-05 11:00,2020-02-05 11:00,2020-02-01 11:00,K,4\n"
+    "1,11,2020-02-01 10:00,2020-02-05 11:00,2020-02-06 11:00,2020-02-01 11:00,Na,140\n"
+    "2,12,2020-01-01 10:00,2020-01-05 11:00,0000-00-00,2020-01-01 11:00,K,4\n"
+)
+
+
+@pytest.mark.parametrize("more", ["", "key: $row"])
+@pytest.mark.parametrize("piece", [150_000, 4])
+def test_a_death_and_a_stay_are_told_once_by_the_first_row_that_has_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, piece: int, more: str
+) -> None:
+    monkeypatch.setattr("medloom.record.importers.table.importer.FACTS_A_BATCH", piece)
+    (folder / "a.csv").write_text(LABS)
+    found = read(folder, LABS_WITH_STAYS.replace("MORE", more.replace("$row", "result")))
+    events = found.facts.filter(pl.col("code").str.contains("ENCOUNTER|DEATH")).sort("time", "patient")
+    assert events.select("patient", "encounter", "code", "time").rows() == [
+        ("1", "10", "ENCOUNTER//inpatient//START", datetime(2020, 1, 1, 10)),
+        ("2", "12", "ENCOUNTER//inpatient//START", datetime(2020, 1, 1, 10)),
+        ("1", "10", "ENCOUNTER//inpatient//END", datetime(2020, 1, 5, 11)),
+        ("2", "12", "ENCOUNTER//inpatient//END", datetime(2020, 1, 5, 11)),
+        ("1", "11", "ENCOUNTER//inpatient//START", datetime(2020, 2, 1, 10)),
+        ("1", "11", "ENCOUNTER//inpatient//END", datetime(2020, 2, 5, 11)),
+        ("1", "11", "MEDS_DEATH", datetime(2020, 2, 5, 11)),
+    ]
+    assert found.notes[problems.TOLD_OTHERWISE] == 1  # the second day of death
+    if more:
+        keys = events.filter(pl.col("code").str.starts_with("ENCOUNTER"))["key"]
+        assert keys.sort()[0] == "*.csv/1/10/once0"
+        assert keys.n_unique() == 6
+
+
+def test_once_a_stay_needs_a_stay(folder: Path) -> None:
+    (folder / "a.csv").write_text(LABS)
+    with pytest.raises(InputError, match="each: encounter needs"):
+        read(folder, LABS_WITH_STAYS.replace("MORE", "").replace("    encounter: stay\n", ""))
+
+
+@pytest.mark.parametrize(("more", "kept"), [("", 1), ("repeats: keep", 2)])
+def test_rows_that_say_the_same_are_one_fact_and_its_duplicates(
+    folder: Path, more: str, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDLOOM_KEY", KEY)
+    (folder / "a.csv").write_text(LABS)
+    mapping = folder.parent / "mapping.yaml"
+    mapping.write_text(LABS_WITH_STAYS.replace("MORE", more))
+    record = Record.open(new_site(folder.parent))
+    report = record.add(TableImporter(folder, mapping))
+    assert report.balanced
+    assert (report.read, report.duplicates) == (12, 2 - kept)
+    potassium = record.events().filter((pl.col("code") == "LOCAL//K") & (pl.col("subject_id") == 1))
+    assert potassium.height == 1 + kept
+    again = record.add(TableImporter(folder, mapping))
+    assert (again.written, again.duplicates) == (0, 12)
 
 
 KEYED = """\

@@ -13,6 +13,7 @@ from medloom.knowledge import systems, vocabularies
 from medloom.knowledge.names import name as short_name
 from medloom.record.quality.report import Check, Finding, Kind, Status, UnitMixUp
 from medloom.record.quality.tally import Tally
+from medloom.record.quarantine import in_words
 from medloom.record.record import Record
 
 Named = Callable[[str], Text2]
@@ -50,7 +51,7 @@ def _conformance(tally: Tally, record: Record, named: Named) -> Iterable[Check]:
         reasons.total(),
         read,
         text2("They are kept in quarantine/ with their reason; mend them at the source and import again."),
-        tuple(Finding(text2(reason), n, read) for reason, n in reasons.most_common(_SHOWN)),
+        tuple(Finding(in_words(reason), n, read) for reason, n in reasons.most_common(_SHOWN)),
     )
     codes = {code: one for code, one in tally.codes.items() if one.events}
     units = tally.catalogue.units()
@@ -214,7 +215,10 @@ def _plausibility(tally: Tally, mix_ups: Sequence[UnitMixUp], named: Named) -> I
         "repeated",
         "plausibility",
         text2("events that repeat another in subject, time, code and value"),
-        text2("Counts are inflated; often two tables overlap, or one export was imported under two names."),
+        text2(
+            "Counts are inflated; two tables overlap, one export was imported under two names, "
+            "or each row of a table repeats what holds once a stay (in its mapping: each: encounter)."
+        ),
         repeated,
         tally.events,
         named,

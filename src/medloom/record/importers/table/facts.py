@@ -20,7 +20,8 @@ from medloom.record.importers.table.reading import Rows, looks_like_data, no_hea
 from medloom.record.importers.table.sources import matches
 from medloom.record.importers.table.timing import TIMES, moment_times, row_times
 from medloom.record.importing import CodeInfo
-from medloom.record.schema import BATCH_SCHEMA
+from medloom.record.quarantine import SHAPED
+from medloom.record.schema import BATCH_SCHEMA, ONCE
 
 # What the facts of a row share, and all that is said of a fact.
 _CONTEXT = ("patient", "encounter", "key", "file", "row")
@@ -39,6 +40,7 @@ _FACT = (
         "problem",
     ),
 )
+_TOLD_SHAPES = 5  # of unreadable times, told in the reasons of an import
 _SHAPE = pl.Schema({name: BATCH_SCHEMA[name] for name in _FACT})
 
 
@@ -68,13 +70,15 @@ class TableFacts:
     ) -> None:
         self.mapping, self.table, self.zone, self.root = mapping, table, zone, root
         self.lookups = tuple(lookups)
-        self.missing = list(mapping.missing if table.missing is None else table.missing)
+        self.missing = mapping.missing_in(table)
         self._cells = Cells(mapping, table)
         self._name = _name(mapping, table)
         self._subject_of: dict[str, str | None] = {}  # file -> its last subject row
         self._met: set[int] = set()  # static facts, by hash
         self._given: dict[str, set[str]] = {}  # fact of a set of files -> who has it
-        self._started: set[str] = set()  # subjects that have had their once-a-subject events
+        # of each event what has had it once, and the cell that said when
+        self._had: list[dict[tuple[str | None, ...], str | None]] = [{} for _ in table.events]
+        self._shapes: set[str] = set()  # of unreadable times, the first few
 
     def columns(self, header: Sequence[str], label: str) -> list[str]:
         """Choose the columns to read.
@@ -102,14 +106,14 @@ class TableFacts:
         if not rows.frame.height:
             return extract
         frame = self._prepared(rows, extract.notes)
-        parts = [self._event(frame, n, event) for n, event in enumerate(self.table.events)]
+        parts = [self._event(frame, n, event, extract.notes) for n, event in enumerate(self.table.events)]
         if self._cells.items or self.table.long:
             parts.insert(0, self._of_cells(frame, extract.notes))
         parts += self._of_files(frame, rows)
         stated = pl.concat([part.select("_i", *_FACT) for part in parts])
         facts = self._once(stated, extract.notes)
         self._count_silent(frame, stated["_i"], extract.passed_over)
-        extract.facts = pl.concat([facts.drop("_i"), extract.facts])
+        extract.facts = self._with_few_shapes(pl.concat([facts.drop("_i"), extract.facts]))
         return extract
 
     def _prepared(self, rows: Rows, notes: Counter[str]) -> pl.DataFrame:
@@ -189,7 +193,7 @@ class TableFacts:
         return cells.with_columns(
             time=pl.when(timed).then("time"),
             known_time=pl.when(timed).then("known_time"),
-            part=pl.when(pl.col("key").is_not_null()).then("part"),
+            part=self._part(pl.col("part")),
             problem=pl.coalesce(
                 pl.when(pl.col("patient").is_null()).then(pl.lit(problems.NO_SUBJECT)),
                 pl.when(pl.col("code").is_null()).then(pl.lit(problems.NO_CODE)),
@@ -197,16 +201,19 @@ class TableFacts:
             ),
         )
 
-    def _event(self, frame: pl.DataFrame, number: int, event: Event) -> pl.DataFrame:
+    def _part(self, place: pl.Expr) -> pl.Expr:
+        """Place a fact in its row; without a key say whether equal facts are several."""
+        unnamed = pl.lit(None if self.table.repeats == "keep" else ONCE, dtype=pl.Int32)
+        return pl.when(pl.col("key").is_not_null()).then(place).otherwise(unnamed)
+
+    def _event(self, frame: pl.DataFrame, number: int, event: Event, notes: Counter[str]) -> pl.DataFrame:
         chosen = frame.filter(all_of(event.when)) if event.when else frame
-        if event.each == "subject":
-            chosen = _first_rows(chosen).unique("patient", keep="first", maintain_order=True)
-            new = [patient not in self._started for patient in chosen["patient"]]
-            chosen = chosen.filter(pl.Series(new, dtype=pl.Boolean))
         if event.at is not None and event.at.column is not None:
             chosen = chosen.filter(pl.col(event.at.column).is_not_null())
         if event.value is not None:
             chosen = chosen.filter(pl.col(event.value).is_not_null())
+        if event.each != "row":
+            chosen = self._first_tellers(chosen, number, event, notes)
         if event.static:
             times = TIMES.to_frame().clear(chosen.height)
         elif event.at is None:
@@ -229,18 +236,49 @@ class TableFacts:
                 pl.lit(event.unit, dtype=pl.String).alias("unit"),
                 pl.lit(event.role or ("demographic" if event.static else usual)).alias("role"),
                 pl.lit(event.static).alias("static"),
-                pl.when(pl.col("key").is_not_null()).then(part).alias("part"),
+                self._part(part).alias("part"),
                 pl.coalesce(
                     pl.when(pl.col("patient").is_null()).then(pl.lit(problems.NO_SUBJECT)), "problem"
                 ).alias("problem"),
             )
         )
 
+    def _first_tellers(
+        self, chosen: pl.DataFrame, number: int, event: Event, notes: Counter[str]
+    ) -> pl.DataFrame:
+        """Take of each subject or stay the first row that tells of an event, unless an earlier piece had one."""
+        whose = ["patient"] if event.each == "subject" else ["patient", "encounter"]
+        at = event.at.column if event.at is not None else None
+        told = chosen.select(
+            *whose, at=pl.col(at) if at else pl.lit(None, dtype=pl.String), n=pl.int_range(pl.len())
+        )
+        told = told.filter(pl.col(whose[-1]).is_not_null()).unique([*whose, "at"], maintain_order=True)
+        had, places = self._had[number], []
+        for *who, cell, place in told.iter_rows():
+            if tuple(who) not in had:
+                had[tuple(who)] = cell
+                places.append(place)
+            elif had[tuple(who)] != cell:
+                notes[problems.TOLD_OTHERWISE] += 1
+        # without a stay to belong to each row speaks for itself
+        alone = (
+            chosen["encounter"].is_null().arg_true()
+            if event.each == "encounter"
+            else pl.Series([], dtype=pl.UInt32)
+        )
+        chosen = chosen[sorted([*places, *alone])]
+        if self.table.key is None or event.each == "subject":
+            return chosen
+        # which row tells of a stay first differs from export to export: the stay names the fact, not the row
+        stay = pl.format("{}/{}/{}", "patient", "encounter", pl.lit(f"once{number}"))
+        return chosen.with_columns(key=pl.coalesce(pl.format("{}/{}", pl.lit(self._name), stay), "key"))
+
     def _of_files(self, frame: pl.DataFrame, rows: Rows) -> list[pl.DataFrame]:
-        """Static facts that a set of files gives its subjects; and note whose events have been."""
+        """Static facts that a set of files gives its subjects."""
+        if not any(chosen.facts for chosen in self.table.files):
+            return []
         parts: list[pl.DataFrame] = []
         first = _first_rows(frame)
-        self._started.update(first["patient"])
         for chosen in self.table.files:
             if not chosen.facts:
                 continue
@@ -272,6 +310,21 @@ class TableFacts:
         kept = np.ones(facts.height, dtype=bool)
         kept[places.to_numpy()] = new
         return facts.filter(pl.Series(kept))
+
+    def _with_few_shapes(self, facts: pl.DataFrame) -> pl.DataFrame:
+        """Keep of unreadable times the first few shapes: a column of free text has as many as rows."""
+        shaped = facts["problem"].unique(maintain_order=True).drop_nulls()
+        shaped = shaped.filter(shaped.str.contains(SHAPED))
+        for problem in shaped:
+            if len(self._shapes) < _TOLD_SHAPES:
+                self._shapes.add(problem)
+        many = [problem for problem in shaped if problem not in self._shapes]
+        if not many:
+            return facts
+        plain = pl.col("problem").str.replace(SHAPED, "")
+        return facts.with_columns(
+            problem=pl.when(pl.col("problem").is_in(many)).then(plain).otherwise("problem")
+        )
 
     def _count_silent(self, frame: pl.DataFrame, stated: pl.Series, passed_over: Counter[str]) -> None:
         """Count the rows without a fact, by reason; `stated`: rows that have one, be it a repeated one."""

@@ -71,7 +71,8 @@ class TableImporter(Importer):
         through = _Through()
         for table in mapping.tables:
             dialect = Dialect(table.encoding, table.delimiter, table.quote, table.header, table.format)
-            lookups = [_lookup(sources, join, dialect, mapping, ordinals) for join in table.join]
+            missing = mapping.missing_in(table)
+            lookups = [_lookup(sources, join, dialect, missing, ordinals) for join in table.join]
             facts = TableFacts(mapping, table, context.time_zone, sources.root.name, lookups)
             codes = facts.codes()
             events = sum(event.each == "row" for event in table.events)
@@ -153,7 +154,7 @@ def _pieces(rows: Rows, most: int) -> Iterator[Rows]:
 
 
 def _lookup(
-    sources: Sources, join: Join, dialect: Dialect, mapping: Mapping, ordinals: dict[Path, int]
+    sources: Sources, join: Join, dialect: Dialect, missing: Sequence[str], ordinals: dict[Path, int]
 ) -> Lookup:
     """Read a joined file into memory.
 
@@ -179,8 +180,7 @@ def _lookup(
         else pl.DataFrame(schema=dict.fromkeys([*join.on, *join.columns], pl.String))
     )
     frame = frame.with_columns(
-        pl.when(pl.col(c).is_in(list(mapping.missing))).then(None).otherwise(pl.col(c)).alias(c)
-        for c in join.columns
+        pl.when(pl.col(c).is_in(missing)).then(None).otherwise(pl.col(c)).alias(c) for c in join.columns
     ).unique(maintain_order=True)
     if frame.select(pl.struct(*join.on).is_duplicated().any()).item():
         raise InputError(

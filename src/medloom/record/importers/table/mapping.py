@@ -47,7 +47,9 @@ from medloom.foundation.yaml import parse_yaml
 from medloom.record.importers.table.conditions import parse_condition
 from medloom.record.schema import ROLES
 
-MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "\\N", "未查", "未检", "未做")
+# Never a value, whatever a mapping says: nothing at all, and the zero with which databases fill a date.
+BLANK = ("", "0000-00-00", "0000-00-00 00:00", "0000-00-00 00:00:00", "0000-00-00T00:00:00")
+MISSING = (*BLANK, "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "\\N", "未查", "未检", "未做")
 SUBJECT = "$subject"
 FILE = "$file"
 
@@ -235,7 +237,7 @@ class Long(_Part):
 
 
 class Event(_Part):
-    """A fact that a row, or a subject's first row, stands for."""
+    """A fact that a row stands for, or the first row of a stay or subject that tells of it."""
 
     code: str = Field(description="Code of the fact: ENCOUNTER//icu//START, MEDS_DEATH.")
     at: Moment | None = Field(
@@ -243,8 +245,10 @@ class Event(_Part):
     )
     known: Moment | None = Field(None, description="When it entered the record.")
     when: tuple[Condition, ...] = Field((), description="Conditions on the row, all of which must hold.")
-    each: Literal["row", "subject"] = Field(
-        "row", description="Once a row, or once a subject (its first row)."
+    each: Literal["row", "encounter", "subject"] = Field(
+        "row",
+        description="Once a row, once a stay, or once a subject: by the first row that meets the conditions "
+        "and has a time (and a value). Of a table that repeats in every row when the stay began: encounter.",
     )
     value: str | None = Field(None, description="Column that holds the fact's value.")
     unit: str | None = Field(None, description="Unit of the value.")
@@ -291,7 +295,7 @@ class Table(_Part):
     header: tuple[str, ...] = Field((), description="Names of the columns, if the files have no header line.")
     decimal: Literal[".", ","] = Field(".", description="Decimal mark.")
     thousands: Literal["", ",", ".", " ", "'"] = Field("", description="Mark between groups of three digits.")
-    missing: tuple[str, ...] | None = Field(None, description="Instead of the mapping's `missing`.")
+    missing: tuple[str, ...] = Field((), description="Cells that mean `not there`, besides the mapping's.")
     join: tuple[Join, ...] = Field((), description="Columns looked up in other files, before anything else.")
     subject: Subject = Field(description="Whose a row is.")
     base: Base | None = Field(None, description="What offsets count from.")
@@ -308,6 +312,11 @@ class Table(_Part):
         None,
         description="Column that identifies a row of this table for ever, so that a later import replaces "
         "it; in a `long` table together with the code, as one order may have many.",
+    )
+    repeats: Literal["once", "keep"] = Field(
+        "once",
+        description="Rows without a `key` that say the same (subject, time, code, value, unit, stay): once, "
+        "the others counted as duplicates; or keep, where each of them counts, as two equal doses do.",
     )
     role: Role = Field("observation", description="Role of the facts.")
     long: Long | None = Field(None, description="One code and value a row.")
@@ -333,6 +342,8 @@ class Table(_Part):
             raise ValueError("facts that are not static need time: {column: ...}")
         if self.time is None and any(e.at is None and not e.static for e in self.events):
             raise ValueError("an event needs at: {column: ...} or at: {after: 0h}, or the table a time")
+        if self.encounter is None and any(e.each == "encounter" for e in self.events):
+            raise ValueError("each: encounter needs the table's encounter: name the column of the stay")
         return self
 
 
@@ -346,8 +357,16 @@ class Mapping(_Part):
         pattern=r"^[A-Za-z0-9_.\-]+$",
         description="System of codes that name none: the site's or source's name.",
     )
-    missing: tuple[str, ...] = Field(MISSING, description="Cells that mean `not there`, in every table.")
+    missing: tuple[str, ...] = Field(
+        MISSING,
+        description="Cells that mean `not there`, in every table, instead of the known ones; an empty cell "
+        "and 0000-00-00 always do.",
+    )
     tables: tuple[Table, ...] = Field(min_length=1, description="The tables.")
+
+    def missing_in(self, table: Table) -> list[str]:
+        """List the cells that mean `not there` in a table."""
+        return list(dict.fromkeys((*BLANK, *self.missing, *table.missing)))
 
 
 def load_mapping(named: str | Path) -> Mapping:

@@ -18,7 +18,6 @@ OUTSIDE: Final = "a time lies outside the years 1850 to 2300"
 NO_BASE: Final = "an offset without the moment it counts from"
 KNOWN_UNREADABLE: Final = "the time when it was known cannot be read"
 WRONG_LENGTH: Final = "the row has more or fewer cells than the header"
-
 # Records passed over: they hold no fact.
 NO_VALUE: Final = "row without a value"
 IGNORED: Final = "row that the mapping ignores"
@@ -30,4 +29,5 @@ DOUBTFUL: Final = "value kept as text: its decimal or thousands mark is not the 
 REPEATED: Final = "static fact repeated, kept once"
 UNMAPPED: Final = "value that the mapping's list of values lacks, kept as it is"
 UNJOINED: Final = "row without a counterpart in a joined file"
+TOLD_OTHERWISE: Final = "another time for what happens once; that of the first row was kept"
 KEY_REPEATED: Final = "row with the key of an earlier one, which it replaces"

@@ -7,6 +7,7 @@ import polars as pl
 from medloom.record.importers.table import problems
 from medloom.record.importers.table.mapping import Moment, Table
 from medloom.record.importers.table.moments import read_dates, read_duration, read_offsets
+from medloom.record.quarantine import with_shape
 from medloom.record.schema import EARLIEST, LATEST, end_of_day
 
 TIMES = pl.Schema({"time": pl.Datetime("us"), "known_time": pl.Datetime("us"), "problem": pl.String()})
@@ -34,7 +35,13 @@ def moment_times(
     entered = _moment(frame, table, known, zone)
     entered_at = pl.when("day_only").then(end_of_day(pl.col("time"))).otherwise("time")
     later = entered.select(entered_at.alias("known_time"), pl.col("problem").alias("unknown"))
-    unknown = pl.when(pl.col("unknown").is_not_null()).then(pl.lit(problems.KNOWN_UNREADABLE))
+    shaped = pl.col("unknown").str.replace(problems.UNREADABLE, problems.KNOWN_UNREADABLE, literal=True)
+    unknown = (
+        pl.when(pl.col("unknown").str.starts_with(problems.UNREADABLE))
+        .then(shaped)
+        .when(pl.col("unknown").is_not_null())
+        .then(pl.lit(problems.KNOWN_UNREADABLE))
+    )
     known_time = pl.coalesce("known_time", at_end)  # an empty cell: as if there were no such column
     return times.hstack(later).select("time", known_time, problem=pl.coalesce("problem", unknown))
 
@@ -45,7 +52,7 @@ def _moment(frame: pl.DataFrame, table: Table, moment: Moment, zone: str) -> pl.
         found = _relative(frame, table, moment, zone)
     else:
         assert moment.column is not None  # the mapping's validation
-        found = read_dates(frame[moment.column], moment.format, zone)
+        found = _readable(read_dates(frame[moment.column], moment.format, zone), frame[moment.column])
     if moment.end_of_day:
         found = found.with_columns(time=end_of_day(pl.col("time")), day_only=pl.lit(False))
     return found
@@ -55,7 +62,8 @@ def _relative(frame: pl.DataFrame, table: Table, moment: Moment, zone: str) -> p
     base = table.base
     assert base is not None  # the mapping's validation
     if base.column is not None:
-        start = read_dates(frame[base.column], base.format, zone).select(base="time", unread="problem")
+        dates = _readable(read_dates(frame[base.column], base.format, zone), frame[base.column])
+        start = dates.select(base="time", unread="problem")
     else:
         start = frame.select(
             base=pl.lit(base.at, dtype=pl.Datetime("us")), unread=pl.lit(None, dtype=pl.String)
@@ -67,7 +75,8 @@ def _relative(frame: pl.DataFrame, table: Table, moment: Moment, zone: str) -> p
     else:
         assert moment.column is not None
         assert moment.offset is not None
-        offset = read_offsets(frame[moment.column], moment.offset).rename({"problem": "wrong"})
+        offset = _readable(read_offsets(frame[moment.column], moment.offset), frame[moment.column])
+        offset = offset.rename({"problem": "wrong"})
     time = pl.col("base") + pl.col("offset")
     inside = time.is_between(EARLIEST, LATEST)
     baseless = pl.col("base").is_null() & pl.col("offset").is_not_null()
@@ -77,3 +86,8 @@ def _relative(frame: pl.DataFrame, table: Table, moment: Moment, zone: str) -> p
         day_only=pl.lit(False),
         problem=pl.coalesce("wrong", "unread", outside),
     )
+
+
+def _readable(found: pl.DataFrame, cells: pl.Series) -> pl.DataFrame:
+    """Say of cells that cannot be read what they look like."""
+    return found.with_columns(with_shape(problems.UNREADABLE, found["problem"], cells).alias("problem"))
