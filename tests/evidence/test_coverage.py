@@ -1,0 +1,95 @@
+"""Coverage, widths and sizes of sets, by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from medloom.evidence.coverage import coverage
+from medloom.evidence.stability import stability
+from medloom.foundation.errors import InputError
+from medloom.tasks.demographics import demographics
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
+from tests.training.worlds import samples_of
+
+
+def bounded(samples: Samples, low: np.ndarray, high: np.ndarray) -> Predictions:
+    said = Predictions.of_matrix(
+        samples.frame["sample_id"], samples.question.outputs, np.zeros((len(samples), 1))
+    )
+    return Predictions(said.frame.with_columns(low=pl.Series(low), high=pl.Series(high)))
+
+
+def test_values_by_hand() -> None:
+    """Truths 0 … 99, ranges 10 … 79: 70 of 100 inside, width 69; misses of 1 … 10 and 1 … 20 cost 2 / 0.1 each."""
+    samples = samples_of("regression", n=100)
+    samples = replace(samples, frame=samples.frame.with_columns(label=pl.Series(np.arange(100.0))))
+    found = coverage(samples, bounded(samples, np.full(100, 10.0), np.full(100, 79.0)), 0.9, replicates=200)
+    assert found.metrics["coverage"].value == pytest.approx(0.7)
+    assert found.metrics["coverage"].low is not None
+    assert 0.55 < found.metrics["coverage"].low < 0.65
+    assert found.metrics["width"].value == pytest.approx(69)
+    assert found.metrics["interval_score"].value == pytest.approx(69 + 20 * (55 + 210) / 100)
+
+
+def test_sets_by_hand() -> None:
+    """Every set holds "high" and "low": right for those who are, two classes each."""
+    samples = samples_of("multiclass", n=60)
+    said = Predictions.of_matrix(
+        samples.frame["sample_id"], samples.question.outputs, np.full((60, 3), 1 / 3)
+    )
+    sets = said.frame.with_columns(in_set=pl.col("output") != "middle")
+    found = coverage(samples, said, 0.9, sets=sets, replicates=50).metrics
+    assert found["coverage"].value == pytest.approx((samples.frame["label"] != "middle").mean())
+    assert (found["set_size"].value, found["singletons"].value) == (2.0, 0.0)
+
+
+def test_risks_by_hand() -> None:
+    samples = samples_of("binary", n=60)
+    found = coverage(
+        samples, bounded(samples, np.full(60, 0.2), np.full(60, 0.5)), None, replicates=50
+    ).metrics
+    assert found["width"].value == pytest.approx(0.3)
+    assert found["observed"].value == pytest.approx(samples.frame["label"].mean())
+
+
+def test_who_is_less_often_covered_is_seen() -> None:
+    samples = samples_of("regression", n=200)
+    who = demographics(samples)
+    half = np.where(who["sex"] == "F", 1.0, 0.0)
+    truth = samples.frame["label"].to_numpy()
+    found = coverage(samples, bounded(samples, truth - half + 0.5, truth + half), 0.9, who, replicates=50)
+    assert found.subgroups["sex"]["F"]["coverage"].value == 1
+    assert found.subgroups["sex"]["M"]["coverage"].value == 0
+    assert set(found.to_json()) == {"level", "n", "n_subjects", "metrics", "subgroups", "reasons"}
+
+
+def test_three_patients_give_a_reason_instead_of_a_number() -> None:
+    samples = samples_of("regression", n=3)
+    found = coverage(samples, bounded(samples, np.zeros(3), np.ones(3)), 0.9)
+    assert found.metrics["coverage"].value is None
+    assert "too few subjects" in found.to_json()["reasons"]["metrics.coverage"]
+
+
+def test_predictions_without_bounds_are_refused() -> None:
+    samples = samples_of("regression", n=20)
+    said = Predictions.of_matrix(samples.frame["sample_id"], ["value"], np.zeros((20, 1)))
+    with pytest.raises(InputError, match="20 of 20 predictions have no bounds"):
+        coverage(samples, said, 0.9)
+
+
+def test_scatter_of_refits_by_hand() -> None:
+    found = stability(
+        [1, 2], ["true"], np.array([[0.2], [0.8]]), np.array([[[0.1], [0.8]], [[0.6], [0.8]]]), {"half": 0.5}
+    )
+    assert found.frame["mean_difference"].to_list() == pytest.approx([0.25, 0.0])
+    assert found.mean_difference["true"] == pytest.approx(0.125)
+    assert found.reclassified == {"half": 0.25}
+    assert "sample_id" not in found.to_json()["plot"]
+
+
+def test_refits_of_other_patients_are_refused() -> None:
+    with pytest.raises(InputError, match=r"expected is \(refits, 1, 1\)"):
+        stability([1], ["true"], np.zeros((1, 1)), np.zeros((4, 2, 1)))

@@ -1,0 +1,127 @@
+"""Designs carried out on data of which it is known what they should find."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from functools import cache
+
+import numpy as np
+import polars as pl
+import pytest
+
+from medloom.evidence import validation
+from medloom.evidence.evaluation import evaluate
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
+from medloom.tasks.external import from_frame
+from medloom.tasks.kinds import Kind
+from medloom.tasks.model import Learner, Model
+from medloom.training import designs
+from tests.training.worlds import frame_of, samples_of
+
+LEARNERS = {"binary": "logistic", "multiclass": "logistic", "regression": "linear"}
+
+
+def learner_of(kind: Kind) -> Learner:
+    made: Learner = registry.load("medloom.learners", LEARNERS[kind])()
+    return made
+
+
+@cache
+def learned() -> Model:
+    samples = samples_of("binary")
+    return learner_of("binary").fit(samples.in_split("train"), samples.in_split("tuning"))
+
+
+@pytest.mark.parametrize("kind", list(LEARNERS))
+def test_cross_validation_evaluates_all_answers_as_one(kind: Kind) -> None:
+    samples = samples_of(kind, n=300)
+    found = validation.cross_validation(samples, learner_of(kind), 3, replicates=50)
+    answered = found.answered
+    alone = evaluate(answered.samples, answered.predictions, replicates=50)
+    assert found.evaluation.metrics == alone.metrics
+    assert found.evaluation.n == int((samples.frame["split"] != "held_out").sum())
+    assert found.evaluation.split == "cross-validation, 3 folds"
+    assert list(found.parts) == ["1", "2", "3"]
+    assert found.evaluation.subgroups["sex"]
+    assert found.to_json()["parts"]["1"]
+
+
+def test_temporal_finds_the_outcome_that_became_more_frequent() -> None:
+    early, late = frame_of("binary", 300), frame_of("binary", 300, seed=1, shift=2.0)
+    samples = from_frame(pl.concat([early, late]), "outcome")
+    when = [datetime(2020, 1, 1) + timedelta(days=day) for day in range(600)]
+    frame = samples.frame.with_columns(
+        prediction_time=pl.Series(when, dtype=pl.Datetime("us")), split=pl.lit("train")
+    )
+    found = validation.temporal(
+        replace(samples, frame=frame),
+        learner_of("binary"),
+        date(2020, 1, 1) + timedelta(days=300),
+        replicates=200,
+    ).evaluation
+    assert found.n == 300
+    assert found.metrics["calibration_intercept"].low is not None
+    assert found.metrics["calibration_intercept"].low > 1
+
+
+def test_each_site_is_tested_and_its_name_is_no_input() -> None:
+    parts = [frame_of("binary", 150, seed, shift) for seed, shift in ((0, 0.0), (1, 0.0), (2, 2.0))]
+    frame = pl.concat(
+        [part.with_columns(hospital=pl.lit(name)) for part, name in zip(parts, "abc", strict=True)]
+    )
+    samples = from_frame(frame, "outcome")
+    samples = replace(samples, frame=samples.frame.with_columns(split=pl.lit("train")))
+    found = validation.leave_one_site_out(samples, learner_of("binary"), "hospital", replicates=100)
+    assert list(found.parts) == ["a", "b", "c"]
+    assert (
+        found.parts["c"]["calibration_intercept"].value > 1 > found.parts["a"]["calibration_intercept"].value
+    )  # type: ignore[operator]
+    assert all("hospital" not in model.codes for model in found.answered.models.values())
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_an_external_model_is_updated_and_both_are_tested_alike(held_out: bool) -> None:
+    there = samples_of("binary", n=1500, seed=9, shift=1.5)
+    if not held_out:
+        there = designs.marked(there, "train")
+    found = validation.external(learned(), there, replicates=100)
+    assert found.before.n == found.after.n == (300 if held_out else 1500)
+    assert found.model.calibrator.method in ("intercept", "slope")
+    assert found.before.metrics["calibration_intercept"].value > 1  # type: ignore[operator]
+    assert abs(found.after.metrics["calibration_intercept"].value) < 0.35  # type: ignore[arg-type]
+    assert found.after.compared_with["before"].metrics["brier"].value == found.before.metrics["brier"].value
+    assert found.after.compared_with["before"].difference["brier"].high < 0  # type: ignore[operator]
+    assert found.to_json()["update"]["basis"]["choice"]["update"] == found.model.calibrator.method
+
+
+def test_a_model_of_another_question_is_refused() -> None:
+    with pytest.raises(InputError, match="another question"):
+        validation.external(learned(), samples_of("regression"))
+
+
+def test_more_patients_learn_better() -> None:
+    found = validation.learning_curve(
+        samples_of("binary", n=1000), learner_of("binary"), [30, 500], repeats=2
+    )
+    assert found.frame.height == 4
+    mean = found.mean()
+    assert mean["patients"].to_list() == [30, 500]
+    assert mean["log_loss"][1] < mean["log_loss"][0]
+
+
+def test_sizes_are_chosen_where_none_are_given() -> None:
+    found = validation.learning_curve(samples_of("regression", n=400), learner_of("regression"), repeats=1)
+    assert found.frame["patients"].to_list() == [26, 51, 102, 179, 256]
+
+
+def test_a_small_sample_scatters_more() -> None:
+    means = []
+    for n in (100, 1000):
+        samples = samples_of("binary", n=n)
+        model = learner_of("binary").fit(samples.in_split("train"), samples.in_split("tuning"))
+        found = validation.stability_of(
+            model, learner_of("binary"), samples, refits=5, thresholds={"half": 0.5}
+        )
+        assert np.isfinite(found.frame["mean_difference"].to_numpy()).all()
+        means.append(found.mean_difference["true"])
+    assert means[0] > means[1]
