@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.registry import load, registered
 from medloom.tasks import library
-from medloom.tasks.task import json_schema
+from medloom.tasks.task import PREDICTED, json_schema
+from tests.tasks.builders import task_of
 
 GOOD = """\
 name: aki-48h
@@ -42,6 +44,22 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert library.find(str(path)).question.horizon == "48h"
 
 
+def test_one_code_may_stand_without_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "aki-48h.yaml"
+    path.write_text(GOOD.replace("[SNOMED//14669001]", "MEDS_DEATH"), encoding="utf-8")
+    assert library.find(str(path)).predict.event == ("MEDS_DEATH",)
+
+
+@pytest.mark.parametrize("code", ["LAB/x", "MEDS_DEATH", "LOINC//1988-5", "RADLEX//a/b", "ICD10CM//I50*"])
+def test_a_code_of_a_source_of_its_own_may_be_written_as_it_likes(code: str) -> None:
+    assert task_of(predict={"event": [code], "within": "48h"}).predict.codes == (code,)
+
+
+def test_every_kind_that_a_file_can_ask_is_answered_by_a_registered_learner() -> None:
+    ours = [load("medloom.learners", name) for name in registered("medloom.learners")]
+    assert set(PREDICTED) <= {kind for learner in ours for kind in learner.kinds}  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -51,10 +69,37 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         ("within: 48h", "within: 0h", ["line 11", "longer than nothing"]),
         ("kind: binary", "kind: binary\nobserve: {window: -1d}", ["line 6", "observe.window", "longer"]),
         ("  within: 48h\n", "", ["line 9", "horizon is missing"]),
-        ("offset: 24h", "ofset: 24h", ["line 8", "unknown key", "offset"]),
-        ("kind: binary", "kind: binar", ["line 5", "kind"]),
+        ("offset: 24h", "ofset: 24h", ["line 8", "unknown key; did you mean offset?"]),
+        ("predict:", "predikt:", ["line 9: predikt: unknown key; did you mean predict?"]),
+        (
+            "kind: binary",
+            "kind: binray",
+            ["line 5", "none of binary, regression, multiclass, multilabel", "did you mean binary?"],
+        ),
+        (
+            "kind: binary",
+            "kind: segmentation",
+            ["line 5: kind: 'segmentation' is none of binary, regression"],
+        ),
+        (
+            "event: [SNOMED//14669001]",
+            "event: MEDS_DEATH, X//y",
+            ["line 10: predict.event: several codes stand in brackets: write [MEDS_DEATH, X//y]"],
+        ),
+        ("SNOMED//14669001", "loinc/1988-5", ["line 10", "one slash", "write LOINC//1988-5"]),
+        (
+            "ENCOUNTER//inpatient//START",
+            "ENCOUNTER/inpatient/START",
+            ["line 7", "write ENCOUNTER//inpatient//START"],
+        ),
+        (
+            "  within: 48h",
+            "  within: 48h\n  unit: bananas",
+            ["line 12: predict.unit: 'bananas' is no unit of UCUM; write one such as", "% or {score}"],
+        ),
+        ("  within: 48h", "  within: 48h\n  unit: mg/dll", ["line 12", "did you mean mg/dL"]),
         ("kind: binary", "kind: regression", ["regression", "value, time_to"]),
-        ("name: aki-48h", "name: AKI 48h", ["line 1", "name"]),
+        ("name: aki-48h", "name: AKI 48h", ["line 1: name: 'AKI 48h' is not a task's name: lower-case"]),
         ("  zh: 急性肾损伤\n", "", ["line 2", "title.zh", "is missing"]),
         ("kind: binary", "kind: [binary", ["line 6", "not valid YAML"]),
         ("event: [SNOMED//14669001]", "event: []", ["line 10", "predict.event"]),

@@ -14,8 +14,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from medloom.foundation.spelling import nearest
 from medloom.knowledge import spellings, ucum
-from medloom.knowledge.loinc import Observable, observable
+from medloom.knowledge.loinc import Observable, observable, observables
 
 
 @lru_cache(maxsize=65_536)
@@ -110,6 +111,17 @@ def preferred(code: str) -> str | None:
     """
     row = observable(code)
     return row.unit if row is not None else None
+
+
+def similar(unit: str, most: int = 3) -> list[str]:
+    """List UCUM units that somebody who wrote an unknown one may have meant, the nearest in spelling first.
+
+    >>> similar("mg/dll")[0], similar("bananas")
+    ('mg/dL', [])
+    """
+    known = {row.unit for row in observables().values() if row.unit} | {*spellings.WHOLE.values()}
+    known |= {*spellings.WHOLE_FOLDED.values()}
+    return nearest(unit, sorted(known), most)
 
 
 _SUPERSCRIPT_POWER = re.compile("10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")

@@ -15,10 +15,40 @@ from medloom.foundation.durations import hours
 from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
+from medloom.foundation.spelling import nearest
+from medloom.knowledge import units
+from medloom.knowledge.systems import vocabulary
+from medloom.knowledge.vocabularies import by_name
 from medloom.tasks.kinds import Kind
 from medloom.tasks.question import Question, Title
 
 TASK_NAME: Final = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
+# The kinds that a file can ask, and what each predicts, one of these; questions of other kinds come with their data.
+PREDICTED: Final[dict[Kind, tuple[str, ...]]] = {
+    "binary": ("event",),
+    "regression": ("value", "time_to"),
+    "multiclass": ("classes",),
+    "multilabel": ("classes",),
+}
+
+
+def _name(text: str) -> str:
+    if not TASK_NAME.fullmatch(text):
+        raise ValueError(
+            tr("{name!r} is not a task's name: lower-case letters, digits and hyphens", name=text)
+        )
+    return text
+
+
+def _kind(given: object) -> object:
+    if given in PREDICTED:
+        return given
+    known, near = ", ".join(PREDICTED), nearest(str(given), PREDICTED, most=1)
+    if near:
+        raise ValueError(
+            tr("{given!r} is none of {known}; did you mean {near}?", given=given, known=known, near=near[0])
+        )
+    raise ValueError(tr("{given!r} is none of {known}", given=given, known=known))
 
 
 def _length(text: str) -> str:
@@ -44,12 +74,40 @@ Length = Annotated[
     str, BeforeValidator(_as_text), AfterValidator(_length), Field(examples=["48h", "30d", "1y"])
 ]
 PositiveLength = Annotated[Length, AfterValidator(_positive)]
+
+
+def _listed(given: object) -> object:
+    """Let one code stand for a list of one."""
+    if not isinstance(given, str):
+        return given
+    if ", " in given:
+        raise ValueError(tr("several codes stand in brackets: write [{given}]", given=given))
+    return (given,)
+
+
+def _code(text: str) -> str:
+    """Refuse a code of a well-known system that is written with one slash; what others call theirs is up to them."""
+    system, slash, rest = text.partition("/")
+    if not slash or "//" in text:
+        return text
+    if system.upper() in ("ENCOUNTER", "GENDER"):
+        meant = f"{system.upper()}//{rest.replace('/', '//')}"
+    elif system and vocabulary(system) in by_name().values():
+        meant = f"{vocabulary(system)}//{rest}"
+    else:
+        return text
+    raise ValueError(
+        tr("code {code!r} has one slash after its system; write {meant}", code=text, meant=meant)
+    )
+
+
 Codes = Annotated[
-    tuple[str, ...],
+    tuple[Annotated[str, AfterValidator(_code)], ...],
     Field(
         min_length=1,
         description="Codes, each with all codes below it in its ontology; `*` at the end matches any ending.",
     ),
+    BeforeValidator(_listed),
 ]
 
 
@@ -99,6 +157,19 @@ class Observe(_Part):
     )
 
 
+def _unit(unit: str) -> str:
+    if unit in ("min", "h", "d", "w", "y") or units.canonical(unit) is not None:
+        return unit
+    near = units.similar(unit)
+    if near:
+        raise ValueError(
+            tr("{unit!r} is no unit of UCUM; did you mean {near}?", unit=unit, near=", ".join(near))
+        )
+    raise ValueError(
+        tr("{unit!r} is no unit of UCUM; write one such as mg/dL, mmol/L, /min, % or {{score}}", unit=unit)
+    )
+
+
 class Predict(_Part):
     """What is predicted, from the moment after the prediction time."""
 
@@ -113,7 +184,9 @@ class Predict(_Part):
         None, description="Or until this event of the same encounter (the next one where facts know none)."
     )
     take: Literal["first", "last", "min", "max", "mean"] = Field("first", description="Of several values.")
-    unit: str | None = Field(None, description="Of the value; for time_to one of min, h, d, w, y.")
+    unit: Annotated[str, AfterValidator(_unit)] | None = Field(
+        None, description="Of the value; for time_to one of min, h, d, w, y."
+    )
 
     @model_validator(mode="after")
     def _has_one_horizon(self) -> Predict:
@@ -187,10 +260,13 @@ class Task(_Part):
     '48h'
     """
 
-    name: str = Field(pattern=TASK_NAME.pattern, description="Lower-case letters, digits and hyphens.")
+    name: Annotated[str, AfterValidator(_name)] = Field(
+        json_schema_extra={"pattern": TASK_NAME.pattern},
+        description="Lower-case letters, digits and hyphens.",
+    )
     title: Title
     description: Title | None = None
-    kind: Kind
+    kind: Annotated[Kind, BeforeValidator(_kind)] = Field(json_schema_extra={"enum": [*PREDICTED]})
     population: Population = Population()
     prediction_time: PredictionTime
     observe: Observe = Observe()
@@ -206,18 +282,8 @@ class Task(_Part):
             for name in ("event", "value", "time_to", "classes")
             if getattr(self.predict, name) is not None
         ]
-        expected = {
-            "binary": ("event",),
-            "regression": ("value", "time_to"),
-            "multiclass": ("classes",),
-            "multilabel": ("classes",),
-        }
-        if self.kind not in expected:
-            raise ValueError(
-                f"a task file describes kinds {', '.join(expected)}; {self.kind} questions come with their data"
-            )
-        if len(given) != 1 or given[0] not in expected[self.kind]:
-            raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(expected[self.kind])}")
+        if len(given) != 1 or given[0] not in PREDICTED[self.kind]:
+            raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(PREDICTED[self.kind])}")
         return self
 
     @property
