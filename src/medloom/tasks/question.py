@@ -28,9 +28,10 @@ class Question(BaseModel):
     task: str
     kind: Kind
     title: Title
-    classes: tuple[str, ...] = ()  # of a multiclass or multilabel question
-    unit: str | None = None  # of a regression's value
+    classes: tuple[str, ...] = ()  # of a multiclass or multilabel question; the competing events of survival
+    unit: str | None = None  # of a regression's value, or of the times of survival
     horizon: str | None = None  # as written: `48h`
+    horizons: tuple[float, ...] = ()  # of survival: times of interest, in `unit`
     definition: str | None = None  # digest of who is asked, when, and what; None: not by a task file
 
     @property
@@ -38,4 +39,4 @@ class Question(BaseModel):
         """Name what a model gives for each sample: values of `Predictions.frame["output"]`."""
         if self.kind == "binary":
             return ("true",)
-        return self.classes if self.kind in ("multiclass", "multilabel") else ("value",)
+        return self.classes if self.kind in ("multiclass", "multilabel", "survival") else ("value",)

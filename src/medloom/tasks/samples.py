@@ -117,14 +117,19 @@ class Samples:
     def digest(self) -> str:
         """Name these samples, their labels and the record behind them: hex."""
         text = self.frame.select(
-            pl.col("label").cast(pl.String)
-            if self.frame["label"].dtype != pl.List(pl.String)
-            else pl.col("label").list.join("|"),
+            _label_as_text(self.frame["label"].dtype),
             "subject_id",
             "prediction_time",
             "split",
         ).write_csv()
         return sha256_bytes(f"{self.record_digest}\n{text}".encode())
+
+
+def _label_as_text(kind: pl.DataType) -> pl.Expr:
+    label = pl.col("label")
+    if kind == pl.List(pl.String):
+        return label.list.join("|")
+    return label.struct.json_encode() if isinstance(kind, pl.Struct) else label.cast(pl.String)
 
 
 def _check(frame: pl.DataFrame, question: Question) -> None:

@@ -15,9 +15,9 @@ from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, answers_of
 from medloom.learners.tabular.estimator import Estimator
 from medloom.learners.tabular.learner import TabularLearner
-from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem, Trial
 from medloom.tasks.kinds import Kind
+from medloom.training.parameters import check_parameter
 
 if TYPE_CHECKING:
     import lightgbm

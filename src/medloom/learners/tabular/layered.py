@@ -10,8 +10,8 @@ from medloom.explanation.contributions import Contributions
 from medloom.explanation.shapley import sampled_contributions
 from medloom.learners.tabular.answers import Floats, answers_of
 from medloom.learners.tabular.estimator import Estimator
-from medloom.learners.tabular.products import product
 from medloom.tasks.kinds import Kind
+from medloom.training.products import product
 
 _BACKGROUND: Final = 8
 _LEAST_BEHIND_ONE: Final = 20

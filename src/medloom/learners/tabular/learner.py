@@ -1,7 +1,5 @@
 """What all tabular learners do alike: check, make inputs, prepare them, learn, wrap up."""
 
-import inspect
-import json
 import logging
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,18 +9,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from medloom.features.windows import WindowFeatures
-from medloom.foundation.errors import InputError, LeakageError
-from medloom.foundation.hashing import digest
+from medloom.foundation.errors import InputError
 from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, labels_as_numbers
 from medloom.learners.tabular.estimator import Estimator, LabelByLabel
-from medloom.learners.tabular.model import TabularModel, dense_inputs, load_model
-from medloom.learners.tabular.parameters import check_types
-from medloom.learners.tabular.preparation import Preparation
-from medloom.learners.tabular.problem import Inputs, Problem
-from medloom.tasks.model import Learner, Origin, check_none_held_out
+from medloom.learners.tabular.model import TabularModel, load_model
+from medloom.learners.tabular.problem import Problem
+from medloom.tasks.model import Learner
 from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
+from medloom.training.inputs import check_varies, dense_inputs
+from medloom.training.learning import check_samples, origin_of_fit, plain_parameters
+from medloom.training.parameters import check_types
+from medloom.training.preparation import Preparation
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class TabularLearner(Learner):
             preparation = Preparation.fit(x, curved=self._curved)
             x, x_tuning = preparation.transform(x), preparation.transform(x_tuning)
         else:
-            _check_varies(x)
+            check_varies(x)
         problem = Problem(
             train.question.kind,
             x,
@@ -80,14 +79,7 @@ class TabularLearner(Learner):
         )
         estimator = self._estimate(problem)
         _log.info("fitted learner=%s samples=%d inputs=%d", self.name, len(train), len(specification.names))
-        origin = Origin(
-            train.question,
-            self.name,
-            self.parameters(),
-            seed,
-            digest([train.digest(), tuning.digest()]),
-            train.split_rule,
-        )
+        origin = origin_of_fit(self, train, tuning, seed)
         return TabularModel(origin, specification, preparation, estimator)
 
     @classmethod
@@ -97,9 +89,7 @@ class TabularLearner(Learner):
 
     def parameters(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain JSON values."""
-        arguments = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-        plain: dict[str, Any] = json.loads(json.dumps(arguments))
-        return plain
+        return plain_parameters(self)
 
     @abstractmethod
     def _learn(self, problem: Problem) -> Estimator:
@@ -125,27 +115,9 @@ class TabularLearner(Learner):
 
 
 def _check_samples(learner: TabularLearner, train: Samples, tuning: Samples) -> tuple[Floats, Floats]:
-    question = train.question
-    if question.kind not in learner.kinds:
-        raise InputError(
-            "learner {learner!r} answers {kinds} questions, not {kind}; `medloom learners` lists those that do",
-            learner=learner.name,
-            kinds=", ".join(sorted(learner.kinds)),
-            kind=question.kind,
-        )
-    if not len(train):
-        raise InputError(
-            "there are no training samples; check the cohort flow of the task, and the site's split shares"
-        )
-    check_none_held_out(train, tuning)
-    shared = np.intersect1d(train.groups, tuning.groups)
-    if len(shared):
-        raise LeakageError(
-            "{n} patients are both in train and in tuning; split by patient, with samples.in_split",
-            n=len(shared),
-        )
+    check_samples(learner, train, tuning)
     y, y_tuning = labels_as_numbers(train), labels_as_numbers(tuning)
-    _check_answers(question, y)
+    _check_answers(train.question, y)
     return y, y_tuning
 
 
@@ -165,16 +137,3 @@ def _check_answers(question: Question, y: Floats) -> None:
         "horizon, or widen the population",
         n=len(y),
     )
-
-
-def _check_varies(x: Inputs) -> None:
-    plain = x if isinstance(x, np.ndarray) else x.data
-    if isinstance(x, np.ndarray):
-        varies = bool(((plain != plain[:1]) & ~(np.isnan(plain) & np.isnan(plain[:1]))).any())
-    else:
-        varies = len(plain) > 0
-    if not varies:
-        raise InputError(
-            "no input differs between the {n} training samples; import more facts, or widen what the task observes",
-            n=x.shape[0],
-        )

@@ -12,14 +12,14 @@ from medloom.explanation.contributions import Contributions, linear_contribution
 from medloom.foundation.messages import tr
 from medloom.learners.tabular import elastic_net
 from medloom.learners.tabular.answers import Floats, answers_of, loss
-from medloom.learners.tabular.arrays import read_array, write_arrays
 from medloom.learners.tabular.elastic_net import Line
 from medloom.learners.tabular.estimator import Estimator, Names
 from medloom.learners.tabular.learner import TabularLearner
-from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem
-from medloom.learners.tabular.products import product
 from medloom.tasks.kinds import Kind
+from medloom.training.arrays import read_array, write_arrays
+from medloom.training.parameters import check_parameter
+from medloom.training.products import product
 
 # Two strengths past the best: a path that gets worse does not get better again, and its weak end takes longest.
 _PATIENCE = 2

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from medloom.explanation.contributions import Contributions, explanation_of
 from medloom.features.windows import WindowFeatures
 from medloom.learners.tabular.estimator import Estimator, Names, read_estimator
-from medloom.learners.tabular.preparation import Preparation
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.training.preparation import Preparation
 
 _AT_ONCE: Final = 5_000  # samples whose inputs are dense in memory at a time
 _EXPLAINED_AT_ONCE: Final = 1_000

@@ -13,12 +13,13 @@ from medloom.explanation.shapley import TreeArrays, tree_contributions
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats
-from medloom.learners.tabular.arrays import read_array, write_arrays
 from medloom.learners.tabular.estimator import Estimator, Names
 from medloom.learners.tabular.learner import TabularLearner
-from medloom.learners.tabular.parameters import check_parameter
 from medloom.learners.tabular.problem import Problem
 from medloom.tasks.kinds import Kind
+from medloom.training.arrays import read_array, write_arrays
+from medloom.training.machine import threads
+from medloom.training.parameters import check_parameter
 
 _FIELDS: Final = ("left", "right", "feature", "threshold", "missing_left", "value", "cover")
 
@@ -194,14 +195,6 @@ class ForestLearner(TabularLearner):
             n_jobs=threads(),
         )
         return _estimator(problem, learned.fit(problem.x, _target(problem)).estimators_)
-
-
-def threads() -> int:
-    """Tell how many threads to use: OMP_NUM_THREADS, else one a core."""
-    import os
-
-    said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isdigit() and int(said) else os.cpu_count() or 1
 
 
 def _target(problem: Problem) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
-from medloom.learners.tabular.arrays import read_array, write_arrays
+from medloom.training.arrays import read_array, write_arrays
 
 Floats = NDArray[np.float64]
 

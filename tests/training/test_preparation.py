@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medloom.foundation.errors import InputError
-from medloom.learners.tabular.preparation import Preparation
+from medloom.training.preparation import Preparation
 
 RNG = np.random.default_rng(0)
 

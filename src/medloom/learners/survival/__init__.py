@@ -1,0 +1,1 @@
+"""Learners of prognosis: window features in, for each sample curves of what will have happened by when out."""

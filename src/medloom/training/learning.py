@@ -1,0 +1,61 @@
+"""What every learner does before and after it learns: check the samples, write down where the model comes from."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import numpy as np
+
+from medloom.foundation.errors import InputError, LeakageError
+from medloom.foundation.hashing import digest
+from medloom.tasks.model import Learner, Origin, check_none_held_out
+from medloom.tasks.samples import Samples
+
+
+def check_samples(learner: Learner, train: Samples, tuning: Samples) -> None:
+    """Refuse samples that a learner cannot, or must not, learn from.
+
+    Raises:
+        InputError: they ask another kind of question, or there are none.
+        LeakageError: a patient is in both, or a sample is held out.
+    """
+    question = train.question
+    if question.kind not in learner.kinds:
+        raise InputError(
+            "learner {learner!r} answers {kinds} questions, not {kind}; `medloom learners` lists those that do",
+            learner=learner.name,
+            kinds=", ".join(sorted(learner.kinds)),
+            kind=question.kind,
+        )
+    if not len(train):
+        raise InputError(
+            "there are no training samples; check the cohort flow of the task, and the site's split shares"
+        )
+    check_none_held_out(train, tuning)
+    shared = np.intersect1d(train.groups, tuning.groups)
+    if len(shared):
+        raise LeakageError(
+            "{n} patients are both in train and in tuning; split by patient, with samples.in_split",
+            n=len(shared),
+        )
+
+
+def plain_parameters(learner: Learner) -> dict[str, Any]:
+    """Give a learner's constructor arguments as plain JSON values."""
+    arguments = {name: getattr(learner, name) for name in inspect.signature(type(learner)).parameters}
+    plain: dict[str, Any] = json.loads(json.dumps(arguments))
+    return plain
+
+
+def origin_of_fit(learner: Learner, train: Samples, tuning: Samples, seed: int) -> Origin:
+    """Write down where a model comes from that was fitted on these samples."""
+    return Origin(
+        train.question,
+        learner.name,
+        plain_parameters(learner),
+        seed,
+        digest([train.digest(), tuning.digest()]),
+        train.split_rule,
+    )
