@@ -15,7 +15,7 @@ from medloom.evidence.words import kind_name, split_with_code
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import replacing
-from medloom.foundation.messages import language, tr
+from medloom.foundation.messages import Text2, language, tr
 from medloom.foundation.site import SiteDirectory, find_site
 from medloom.site import Site
 from medloom.tasks import library
@@ -99,12 +99,13 @@ def label(
     with screen.showing_progress(json):
         if from_meds is not None:
             flow: tuple[FlowStep, ...] = ()
+            doubts: tuple[Text2, ...] = ()
             samples = opened.keep_labels(name, from_meds)
         else:
             asked = opened.task(name)
             asked.keep()
             cohort = asked.cohort
-            flow, samples = cohort.flow, cohort.samples
+            flow, samples, doubts = cohort.flow, cohort.samples, cohort.doubts
     if out is not None:
         with replacing(out) as incoming:
             to_meds_labels(samples, incoming)
@@ -119,11 +120,14 @@ def label(
                 "flow": steps,
                 "splits": splits,
                 "labels": answers,
+                "warnings": [doubt.en for doubt in doubts],
             }
         )
         return
     if flow:
         show_flow(flow)
+    for doubt in doubts:
+        screen.warning(screen.spoken(doubt))
     rows = [(key, _number(value)) for key, value in answers.items()]
     if samples.question.kind == "multilabel":
         rows.append((tr("none of them"), _number(int((samples.frame["label"].list.len() == 0).sum()))))

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from medloom.foundation.files import write_text
-from medloom.foundation.messages import LANGUAGES, Text2, language
+from medloom.foundation.messages import LANGUAGES, Text2, language, tr
 from medloom.foundation.progress import Advance, listening
 
 _json_file: ContextVar[Path | None] = ContextVar("medloom_json_file", default=None)
@@ -60,6 +60,12 @@ def heading(text: str) -> None:
 def error(text: str) -> None:
     """Print an error, in one line whatever the width."""
     Console(stderr=True, highlight=False).print(f"medloom: {text}", style="red", markup=False, soft_wrap=True)
+
+
+def warning(text: str) -> None:
+    """Print what is probably not meant, in one line whatever the width."""
+    said = tr("Warning: {text}", text=text)
+    Console(stderr=True, highlight=False).print(said, style="yellow", markup=False, soft_wrap=True)
 
 
 def json(value: object) -> None:

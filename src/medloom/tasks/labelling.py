@@ -15,6 +15,7 @@ from medloom.foundation.messages import Text2, text2, tr
 from medloom.foundation.progress import track
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH, DEATH, LATEST, end_of_day, visible_time
+from medloom.tasks.doubts import doubts, near_codes
 from medloom.tasks.history import HOURS_PER_YEAR, Visibility
 from medloom.tasks.kinds import LABEL_TYPES
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
@@ -38,6 +39,7 @@ class Cohort:
 
     samples: Samples
     flow: tuple[FlowStep, ...]
+    doubts: tuple[Text2, ...] = ()  # what is probably not meant
 
 
 def apply(task: Task, record: Record) -> Cohort:
@@ -73,7 +75,9 @@ def apply(task: Task, record: Record) -> Cohort:
     if task.predict.value is not None:
         question = question.model_copy(update={"unit": codes.scales.unit})
     samples = Samples(frame, question, record, visibility(task, record), split_rule(task.split, record))
-    return Cohort(samples, tally.flow(record.n_subjects))
+    return Cohort(
+        samples, tally.flow(record.n_subjects), doubts(task, record.catalogue, samples.frame["label"])
+    )
 
 
 def visibility(task: Task, record: Record) -> Visibility:
@@ -138,6 +142,15 @@ class _TaskCodes:
             ("predict", task.predict.codes, frozenset().union(*codes.predict.values())),
         ):
             if not found:
+                near = ", ".join(filter(None, (near_codes(one, record.catalogue) for one in patterns[:5])))
+                if near:
+                    raise InputError(
+                        "task {task!r}: no code of {key} ({codes}) occurs in the record; nearest: {near}",
+                        task=task.name,
+                        key=key,
+                        codes=", ".join(patterns),
+                        near=near,
+                    )
                 raise InputError(
                     "task {task!r}: no code of {key} ({codes}) occurs in the record; "
                     "list the record's codes with: medloom codes",
