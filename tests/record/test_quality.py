@@ -180,6 +180,19 @@ def test_quarantine_is_reported_by_reason(tmp_path: Path) -> None:
     assert counted(report, "silent_subjects") == (1, 2)
 
 
+def test_quarantine_counts_each_fact_once_however_often_it_is_imported(tmp_path: Path) -> None:
+    record = Record.open(new_site(tmp_path))
+    first = facts(glucose("a", 1), glucose("", 1), glucose("b", 1, code=""), glucose("b", 1, code=""))
+    record.add(Listed(first))
+    again = record.add(Listed(first))
+    assert (again.balanced, again.quarantined, again.generation) == (True, 3, 1)
+    assert again.notes["quarantined by an earlier import already, kept there"] == 3
+    assert counted(assess(record, NOW), "quarantined") == (3, 4)
+    more = record.add(Listed(pl.concat([first, facts(glucose("b", 1, code=""))])))
+    assert (more.balanced, more.quarantined, more.generation) == (True, 4, 2)
+    assert counted(assess(record, NOW), "quarantined") == (4, 5)
+
+
 def test_a_month_with_few_events_between_full_ones_is_a_gap() -> None:
     start = datetime(2020, 1, 1)
     rows = [{"time": start + timedelta(hours=12 * n)} for n in range(700)]

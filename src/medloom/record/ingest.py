@@ -171,7 +171,7 @@ def commit_facts(
 ) -> ImportReport:
     """Merge the facts that `fill` gives into the next generation, all or nothing; hold the site's lock.
 
-    A generation is made when facts were written or quarantined, so that each
+    A generation is made when facts were written or newly quarantined, so that each
     import that left something behind has a number of its own.
     """
     started = time.perf_counter()
@@ -188,13 +188,16 @@ def commit_facts(
             report.new_subjects = vault.subjects() - known
         report.quarantined = sum(quarantine.reasons.values())
         report.reasons.update(quarantine.reasons)
-        if report.written or report.quarantined:
+        news = quarantine.leave_known()
+        if known_already := report.quarantined - news.total():
+            report.notes["quarantined by an earlier import already, kept there"] += known_already
+        if report.written or news:
             quarantine.write()
             report.generation = base.manifest.number + 1
             metadata = Metadata(
                 base.metadata.catalogue.updated(learned.codes, learned.units, learned.static_codes, codes),
                 _with_subjects(base.metadata.subjects, learned.subjects),
-                [*base.metadata.imports, _provenance(report, sources, now)],
+                [*base.metadata.imports, _provenance(report, news, sources, now)],
             )
             manifest = Manifest(report.generation, base.manifest.subjects_per_shard, tuple(shards))
             metadata.write(folder, manifest, settings)
@@ -314,7 +317,9 @@ def _with_subjects(known: pl.DataFrame, met: pl.DataFrame) -> pl.DataFrame:
     ).sort("subject_id")
 
 
-def _provenance(report: ImportReport, sources: Sequence[Path], now: datetime) -> dict[str, object]:
+def _provenance(
+    report: ImportReport, quarantined: Counter[str], sources: Sequence[Path], now: datetime
+) -> dict[str, object]:
     # names of files may name patients: only their digests stand here
     return {
         "import": report.number,
@@ -322,6 +327,6 @@ def _provenance(report: ImportReport, sources: Sequence[Path], now: datetime) ->
         "time": now.isoformat(timespec="seconds"),
         "facts_read": report.read,
         "facts_written": report.written,
-        "quarantined": dict(report.reasons),
+        "quarantined": dict(quarantined),  # without what an earlier import had quarantined
         "files_sha256": [sha256_file(path) for path in sources if path.is_file()],
     }

@@ -17,6 +17,17 @@ from medloom.record.vault import Vault
 
 _PURPOSE = "quarantine"
 _SEALED = ".sealed"
+_SAID: Final = {
+    "subject_id": pl.Int64(),
+    "time": pl.Datetime("us"),
+    "code": pl.String(),
+    "numeric_value": pl.Float32(),
+    "text_value": pl.String(),
+    "unit": pl.String(),
+    "known_time": pl.Datetime("us"),
+    "role": pl.String(),
+    "problem": pl.String(),
+}
 # How a reason may end; the shape has 9 for each digit of the source's cell and a for each letter.
 SHAPED: Final = r" \(it looks like (.*)\)$"
 ROWS_IN_MEMORY: Final = 100_000  # beyond it they are packed, which makes them much smaller
@@ -74,16 +85,53 @@ class Quarantine:
                 self._packed.append(_parquet(pl.concat(self._frames, how="diagonal_relaxed").lazy()))
                 self._frames, self._height = [], 0
 
+    def leave_known(self) -> Counter[str]:
+        """Leave out what an earlier import has quarantined already; count the rest by reason.
+
+        A fact is known by what it says, one without a patient by its file and row too. Of equal facts
+        as many are news as there are more than before.
+        """
+        parts = self._parts()
+        if not parts:
+            return Counter()
+        earlier = [path for path in quarantine_files(self._site) if int(path.stem) < self._number]
+        known = pl.concat(
+            [_identities(read_quarantine(path, self._vault).lazy()) for path in earlier]
+            or [pl.Series("identity", [], dtype=pl.UInt64)]
+        ).value_counts(name="n")
+        found = [_identities(part) for part in parts]
+        news = (
+            pl.concat(found)
+            .to_frame()
+            .with_columns(nth=pl.int_range(pl.len()).over("identity"))
+            .join(known, on="identity", how="left", maintain_order="left")
+            .select(pl.col("nth") >= pl.col("n").fill_null(0))
+            .to_series()
+        )
+        if news.all():
+            return self.reasons.copy()
+        reasons: Counter[str] = Counter()
+        self._frames, self._packed, start = [], [], 0
+        for part, height in zip(parts, map(len, found), strict=True):
+            fresh = part.collect().filter(news.slice(start, height))
+            start += height
+            if fresh.height:
+                reasons.update(dict(fresh["problem"].value_counts().iter_rows()))
+                self._packed.append(_parquet(fresh.lazy()))
+        return reasons
+
     def write(self) -> None:
         """Write what was collected; nothing collected leaves no file."""
         path = self._site.quarantine / f"{self._number:06d}.parquet"
         for leftover in (path, path.with_suffix(_SEALED)):
             remove(leftover)  # of an import of this number that was killed before its commit
-        parts = [pl.scan_parquet(io.BytesIO(part)) for part in self._packed]
-        parts += [frame.lazy() for frame in self._frames]
-        if parts:
+        if parts := self._parts():
             suffix = _SEALED if self._site.settings().encrypt_at_rest else ".parquet"
             _write(path.with_suffix(suffix), pl.concat(parts, how="diagonal_relaxed"), self._vault)
+
+    def _parts(self) -> list[pl.LazyFrame]:
+        parts = [pl.scan_parquet(io.BytesIO(part)) for part in self._packed]
+        return [*parts, *(frame.lazy() for frame in self._frames)]
 
 
 def quarantine_files(site: SiteDirectory) -> list[Path]:
@@ -116,6 +164,23 @@ def replace_subject(site: SiteDirectory, vault: Vault, subject_id: int, by: int 
             _write(path, facts.lazy(), vault)
         else:
             remove(path)
+
+
+def _identities(facts: pl.LazyFrame) -> pl.Series:
+    """Hash what each fact says: (n,) uint64, the same for the same fact of another import."""
+    there = facts.collect_schema().names()
+    nobody = pl.col("subject_id").is_null() if "subject_id" in there else pl.lit(True)
+    said = (
+        (pl.col(name) if name in there else pl.lit(None)).cast(kind, strict=False).alias(name)
+        for name, kind in _SAID.items()
+    )
+    place = (
+        pl.when(nobody).then(pl.col(name) if name in there else None).cast(pl.Int64).alias(name)
+        for name in ("file", "row")
+    )
+    # the length gives a frame of literals alone its height
+    named = facts.select(*said, *place, height=pl.len()).drop("height")
+    return named.collect().hash_rows().alias("identity")
 
 
 def _write(path: Path, facts: pl.LazyFrame, vault: Vault) -> None:

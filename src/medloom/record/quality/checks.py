@@ -36,13 +36,14 @@ def all_checks(tally: Tally, record: Record, mix_ups: Sequence[UnitMixUp], named
 
 def _conformance(tally: Tally, record: Record, named: Named) -> Iterable[Check]:
     reasons: Counter[str] = Counter()
-    read = 0
+    read = 0  # each fact once, however often it was imported
     for one in record.imports:
-        listed, facts = one.get("quarantined", {}), one.get("facts_read", 0)
+        listed, facts = one.get("quarantined", {}), one.get("facts_written", 0)
         reasons.update(
             {str(reason): int(n) for reason, n in listed.items()} if isinstance(listed, dict) else {}
         )
         read += facts if isinstance(facts, int) else 0
+    read += reasons.total()
     yield Check(
         "quarantined",
         "conformance",
