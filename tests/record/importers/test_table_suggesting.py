@@ -108,6 +108,49 @@ def test_admissions_become_encounters_births_and_deaths(tmp_path: Path) -> None:
     assert facts["encounter"].unique().sort().to_list() == ["10", "11"]
 
 
+END_OF_A_STAY = (
+    "病历号,就诊号,项目,结果,采样时间,入院时间,出院时间,死亡时间,是否死亡,outcome,出院诊断,死亡风险评分\n"
+    "1,10,K,4,2020-01-01 11:00,2020-01-01 10:00,2020-01-05 10:00,,0,alive,I50.9,3\n"
+    "1,10,Na,140,2020-01-01 11:00,2020-01-01 10:00,2020-01-05 10:00,,0,alive,I50.9,4\n"
+    "1,11,K,5,2020-02-01 11:00,2020-02-01 10:00,2020-02-05 10:00,DEATH,1,died,I50.9,5\n"
+    "2,12,K,5,2020-02-01 11:00,2020-02-01 10:00,2020-02-05 10:00,0000-00-00,0,alive,J18.9,6\n"
+)
+
+
+@pytest.mark.parametrize("death", ["2020-02-05 09:00", ""])
+def test_what_only_the_end_of_a_stay_tells_is_not_dated_at_a_sample(tmp_path: Path, death: str) -> None:
+    (tmp_path / "lab.csv").write_text(END_OF_A_STAY.replace("DEATH", death), encoding="utf-8")
+    mapping, facts = drafted(tmp_path / "lab.csv")
+    text = suggest(tmp_path / "lab.csv")
+    for column in ("是否死亡", "outcome"):
+        assert mapping.tables[0].columns[column].ignore
+        assert f"# (?) Known only at the end: give it its own time, or ignore it.\n      {column}:" in text
+    assert "# (?) Taken for the time of death" in text
+    assert "# (?) Known at discharge" in text
+    at_discharge = facts.filter(pl.col("code") == "LOCAL//出院诊断")
+    assert at_discharge.select("patient", "text_value", "time", "role").rows() == [
+        ("1", "I50.9", datetime(2020, 1, 5, 10), "condition"),
+        ("1", "I50.9", datetime(2020, 2, 5, 10), "condition"),
+        ("2", "J18.9", datetime(2020, 2, 5, 10), "condition"),
+    ]
+    deaths = facts.filter(pl.col("code") == "MEDS_DEATH").select("patient", "time").rows()
+    assert deaths == ([("1", datetime(2020, 2, 5, 9))] if death else [])
+    stays = facts.filter(pl.col("code").str.starts_with("ENCOUNTER"))
+    assert stays.height == 6
+    assert set(facts.filter(pl.col("time") == datetime(2020, 2, 1, 11))["code"]) == {
+        "LOCAL//K",
+        "LOCAL//死亡风险评分",
+    }
+
+
+def test_a_diagnosis_at_discharge_without_its_time_is_left_to_the_reader(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,time,hr,discharge_diagnosis,died_at\n1,2020-01-01,70,I50.9,\n")
+    mapping, facts = drafted(tmp_path / "a.csv")
+    assert mapping.tables[0].columns["discharge_diagnosis"].ignore
+    assert facts["code"].to_list() == ["LOCAL//hr"]
+    assert [event.code for event in mapping.tables[0].events] == ["MEDS_DEATH"]
+
+
 @pytest.mark.parametrize(
     ("dates", "expected"),
     [
@@ -205,6 +248,19 @@ def test_nothing_to_draft_from_is_said(tmp_path: Path) -> None:
         ("采样时间", "time"),
         ("Date of birth", "birth"),
         ("性别", "sex"),
+        ("died_at", "death"),
+        ("date_of_death", "death"),
+        ("DeathTime", "death"),
+        ("死亡时间", "death"),
+        ("hospital_expire_flag", "outcome"),
+        ("in_hospital_death", "outcome"),
+        ("结局", "outcome"),
+        ("住院天数", "outcome"),
+        ("LOS", "outcome"),
+        ("mortality_risk", "data"),
+        ("closing_pressure", "data"),
+        ("出院主要诊断", "at discharge"),
+        ("discharge_diagnosis", "at discharge"),
         ("heart_rate", "data"),
         ("hospital_stay_cost", "data"),
     ],

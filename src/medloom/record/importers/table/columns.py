@@ -18,7 +18,16 @@ _NAMES = {
     "person": r"(^|_)(first|last|family|given|patient)_?name$|^name$|phone|address|email|^ssn$"
     r"|姓名|电话|手机|身份证|地址|住址|联系",
     "birth": r"birth|^dob$|出生|生日",
-    "death": r"death_?(date|time)|date_?of_?death|deceased_?date|^dod$|死亡(日期|时间)",
+    "death": r"death_?(date|time|at$|on$|day$|dt$)|(date|time|day)_?of_?death"
+    r"|(^|_)(died|deceased|death)_?(date|time|datetime|at|on|dt)$|^dod(_|$)|(死亡|去世|逝世)(日期|时间|时刻|日$)",
+    # what only the end of a stay tells: a model that sees it before needs no prediction
+    "outcome": r"^(?!.*(risk|score|predict|prob|history))(?:.*_)?(death|dead|died|deceased|mortality|outcome"
+    r"|survived|survivor|survival|alive|vital_status|expire_flag|expired|los)(_|$)"
+    r"|length_?of_?stay|(time|days|hours)_to_(death|event)"
+    r"|^discharge_?(status|disposition|location|destination|type|condition)"
+    r"|^(?!.*(风险|评分|预测|史)).*(死亡|结局|转归|离院方式|存活|生存|住院(天数|日数|时长)|出院(方式|情况|去向))",
+    "at discharge": r"(discharge|final)_?(diagnos|dx|icd|summary|note|medication|drug)"
+    r"|出院.{0,4}诊断|出院(小结|记录|带药|医嘱)",
     "admission": rf"^(admission|admit|admitted|admittime|adm){_AT}|入院(日期|时间)",
     "discharge": rf"^(discharge|discharged|disch|dischtime){_AT}|出院(日期|时间)",
     "admission number": r"住院号|住院流水号",
@@ -74,6 +83,7 @@ class Profile:
 
     name: str
     kind: str  # a key of the names above, "moment" (another date) or "data"
+    mostly_empty: bool
     empty: bool
     values: tuple[str, ...]  # the commonest cells
     dates: bool  # nearly all cells are dates
@@ -124,8 +134,8 @@ def profile(frame: pl.DataFrame, name: str) -> Profile:
     )
     first, second = (cells.str.extract(r"^(\d{1,2})[/-](\d{1,2})[/-]", g).cast(pl.Int32) for g in (1, 2))
     month_first, day_first = bool((second > 12).any()), bool((first > 12).any())
-    if are_dates and kind == "data":
-        kind = "moment"
+    mostly_empty = len(cells) <= 0.5 * frame.height
+    kind = _settled(kind, name, are_dates, mostly_empty)
     values = cells.value_counts(sort=True)[name].head(20).to_list()
     negative = numbers["number"].filter(numbers["number"] < 0)
     placeholders = (m for m in _PLACEHOLDERS if len(negative) and bool((negative == float(m)).all()))
@@ -133,6 +143,7 @@ def profile(frame: pl.DataFrame, name: str) -> Profile:
     return Profile(
         name=name,
         kind=kind,
+        mostly_empty=mostly_empty,
         empty=len(cells) == 0,
         values=tuple(values),
         dates=are_dates,
@@ -148,6 +159,15 @@ def profile(frame: pl.DataFrame, name: str) -> Profile:
         comma_groups=int(cells.str.contains(r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$").sum()),
         point_groups=int(cells.str.contains(r"^[+-]?\d{1,3}(?:\.\d{3})+,\d+$").sum()),
     )
+
+
+def _settled(kind: str, name: str, dates: bool, mostly_empty: bool) -> str:
+    """Take back what a name promises and the cells do not keep."""
+    if dates:
+        of_death = re.search(r"death|dead|died|deceased|死亡", name.lower())
+        changed = {"data": "moment", "at discharge": "moment", "outcome": "death" if of_death else "moment"}
+        return changed.get(kind, kind)
+    return "outcome" if kind in ("death", "discharge") and not mostly_empty else kind
 
 
 def slashed_format(column: Profile) -> list[str]:

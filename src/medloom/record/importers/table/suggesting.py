@@ -196,7 +196,7 @@ def _body(table: _Sample) -> list[str]:
     used = {c.name for c in (subject, encounter, time, known if time else None) if c}
     used |= {c.name for c in table.named("code", "value", "unit")} if code and value else set()
     rest = [c for c in table.columns if c.name not in used]
-    return lines + _columns(table, rest, subject, time) + _events(rest, time)
+    return lines + _columns(table, rest, subject, time) + _events(rest, time, encounter)
 
 
 def _subject(table: _Sample, lines: list[str]) -> Profile | None:
@@ -259,7 +259,18 @@ def _columns(table: _Sample, rest: list[Profile], subject: Profile | None, time:
             items.append("      # " + tr("Identifies a person: left out."))
             items.append(f"      {_quoted(column.name)}: {{ignore: true}}")
             continue
-        if column.dates and not column.empty:
+        if _happens(column) or (column.kind == "at discharge" and _discharge(rest)):
+            continue
+        if column.kind in ("outcome", "at discharge"):
+            items.append(
+                "      # "
+                + (
+                    tr("(?) Known only at the end: give it its own time, or ignore it.")
+                    if column.kind == "outcome"
+                    else tr("(?) Known at discharge: give it the time of discharge, or ignore it.")
+                )
+            )
+            items.append(f"      {_quoted(column.name)}: {{ignore: true}}")
             continue
         parts: list[str] = []
         static = time is None or column.kind in ("sex", "age") or _constant(table, column, subject)
@@ -283,7 +294,18 @@ def _columns(table: _Sample, rest: list[Profile], subject: Profile | None, time:
     return ["    columns:", *items] if items else []
 
 
-def _events(rest: list[Profile], time: Profile | None) -> list[str]:
+def _happens(column: Profile) -> bool:
+    """Tell whether a column says when something happened, be it empty in the sample."""
+    if column.kind in ("birth", "death", "admission", "discharge") and column.mostly_empty:
+        return True
+    return column.dates and not column.empty and column.kind != "person"
+
+
+def _discharge(rest: list[Profile]) -> Profile | None:
+    return next((c for c in rest if c.kind == "discharge" and _happens(c)), None)
+
+
+def _events(rest: list[Profile], time: Profile | None, encounter: Profile | None) -> list[str]:
     codes = {
         "birth": "MEDS_BIRTH",
         "death": "MEDS_DEATH",
@@ -291,15 +313,33 @@ def _events(rest: list[Profile], time: Profile | None) -> list[str]:
         "discharge": "ENCOUNTER//inpatient//END",
     }
     items: list[str] = []
-    dated = [c for c in rest if c.dates and not c.empty and c.kind != "person"]
+    dated = [c for c in rest if _happens(c)]
     if time is not None and time.kind == "admission":
         dated = [time, *dated]
     for column in dated:
         parts = [f"code: {_quoted(codes.get(column.kind, column.name))}", f"at: {_moment(column)}"]
         if column.kind in ("birth", "death"):
-            parts += (
-                ["each: subject", "role: demographic"] if column.kind == "birth" else ["role: demographic"]
+            parts += ["each: subject", "role: demographic"]
+        if column.kind in ("admission", "discharge") and encounter is not None:
+            parts.append("each: encounter")
+        if column.kind == "death":
+            items.append(
+                "      # " + tr("(?) Taken for the time of death; of a patient the first one counts.")
             )
+        items.append(f"      - {{{', '.join(parts)}}}")
+    discharge = _discharge(rest)
+    for column in (c for c in rest if c.kind == "at discharge" and discharge is not None):
+        assert discharge is not None
+        parts = [
+            f"code: {_quoted(column.name)}",
+            f"at: {_moment(discharge)}",
+            f"value: {_quoted(column.name)}",
+        ]
+        if re.search(r"diagnos|dx|icd|诊断", column.name.lower()):
+            parts.append("role: condition")
+        if encounter is not None:
+            parts.append("each: encounter")
+        items.append("      # " + tr("(?) Known at discharge, so dated there."))
         items.append(f"      - {{{', '.join(parts)}}}")
     return ["    events:", *items] if items else []
 
