@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from medloom.foundation.site import SiteSettings
     from medloom.record.record import Record
     from medloom.site import Site
+    from medloom.validation import (
+        coverage,
+        cross_validate,
+        learning_curve,
+        recalibrate,
+        stability,
+        validate,
+        validate_elsewhere,
+        with_ranges,
+    )
 
 __version__: Final = version("medloom")
 
@@ -33,13 +43,21 @@ _PUBLIC: Final = {
     "SiteSettings": "medloom.foundation.site",
     "Trained": "medloom.api",
     "ask": "medloom.api",
+    "coverage": "medloom.validation",
+    "cross_validate": "medloom.validation",
     "evaluate": "medloom.api",
     "explain": "medloom.api",
     "learner": "medloom.api",
+    "learning_curve": "medloom.validation",
     "load": "medloom.api",
     "predict": "medloom.api",
+    "recalibrate": "medloom.validation",
+    "stability": "medloom.validation",
     "train": "medloom.api",
     "trained": "medloom.api",
+    "validate": "medloom.validation",
+    "validate_elsewhere": "medloom.validation",
+    "with_ranges": "medloom.validation",
 }
 
 __all__ = [
@@ -49,14 +67,22 @@ __all__ = [
     "SiteSettings",
     "Trained",
     "ask",
+    "coverage",
+    "cross_validate",
     "evaluate",
     "explain",
     "importers",
     "learner",
+    "learning_curve",
     "load",
     "predict",
+    "recalibrate",
+    "stability",
     "train",
     "trained",
+    "validate",
+    "validate_elsewhere",
+    "with_ranges",
 ]
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.evaluation import evaluate as evaluate_predictions
+from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError
 from medloom.record.record import Record
@@ -82,6 +83,10 @@ def train(
     learner: str | Learner = "gbdt",
     *,
     label: str | None = None,
+    time: str | None = None,
+    event: str | None = None,
+    unit: str | None = None,
+    horizons: Sequence[float] = (),
     group: str | None = None,
     drop: Sequence[str] = (),
     kind: Kind | None = None,
@@ -95,6 +100,10 @@ def train(
             with a row a sample.
         learner: name of a registered learner, with `parameters`; or a learner.
         label: of a frame: the column to predict.
+        time: of a frame, instead of a label: the column of times until an event, or until follow-up ended without.
+        event: of a frame: the column that says whether, or which; empty, 0 or `no`: none.
+        unit: of a frame's times: `d`, `w`, ….
+        horizons: of a frame: times of interest, in that unit.
         group: of a frame: a column whose equal values must not be split (the patient).
         drop: of a frame: columns to leave out, such as what is known only afterwards.
         kind: of a frame: the kind of question, where the values do not tell.
@@ -108,22 +117,21 @@ def train(
     >>> round(evaluate(trained, split="train").metrics["auroc"].value, 2)
     1.0
     """
-    made = learner if isinstance(learner, Learner) else _make(learner, parameters)
-    if isinstance(learner, Learner) and parameters:
-        raise InputError(
-            "parameters {names} were given beside a learner that is made already; give them to it, or name the learner",
-            names=", ".join(sorted(parameters)),
-        )
+    made = made_learner(learner, parameters)
     if isinstance(what, SiteTask):
         what.keep()
-        samples = what.samples
-    elif isinstance(what, Samples):
-        samples = what
-    else:
-        if label is None:
-            raise InputError("to learn from a table, say which column to predict: train(frame, label=...)")
-        frame = what if isinstance(what, pl.DataFrame) else pl.from_pandas(what)
-        samples = from_frame(frame, label, kind=kind, group=group, drop=drop, seed=seed)
+    samples = samples_of(
+        what,
+        label=label,
+        time=time,
+        event=event,
+        unit=unit,
+        horizons=horizons,
+        group=group,
+        drop=drop,
+        kind=kind,
+        seed=seed,
+    )
     model = made.fit(samples.in_split("train"), samples.in_split("tuning"), seed=seed)
     name = models.save(what.site.directory, model) if isinstance(what, SiteTask) else None
     return Trained(model, samples, name)
@@ -167,6 +175,18 @@ def evaluate(
             "there are no samples in split {split!r} of task {task!r}",
             split=split,
             task=samples.question.task,
+        )
+    if samples.question.kind == "survival":
+        if thresholds:
+            raise InputError("a survival question has horizons instead of thresholds; name them in the task")
+        return evaluate_survival(
+            samples,
+            trained.predict(samples),
+            demographics(samples),
+            compared_with={name: other.predict(samples) for name, other in rivals.items()},
+            seed=seed,
+            model=str(trained.name or trained.model.origin.learner),
+            split=split,
         )
     train_labels = trained.samples.in_split("train").frame["label"]
     return evaluate_predictions(
@@ -239,8 +259,51 @@ def ask(record: Record, task: str | Task) -> Samples:
     return apply(find(task) if isinstance(task, str) else task, record).samples
 
 
-def _make(name: str, parameters: Mapping[str, Any]) -> Learner:
-    return learner(name, **parameters)
+def made_learner(named: str | Learner, parameters: Mapping[str, Any]) -> Learner:
+    """Make a learner by its name and parameters, or take one that is made; raises as `train`."""
+    if not isinstance(named, Learner):
+        return learner(named, **parameters)
+    if parameters:
+        raise InputError(
+            "parameters {names} were given beside a learner that is made already; give them to it, or name the learner",
+            names=", ".join(sorted(parameters)),
+        )
+    return named
+
+
+def samples_of(
+    what: SiteTask | Samples | pl.DataFrame | pd.DataFrame,
+    *,
+    label: str | None = None,
+    time: str | None = None,
+    event: str | None = None,
+    unit: str | None = None,
+    horizons: Sequence[float] = (),
+    group: str | None = None,
+    drop: Sequence[str] = (),
+    kind: Kind | None = None,
+    seed: int = 0,
+) -> Samples:
+    """Give the samples of a site's task or of a table; arguments and errors as `train`."""
+    if isinstance(what, SiteTask):
+        return what.samples
+    if isinstance(what, Samples):
+        return what
+    if label is None and time is None and event is None:
+        raise InputError("to learn from a table, say which column to predict: train(frame, label=...)")
+    frame = what if isinstance(what, pl.DataFrame) else pl.from_pandas(what)
+    return from_frame(
+        frame,
+        label,
+        time=time,
+        event=event,
+        unit=unit,
+        horizons=horizons,
+        kind=kind,
+        group=group,
+        drop=drop,
+        seed=seed,
+    )
 
 
 def _who(one: Trained) -> pl.DataFrame:

@@ -8,8 +8,8 @@ the groups that were asked for (Mondrian), not for each patient.
 - `residual`: value ± one width for all.
 - `quantiles`: a low and a high model's values, moved by one amount (Romano, Patterson and Candès, NeurIPS 2019).
 - `adaptive`: classes from the likeliest on, until their chances sum up to enough (Romano, Sesia and Candès, NeurIPS
-  2020), unlikely ranks being penalised (Angelopoulos et al., ICLR 2021); without randomisation, so that the same
-  patient always gets the same set, which errs on the side of larger sets.
+  2020), unlikely ranks being penalised (Angelopoulos et al., ICLR 2021). The draw that decides about the last class
+  is a hash of the model's own answers, so that the same patient always gets the same set.
 
 Patients with several samples: each counts as one, its samples sharing its weight (Lee, Barber and Willett,
 J R Stat Soc B 2025;87:1001-1033).
@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.foundation.hashing import mix64
 from medloom.tasks.demographics import UNKNOWN, age_band, demographics
 from medloom.tasks.samples import Samples
 
@@ -104,24 +105,45 @@ def least_patients(level: float) -> int:
     return int(np.ceil(level / (1 - level) - 1e-9))
 
 
-def adaptive_scores(shares: Floats, penalty: float = 0.0, free: int = 1) -> Floats:
-    """Score every class by the summed chances of all classes at least as likely: (n, k) → (n, k).
+def adaptive_scores(
+    shares: Floats, penalty: float = 0.0, free: int = 1, drawn: Floats | None = None
+) -> Floats:
+    """Score every class by the summed chances of the likelier classes and some of its own: (n, k) → (n, k).
 
     Args:
         shares: (n, k) chances.
         penalty: added for each rank beyond `free`, so that sets stay small.
         free: ranks without a penalty.
+        drawn: (n,) how much of a class's own chance counts, from 0 to 1; None: all of it.
 
     >>> adaptive_scores(np.array([[0.2, 0.5, 0.3]])).round(2).tolist()
     [[1.0, 0.5, 0.8]]
+    >>> adaptive_scores(np.array([[0.2, 0.5, 0.3]]), drawn=np.array([0.5])).round(2).tolist()
+    [[0.9, 0.25, 0.65]]
     """
     order = np.argsort(-shares, axis=1, kind="stable")
-    sorted_shares = np.take_along_axis(shares, order, axis=1)
+    ranked = np.take_along_axis(shares, order, axis=1)
     rank = np.arange(1, shares.shape[1] + 1)
-    summed = np.cumsum(sorted_shares, axis=1) + penalty * np.maximum(0, rank - free)
+    own = np.ones(len(shares)) if drawn is None else drawn
+    summed = np.cumsum(ranked, axis=1) - (1 - own[:, None]) * ranked + penalty * np.maximum(0, rank - free)
     found: Floats = np.empty_like(summed)
     np.put_along_axis(found, order, summed, axis=1)
     return found
+
+
+def draw(shares: Floats) -> Floats:
+    """Draw a number from 0 to 1 for each row of chances (n, k), always the same for the same row.
+
+    Chances count to six decimals, as alone and among others the last bits of an answer may differ.
+
+    >>> one, other = draw(np.array([[0.25, 0.75], [0.26, 0.74]]))
+    >>> bool(one != other), bool(one == draw(np.array([[0.25, 0.75]]))[0])
+    (True, True)
+    """
+    mixed = np.zeros(len(shares), dtype=np.uint64)
+    for column in np.round(shares * 1e6).astype(np.uint64).T:
+        mixed = mix64(mixed, column)
+    return np.asarray((mixed >> np.uint64(11)) / 2.0**53, dtype=np.float64)
 
 
 def strata(samples: Samples, by: Sequence[By]) -> NDArray[np.str_]:

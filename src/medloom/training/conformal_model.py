@@ -27,6 +27,7 @@ from medloom.training.conformal import (
     Floats,
     Ranks,
     adaptive_scores,
+    draw,
     least_patients,
     strata,
 )
@@ -121,7 +122,7 @@ class ConformalModel(WrappingModel):
             )
         said = self.model.predict(samples)
         shares = said.matrix(self.origin.question.outputs)
-        scores = adaptive_scores(shares, self.penalty, free=2)
+        scores = adaptive_scores(shares, self.penalty, free=2, drawn=draw(shares))
         p, inside = np.empty_like(scores), np.empty(scores.shape, dtype=bool)
         for rows, told in self._groups(samples):
             assert isinstance(told, Ranks)
@@ -306,7 +307,7 @@ def _edges(between: tuple[Model, Model] | None, samples: Samples, values: Floats
 
 def _scores(scheme: Scheme, edges: Floats, said: Floats, labels: Floats, penalty: float) -> Floats:
     if scheme == "adaptive":
-        all_scores = adaptive_scores(said, penalty, free=2)
+        all_scores = adaptive_scores(said, penalty, free=2, drawn=draw(said))
         return np.asarray(all_scores[np.arange(len(labels)), labels.argmax(axis=1)], dtype=np.float64)
     y = labels[:, 0]
     return np.asarray(np.maximum(edges[:, 0] - y, y - edges[:, 1]), dtype=np.float64)

@@ -1,0 +1,107 @@
+"""The public verbs of trust, on one small table and one small site."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import medloom as ml
+from medloom.foundation.errors import InputError
+from medloom.training.conformal_model import ConformalModel
+from medloom.training.recalibration import CalibratedModel
+from tests.training.worlds import frame_of, samples_of
+
+
+def test_a_table_is_cross_validated_with_all_its_rows() -> None:
+    frame = frame_of("binary", 200).with_columns(patient=pl.int_range(pl.len()) // 2)
+    found = ml.cross_validate(frame, "tree", folds=3, label="outcome", group="patient", replicates=50)
+    assert (found.n, found.n_subjects) == (200, 100)
+    assert found.metrics["auroc"].value > 0.7  # type: ignore[operator]
+
+
+def test_of_samples_those_held_out_take_no_part() -> None:
+    found = ml.validate(samples_of("binary", n=200), "tree", folds=2, replicates=20)
+    assert found.evaluation.n == 160
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_recalibrating_uses_the_calibration_split_or_answers_out_of_fold(aside: bool, tmp_path: Path) -> None:
+    if aside:
+        trained = ml.train(samples_of("binary"), "logistic")
+    else:
+        trained = ml.train(frame_of("binary"), "logistic", label="outcome")
+    made = ml.recalibrate(trained, "slope", folds=3)
+    assert isinstance(made.model, CalibratedModel)
+    rows = trained.samples.in_split(*(("calibration",) if aside else ("train", "tuning")))
+    assert made.model.basis.n == len(rows)
+    made.save(tmp_path / "package")
+    held_out = trained.samples.in_split("held_out")
+    assert ml.load(tmp_path / "package").predict(held_out).frame.equals(made.model.predict(held_out).frame)
+    compared = ml.evaluate(made, compared_with={"before": trained})
+    assert "before" in compared.compared_with
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("aside", [True, False])
+def test_ranges_hold_the_truth_about_as_often_as_they_say(kind: str, aside: bool) -> None:
+    learner = "linear" if kind == "regression" else "tree"
+    if aside:
+        trained = ml.train(samples_of(kind, n=900), learner)  # type: ignore[arg-type]
+    else:
+        trained = ml.train(frame_of(kind, 900), learner, label="outcome", kind=kind)  # type: ignore[arg-type]
+    made = ml.with_ranges(trained, folds=3, by=["sex"])
+    found = ml.coverage(made, replicates=50)
+    assert set(found.subgroups["sex"]) == {"F", "M"}
+    if kind == "binary":
+        low, seen, high = (found.metrics[name].value for name in ("low", "observed", "high"))
+        assert low - 0.08 < seen < high + 0.08  # type: ignore[operator]
+    else:
+        assert found.metrics["coverage"].value >= 0.84  # type: ignore[operator]
+
+
+def test_ranges_around_a_recalibrated_model_out_of_fold() -> None:
+    trained = ml.train(frame_of("regression", 400), "linear", label="outcome", kind="regression")
+    made = ml.with_ranges(ml.recalibrate(trained, "slope", folds=3), folds=3)
+    assert isinstance(made.model, ConformalModel)
+    assert ml.coverage(made, replicates=20).metrics["coverage"].value == pytest.approx(0.9, abs=0.1)
+
+
+def test_a_model_without_ranges_says_how_to_get_them() -> None:
+    trained = ml.train(frame_of("binary", 100), "tree", label="outcome")
+    with pytest.raises(InputError, match=r"ml\.with_ranges"):
+        ml.coverage(trained)
+
+
+def test_elsewhere_before_and_after() -> None:
+    trained = ml.train(samples_of("binary"), "logistic")
+    found = ml.validate_elsewhere(trained, samples_of("binary", n=600, seed=4, shift=1.0), replicates=50)
+    assert found.after.compared_with["before"].difference["brier"].value < 0  # type: ignore[operator]
+
+
+def test_how_much_an_answer_depends_on_who_was_learned_from() -> None:
+    trained = ml.train(samples_of("binary", n=150), "tree")
+    found = ml.stability(trained, 3, thresholds={"half": 0.5})
+    assert 0 < found.mean_difference["true"] < 0.3
+    assert found.frame.height == 120
+
+
+def test_more_patients_more_knowledge() -> None:
+    found = ml.learning_curve(samples_of("binary", n=400), "tree", [40, 200], repeats=1)
+    assert found.frame["patients"].to_list() == [40, 200]
+    assert np.isfinite(found.frame["auroc"].to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"design": "temporal"}, "first day"),
+        ({"design": "leave-one-site-out"}, "names each sample's site"),
+        ({"design": "guess"}, "there is no design 'guess'"),
+        ({"design": "temporal", "start": date(2030, 1, 1)}, "patients on both sides"),
+    ],
+)
+def test_a_design_that_cannot_be_says_what_it_needs(asked: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        ml.validate(samples_of("binary", n=50), "logistic", **asked)  # type: ignore[arg-type]
