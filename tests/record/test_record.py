@@ -186,6 +186,17 @@ def test_a_site_without_an_import_knows_nobody(record: Record) -> None:
             ask()
 
 
+def test_a_patient_is_found_by_the_identifier_and_the_system_of_the_import(record: Record) -> None:
+    record.add(Listed(facts(glucose("b", 1))))
+    record.add(Listed(facts(glucose("a", 1)), system="ward"))
+    assert record.find("a", "ward") == 2
+    with pytest.raises(NotFoundError, match="in system '', but one has it in 'ward'; name that system"):
+        record.find("a")
+    with pytest.raises(NotFoundError, match="check its spelling") as caught:
+        record.find("Smith", "ward")
+    assert "Smith" not in str(caught.value)
+
+
 def test_a_lost_vault_is_named(site: SiteDirectory, record: Record) -> None:
     record.add(Listed(facts(glucose("a", 1))))
     site.vault.unlink()

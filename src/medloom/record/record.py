@@ -220,16 +220,23 @@ class Record:
         self._change(lambda site, vault: lifecycle.merge_subjects(site, vault, kept, absorbed))
 
     def find(self, identifier: str, system: str = "") -> int:
-        """Find the pseudonym of a hospital identifier.
+        """Find the pseudonym of a hospital identifier, spelled as in the source; `system` as given at its import.
 
         Raises:
-            NotFoundError: unknown or erased.
+            NotFoundError: unknown or erased; the message names the systems in which it would be known.
         """
         with self._vault() as vault:
             subject = vault.find(system, identifier)
-        if subject is None:
-            raise NotFoundError("no subject has this identifier (and system); check its spelling")
-        return subject
+            if subject is not None:
+                return subject
+            others = [other for other in vault.systems() if vault.find(other, identifier) is not None]
+        if others:
+            raise NotFoundError(
+                "no subject has this identifier in system {system!r}, but one has it in {others}; name that system",
+                system=system,
+                others=", ".join(map(repr, others)),
+            )
+        raise NotFoundError("no subject has this identifier (and system); check its spelling")
 
     def _change(self, change: lifecycle.Change) -> None:
         site = self._on_disk()
