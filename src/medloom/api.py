@@ -83,6 +83,10 @@ def train(
     learner: str | Learner = "gbdt",
     *,
     label: str | None = None,
+    time: str | None = None,
+    event: str | None = None,
+    unit: str | None = None,
+    horizons: Sequence[float] = (),
     group: str | None = None,
     drop: Sequence[str] = (),
     kind: Kind | None = None,
@@ -96,6 +100,10 @@ def train(
             with a row a sample.
         learner: name of a registered learner, with `parameters`; or a learner.
         label: of a frame: the column to predict.
+        time: of a frame, instead of a label: the column of times until an event, or until follow-up ended without.
+        event: of a frame: the column that says whether, or which; empty, 0 or `no`: none.
+        unit: of a frame's times: `d`, `w`, ….
+        horizons: of a frame: times of interest, in that unit.
         group: of a frame: a column whose equal values must not be split (the patient).
         drop: of a frame: columns to leave out, such as what is known only afterwards.
         kind: of a frame: the kind of question, where the values do not tell.
@@ -115,6 +123,10 @@ def train(
     samples = samples_of(
         what,
         label=label,
+        time=time,
+        event=event,
+        unit=unit,
+        horizons=horizons,
         group=group,
         drop=drop,
         kind=kind,
@@ -263,6 +275,10 @@ def samples_of(
     what: SiteTask | Samples | pl.DataFrame | pd.DataFrame,
     *,
     label: str | None = None,
+    time: str | None = None,
+    event: str | None = None,
+    unit: str | None = None,
+    horizons: Sequence[float] = (),
     group: str | None = None,
     drop: Sequence[str] = (),
     kind: Kind | None = None,
@@ -273,12 +289,16 @@ def samples_of(
         return what.samples
     if isinstance(what, Samples):
         return what
-    if label is None:
+    if label is None and time is None and event is None:
         raise InputError("to learn from a table, say which column to predict: train(frame, label=...)")
     frame = what if isinstance(what, pl.DataFrame) else pl.from_pandas(what)
     return from_frame(
         frame,
         label,
+        time=time,
+        event=event,
+        unit=unit,
+        horizons=horizons,
         kind=kind,
         group=group,
         drop=drop,

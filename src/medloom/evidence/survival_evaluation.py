@@ -331,7 +331,7 @@ class _Part:
         if horizon > curves.times[-1]:
             return text2("nothing is predicted beyond {time:g}", time=float(curves.times[-1]))
         if int((self.outcomes.time > horizon).sum()) < FEWEST_AT_RISK or horizon < self.outcomes.time.min():
-            return text2("too few are followed to {time:g}", time=horizon)
+            return text2("too few are followed beyond {time:g}", time=horizon)
         return None
 
     def _why_none_by(self, cause: int, horizon: float) -> Text2 | None:

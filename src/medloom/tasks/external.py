@@ -24,6 +24,7 @@ from medloom.tasks.question import Question, Title
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
 from medloom.tasks.splitting import split_rule, with_splits
 from medloom.tasks.task import Splits
+from medloom.tasks.timed_rows import timed_labels
 
 _VALUES: Final[dict[str, Kind]] = {
     "boolean_value": "binary",
@@ -94,8 +95,12 @@ def to_meds_labels(samples: Samples, path: Path) -> None:
 
 def from_frame(
     frame: pl.DataFrame,
-    label: str,
+    label: str | None = None,
     *,
+    time: str | None = None,
+    event: str | None = None,
+    unit: str | None = None,
+    horizons: Sequence[float] = (),
     kind: Kind | None = None,
     group: str | None = None,
     drop: Sequence[str] = (),
@@ -106,7 +111,11 @@ def from_frame(
 
     Args:
         frame: numbers, booleans, texts; a null is missing.
-        label: the column to predict.
+        label: the column to predict; or, for a survival question, `time` and `event`.
+        time: the column of times to the event, or to the end of follow-up without one.
+        event: the column that says which; see `tasks.timed_rows.timed_labels`.
+        unit: of the times: `d`, `week`, ….
+        horizons: times of interest, in that unit.
         kind: None: regression for fractional or many-valued numbers, binary for two values, multiclass otherwise.
         group: a column whose equal values must not be split (the patient); None: every row is its own.
         drop: columns to leave out.
@@ -117,20 +126,26 @@ def from_frame(
         InputError: there is no such column, its values do not fit the kind, a column holds lists or lengths of time,
             dates or what names a row, or a row's group is missing.
     """
-    for column in (label, *([group] if group else []), *drop):
+    asked = _asked(label, time, event, kind)
+    for column in (*asked, *([group] if group else []), *drop):
         if column not in frame.columns:
             raise InputError(
                 "there is no column {column!r}; there are: {columns}",
                 column=column,
                 columns=", ".join(frame.columns),
             )
-    frame = frame.drop(drop).filter(pl.col(label).is_not_null() & ~_is_nan(frame, label))
+    first = asked[0]
+    frame = frame.drop(drop).filter(pl.col(first).is_not_null() & ~_is_nan(frame, first))
     if not frame.height:
-        raise InputError("column {column!r} holds no value to learn from", column=label)
-    _check_columns(frame, label, group)
-    _check_nothing_names_a_row(frame.drop([label, *([group] if group else [])]))
-    kind = kind or _kind_of(frame[label])
-    labels, classes = _labels(frame[label], kind)
+        raise InputError("column {column!r} holds no value to learn from", column=first)
+    _check_columns(frame, first, group)
+    _check_nothing_names_a_row(frame.drop([*asked, *([group] if group else [])]))
+    if len(asked) == 2:
+        kind = "survival"
+        labels, classes = timed_labels(frame[asked[0]], frame[asked[1]])
+    else:
+        kind = kind or _kind_of(frame[first])
+        labels, classes = _labels(frame[first], kind)
     n = frame.height
     names = frame[group].cast(pl.String).to_list() if group else [str(row) for row in range(n)]
     groups = hash64_all(names)
@@ -138,14 +153,33 @@ def from_frame(
         hash64_all(f"{derive(seed, 'split')}\x1f{text}" for text in names) % np.uint64(SPLIT_RESOLUTION)
     ) / SPLIT_RESOLUTION
     split = np.where(place < 0.7, "train", np.where(place < 0.8, "tuning", "held_out"))
-    question = Question(task=name, kind=kind, title=Title(en=label, zh=label), classes=classes)
+    about = asked[-1]
+    question = Question(
+        task=name,
+        kind=kind,
+        title=Title(en=about, zh=about),
+        classes=classes,
+        unit=unit,
+        horizons=tuple(float(one) for one in horizons),
+    )
     group_ids = pl.Series((groups >> np.uint64(1)).astype(np.int64))
     return _samples_of_rows(
-        frame.drop([label, *([group] if group else [])]),
+        frame.drop([*asked, *([group] if group else [])]),
         question,
         group_ids,
         pl.Series(split.tolist()),
         labels,
+    )
+
+
+def _asked(label: str | None, time: str | None, event: str | None, kind: Kind | None) -> tuple[str, ...]:
+    """Name the columns that hold the answer: the label, or time and event."""
+    if label is not None and time is None and event is None and kind != "survival":
+        return (label,)
+    if label is None and time is not None and event is not None and kind in (None, "survival"):
+        return (time, event)
+    raise InputError(
+        "say which columns hold the answer: label=... alone, or for a survival question time=... and event=..."
     )
 
 

@@ -266,7 +266,7 @@ def test_a_patient_in_train_and_tuning_or_held_out_is_refused(learner: type[Surv
     with pytest.raises(LeakageError, match="300 patients"):
         small(learner).fit(train, train)
     held_out = replace(train, frame=train.frame.with_columns(split=pl.lit("held_out")))
-    with pytest.raises(LeakageError, match="300 held-out"):
+    with pytest.raises(LeakageError, match="300 held_out"):
         small(learner).fit(held_out, world(ONE).in_split("tuning"))
 
 
