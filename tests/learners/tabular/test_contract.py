@@ -17,7 +17,7 @@ from medloom.learners.tabular.learner import TabularLearner
 from medloom.learners.tabular.model import TabularModel
 from medloom.record.record import Record
 from medloom.tasks import package
-from medloom.tasks.kinds import KINDS, Kind
+from medloom.tasks.kinds import KINDS, LABEL_TYPES, Kind
 from medloom.tasks.samples import Samples
 from tests.learners.tabular.worlds import ASKED, LAB, NOISE, samples_in, samples_of
 
@@ -30,6 +30,7 @@ def _tabular() -> list[type[TabularLearner]]:
 LEARNERS = _tabular()
 # What is repeated to be better, and need not be in a small world.
 QUICK: dict[str, dict[str, Any]] = {
+    "auto": {"learners": ["gbdt", "tree"], "trials": 2, "folds": 3},
     "forest": {"n_trees": 60},
     "mlp": {"n_models": 2},
     "svm": {"n_components": 200, "costs": (1.0,)},
@@ -179,14 +180,8 @@ def test_a_patient_of_whom_nothing_is_known_still_gets_an_answer(
 def test_another_kind_is_refused_and_its_own_are_named(learner: type[TabularLearner]) -> None:
     other = next(kind for kind in KINDS if kind not in learner.kinds)
     asked = world("binary").question.model_copy(update={"kind": other, "classes": ("a", "b")})
-    labels = {"regression": pl.lit(1.0), "binary": pl.lit(True)}.get(other)
-    frame = world("binary").frame
-    if labels is None:
-        frame = samples_of("binary", n=4).frame.with_columns(
-            pl.lit(None, dtype=pl.Struct({"time": pl.Float64, "event": pl.String})).alias("label")
-        )
-    else:
-        frame = frame.with_columns(labels.alias("label"))
+    nothing = pl.lit(None, dtype=LABEL_TYPES[other]).alias("label")
+    frame = samples_of("binary", n=4).frame.with_columns(nothing)
     samples = replace(world("binary"), frame=frame, question=asked)
     with pytest.raises(InputError, match=f"not {other}") as refused:
         small(learner).fit(samples.in_split("train"), samples.in_split("tuning"))

@@ -43,6 +43,8 @@ class Problem:
         y_tuning: (m, k).
         groups_tuning: (m,).
         seed: of whatever is random.
+        folds_if_few: whether, where the tuning samples are few, folds of all are asked instead; a search that has
+            folds of its own does without.
     """
 
     kind: Kind
@@ -53,10 +55,13 @@ class Problem:
     y_tuning: Floats
     groups_tuning: NDArray[np.int64]
     seed: int
+    folds_if_few: bool = True
 
     @property
     def can_judge(self) -> bool:
         """Tell whether the tuning samples are enough to choose by."""
+        if not self.folds_if_few:
+            return True
         if len(self.y_tuning) < _LEAST_SAMPLES:
             return False
         return self.kind == "regression" or bool(_rarest(self.y_tuning) >= _LEAST_OF_A_CLASS)
@@ -99,6 +104,14 @@ class Problem:
         column = slice(label, label + 1)
         seed = derive(self.seed, "label", str(label))
         return replace(self, kind="binary", y=self.y[:, column], y_tuning=self.y_tuning[:, column], seed=seed)
+
+    def folds(self, folds: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Divide train and tuning `together` by group: rows inside and outside of each fold.
+
+        Raises:
+            InputError: some class has samples of one group only.
+        """
+        return self._folds(self.together()[1], folds)
 
     def _folds(self, y: Floats, folds: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         from sklearn.model_selection import GroupKFold, StratifiedGroupKFold

@@ -1,0 +1,338 @@
+"""A search for the best blend: learners and settings tried on folds by patient, the best of them averaged.
+
+Settings are drawn by Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011); the blend is chosen by
+forward selection with replacement on what models said of patients they had not seen (Caruana et al., ICML 2004).
+"""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
+from medloom.foundation.files import write_text
+from medloom.foundation.hashing import sha256_bytes
+from medloom.foundation.messages import tr
+from medloom.foundation.progress import progress
+from medloom.foundation.seeds import derive
+from medloom.learners.tabular.answers import Floats, answers_of, loss, scores_of
+from medloom.learners.tabular.blend import BlendEstimator, Member
+from medloom.learners.tabular.estimator import Estimator
+from medloom.learners.tabular.learner import TabularLearner
+from medloom.learners.tabular.problem import Problem
+from medloom.learners.tabular.spaces import draw
+from medloom.tasks.kinds import Kind
+from medloom.training.parameters import check_parameter
+from medloom.training.preparation import Preparation
+
+if TYPE_CHECKING:
+    import optuna
+
+_log = logging.getLogger(__name__)
+
+_ROUNDS: Final = 30  # of forward selection
+_HOPELESS: Final = 1.2  # times the best loss after one fold: such a trial is not gone on with
+_MOST_KEPT: Final = 1_000_000_000  # bytes of prepared folds held at a time
+_FAMILY: Final = 4  # trials of one learner that may enter a blend
+
+
+@dataclass(frozen=True)
+class AutoLearner(TabularLearner):
+    """The best blend of the other learners, found within a time budget.
+
+    Every learner is tried as it is first, then settings are drawn where they promise most. All trials are judged on
+    the same folds by patient of train and tuning together; held-out patients are never seen. The best few are learned
+    again from all of these and averaged.
+
+    Args:
+        minutes: for the search; the trial that runs is finished, and learning the blend comes on top.
+        trials: at most.
+        folds: to judge by.
+        members: models in the blend at most.
+        learners: names to choose from; None: all of this kind that are registered.
+        folder: keeps trials, so that a search that was cut off goes on from there; None: nothing is kept. Beside them
+            `trials.csv` tells of each.
+        windows: of the inputs; None: as suits the histories.
+    """
+
+    name: ClassVar = "auto"
+    kinds: ClassVar = frozenset({"binary", "multiclass", "regression"})
+    estimator: ClassVar[type[Estimator]] = BlendEstimator
+    prepares: ClassVar[bool] = False
+
+    minutes: float = 10.0
+    trials: int = 60
+    folds: int = 5
+    members: int = 6
+    learners: Sequence[str] | None = None
+    folder: str | None = None
+    windows: Sequence[str] | None = None
+
+    def _check_parameters(self) -> None:
+        check_parameter(self.name, "minutes", self.minutes, self.minutes > 0, tr("above 0"))
+        for name, least in (("trials", 1), ("folds", 3), ("members", 1)):
+            value = getattr(self, name)
+            said = tr("1 or more") if least == 1 else tr("3 or more")
+            check_parameter(self.name, name, value, value >= least, said)
+
+    def _learn(self, problem: Problem) -> Estimator:
+        candidates = _candidates(problem.kind, self.learners)
+        search = _Search(problem, candidates, self.folds, self.folder)
+        search.run(self.trials, 60 * self.minutes)
+        chosen = search.blend(self.members)
+        weights = ", ".join(f"{one.learner}={weight:.2f}" for one, weight in chosen)
+        _log.info("searched trials=%d blend=%s", len(search.tried), weights)
+        members = [_learned_again(problem, candidates[one.learner], one, weight) for one, weight in chosen]
+        return BlendEstimator(
+            problem.kind, problem.x.shape[1], members, [one.to_json() for one in search.tried]
+        )
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One setting and how it did.
+
+    Attributes:
+        number: of the trial.
+        learner: its registered name.
+        parameters: those that differ from its defaults.
+        loss: log loss or mean squared error over all folds; None: it was given up after the first, or failed.
+        seconds: it took.
+        scores: (n, k) of samples not learned from; None without a loss.
+        why: it failed, in words; empty otherwise.
+    """
+
+    number: int
+    learner: str
+    parameters: dict[str, Any]
+    loss: float | None
+    seconds: float
+    scores: Floats | None = None
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what a table of trials shows; seconds are left out, since they differ from run to run."""
+        return {
+            "trial": self.number,
+            "learner": self.learner,
+            "parameters": self.parameters,
+            "loss": None if self.loss is None else float(f"{self.loss:.6g}"),
+            "why": self.why,
+        }
+
+
+class _Search:
+    """Tries settings on the same folds, one after the other."""
+
+    def __init__(
+        self, problem: Problem, candidates: dict[str, type[TabularLearner]], folds: int, folder: str | None
+    ) -> None:
+        self._problem, self._candidates = problem, candidates
+        self._x, self._y = problem.together()
+        self._groups = np.concatenate([problem.groups, problem.groups_tuning])
+        self._folds = [outside for _, outside in problem.folds(folds)]
+        self._prepared: dict[tuple[int, bool], tuple[Preparation, Floats]] = {}
+        self._folder = None if folder is None else Path(folder) / self._name(folds)
+        self.tried: list[Tried] = []
+
+    def run(self, trials: int, seconds: float) -> None:
+        """Try defaults first, then what is drawn, until trials or time are used up.
+
+        Raises:
+            InputError: nothing could be learned by any learner.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.TPESampler(seed=derive(self._problem.seed, "search") & 0x7FFFFFFF)
+        study = optuna.create_study(sampler=sampler, direction="minimize")
+        self._resume(study)
+        started = time.monotonic()
+        defaults = [name for name in self._candidates if not any(one.learner == name for one in self.tried)]
+        with progress(tr("Searching"), total=trials) as advance:
+            advance(len(self.tried))
+            while len(self.tried) < trials and (time.monotonic() - started < seconds or not self.tried):
+                trial = study.ask()
+                if defaults:
+                    learner, parameters = defaults.pop(0), {}
+                else:
+                    learner = trial.suggest_categorical("learner", sorted(self._candidates))
+                    parameters = draw(trial, learner)
+                done = self._try(learner, parameters)
+                _tell(study, trial, done)
+                self.tried.append(done)
+                self._keep(done, trial.params)
+                advance(1)
+        if not any(one.loss is not None for one in self.tried):
+            raise InputError(
+                "no learner could be learned from these samples; the first said: {why}", why=self.tried[0].why
+            )
+
+    def blend(self, members: int) -> list[tuple[Tried, float]]:
+        """Choose trials and their weights by forward selection with replacement on their unseen answers."""
+        kind = self._problem.kind
+        usable = sorted(
+            (one for one in self.tried if one.loss is not None), key=lambda one: float(one.loss or 0)
+        )
+        pool: list[Tried] = []
+        for one in usable:
+            if sum(other.learner == one.learner for other in pool) < _FAMILY:
+                pool.append(one)
+        scores = [one.scores for one in pool if one.scores is not None]
+        total, counts = np.zeros_like(scores[0]), np.zeros(len(pool), dtype=np.int64)
+        best, best_counts = np.inf, counts
+        for size in range(1, _ROUNDS + 1):
+            full = np.count_nonzero(counts) >= members
+            losses = [
+                np.inf
+                if full and not counts[place]
+                else loss(kind, self._y, answers_of(kind, (total + own) / size))
+                for place, own in enumerate(scores)
+            ]
+            place = int(np.argmin(losses))
+            counts = counts + (np.arange(len(pool)) == place)
+            total = total + scores[place]
+            if losses[place] < best:
+                best, best_counts = losses[place], counts
+        shares = best_counts / best_counts.sum()
+        return [(one, float(share)) for one, share in zip(pool, shares, strict=True) if share > 0]
+
+    def _try(self, learner: str, parameters: dict[str, Any]) -> Tried:
+        number, started = len(self.tried), time.monotonic()
+        made = self._candidates[learner](**parameters)
+        kind, scores = self._problem.kind, np.empty_like(self._y)
+        best = min((one.loss for one in self.tried if one.loss is not None), default=np.inf)
+        try:
+            for place, outside in enumerate(self._folds):
+                scores[outside] = self._of_fold(made, place)
+                first = loss(kind, self._y[outside], answers_of(kind, scores[outside])) if place == 0 else 0.0
+                if first > _HOPELESS * best and len(self._folds) > 2:
+                    return Tried(number, learner, parameters, None, time.monotonic() - started)
+        except InputError as error:
+            return Tried(number, learner, parameters, None, time.monotonic() - started, why=str(error))
+        found = loss(kind, self._y, answers_of(kind, scores))
+        return Tried(number, learner, parameters, found, time.monotonic() - started, scores)
+
+    def _of_fold(self, made: TabularLearner, place: int) -> Floats:
+        """Learn from all folds but one, the next one choosing settings; score the one left out."""
+        judge = self._folds[(place + 1) % len(self._folds)]
+        outside = self._folds[place]
+        inside = np.setdiff1d(np.arange(len(self._y)), np.concatenate([outside, judge]))
+        x = self._prepared_for(made, place, np.concatenate([inside, judge])) if made.prepares else self._x
+        part = Problem(
+            self._problem.kind,
+            x[inside],
+            self._y[inside],
+            self._groups[inside],
+            x[judge],
+            self._y[judge],
+            self._groups[judge],
+            derive(self._problem.seed, "fold", str(place)),
+            folds_if_few=False,
+        )
+        return scores_of(part.kind, made._learn(part).predict(x[outside]))
+
+    def _prepared_for(self, made: TabularLearner, place: int, rows: NDArray[np.int64]) -> Floats:
+        key = (place, made._curved)
+        if key not in self._prepared:
+            preparation = Preparation.fit(self._x[rows], curved=made._curved)
+            found = preparation, preparation.transform(self._x)
+            if found[1].nbytes * 2 * len(self._folds) > _MOST_KEPT:
+                return found[1]
+            self._prepared[key] = found
+        return self._prepared[key][1]
+
+    def _name(self, folds: int) -> str:
+        """Name these samples and folds, so that another search does not go on from this one."""
+        plain = np.ascontiguousarray(np.nan_to_num(self._x, nan=-9e9)).tobytes()
+        asked = repr((folds, self._problem.seed, self._problem.kind, sorted(self._candidates)))
+        return sha256_bytes(plain + self._y.tobytes() + asked.encode())[:16]
+
+    def _keep(self, done: Tried, drawn: dict[str, Any]) -> None:
+        if self._folder is None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        content = done.to_json() | {"seconds": done.seconds, "drawn": drawn, "loss": done.loss}
+        if done.scores is not None:
+            np.save(self._folder / f"{done.number:04}.npy", done.scores, allow_pickle=False)
+        # the scores come first: a trial counts once its line is there
+        write_text(
+            self._folder / f"{done.number:04}.json", json.dumps(content, ensure_ascii=False, sort_keys=True)
+        )
+        table = pl.DataFrame(
+            [
+                one.to_json() | {"seconds": one.seconds, "parameters": json.dumps(one.parameters)}
+                for one in self.tried
+            ],
+            schema_overrides={"loss": pl.Float64},
+        )
+        write_text(self._folder / "trials.csv", table.write_csv())
+
+    def _resume(self, study: "optuna.Study") -> None:
+        """Take up the trials that an earlier search kept, in order; the first gap ends them."""
+        while self._folder is not None and (path := self._folder / f"{len(self.tried):04}.json").is_file():
+            content = json.loads(path.read_text(encoding="utf-8"))
+            scores = path.with_suffix(".npy")
+            if content["learner"] not in self._candidates:
+                return
+            done = Tried(
+                content["trial"],
+                content["learner"],
+                content["parameters"],
+                content["loss"],
+                content["seconds"],
+                np.load(scores, allow_pickle=False) if scores.is_file() else None,
+                content["why"],
+            )
+            study.enqueue_trial(content["drawn"])
+            trial = study.ask()
+            if content["drawn"]:
+                trial.suggest_categorical("learner", sorted(self._candidates))
+                draw(trial, done.learner)
+            _tell(study, trial, done)
+            self.tried.append(done)
+
+
+def _tell(study: "optuna.Study", trial: "optuna.Trial", done: Tried) -> None:
+    import optuna
+
+    if done.loss is None:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    else:
+        study.tell(trial, done.loss)
+
+
+def _candidates(kind: Kind, names: Sequence[str] | None) -> dict[str, type[TabularLearner]]:
+    """Find the learners to choose from; without names, those of other packages too."""
+    found: dict[str, type[TabularLearner]] = {}
+    for name in registry.registered("medloom.learners") if names is None else names:
+        one = registry.load("medloom.learners", name)
+        if issubclass(one, TabularLearner) and one is not AutoLearner and kind in one.kinds:
+            found[name] = one
+        elif names is not None:
+            raise InputError(
+                "learner {name!r} cannot be searched for a {kind} question; choose among tabular learners that "
+                "answer it",
+                name=name,
+                kind=kind,
+            )
+    return found
+
+
+def _learned_again(problem: Problem, made: type[TabularLearner], tried: Tried, weight: float) -> Member:
+    """Learn a chosen setting from all samples of train and tuning."""
+    learner, preparation = made(**tried.parameters), None
+    part = problem
+    if learner.prepares:
+        preparation = Preparation.fit(problem.together()[0], curved=learner._curved)
+        tuning = preparation.transform(problem.x_tuning) if len(problem.y_tuning) else np.empty((0, 0))
+        part = replace(problem, x=preparation.transform(problem.x), x_tuning=tuning)
+    return Member(tried.learner, tried.parameters, weight, preparation, learner._learn(part))
