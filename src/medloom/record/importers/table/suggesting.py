@@ -337,8 +337,7 @@ def _events(rest: list[Profile], time: Profile | None, encounter: Profile | None
         ]
         if re.search(r"diagnos|dx|icd|诊断", column.name.lower()):
             parts.append("role: condition")
-        if encounter is not None:
-            parts.append("each: encounter")
+        # each row: a stay may have several, and those that are repeated are duplicates
         items.append("      # " + tr("(?) Known at discharge, so dated there."))
         items.append(f"      - {{{', '.join(parts)}}}")
     return ["    events:", *items] if items else []
