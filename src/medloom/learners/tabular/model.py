@@ -11,7 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.explanation.contributions import Contributions, explanation_of
+from medloom.features.matrix import FeatureMatrix
 from medloom.features.windows import WindowFeatures
+from medloom.learners.tabular.answers import Floats
 from medloom.learners.tabular.estimator import Estimator, Names, read_estimator
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
@@ -52,6 +54,16 @@ class TabularModel(Model):
         answers = [self.estimator.predict(self._prepared(raw)) for _, raw in self._batches(samples, _AT_ONCE)]
         values = np.vstack(answers) if answers else np.empty((0, len(outputs)))
         return Predictions.of_matrix(samples.frame["sample_id"], outputs, values)
+
+    def inputs(self, samples: Samples) -> FeatureMatrix:
+        """Give what the model looks at, before any preparation; explainers change it and ask again."""
+        return self.features.transform(samples)
+
+    def answer(self, x: NDArray[np.float32]) -> Floats:
+        """Answer for rows of inputs, NaN where missing: (n, p) → (n, k); the same numbers as `predict`."""
+        if not len(x):
+            return np.empty((0, len(self.origin.question.outputs)))
+        return self.estimator.predict(self._prepared(dense_inputs(x)))
 
     def explain(self, samples: Samples) -> Explanation:
         """Divide each answer between the inputs; what was derived from one input is summed back to it.
