@@ -10,17 +10,16 @@ from sklearn.linear_model import LogisticRegression
 
 from medloom.foundation.errors import InputError
 from medloom.tasks.kinds import Kind
+from medloom.training.answers import answers_of, scores_of
 from medloom.training.calibrators import (
     KINDS,
     METHODS,
     BetaCalibrator,
     LinearCalibrator,
     Method,
-    answers_of,
     fit,
     log_likelihood,
     read,
-    scores_of,
 )
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,8 @@ from medloom.foundation.errors import InputError, IntegrityError, LeakageError
 from medloom.tasks import package
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model
-from medloom.training.calibrators import KINDS, METHODS, Method, answers_of, scores_of
+from medloom.training.answers import answers_of, scores_of
+from medloom.training.calibrators import KINDS, METHODS, Method
 from medloom.training.recalibration import CalibratedModel, choose, recalibrated
 from tests.training.worlds import samples_of, saying
 

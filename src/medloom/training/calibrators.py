@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError
 from medloom.tasks.kinds import Kind
+from medloom.training.answers import Floats, answers_of, scores_of
 
-Floats = NDArray[np.float64]
 Method = Literal["intercept", "slope", "temperature", "beta", "isotonic"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 Used = Literal["none", "intercept", "slope", "temperature", "beta", "isotonic"]
@@ -184,30 +183,6 @@ def read(content: Mapping[str, Any]) -> Calibrator:
     if method == "beta":
         return BetaCalibrator(kind, array("a"), array("b"), array("c"))
     return LinearCalibrator(method, kind, array("intercept"), array("slope"))
-
-
-def scores_of(kind: Kind, answers: Floats) -> Floats:
-    """Turn answers (n, k) into scores: log-odds, centred log-probabilities, or values."""
-    if kind == "regression":
-        return answers
-    sure = np.clip(answers, _SURE, 1 - _SURE)
-    if kind == "multiclass":
-        logs = np.log(sure)
-        centred: Floats = logs - logs.mean(axis=1, keepdims=True)
-        return centred
-    odds: Floats = np.log(sure) - np.log1p(-sure)
-    return odds
-
-
-def answers_of(kind: Kind, scores: Floats) -> Floats:
-    """Turn scores (n, k) into answers: the inverse of `scores_of`."""
-    if kind == "regression":
-        return scores
-    if kind == "multiclass":
-        return _shares(scores)
-    # beyond 36 a chance would round to 1, and a model is never certain
-    chances: Floats = 1 / (1 + np.exp(-np.clip(scores, -700, 36)))
-    return chances
 
 
 def log_likelihood(kind: Kind, answers: Floats, labels: Floats, weight: Floats) -> float:

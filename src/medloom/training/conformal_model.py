@@ -19,6 +19,7 @@ from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model, Origin, check_none_held_out
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.training.answers import labels_as_numbers
 from medloom.training.conformal import (
     BYS,
     EVERYONE,
@@ -31,7 +32,7 @@ from medloom.training.conformal import (
     least_patients,
     strata,
 )
-from medloom.training.recalibration import Basis, labels_as_numbers
+from medloom.training.recalibration import Basis
 from medloom.training.venn_abers import VennAbers, one_risk
 from medloom.training.wrapping import WrappingModel
 

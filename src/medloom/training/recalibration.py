@@ -19,9 +19,9 @@ from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model, Origin, check_none_held_out
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.training.answers import Floats, labels_as_numbers
 from medloom.training.calibrators import (
     Calibrator,
-    Floats,
     LinearCalibrator,
     Method,
     Used,
@@ -239,24 +239,6 @@ def choose(kind: Kind, answers: Floats, labels: Floats, groups: NDArray[np.int64
         if step.p >= SIGNIFICANT:
             return Choice(update, tuple(steps))
     return Choice(fullest, tuple(steps))
-
-
-def labels_as_numbers(samples: Samples) -> Floats:
-    """Give labels as one column an output: (n, k) of 0 and 1, or (n, 1) of values."""
-    kind, label = samples.question.kind, samples.frame["label"]
-    if label.null_count():
-        raise InputError(
-            "{missing} of {n} samples have no label; leave them out, or apply the task again so that it labels them",
-            missing=label.null_count(),
-            n=len(label),
-        )
-    if kind in ("binary", "regression"):
-        return label.to_numpy().astype(np.float64)[:, None]
-    columns = [
-        (label.list.contains(name) if kind == "multilabel" else label == name).to_numpy()
-        for name in samples.question.classes
-    ]
-    return np.column_stack(columns).astype(np.float64)
 
 
 def _fitted(
