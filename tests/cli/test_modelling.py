@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +11,7 @@ import medloom as ml
 from medloom.explanation.numbers import logit
 from medloom.foundation.yaml import parse_yaml
 from medloom.tasks.task import Task, json_schema
-from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused
+from tests.cli.conftest import COMMAND, MODEL, TASK, done, refused, run
 from tests.sites import TASK as OUTCOME
 from tests.sites import site_of
 
@@ -143,6 +144,63 @@ def test_an_explanation_adds_up_and_is_a_page_too(site: Path, tmp_path: Path) ->
     assert "<html" in page.read_text(encoding="utf-8")
 
 
+def test_a_patient_is_explained_by_the_hospitals_identifier(site: Path) -> None:
+    by_number = json.loads(done("explain", MODEL, "--subject", 7, "--json", folder=site))
+    by_patient = json.loads(done("explain", MODEL, "--patient", "P006", "--json", folder=site))
+    assert by_patient == by_number
+
+
+@pytest.mark.parametrize("said", ["00000005", "P006", "0", "-1"])
+def test_what_is_no_pseudonym_is_not_read_as_one_nor_repeated(said: str, site: Path) -> None:
+    error = refused("explain", MODEL, f"--subject={said}", folder=site)
+    assert "--patient" in error and (said not in error or said == "0")
+
+
+def test_an_identifier_that_nobody_has_is_not_repeated(site: Path) -> None:
+    error = refused("explain", MODEL, "--patient", "P99999", folder=site)
+    assert "no subject has this identifier" in error and "P99999" not in error
+
+
+def test_one_of_several_prediction_times_is_chosen(site: Path, tmp_path: Path) -> None:
+    done("predict", MODEL, "--out", tmp_path / "p.parquet", folder=site)
+    times = pl.read_parquet(tmp_path / "p.parquet").sort("prediction_time").group_by("subject_id")
+    counted = times.agg("prediction_time").filter(pl.col("prediction_time").list.len() == 3)
+    subject, (first, second, third) = counted.sort("subject_id").row(0)
+
+    def asked(*arguments: object) -> str:
+        found = json.loads(done("explain", MODEL, "--subject", subject, *arguments, "--json", folder=site))
+        assert found["prediction_times"] == [first.isoformat(), second.isoformat(), third.isoformat()]
+        return str(found["prediction_time"])
+
+    assert asked() == third.isoformat()
+    assert asked("--time", second.isoformat()) == second.isoformat()
+    assert asked("--time", second.date()) == second.isoformat()  # a day counts to its end
+    assert asked("--time", (second - timedelta(minutes=1)).isoformat()) == first.isoformat()
+    page = tmp_path / "patient.html"
+    told = done("explain", MODEL, "--subject", subject, "--time", first, "--page", page, folder=site)
+    assert f"asked at {first:%Y-%m-%d %H:%M}, one of 3 prediction times" in told
+    assert f"{first:%Y-%m-%d %H:%M}" in page.read_text(encoding="utf-8")
+    error = refused("explain", MODEL, "--subject", subject, "--time", "1999-01-01", folder=site)
+    assert "3 in all, are later" in error
+
+
+def test_a_question_that_nobody_answers_with_yes_is_doubted(own_site: Path) -> None:
+    text = done("task", TASK, folder=own_site).replace(f"name: {TASK}", "name: at-once")
+    text = text.replace("within: 30d", "within: 1min").replace("ENCOUNTER//inpatient//START", "LOINC//8867-4")
+    text += "exclude: [{event: STMARY//heartrate}, {event: LOINC//8867-5}]\n"
+    (own_site / "at-once.yaml").write_text(text, encoding="utf-8")
+    nobody = "no sample has the outcome"
+    found = json.loads(done("label", "at-once.yaml", "--json", folder=own_site))
+    assert found["warnings"] == [
+        f"{nobody}: nothing can be learned from these answers",
+        "exclude.0.event: no code (STMARY//heartrate) occurs in the record",
+        "exclude.1.event: LOINC//8867-5 does not occur in the record; nearest: LOINC//8867-4 (Heart rate)",
+    ]
+    shown = run("label", "at-once.yaml", folder=own_site)
+    assert (shown.returncode, shown.stderr.splitlines()[0][:34]) == (0, f"Warning: {nobody}")
+    assert nobody in run("train", "at-once.yaml", "-l", "tree", folder=own_site).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -156,6 +214,9 @@ def test_an_explanation_adds_up_and_is_a_page_too(site: Path, tmp_path: Path) ->
         (("evaluate", MODEL, "--split", "calibration"), "no samples"),
         (("predict", MODEL, "--split", "test", "--out", "p.parquet"), "held_out"),
         (("explain", MODEL, "--subject", "99999"), "99999"),
+        (("explain", MODEL), "--patient"),
+        (("explain", MODEL, "--subject", "7", "--patient", "P006"), "not both"),
+        (("explain", MODEL, "--subject", "7", "--time", "yesterday"), "2020-03-01T12:00"),
         (("label", "theirs", "--from-meds", "nowhere.parquet"), "no MEDS label file"),
         (("label", "No Name", "--from-meds", "nowhere.parquet"), "lower-case"),
         (("bench", "no-such-bench"), "icu-mortality"),

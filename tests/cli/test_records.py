@@ -74,6 +74,12 @@ def test_a_suggested_mapping_is_valid_and_imports_the_table(stays: Path, tmp_pat
         (("import", "fhir", "x", "-o", "fast"), "key=value"),
         (("erase", "99999", "--yes"), "no subject 99999"),
         (("merge", "1", "1"), "itself"),
+        (("merge", "1"), "name two subjects"),
+        (("merge", "1", "--patient", "P001"), "name two subjects"),
+        (("merge", "1", "0002"), "--patient"),
+        (("erase", "--yes"), "say whom"),
+        (("erase", "0001", "--yes"), "--patient"),
+        (("erase", "--patient", "P999", "--yes"), "no subject has this identifier"),
         (("data", "get", "mimic"), "there are:"),
     ],
 )
@@ -117,6 +123,15 @@ def test_a_merged_patient_has_the_facts_of_both(own_site: Path) -> None:
     after = _subjects(own_site)
     assert 2 not in after
     assert before[1] < after[1] <= before[1] + before[2]
+
+
+def test_patients_are_erased_and_merged_by_the_hospitals_identifiers(own_site: Path) -> None:
+    before = _subjects(own_site)
+    done("erase", "--patient", "P004", "--yes", folder=own_site)
+    assert set(before) - set(_subjects(own_site)) == {5}
+    said = done("merge", "--patient", "P000", "--patient", "P001", folder=own_site)
+    assert said == "Subject 2 is now subject 1.\n"
+    assert set(before) - set(_subjects(own_site)) == {2, 5}
 
 
 def test_a_copied_site_works_with_the_key_left_where_it_was(own_site: Path) -> None:

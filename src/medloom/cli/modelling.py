@@ -11,6 +11,7 @@ import typer
 
 from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
+from medloom.cli.people import PatientOption, SystemOption, TimeOption, at_time, subject_of
 from medloom.evidence.words import kind_name, split_with_code
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, NotFoundError
@@ -183,8 +184,13 @@ def train(
 
     opened = Site.open(site)
     parameters = dict(_parameter(text) for text in parameter or [])
+    asked = opened.task(name)
     with screen.showing_progress(json):
-        made = api.train(opened.task(name), learner, seed=seed, **parameters)
+        doubts = asked.cohort.doubts
+    for doubt in () if json else doubts:
+        screen.warning(screen.spoken(doubt))
+    with screen.showing_progress(json):
+        made = api.train(asked, learner, seed=seed, **parameters)
     assert made.name is not None
     sizes = {split: len(made.samples.in_split(split)) for split in ("train", "tuning")}
     if json:
@@ -255,7 +261,10 @@ def predict(
 
 def explain(
     model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
-    subject: Annotated[int, typer.Option(help=tr("The subject's pseudonym (subject_id)."))],
+    subject: Annotated[str | None, typer.Option(help=tr("The subject's pseudonym (subject_id)."))] = None,
+    patient: PatientOption = None,
+    system: SystemOption = "",
+    time: TimeOption = None,
     site: SiteOption = None,
     page: Annotated[Path | None, typer.Option(help=tr("Write a page for a clinician (HTML) too."))] = None,
     json: JsonOption = False,
@@ -264,27 +273,33 @@ def explain(
     from medloom import api, dossier
 
     opened = Site.open(site)
+    person = subject_of(opened.record, subject, patient, system)
     trained = api.trained(opened, model)
-    samples = trained.samples.where(pl.col("subject_id") == subject)
+    samples = trained.samples.where(pl.col("subject_id") == person)
     if not len(samples):
         raise InputError(
             "task {task!r} does not ask subject {subject}",
             task=trained.samples.question.task,
-            subject=subject,
+            subject=person,
         )
-    last = samples.where(pl.col("prediction_time") == pl.col("prediction_time").max())
-    explanation = trained.explain(last)
-    sample_id = int(last.frame["sample_id"][0])
-    predictions = trained.predict(last)
+    chosen = at_time(samples, time)
+    asked = chosen.frame["prediction_time"][0]
+    explanation = trained.explain(chosen)
+    sample_id = int(chosen.frame["sample_id"][0])
+    predictions = trained.predict(chosen)
     output = predictions.largest(sample_id)  # of several classes, the likeliest
     top = explanation.top(sample_id, 12, output)
     if page is not None:
-        dossier.patient_page(opened, trained, last, page)
+        dossier.patient_page(opened, trained, chosen, page)
     if json:
         screen.json(
             {
                 "model": str(trained.name),
-                "subject_id": subject,
+                "subject_id": person,
+                "prediction_time": asked.isoformat(),
+                "prediction_times": [
+                    one.isoformat() for one in samples.frame["prediction_time"].unique().sort()
+                ],
                 "method": explanation.method,
                 "scale": explanation.scale,
                 "answer": predictions.frame.select("output", "value").to_dicts(),
@@ -294,6 +309,16 @@ def explain(
             }
         )
         return
+    if len(samples) > 1:
+        screen.say(
+            tr(
+                "asked at {time:%Y-%m-%d %H:%M}, one of {n} prediction times; --time chooses another",
+                time=asked,
+                n=len(samples),
+            )
+        )
+    else:
+        screen.say(tr("asked at {time:%Y-%m-%d %H:%M}", time=asked))
     for name, value in predictions.frame.select("output", "value").iter_rows():
         if name == POSITIVE:
             screen.say(tr("risk {risk:.1%}", risk=value))

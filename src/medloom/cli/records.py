@@ -11,6 +11,7 @@ import typer
 from medloom import importers
 from medloom.cli import screen
 from medloom.cli.options import JsonOption, SiteOption
+from medloom.cli.people import PatientOption, SystemOption, pseudonym, subject_of
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
@@ -176,28 +177,49 @@ def compact(site: SiteOption = None) -> None:
 
 
 def erase(
-    subject: Annotated[int, typer.Argument(help=tr("The subject's pseudonym (subject_id)."))],
+    subject: Annotated[
+        str | None, typer.Argument(help=tr("The subject's pseudonym (subject_id)."), show_default=False)
+    ] = None,
+    patient: PatientOption = None,
+    system: SystemOption = "",
     site: SiteOption = None,
     yes: Annotated[bool, typer.Option("--yes", help=tr("Do not ask."))] = False,
 ) -> None:
     """Erase a subject."""
     opened = Site.open(site)
+    person = subject_of(opened.record, subject, patient, system)
     if not yes:
         typer.confirm(
-            tr("Erase subject {subject} for good, also from older generations?", subject=subject), abort=True
+            tr("Erase subject {subject} for good, also from older generations?", subject=person), abort=True
         )
-    opened.record.erase(subject)
+    opened.record.erase(person)
     screen.say(tr("Erased. Models trained before may still rest on this subject: train them anew."))
 
 
 def merge(
-    kept: Annotated[int, typer.Argument(help=tr("The subject that stays."))],
-    absorbed: Annotated[int, typer.Argument(help=tr("The subject that becomes the other."))],
+    kept: Annotated[
+        str | None, typer.Argument(help=tr("The subject that stays."), show_default=False)
+    ] = None,
+    absorbed: Annotated[
+        str | None, typer.Argument(help=tr("The subject that becomes the other."), show_default=False)
+    ] = None,
+    patient: Annotated[
+        list[str] | None,
+        typer.Option("--patient", help=tr("Instead, the hospital's identifiers: who stays, then the other.")),
+    ] = None,
+    system: SystemOption = "",
     site: SiteOption = None,
 ) -> None:
     """Merge two subjects."""
-    Site.open(site).record.merge(kept, absorbed)
-    screen.say(tr("Subject {absorbed} is now subject {kept}.", absorbed=absorbed, kept=kept))
+    record = Site.open(site).record
+    named, found = [one for one in (kept, absorbed) if one is not None], patient or []
+    if (len(named), len(found)) not in ((2, 0), (0, 2)):
+        raise InputError(
+            "name two subjects, the one that stays first: both by pseudonym, or both with --patient ID --patient ID"
+        )
+    stays, goes = [pseudonym(one) for one in named] or [record.find(one, system) for one in found]
+    record.merge(stays, goes)
+    screen.say(tr("Subject {absorbed} is now subject {kept}.", absorbed=goes, kept=stays))
 
 
 def _importer(name: str, source: Path, system: str, mapping: str | None, options: list[str]) -> Importer:
