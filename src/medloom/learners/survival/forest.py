@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -117,22 +118,56 @@ class Growth:
     random_thresholds: bool
     max_features: float | str
 
-    def grown(self, x: NDArray[np.float32], target: Floats, seed: int, threads: int) -> Any:
-        """Grow trees whose leaves differ in a target (n, m)."""
-        from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+    def grown(self, x: NDArray[np.float32], target: Floats, seed: int, threads: int) -> Grown:
+        """Grow trees whose leaves differ in a target (n, m), each from samples drawn with replacement."""
+        from sklearn.tree import DecisionTreeRegressor, ExtraTreeRegressor
 
-        made = ExtraTreesRegressor if self.random_thresholds else RandomForestRegressor
+        made = ExtraTreeRegressor if self.random_thresholds else DecisionTreeRegressor
         # a random threshold is a weak question: more inputs are asked about at each
         share = _WIDE if self.random_thresholds and self.max_features == "sqrt" else self.max_features
-        forest = made(
-            self.n_trees,
-            min_samples_leaf=self.min_leaf,
-            max_features=share,
-            bootstrap=True,
-            random_state=seed,
-            n_jobs=threads,
-        )
-        return forest.fit(x, target)
+        rng = np.random.default_rng(seed)
+        n = len(x)
+        drawn = rng.integers(n, size=(self.n_trees, n))
+        states = rng.integers(2**31 - 1, size=self.n_trees)
+        bag = np.stack([np.bincount(one, minlength=n) for one in drawn])
+        look = bool(np.isnan(x).any())  # only then does each tree have to look where values are missing
+
+        def one(place: int) -> Any:
+            tree = made(min_samples_leaf=self.min_leaf, max_features=share, random_state=int(states[place]))
+            return tree.fit(x, target, sample_weight=bag[place].astype(np.float64), check_input=look)
+
+        # scikit-learn's own forest copies, checks and draws again for each tree, which takes longer than a small tree
+        if threads == 1:
+            trees = [one(place) for place in range(self.n_trees)]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                trees = list(pool.map(one, range(self.n_trees)))
+        is_leaf = np.concatenate([tree.tree_.children_left < 0 for tree in trees])
+        number = np.cumsum(is_leaf) - 1
+        roots = np.concatenate([[0], np.cumsum([tree.tree_.node_count for tree in trees])[:-1]])
+        fallen = np.stack([tree.tree_.apply(x) for tree in trees], axis=1)
+        return Grown(trees, number[fallen + roots], bag.T, int(is_leaf.sum()))
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Trees, and where the samples they were grown from fell.
+
+    Attributes:
+        trees: b of scikit-learn's.
+        leaf: (n, b) number of each sample's leaf; trees share no numbers.
+        bag: (n, b) how often each sample was drawn.
+        leaves: how many there are.
+    """
+
+    trees: Sequence[Any]
+    leaf: NDArray[np.int64]
+    bag: NDArray[np.int64]
+    leaves: int
+
+    def incidence(self, outcomes: Outcomes, times: Floats) -> NDArray[np.float32]:
+        """Fill the leaves with curves: (leaves, k, t)."""
+        return leaf_incidence(self.leaf, self.bag, outcomes, times, self.leaves)
 
 
 def residuals(outcomes: Outcomes, horizons: int = _HORIZONS) -> Floats:
@@ -156,7 +191,7 @@ def residuals(outcomes: Outcomes, horizons: int = _HORIZONS) -> Floats:
 
 
 def tuned_growth(
-    problem_x: NDArray[np.float32],
+    x: NDArray[np.float32],
     outcomes: Outcomes,
     target: Floats,
     candidates: Sequence[Growth],
@@ -170,11 +205,10 @@ def tuned_growth(
     times = np.unique(np.quantile(happened, np.linspace(0, 1, _HORIZONS + 2)[1:-1]))
     losses = []
     for growth in candidates:
-        learned = growth.grown(problem_x, target, seed, threads)
-        leaf, bag, leaves = _fallen(learned, problem_x)
-        incidence = leaf_incidence(leaf, bag, outcomes, times, leaves)
-        outside = (bag == 0).astype(np.float64)
-        said = np.einsum("nb,nbkt->nkt", outside, incidence[leaf])
+        grown = growth.grown(x, target, seed, threads)
+        incidence = grown.incidence(outcomes, times)
+        outside = (grown.bag == 0).astype(np.float64)
+        said = np.einsum("nb,nbkt->nkt", outside, incidence[grown.leaf])
         asked = outside.sum(axis=1)
         some = asked > 0
         losses.append(censored_error(outcomes[some], said[some] / asked[some, None, None], times))
@@ -211,19 +245,7 @@ def learned_forest(
     ]
     best = tuned_growth(x, outcomes, target, tried, seed, threads)
     growth = Growth(n_trees, best.min_leaf, best.random_thresholds, best.max_features)
-    learned = growth.grown(x, target, seed, threads)
-    leaf, bag, leaves = _fallen(learned, x)
-    incidence = leaf_incidence(leaf, bag, outcomes, problem.times, leaves)
-    gain = np.mean([tree.tree_.compute_feature_importances() for tree in learned.estimators_], axis=0)
-    return ForestEstimator(problem.times, Grove.of_sklearn(learned.estimators_), incidence, gain)
-
-
-def _fallen(learned: Any, x: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Number the leaf of each sample in each tree and count its draws: (n, b) twice, and how many leaves there are."""
-    trees = [tree.tree_ for tree in learned.estimators_]
-    is_leaf = np.concatenate([tree.children_left < 0 for tree in trees])
-    number = np.cumsum(is_leaf) - 1
-    roots = np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])[:-1]])
-    leaf = number[learned.apply(x) + roots]
-    bag = np.stack([np.bincount(drawn, minlength=len(x)) for drawn in learned.estimators_samples_], axis=1)
-    return leaf, bag, int(is_leaf.sum())
+    grown = growth.grown(x, target, seed, threads)
+    gain = np.mean([tree.tree_.compute_feature_importances() for tree in grown.trees], axis=0)
+    grove = Grove.of_sklearn(grown.trees)
+    return ForestEstimator(problem.times, grove, grown.incidence(outcomes, problem.times), gain)
