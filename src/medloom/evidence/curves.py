@@ -36,12 +36,14 @@ class BinaryCurves:
     def measure(self, counted: Tally) -> dict[str, Floats]:
         """Read sensitivities, precisions and observed shares: (..., points) each."""
         weight = np.add.reduceat(counted.total, self._starts, axis=-1)
+        benefit = net_benefit(counted)
         return {
             "roc": sensitivity_at(counted, _GRID),
             "pr": precision_at(counted, _GRID[1:]),
             "calibration": ratio(np.add.reduceat(counted.positive, self._starts, axis=-1), weight),
             "flexible": self._flexible.curve(counted)[..., self._shown],
-            "decision": net_benefit(counted),
+            "decision": benefit,
+            "gain": benefit - np.maximum(net_benefit_of_all(counted), 0.0),
         }
 
     def to_json(self, drawn: dict[str, Floats]) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class BinaryCurves:
                 "observed": _list(curves["flexible"]),
                 **_band(drawn.get("flexible")),
             },
-            "decision": _decision(curves["decision"], net_benefit_of_all(whole), drawn.get("decision")),
+            "decision": _decision(whole, curves, drawn),
             "histogram": _histogram(self._risk, 0.0, None),
         }
 
@@ -105,13 +107,15 @@ class RegressionCurves:
         }
 
 
-def _decision(model: Floats, everybody: Floats, drawn: Floats | None) -> dict[str, Any]:
-    useful = useful_range(model, everybody)
+def _decision(whole: Tally, curves: dict[str, Floats], drawn: dict[str, Floats]) -> dict[str, Any]:
+    """Net benefits; `useful` where the model is better than either default, by the lower end of the interval."""
+    surely = bounds(drawn["gain"])[0] if "gain" in drawn else curves["gain"]
+    useful = useful_range(surely)
     return {
         "threshold": _list(THRESHOLDS),
-        "model": _list(model),
-        **_band(drawn),
-        "all": _list(everybody),
+        "model": _list(curves["decision"]),
+        **_band(drawn.get("decision")),
+        "all": _list(net_benefit_of_all(whole)),
         "useful": None if useful is None else list(useful),
     }
 

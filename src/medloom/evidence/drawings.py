@@ -50,6 +50,8 @@ def drawings(evaluation: Evaluation) -> list[Drawing]:
         out.append(
             _risk_calibration(evaluation) if evaluation.kind == "binary" else _value_calibration(evaluation)
         )
+    if "decision" in curves:
+        out.append(_decision(evaluation))
     return out
 
 
@@ -93,19 +95,20 @@ def _precision_recall(evaluation: Evaluation) -> Drawing:
 
 
 def _risk_calibration(evaluation: Evaluation) -> Drawing:
-    found = evaluation.curves["calibration"]
+    found, smooth = evaluation.curves["calibration"], evaluation.curves["flexible"]
     reach = [v for key in ("predicted", "observed", "high") for v in found.get(key, ()) if v is not None]
     end = min(1.0, nice_high(max(reach, default=1.0)))
     title = text2("Calibration")
     svg = line_chart(
         title,
         text2(
-            "Observed share against predicted risk, in ten groups of equal size;"
+            "Observed share against predicted risk, in ten groups of equal size and smoothed;"
             " beneath, how many have each risk."
         ),
         [
             Line(text2("model, ten groups"), found["predicted"], found["observed"], found.get("low"),
-                 found.get("high"), points=True)
+                 found.get("high"), points=True),
+            Line(text2("smoothed"), *_within(smooth["predicted"], smooth["observed"], end)),
         ],
         Axis(text2("predicted risk"), 0.0, end, "percent"),
         Axis(text2("observed share"), 0.0, end, "percent"),
@@ -117,6 +120,62 @@ def _risk_calibration(evaluation: Evaluation) -> Drawing:
         svg,
         text2("On the dotted line, a risk of 20 % comes true for 20 of 100. Above it, risks are too low."),
     )
+
+
+def _decision(evaluation: Evaluation) -> Drawing:
+    found = evaluation.curves["decision"]
+    share = evaluation.prevalence if isinstance(evaluation.prevalence, float) else 0.0
+    spread = evaluation.curves["histogram"]
+    # thresholds above every risk say nothing, and little where nearly nobody is
+    end = max(
+        0.1, min(1.0, max(edge for edge, n in zip(spread["edges"][1:], spread["counts"], strict=True) if n))
+    )
+    low, high = -0.25 * share, 1.1 * share
+    bands = {key: found[key] for key in ("low", "high") if key in found}
+
+    def line(
+        name: Text2, values: list[float | None], band: dict[str, list[float | None]] | None = None
+    ) -> Line:
+        kept = [
+            at
+            for at, value in enumerate(values)
+            if found["threshold"][at] <= end and value is not None and value >= low
+        ]
+        limits = {
+            key: [None if each[at] is None else max(each[at] or 0.0, low) for at in kept]
+            for key, each in (band or {}).items()
+        }
+        x, y = ([each[at] for at in kept] for each in (found["threshold"], values))
+        return Line(name, x, y, limits.get("low"), limits.get("high"))
+
+    rivals = [line(Text2(name, name), values) for name, values in found.get("rivals", {}).items()]
+    title = text2("Decision curve")
+    svg = line_chart(
+        title,
+        text2("Net benefit of acting on the model, on everybody and on nobody, against the risk from which one acts."),
+        [line(text2("model, with 95 % band"), found["model"], bands), line(text2("act on everybody"), found["all"]),
+         *rivals],
+        Axis(text2("risk from which one acts"), 0.0, end, "percent"),
+        Axis(text2("net benefit"), low, high),
+        [Guide(text2("act on nobody"), 0, 0, end, 0)],
+    )  # fmt: skip
+    useful = found["useful"]
+    if useful is None:
+        return title, svg, text2("Nowhere is the model surely better than acting on everybody or on nobody.")
+    reading = text2(
+        "Surely better than acting on everybody or on nobody where one would act at a risk from {low} to {high}.",
+        low=f"{useful[0]:.0%}",
+        high=f"{useful[1]:.0%}",
+    )
+    return title, svg, reading
+
+
+def _within(
+    x: list[float | None], y: list[float | None], end: float
+) -> tuple[list[float | None], list[float | None]]:
+    """Keep the points of a curve that lie inside a square from 0 to `end`."""
+    kept = [(a, b) for a, b in zip(x, y, strict=True) if a is not None and b is not None and max(a, b) <= end]
+    return [a for a, _ in kept], [b for _, b in kept]
 
 
 def _value_calibration(evaluation: Evaluation) -> Drawing:

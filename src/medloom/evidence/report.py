@@ -36,6 +36,9 @@ _WITHIN = {
 """What the table of subgroups shows."""
 
 
+_DIGITS = {"flagged_per_100": 1, "number_needed_to_evaluate": 1}
+
+
 def write_report(
     path: Path,
     evaluation: Evaluation,
@@ -86,6 +89,7 @@ def report_html(
         outside=words.outside_note(evaluation.metrics),
         thresholds=_thresholds(evaluation),
         subgroups=_subgroups(evaluation),
+        fairness=_fairness(evaluation),
         confusion=evaluation.curves.get("confusion"),
         cohort_flow=_flow(cohort_flow or ()),
         important=_important(important or ()),
@@ -181,6 +185,8 @@ def _words(kind: Kind) -> dict[str, Text2]:
         "subgroup": text2("subgroup"),
         "subjects": text2("subjects"),
         "prevalence": text2("outcome in"),
+        "fairness": text2("Is it as good for some as for others"),
+        "differs": text2("groups by"),
         "confusion": text2("What came true (rows) and what was chosen (columns)"),
         "flow": text2("Who was asked about"),
         "step": text2("step"),
@@ -278,12 +284,12 @@ def _measures(evaluation: Evaluation) -> list[tuple[Text2, Text2 | None, Estimat
 def _thresholds(evaluation: Evaluation) -> dict[str, Any] | None:
     if not evaluation.thresholds:
         return None
-    names = ("flagged_per_100", "sensitivity", "specificity", "ppv", "npv")
+    names = ("flagged_per_100", "sensitivity", "specificity", "ppv", "npv", "number_needed_to_evaluate")
     rows = [
         (
             words.threshold_name(one.name),
             f"{one.value:.3g}",
-            [_parts(one.found[name], 1 if name == "flagged_per_100" else 2) for name in names],
+            [_parts(one.found[name], _DIGITS.get(name, 2)) for name in names],
         )
         for one in evaluation.thresholds
     ]
@@ -305,6 +311,29 @@ def _subgroups(evaluation: Evaluation) -> dict[str, Any] | None:
         for name, part in group.items()
     ]
     return {"metrics": [words.metric_name(name) for name in names], "rows": rows}
+
+
+def _fairness(evaluation: Evaluation) -> dict[str, Any] | None:
+    """Tell for each dimension how far apart the groups lie, and between whom."""
+    if not evaluation.fairness:
+        return None
+    names = ("equalised_odds", "sensitivity", "false_positive_rate", "ppv", "selection_rate", "auroc")
+    rows = []
+    for dimension, one in evaluation.fairness.items():
+        cells = []
+        for name in names:
+            pair = one.between.get(name)
+            between = None if pair is None else words.between(dimension, *pair)
+            cells.append((*_parts(one.gaps[name], 2), between))
+        rows.append((words.dimension_name(dimension), cells))
+    threshold = next(iter(evaluation.fairness.values())).threshold
+    note = text2(
+        "Largest differences between two groups when everyone with a risk of {risk} or more is flagged; beneath, which "
+        "group has the lowest and which the highest value. Where groups differ in how often the outcome occurs, not "
+        "all of these can be nought at once (Kleinberg 2017): which matters is for people to decide.",
+        risk=f"{threshold:.0%}",
+    )
+    return {"metrics": [words.metric_name(name) for name in names], "rows": rows, "note": note}
 
 
 def _flow(steps: Sequence[FlowStep]) -> list[tuple[Text2, int, int]]:

@@ -36,22 +36,19 @@ def split_by(
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Yield (dimension, name, (n,) bool) for every subgroup that occurs, in order, unknown last.
 
-    `demographics`: sample_id, sex (String or null), age (years, or null); either column may
-    be absent. A sample without a row counts as unknown; where nobody is known, there is no subgroup.
+    `demographics`: sample_id, and a column a dimension: age in years is divided into bands, others are texts; a null
+    is unknown, as is a sample without a row. Where nobody is known, there is no subgroup.
     """
     joined = sample_id.to_frame("sample_id").join(
         demographics.unique("sample_id"), on="sample_id", how="left", maintain_order="left"
     )
-    if "sex" in joined.columns:
-        sex = joined["sex"].cast(pl.String).fill_null(UNKNOWN)
-        known = sorted(set(sex.to_list()) - {UNKNOWN})
-        for name in (*known, UNKNOWN) if known else ():
-            chosen = (sex == name).to_numpy()
+    for dimension in joined.columns[1:]:
+        if dimension == "age":
+            said, order = joined.select(age_band(pl.col("age").cast(pl.Float64)))["age"], list(AGE_BANDS)
+        else:
+            said = joined[dimension].cast(pl.String).fill_null(UNKNOWN)
+            order = sorted(set(said.to_list()) - {UNKNOWN})
+        for name in (*order, UNKNOWN) if (said != UNKNOWN).any() else ():
+            chosen = (said == name).to_numpy()
             if chosen.any():
-                yield "sex", name, chosen
-    if "age" in joined.columns:
-        band = joined.select(age_band(pl.col("age").cast(pl.Float64)))["age"]
-        for name in (*AGE_BANDS, UNKNOWN) if (band != UNKNOWN).any() else ():
-            chosen = (band == name).to_numpy()
-            if chosen.any():
-                yield "age", name, chosen
+                yield dimension, name, chosen

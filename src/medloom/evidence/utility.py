@@ -46,19 +46,17 @@ def net_benefit_of_all(counted: Tally, thresholds: Floats = THRESHOLDS) -> Float
     return share - (1 - share) * _price(thresholds)
 
 
-def useful_range(
-    model: Floats, everybody: Floats, thresholds: Floats = THRESHOLDS
-) -> tuple[float, float] | None:
-    """Give the widest run of thresholds in which the model beats acting on everybody and on nobody; None: nowhere.
+def useful_range(gain: Floats, thresholds: Floats = THRESHOLDS) -> tuple[float, float] | None:
+    """Give the widest run of thresholds at which something is gained; None: nowhere.
 
     Args:
-        model, everybody: (t,) net benefits.
+        gain: (t,) net benefit beyond that of acting on everybody or on nobody, whichever is more.
         thresholds: (t,) ascending.
 
-    >>> useful_range(np.array([0.1, 0.2, 0.1]), np.array([0.15, 0.1, 0.0]), np.array([0.1, 0.2, 0.3]))
+    >>> useful_range(np.array([-0.05, 0.1, 0.1]), np.array([0.1, 0.2, 0.3]))
     (0.2, 0.3)
     """
-    better = np.append((model > np.maximum(everybody, 0.0) + _NOTHING).astype(int), 0)
+    better = np.append((gain > _NOTHING).astype(int), 0)
     change = np.diff(better, prepend=0)
     begins, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1) - 1
     if not begins.size:

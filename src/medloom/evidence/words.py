@@ -44,6 +44,10 @@ def metric_name(name: str) -> Text2:
         "min_se_ppv": text2("min(sensitivity, PPV)"),
         "flagged_per_100": text2("flagged of 100"),
         "number_needed_to_evaluate": text2("flagged for one found"),
+        "selection_rate": text2("flagged"),
+        "false_positive_rate": text2("false alarms"),
+        "observed_to_expected": text2("observed / expected"),
+        "equalised_odds": text2("equalised odds"),
     }
     return names.get(name, Text2(name, name))
 
@@ -77,8 +81,8 @@ def metric_meaning(name: str) -> Text2 | None:
 def subgroup_name(dimension: str, name: str) -> Text2:
     """Name a subgroup: a sex, or an age band."""
     if name == UNKNOWN:
-        unknown = {"sex": text2("sex unknown"), "age": text2("age unknown")}
-        return unknown.get(dimension, Text2(f"{dimension} {UNKNOWN}", f"{dimension} {UNKNOWN}"))
+        named = dimension_name(dimension)
+        return Text2(*(text2("{dimension} unknown", dimension=named[at].lower())[at] for at in (0, 1)))
     if dimension == "age":
         return text2("{band} years", band=name)
     sexes = {"F": text2("female"), "M": text2("male"), "other": text2("other")}
@@ -87,7 +91,28 @@ def subgroup_name(dimension: str, name: str) -> Text2:
 
 def dimension_name(dimension: str) -> Text2:
     """Name what subgroups differ in."""
-    return {"sex": text2("Sex"), "age": text2("Age")}.get(dimension, Text2(dimension, dimension))
+    names = {
+        "sex": text2("Sex"),
+        "age": text2("Age"),
+        "race": text2("Race"),
+        "ethnicity": text2("Ethnicity"),
+        "language": text2("Language"),
+        "insurance": text2("Insurance"),
+        "site": text2("Site"),
+    }
+    parts = [names.get(part, Text2(part, part)) for part in dimension.split(" × ")]
+    return Text2(" × ".join(part.en for part in parts), " × ".join(part.zh for part in parts))
+
+
+def between(dimension: str, lowest: str, highest: str) -> Text2:
+    """Name the groups with the lowest and the highest value."""
+    parts = dimension.split(" × ")
+    named = [
+        [subgroup_name(part, name) for part, name in zip(parts, group.split(" × "), strict=True)]
+        for group in (lowest, highest)
+    ]
+    low, high = (Text2(*(" ".join(one[at] for one in group) for at in (0, 1))) for group in named)
+    return Text2(f"{low.en} – {high.en}", f"{low.zh} – {high.zh}")
 
 
 def threshold_name(name: str) -> Text2:

@@ -1,4 +1,4 @@
-"""Sex and age at the prediction time, for saying whom a model serves how well."""
+"""Who somebody is at the prediction time, for saying whom a model serves how well."""
 
 from __future__ import annotations
 
@@ -21,17 +21,29 @@ _BELOW: Final = (18, 45, 65, 80)
 # LOINC's code for an age that came as a number; a table's own columns are told by name.
 _AGE_CODES: Final = frozenset(["LOINC//30525-0", "age", "Age", "AGE", "年龄"])
 _SEX_CODES: Final = frozenset(["sex", "Sex", "SEX", "gender", "Gender", "GENDER", "性别"])
+# What else people differ in: beginnings of codes, and names of a table's columns.
+_OTHERS: Final[dict[str, tuple[str, ...]]] = {
+    "race": ("RACE//", "Race//", "race", "种族"),
+    "ethnicity": ("ETHNICITY//", "Ethnicity//", "ethnicity", "民族"),
+    "language": ("LANGUAGE//", "Language//", "language", "语言"),
+    "insurance": ("INSURANCE//", "Insurance//", "insurance", "医保类型"),
+    "site": ("SITE//", "Site//", "site", "hospital", "院区"),
+}
 
 
 def demographics(samples: Samples) -> pl.DataFrame:
-    """Give sex and age of each sample at its prediction time.
+    """Give sex, age and what else is known of each sample at its prediction time.
 
     Returns:
-        frame of `sample_id`, `sex` (F, M, other, unknown), `age` (years); null where not known.
+        frame of `sample_id`, `sex` (F, M, other, unknown), `age` (years), and those of `race`, `ethnicity`,
+        `language`, `insurance` and `site` (what follows `RACE//` …) of which anything is known; null where not.
     """
     parts = [_of_part(part) for part in samples.parts()]
     schema = {"sample_id": pl.Int64, "sex": pl.String, "age": pl.Float64}
-    return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+    if not parts:
+        return pl.DataFrame(schema=schema)
+    found = pl.concat(parts)
+    return found.drop(name for name in _OTHERS if found[name].null_count() == found.height)
 
 
 def age_band(age: pl.Expr) -> pl.Expr:
@@ -52,7 +64,19 @@ def _of_part(samples: Samples) -> pl.DataFrame:
     n = history.n_samples
     age, lived = np.full(n, np.nan), np.full(n, np.nan)
     sex = np.full(n, None, dtype=object)
+    others = {name: np.full(n, None, dtype=object) for name in _OTHERS}
     for index, code in enumerate(history.vocabulary):
+        for name, spellings in _OTHERS.items():
+            prefix = next((one for one in spellings if one.endswith("//") and code.startswith(one)), None)
+            if prefix is None and code not in spellings:
+                continue
+            rows = np.flatnonzero(history.code == index)
+            said = (
+                history.columns["text_value"].take(rows).to_pylist()
+                if prefix is None
+                else [code.removeprefix(prefix)]
+            )
+            others[name][history.sample[rows]] = said if prefix is None else said[0]
         if code == BIRTH or code in _AGE_CODES or code in _SEX_CODES or code.startswith("GENDER//"):
             rows = np.flatnonzero(history.code == index)
             who = history.sample[rows]
@@ -73,6 +97,7 @@ def _of_part(samples: Samples) -> pl.DataFrame:
             "sex": pl.Series(sex.tolist(), dtype=pl.String),
             # a birth tells the age at the prediction time, a number when it was written down
             "age": pl.Series(np.where(np.isnan(lived), age, lived)).fill_nan(None),
+            **{name: pl.Series(found.tolist(), dtype=pl.String) for name, found in others.items()},
         }
     )
 
