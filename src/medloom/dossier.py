@@ -16,6 +16,7 @@ import polars as pl
 from medloom.api import Trained, with_samples
 from medloom.api import evaluate as evaluate_trained
 from medloom.evidence import words
+from medloom.evidence.coverage import coverage_of
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.report import write_card, write_report
@@ -32,8 +33,10 @@ from medloom.tasks.history import STATIC
 from medloom.tasks.kinds import SPLITS
 from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
+from medloom.training.conformal_model import ConformalModel
 
 _REPORT: Final = "report.html"
+_COVERAGE: Final = "coverage.json"
 _EVALUATION: Final = "evaluation.json"
 # Explaining every held-out sample would say the same and take longer; where each takes a second, fewer must do.
 _EXPLAINED: Final = 500
@@ -91,6 +94,7 @@ def evaluate(
         provenance=_provenance(site, dossier),
     )
     write_card(dossier.folder / "card.md", evaluation, provenance=_provenance(site, dossier))
+    _keep_coverage(dossier, seed)
     return dossier
 
 
@@ -126,6 +130,7 @@ def patient_page(
     usual = labels.mean() if labels.dtype in (pl.Boolean, pl.Float64) else None
     tested = _tested(site, one, evaluation)
     base = dict(explanation.baseline.select("output", "value").iter_rows())
+    low, high = predictions.frame.select("low", "high").row(0) if len(question.outputs) == 1 else (None, None)
     page = PatientPage(
         question=question,
         subject_id=subject,
@@ -133,8 +138,8 @@ def patient_page(
         sex=person["sex"],
         age=person["age"],
         answer=answers[output] if len(question.outputs) == 1 else answers,
-        low=None,
-        high=None,
+        low=low,
+        high=high,
         average=float(usual) if isinstance(usual, (int, float)) else None,
         percentile=_percentile(one, answers[output], output) if len(question.outputs) == 1 else None,
         reasons=explanation.top(sample_id, 10, output),
@@ -166,6 +171,16 @@ def visible_events(sample: Samples) -> pl.DataFrame:
             "role": pl.Series(history.columns["role"].to_pylist(), dtype=pl.String),
         }
     )
+
+
+def _keep_coverage(dossier: Dossier, seed: int) -> None:
+    """Keep how often the ranges or sets of a model that tells them hold the truth."""
+    model = dossier.trained.model
+    if not isinstance(model, ConformalModel):
+        return
+    samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)
+    found = coverage_of(model, samples, seed=seed)
+    write_text(dossier.folder / _COVERAGE, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
 
 
 def _important(site: Site, dossier: Dossier, seed: int) -> list[tuple[Text2, float]]:

@@ -11,8 +11,7 @@ import polars as pl
 
 from medloom.api import Trained, learner, made_learner, samples_of
 from medloom.evidence import validation
-from medloom.evidence.coverage import Coverage
-from medloom.evidence.coverage import coverage as measured_coverage
+from medloom.evidence.coverage import Coverage, coverage_of
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.intervals import REPLICATES
 from medloom.evidence.stability import Stability
@@ -20,7 +19,6 @@ from medloom.evidence.validation import External, LearningCurve, Validation
 from medloom.foundation.errors import InputError
 from medloom.site import Site, SiteTask
 from medloom.tasks import models
-from medloom.tasks.demographics import demographics
 from medloom.tasks.kinds import Kind, Split
 from medloom.tasks.model import Learner, Model
 from medloom.tasks.predictions import Predictions
@@ -244,12 +242,7 @@ def coverage(
     model = trained.model
     if not isinstance(model, ConformalModel):
         raise InputError("this model tells no ranges; make it tell them with: ml.with_ranges(trained)")
-    samples = trained.samples.in_split(split)
-    sets = model.sets(samples) if model.scheme == "adaptive" else None
-    level = None if model.scheme == "venn-abers" else model.level
-    return measured_coverage(
-        samples, model.predict(samples), level, demographics(samples), sets, replicates, seed
-    )
+    return coverage_of(model, trained.samples.in_split(split), replicates, seed)
 
 
 def learning_curve(

@@ -12,6 +12,7 @@ from medloom.foundation.errors import InputError
 from medloom.tasks.demographics import demographics
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from tests.learners.tabular.worlds import samples_of as many_risks
 from tests.training.worlds import samples_of
 
 
@@ -93,3 +94,14 @@ def test_scatter_of_refits_by_hand() -> None:
 def test_refits_of_other_patients_are_refused() -> None:
     with pytest.raises(InputError, match=r"expected is \(refits, 1, 1\)"):
         stability([1], ["true"], np.zeros((1, 1)), np.zeros((4, 2, 1)))
+
+
+def test_several_risks_of_a_sample_are_averaged() -> None:
+    samples = many_risks("multilabel", n=40)
+    said = Predictions.of_matrix(samples.frame["sample_id"], samples.question.outputs, np.full((40, 2), 0.5))
+    frame = said.frame.with_columns(
+        low=pl.lit(0.4), high=pl.when(pl.col("output") == "sick").then(0.5).otherwise(0.7)
+    )
+    found = coverage(samples, Predictions(frame), None, replicates=50).metrics
+    assert found["width"].value == pytest.approx(0.2)
+    assert found["observed"].value == pytest.approx(samples.frame["label"].list.len().sum() / 80)

@@ -183,7 +183,7 @@ def train(
     from medloom import api
 
     opened = Site.open(site)
-    parameters = dict(_parameter(text) for text in parameter or [])
+    parameters = parameters_of(parameter)
     asked = opened.task(name)
     with screen.showing_progress(json):
         doubts = asked.cohort.doubts
@@ -379,6 +379,11 @@ def _answers(labels: pl.Series) -> dict[str, float]:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
+
+
+def parameters_of(texts: list[str] | None) -> dict[str, Any]:
+    """Read `key=value` texts: values as Python writes them, else as they stand."""
+    return dict(_parameter(text) for text in texts or [])
 
 
 def _parameter(text: str) -> tuple[str, Any]:

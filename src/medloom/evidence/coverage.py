@@ -18,8 +18,10 @@ from medloom.evidence.subgroups import split_by
 from medloom.evidence.tally import Floats
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import text2
+from medloom.tasks.demographics import demographics as demographics_of
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.training.conformal_model import ConformalModel
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,65 @@ def coverage(
     """Measure ranges or sets on samples they were not made from, every number with a 95 % interval.
 
     Args:
-        samples: labelled; binary, multiclass or regression.
+        samples: labelled; binary, multiclass, multilabel or regression.
+        predictions: of them, with `low` and `high` where the answers are values or risks.
+        level: the share that was promised; None for bounds of risks.
+        demographics: `sample_id`, `sex`, `age`; subgroups are made where it is given.
+        sets: of classes: `sample_id`, `output`, `in_set`.
+        replicates: of the bootstrap over patients.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: predictions have no bounds, or sets are missing or not those of the samples.
+    """
+    answers = read_answers(samples.question, samples.frame, predictions.frame)
+    if answers.kind == "multiclass":
+        columns = _of_sets(samples, sets)
+    else:
+        low, high = _bounds(samples, predictions)
+        columns = (
+            _of_values(answers.truth, low[:, 0], high[:, 0], level)
+            if answers.kind == "regression"
+            else _of_risks(answers.truth.astype(np.float64).reshape(low.shape), low, high)
+        )
+    subgroups: dict[str, dict[str, dict[str, Estimate]]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Answer plain JSON values; what has no number is explained under "reasons"."""
+        places: dict[str, Mapping[str, Estimate]] = {"metrics": self.metrics}
+        for dimension, parts in self.subgroups.items():
+            places |= {f"subgroups.{dimension}.{name}": found for name, found in parts.items()}
+        return {
+            "level": self.level,
+            "n": self.n,
+            "n_subjects": self.n_subjects,
+            "metrics": _as_json(self.metrics),
+            "subgroups": {
+                dimension: {name: _as_json(found) for name, found in parts.items()}
+                for dimension, parts in self.subgroups.items()
+            },
+            "reasons": {
+                f"{place}.{name}": one.reason.en
+                for place, found in places.items()
+                for name, one in found.items()
+                if one.reason is not None
+            },
+        }
+
+
+def coverage(
+    samples: Samples,
+    predictions: Predictions,
+    level: float | None,
+    demographics: pl.DataFrame | None = None,
+    sets: pl.DataFrame | None = None,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> Coverage:
+    """Measure ranges or sets on samples they were not made from, every number with a 95 % interval.
+
+    Args:
+        samples: labelled; binary, multiclass, multilabel or regression.
         predictions: of them, with `low` and `high` where the answers are values or risks.
         level: the share that was promised; None for bounds of risks.
         demographics: `sample_id`, `sex`, `age`; subgroups are made where it is given.
@@ -117,6 +177,15 @@ def coverage(
     )
 
 
+def coverage_of(
+    model: ConformalModel, samples: Samples, replicates: int = REPLICATES, seed: int = 0
+) -> Coverage:
+    """Measure what a model that tells ranges or sets says of samples, on the whole and by sex and age."""
+    sets = model.sets(samples) if model.scheme == "adaptive" else None
+    level = None if model.scheme == "venn-abers" else model.level
+    return coverage(samples, model.predict(samples), level, demographics_of(samples), sets, replicates, seed)
+
+
 def _of_values(truth: Floats, low: Floats, high: Floats, level: float | None) -> dict[str, Floats]:
     if level is None:
         raise InputError("say which share of values the ranges were to hold")
@@ -131,7 +200,9 @@ def _of_values(truth: Floats, low: Floats, high: Floats, level: float | None) ->
 
 
 def _of_risks(truth: Floats, low: Floats, high: Floats) -> dict[str, Floats]:
-    return {"width": high - low, "low": low, "observed": truth, "high": high}
+    """Take (n, k) each; several risks of one sample are averaged."""
+    found = {"width": high - low, "low": low, "observed": truth, "high": high}
+    return {name: values.mean(axis=1) for name, values in found.items()}
 
 
 def _of_sets(samples: Samples, sets: pl.DataFrame | None) -> dict[str, Floats]:
@@ -153,8 +224,9 @@ def _of_sets(samples: Samples, sets: pl.DataFrame | None) -> dict[str, Floats]:
 
 
 def _bounds(samples: Samples, predictions: Predictions) -> tuple[Floats, Floats]:
+    """Give low and high in the order of the samples: (n, k)."""
     ids = samples.frame.select("sample_id")
-    joined = ids.join(predictions.frame, on="sample_id", how="left", maintain_order="left")
+    joined = ids.join(predictions.frame, on="sample_id", how="left", maintain_order="left_right")
     missing = joined.filter(pl.col("low").is_null() | pl.col("high").is_null()).height
     if missing:
         raise InputError(
@@ -162,7 +234,8 @@ def _bounds(samples: Samples, predictions: Predictions) -> tuple[Floats, Floats]
             missing=missing,
             n=joined.height,
         )
-    return joined["low"].to_numpy(), joined["high"].to_numpy()
+    k = max(len(samples.question.outputs), 1)
+    return joined["low"].to_numpy().reshape(-1, k), joined["high"].to_numpy().reshape(-1, k)
 
 
 def _means(

@@ -1,0 +1,31 @@
+"""Validation, recalibration and ranges from the command line."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import MODEL, TASK, done, refused
+
+
+def test_a_learner_is_validated_across_folds(site: Path) -> None:
+    found = json.loads(done("validate", TASK, "--learner", "tree", "--folds", "2", "--json", folder=site))
+    assert list(found["parts"]) == ["1", "2"]
+    assert found["split"] == "cross-validation, 2 folds"
+    assert found["metrics"]["auroc"]["value"] is not None
+
+
+def test_a_design_that_lacks_its_day_is_refused(site: Path) -> None:
+    assert "first day" in refused("validate", TASK, "--design", "temporal", folder=site)
+
+
+def test_a_model_is_recalibrated_given_ranges_and_evaluated(own_site: Path) -> None:
+    said = json.loads(
+        done("recalibrate", MODEL, "--folds", "2", "--method", "intercept", "--json", folder=own_site)
+    )
+    first = int(said["model"].rpartition("@")[2])
+    assert said["calibrator"]["method"] == "intercept"
+    printed = done("ranges", said["model"], "--folds", "2", folder=own_site)
+    assert f"{MODEL}@{first + 1}" in printed
+    done("evaluate", MODEL, folder=own_site)
+    kept = own_site / "models" / MODEL / str(first + 1) / "evidence" / "held_out" / "coverage.json"
+    found = json.loads(kept.read_text())
+    assert found["metrics"]["width"]["value"] > 0
