@@ -102,66 +102,6 @@ def coverage(
             if answers.kind == "regression"
             else _of_risks(answers.truth.astype(np.float64).reshape(low.shape), low, high)
         )
-    subgroups: dict[str, dict[str, dict[str, Estimate]]]
-
-    def to_json(self) -> dict[str, Any]:
-        """Answer plain JSON values; what has no number is explained under "reasons"."""
-        places: dict[str, Mapping[str, Estimate]] = {"metrics": self.metrics}
-        for dimension, parts in self.subgroups.items():
-            places |= {f"subgroups.{dimension}.{name}": found for name, found in parts.items()}
-        return {
-            "level": self.level,
-            "n": self.n,
-            "n_subjects": self.n_subjects,
-            "metrics": _as_json(self.metrics),
-            "subgroups": {
-                dimension: {name: _as_json(found) for name, found in parts.items()}
-                for dimension, parts in self.subgroups.items()
-            },
-            "reasons": {
-                f"{place}.{name}": one.reason.en
-                for place, found in places.items()
-                for name, one in found.items()
-                if one.reason is not None
-            },
-        }
-
-
-def coverage(
-    samples: Samples,
-    predictions: Predictions,
-    level: float | None,
-    demographics: pl.DataFrame | None = None,
-    sets: pl.DataFrame | None = None,
-    replicates: int = REPLICATES,
-    seed: int = 0,
-) -> Coverage:
-    """Measure ranges or sets on samples they were not made from, every number with a 95 % interval.
-
-    Args:
-        samples: labelled; binary, multiclass, multilabel or regression.
-        predictions: of them, with `low` and `high` where the answers are values or risks.
-        level: the share that was promised; None for bounds of risks.
-        demographics: `sample_id`, `sex`, `age`; subgroups are made where it is given.
-        sets: of classes: `sample_id`, `output`, `in_set`.
-        replicates: of the bootstrap over patients.
-        seed: of the bootstrap.
-
-    Raises:
-        InputError: predictions have no bounds, or sets are missing or not those of the samples.
-    """
-    answers = read_answers(samples.question, samples.frame, predictions.frame)
-    if answers.kind == "multiclass":
-        columns = _of_sets(samples, sets)
-    elif answers.kind in ("regression", "binary"):
-        low, high = _bounds(samples, predictions)
-        columns = (
-            _of_risks(answers.truth.astype(np.float64), low, high)
-            if answers.kind == "binary"
-            else _of_values(answers.truth, low, high, level)
-        )
-    else:
-        raise InputError("ranges of {kind} questions cannot be measured yet", kind=answers.kind)
     subgroups: dict[str, dict[str, dict[str, Estimate]]] = {}
     if demographics is not None:
         for dimension, name, chosen in split_by(samples.frame["sample_id"], demographics):
