@@ -1,0 +1,197 @@
+"""Reasons and their like as bars: one a thing, named in full, to either side of nothing.
+
+All explainers are drawn by this: reasons of one answer, importance on the whole, what became of similar patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+from unicodedata import east_asian_width
+
+import polars as pl
+
+from medloom.explanation.numbers import percent
+from medloom.explanation.wording import number
+from medloom.foundation.charts import nice_ticks
+from medloom.foundation.hashing import hash64
+from medloom.foundation.messages import Text2, text2
+from medloom.tasks.explanation import Explanation
+
+_WIDTH: Final = 640.0
+_NAMES: Final = 286.0
+_NOTES: Final = 96.0
+_STEP: Final = 26.0
+
+Write = Callable[[float], str]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A thing, its size with an interval where there is one, and what is said at its end."""
+
+    name: Text2
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: Text2 | None = None
+
+
+def bars_drawing(
+    title: Text2, description: Text2, bars: Sequence[Bar], axis: Text2, write: Write, least: float = 0.0
+) -> str:
+    """Draw bars to the right (more) and to the left (less), beneath each other.
+
+    Args:
+        title: what is shown.
+        description: for those who cannot see it.
+        bars: in their order; a value of None shows its note alone.
+        axis: what sizes are.
+        write: says a size.
+        least: how far the axis reaches at least.
+
+    >>> one = Text2("Age", "年龄")
+    >>> "0.3" in bars_drawing(one, one, [Bar(one, 0.3)], one, number)
+    True
+    """
+    ends = [end for bar in bars for end in (bar.value, bar.low, bar.high) if end is not None]
+    low, high = min([0.0, *ends]), max([0.0, least, *ends])
+    room = 0.04 * (high - low) or 1.0
+    low, high = (low - room if low < 0 else 0.0), high + room
+    left, right, bottom = _NAMES + 8, _WIDTH - _NOTES, 6 + _STEP * len(bars)
+
+    def px(value: float) -> float:
+        return left + (value - low) / (high - low) * (right - left)
+
+    parts: list[str] = []
+    for tick in nice_ticks(low, high, 5):
+        parts.append(f'<path class="rule" d="M{px(tick):.1f} 4V{bottom:.1f}"/>')
+        said = write(tick)
+        parts.append(_text(px(tick), bottom + 16, Text2(said, said), "middle", "soft"))
+    parts.append(f'<path class="axis" d="M{px(0):.1f} 4V{bottom:.1f}"/>')
+    for at, bar in enumerate(bars):
+        y = 6 + _STEP * (at + 0.5)
+        parts.append(_text(_NAMES, y + 4, Text2(*(_fitted(said, _NAMES) for said in bar.name)), "end"))
+        if bar.value is not None:
+            start, end = sorted((px(0), px(bar.value)))
+            ranged = bar.low is not None and bar.high is not None
+            # under an interval the bar stands back, so that both of its ends are seen
+            colour = "bars" if ranged else "f2" if bar.value >= 0 else "f1"
+            wide = max(end - start, 1.0)
+            parts.append(
+                f'<rect class="{colour}" x="{start:.1f}" y="{y - 6:.1f}" width="{wide:.1f}" height="12" rx="1"/>'
+            )
+        if bar.low is not None and bar.high is not None:
+            a, b = px(bar.low), px(bar.high)
+            ends_at = f"M{a:.1f} {y:.1f}H{b:.1f}M{a:.1f} {y - 4:.1f}v8M{b:.1f} {y - 4:.1f}v8"
+            parts.append(f'<path class="whisker s1" d="{ends_at}"/>')
+            if bar.value is not None:
+                parts.append(f'<circle class="f1" cx="{px(bar.value):.1f}" cy="{y:.1f}" r="3.6"/>')
+        said = "" if bar.value is None else write(bar.value)
+        parts.append(_text(right + 10, y + 4, bar.note or Text2(said, said), "start", "strong"))
+    parts.append(_text((left + right) / 2, bottom + 34, axis, "middle"))
+    body = "".join(parts)
+    # The content names the element, so that two drawings on one page do not share ids.
+    name = f"b{hash64(body + title.en):016x}"
+    return (
+        f'<svg class="chart" role="img" aria-labelledby="{name}t {name}d" viewBox="0 0 {_WIDTH:g} {bottom + 42:g}">'
+        f'<title id="{name}t">{_both(title)}</title><desc id="{name}d">{_both(description)}</desc>{body}</svg>'
+    )
+
+
+def reasons_drawing(
+    explanation: Explanation,
+    sample_id: int,
+    name: Callable[[str, float | None], Text2],
+    *,
+    output: str | None = None,
+    n: int = 10,
+) -> str:
+    """Draw the strongest reasons of one answer, the rest summed up; raises as `Explanation.top`.
+
+    Args:
+        explanation: by any method.
+        sample_id: whose answer.
+        name: says an input and its value: `wording.readable`.
+        output: which answer; None: the only one there is.
+        n: so many, beside the rest.
+    """
+    rows = explanation.top(sample_id, n, output)
+    bars = [
+        Bar(name(input, value), contribution)
+        for input, value, contribution in rows.select("input", "value", "contribution").iter_rows()
+    ]
+    said = text2(
+        "Bars to the right raise the answer, bars to the left lower it. Found by: {method}.",
+        method=explanation.method,
+    )
+    shares = explanation.scale == "probability"
+    axis = text2("points of probability") if shares else Text2(*[explanation.scale] * 2)
+    return bars_drawing(text2("Why"), said, bars, axis, _points if shares else number)
+
+
+def importance_drawing(
+    ranked: pl.DataFrame, name: Callable[[str], Text2], score: Text2, *, n: int = 15
+) -> str:
+    """Draw what a model's score loses without each input, with 95 % intervals.
+
+    Args:
+        ranked: `permutation.rank_by_permutation`.
+        name: says an input or a code: `wording.input_name`.
+        score: what is lost.
+        n: so many at most.
+    """
+    bars = [
+        Bar(
+            name(row["input"]),
+            row["importance"],
+            row["low"],
+            row["high"],
+            text2("cannot be said") if row["importance"] is None else None,
+        )
+        for row in ranked.head(n).iter_rows(named=True)
+    ]
+    said = text2(
+        "How much worse the model answers when this input is another patient's; the line is the 95 % interval."
+    )
+    return bars_drawing(text2("What the model needs"), said, bars, score, number)
+
+
+def share_bars(title: Text2, description: Text2, bars: Sequence[Bar], axis: Text2) -> str:
+    """Draw shares between 0 and 1 in percent."""
+    return bars_drawing(title, description, bars, axis, percent, least=0.1)
+
+
+def _points(share: float) -> str:
+    return number(round(100 * share, 1))
+
+
+def _text(x: float, y: float, text: Text2, anchor: str, classes: str = "") -> str:
+    at = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    if text.en == text.zh:
+        return f'<text class="{classes}" {at}>{escape(text.en)}</text>' if text.en else ""
+    return "".join(
+        f'<text class="{f"{language} {classes}".strip()}" lang="{language}" {at}>{escape(said)}</text>'
+        for language, said in (("en", text.en), ("zh", text.zh))
+    )
+
+
+def _both(text: Text2) -> str:
+    return escape(text.en if text.en == text.zh else f"{text.en} / {text.zh}")
+
+
+def _fitted(said: str, room: float) -> str:
+    """Cut what is wider than its room, amid, where names differ least."""
+
+    def width(text: str) -> float:
+        return sum(12.0 if east_asian_width(one) in "WF" else 6.6 for one in text)
+
+    if width(said) <= room:
+        return said
+    kept = len(said)
+    while kept > 4 and width(said[:kept]) + 9 > room:
+        kept -= 1
+    head = (kept + 1) // 2
+    return f"{said[:head].rstrip()}…{said[len(said) - kept + head :].lstrip()}"
