@@ -199,6 +199,13 @@ def test_what_is_missing_stays_missing() -> None:
     assert "Nothing that can change has been measured" in said.en
 
 
+def test_a_model_that_looks_at_nothing_changeable_says_so() -> None:
+    found = counterfactuals(
+        lambda x: x[:, 0] + 0.0, np.ones(1, np.float32), np.ones((9, 1), np.float32), [], 0.5
+    )
+    assert "name what can" in found.why_none.en and found.frame().is_empty()
+
+
 def test_values_stay_within_what_a_body_can_bear() -> None:
     # units mistaken: some patients of the table have a creatinine of 5,000
     x = np.random.default_rng(0).uniform(0.5, 5, (300, 1))

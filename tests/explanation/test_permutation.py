@@ -81,6 +81,20 @@ def test_what_cannot_be_said_is_null() -> None:
     assert silent.row(0) == (0, None, None, None)
 
 
+def test_what_the_model_does_not_look_at_costs_no_scores() -> None:
+    asked = []
+
+    def score(answers: Floats, places: np.ndarray) -> float:
+        asked.append(len(places))
+        return 0.7
+
+    x = np.random.default_rng(0).normal(size=(50, 1)).astype(np.float32)
+    found = permutation_importance(lambda x: np.zeros((len(x), 1)), x, score, replicates=4)
+    assert found.row(0) == (0, 0.0, 0.0, 0.0)
+    # once for all samples, once for each resample
+    assert len(asked) == 5
+
+
 def test_missing_values_are_exchanged_too() -> None:
     x = np.full((100, 1), np.nan, np.float32)
     x[::2] = 1

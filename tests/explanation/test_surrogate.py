@@ -104,6 +104,17 @@ def test_flags_counts_and_ages_are_said_as_people_do() -> None:
     assert ">none<" in tree_drawing(counted, words(names, ILL))
 
 
+def test_a_question_whether_something_is_known_is_said_so() -> None:
+    x = np.arange(200, dtype=np.float32)[:, None]
+    x[::2] = np.nan
+    found = surrogate_tree(lambda x: np.isnan(x).astype(float), x, x)
+    assert found.fidelity.tolist() == [1.0]
+    drawn = tree_drawing(found.tree, words(["LOINC//2160-0"], ILL))
+    assert (
+        ">known<" in drawn and ">not known<" in drawn and "inf" not in drawn and "or not known" not in drawn
+    )
+
+
 def test_a_tree_without_a_question_is_one_answer_and_a_huge_one_is_refused() -> None:
     leaf = TreeArrays(
         np.array([-1]), np.array([-1]), np.array([-2]), np.zeros(1), np.zeros(1, bool), np.array([[0.4]]),

@@ -163,14 +163,19 @@ def by_code(names: Sequence[str], codes: Sequence[str | None]) -> tuple[Integers
     """Number the inputs by what they are about: all windows and statistics of a code are one.
 
     Returns:
-        the number of each input, (p,); and the code, or the name of an input without one, behind each number.
+        the number of each input, (p,); and for each number the code, or the name of an input that stands alone.
 
-    >>> by_code(["age", "A count ever", "A count 24h"], [None, "A", "A"])
+    >>> by_code(["age", "A count ever", "A count 24h"], ["MEDS_BIRTH", "A", "A"])
     (array([0, 1, 1]), ('age', 'A'))
     """
     known: dict[str, int] = {}
-    numbers = [known.setdefault(code or name, len(known)) for name, code in zip(names, codes, strict=True)]
-    return np.array(numbers, np.int64), tuple(known)
+    pairs = list(zip(names, codes, strict=True))
+    numbers = np.array([known.setdefault(code or name, len(known)) for name, code in pairs], np.int64)
+    words = list(known)
+    for group, columns in enumerate(members(numbers)):
+        if len(columns) == 1:
+            words[group] = names[columns[0]]
+    return numbers, tuple(words)
 
 
 def members(groups: Integers) -> Iterator[Integers]:

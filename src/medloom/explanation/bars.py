@@ -119,10 +119,12 @@ def reasons_drawing(
         n: so many, beside the rest.
     """
     rows = explanation.top(sample_id, n, output)
-    bars = [
-        Bar(name(input, value), contribution)
-        for input, value, contribution in rows.select("input", "value", "contribution").iter_rows()
-    ]
+    shares_of: dict[Text2, float] = {}
+    for input, value, contribution in rows.select("input", "value", "contribution").iter_rows():
+        # that something was never counted and that it is not known when it was last are one reason
+        word = name(input, value)
+        shares_of[word] = shares_of.get(word, 0.0) + contribution
+    bars = [Bar(word, share) for word, share in shares_of.items()]
     said = text2(
         "Bars to the right raise the answer, bars to the left lower it. Found by: {method}.",
         method=explanation.method,

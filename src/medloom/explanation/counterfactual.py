@@ -189,6 +189,9 @@ def counterfactuals(
     now = float(ask(row[None])[0])
     if now < threshold:
         return Counterfactuals(now, threshold, (), text2("The answer is below the threshold already."))
+    if not levers:
+        said = text2("Nothing that the model looks at is known to be able to change; name what can.")
+        return Counterfactuals(now, threshold, (), said)
     acting = [lever for lever in levers if np.isfinite(row[lever.column])]
     if not acting:
         said = text2("Nothing that can change has been measured in this patient.")

@@ -295,6 +295,8 @@ def dependence_drawing(
         " This shows what the model does, not what a change would do to a patient."
     )
     y = _axis(answer, drawn, format)
+    if format == "percent":
+        y = Axis(answer, max(y.low, 0.0), min(y.high, 1.0), format)
     return line_chart(title, said, lines, x, y, guides, _bars(found.histogram))
 
 
@@ -367,8 +369,5 @@ def _bars(histogram: tuple[Floats, Integers]) -> tuple[Sequence[float], Sequence
 
 def _axis(label: Text2, drawn: Sequence[float] | Floats, format: Format = "number") -> Axis:
     low, high = float(np.min(drawn)), float(np.max(drawn))
-    room = 0.05 * (high - low) or abs(low) * 0.1 or 1.0
-    low, high = low - room, high + room
-    if format == "percent" and np.min(drawn) >= 0:
-        low, high = max(low, 0.0), min(high, 1.0)
-    return Axis(label, low, high, format)
+    room = 0.05 * (high - low) or abs(low) * 0.1 or (0.05 if format == "percent" else 1.0)
+    return Axis(label, low - room, high + room, format)

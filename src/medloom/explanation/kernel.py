@@ -63,15 +63,12 @@ def explain_by_shapley(
     shown, names, codes = known.x, known.names, known.codes
     groups = np.arange(len(names))
     if by == "code":
-        groups, words = by_code(names, codes)
+        groups, names = by_code(names, codes)
         alone = np.bincount(groups) == 1
         firsts = np.unique(groups, return_index=True)[1]
         # of an input that stands alone its value can be shown; of many windows there is no one value
         shown = np.where(alone, known.x[:, firsts], np.float32(np.nan))
         codes = tuple(codes[first] for first in firsts)
-        names = tuple(
-            names[first] if one else word for first, one, word in zip(firsts, alone, words, strict=True)
-        )
     divide = kernel_contributions if method == "kernel" else walked_contributions
     divided = divide(model.answer, known.x, rows.x, groups, seed=seed)
     return explanation_of(

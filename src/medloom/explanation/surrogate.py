@@ -63,7 +63,7 @@ def surrogate_of(
     *,
     max_depth: int = 3,
     min_leaf: int = 20,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     most: int = 20_000,
     seed: int = 0,
 ) -> Surrogate:
@@ -75,7 +75,7 @@ def surrogate_of(
         judge: others, of other patients, that its fidelity is measured on.
         max_depth: questions it asks at most.
         min_leaf: samples that an answer rests on at least.
-        threshold: of a risk, for the agreement.
+        threshold: of a risk, for the agreement; None: the model's mean answer.
         most: so many samples are drawn at most, of both.
         seed: of the draws.
 
@@ -112,7 +112,7 @@ def surrogate_tree(
     *,
     max_depth: int = 3,
     min_leaf: int = 20,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     seed: int = 0,
 ) -> Surrogate:
     """Learn a tree from a model's answers, and measure on other rows how well it gives them.
@@ -125,7 +125,7 @@ def surrogate_tree(
         subjects: (q,) who the judging rows are of. None: each of another.
         max_depth: questions asked at most.
         min_leaf: rows that an answer rests on at least.
-        threshold: of a risk, for the agreement.
+        threshold: of a risk, for the agreement; None: the model's mean answer.
         seed: of ties between questions, and of the resamples behind the interval.
 
     Raises:
@@ -158,7 +158,8 @@ def surrogate_tree(
     low, high = interval_of(draws, len(whole))
     agreement = None
     if len(judge) and kind in ("binary", "multilabel"):
-        agreement = float(((truth >= threshold) == (said >= threshold)).mean())
+        side = truth.mean(axis=0) if threshold is None else threshold
+        agreement = float(((truth >= side) == (said >= side)).mean())
     elif len(judge) and kind == "multiclass":
         agreement = float((truth.argmax(axis=1) == said.argmax(axis=1)).mean())
     return Surrogate(tree, whole, low, high, agreement, len(judge), np.asarray(np.isnan(x).any(axis=0)))

@@ -24,6 +24,7 @@ from medloom.tasks.question import Question
 _BOX: Final = 158.0  # width of a question
 _EDGE: Final = 122.0  # between a question and the next
 _LEAF: Final = 150.0
+_BOLD: Final = 1.12  # how much wider strong letters are
 _ROW: Final = 46.0  # height of an answer
 _LINE: Final = 15.0
 _FEWEST: Final = 10  # samples that are counted; fewer are said to be fewer
@@ -121,6 +122,7 @@ def _edges(tree: TreeArrays, words: TreeWords, node: int, places: dict[int, tupl
     start, end = column * (_BOX + _EDGE) + _BOX, (column + 1) * (_BOX + _EDGE)
     bend, parts = start + 10, []
     unknown = words.may_be_missing is None or bool(words.may_be_missing[feature])
+    unknown &= bool(np.isfinite(tree.threshold[node]))
     for child, said, missing in (
         (int(tree.left[node]), low, bool(tree.missing_left[node])),
         (int(tree.right[node]), high, not tree.missing_left[node]),
@@ -135,7 +137,7 @@ def _edges(tree: TreeArrays, words: TreeWords, node: int, places: dict[int, tupl
 
 def _box(tree: TreeArrays, words: TreeWords, node: int, x: float, y: float) -> list[str]:
     name = words.name(words.inputs[int(tree.feature[node])])
-    lines = [_wrapped(said, _BOX - 14) for said in name]
+    lines = [_wrapped(said, (_BOX - 14) / _BOLD) for said in name]
     tall = (max(map(len, lines)) + 1) * _LINE + 10
     top = y - tall / 2
     parts = [f'<rect class="axis" x="{x:.1f}" y="{top:.1f}" width="{_BOX}" height="{tall}" rx="5"/>']
@@ -208,6 +210,8 @@ def _wrapped(said: str, room: float, most: int = 2) -> list[str]:
 
     >>> _wrapped("Systolic blood pressure: latest value in the last 24 hours", 150)
     ['Systolic blood', 'pressure: latest valu…']
+    >>> _wrapped("Creatinine: latest value in the last 24 hours", 150)
+    ['Creatinine:', 'latest value in the l…']
     """
     lines: list[str] = []
     rest = said
@@ -222,7 +226,7 @@ def _wrapped(said: str, room: float, most: int = 2) -> list[str]:
         if last:
             lines.append(rest[:end].rstrip() + "…")
             break
-        mark = rest.find("：", 0, end)
+        mark = max(rest.find("：", 0, end), rest.find(": ", 0, end))
         space = rest.rfind(" ", 0, end + 1)
         if mark > 0:
             end = mark + 1
