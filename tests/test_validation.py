@@ -1,5 +1,6 @@
 """The public verbs of trust, on one small table and one small site."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -66,6 +67,37 @@ def test_ranges_around_a_recalibrated_model_out_of_fold() -> None:
     made = ml.with_ranges(ml.recalibrate(trained, "slope", folds=3), folds=3)
     assert isinstance(made.model, ConformalModel)
     assert ml.coverage(made, replicates=20).metrics["coverage"].value == pytest.approx(0.9, abs=0.1)
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_boosted_quantiles_make_ranges_that_are_wider_where_less_is_known(
+    aside: bool, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    x = random.random(900)
+    frame = pl.DataFrame({"x": x, "y": 10 * x + (0.2 + 3 * x) * random.normal(size=900)})
+    trained = ml.train(frame, "linear", label="y", kind="regression")
+    if aside:
+        place = (
+            pl.when(pl.int_range(pl.len()) % 3 == 0)
+            .then(pl.lit("calibration"))
+            .otherwise("split")
+            .alias("split")
+        )
+        trained = ml.train(
+            replace(trained.samples, frame=trained.samples.frame.with_columns(place)), "linear"
+        )
+    made = ml.with_ranges(trained, "quantiles", folds=2)
+    found = ml.coverage(made, replicates=50)
+    assert found.metrics["coverage"].value == pytest.approx(0.9, abs=0.08)
+    said = made.predict().frame.with_columns(width=pl.col("high") - pl.col("low"), x=pl.Series(x))
+    assert said.filter(pl.col("x") > 0.7)["width"].mean() > 2 * said.filter(pl.col("x") < 0.3)["width"].mean()  # type: ignore[operator]
+    made.save(tmp_path / "package")
+    assert (
+        ml.load(tmp_path / "package")
+        .predict(trained.samples)
+        .frame.equals(made.model.predict(trained.samples).frame)
+    )
 
 
 def test_a_model_without_ranges_says_how_to_get_them() -> None:

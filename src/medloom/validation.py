@@ -203,7 +203,7 @@ def with_ranges(
             suits the kind.
         level: the share of new patients whose truth is to lie inside.
         by: `sex`, `age`: groups within which that is to hold.
-        between: models of a low and a high quantile, for `quantiles`.
+        between: models of a low and a high quantile, for `quantiles`; None: two learners `quantile` make them.
         samples: to learn the errors from; None: the `calibration` split or, where there is none, answers out of fold,
             for which the share holds approximately (Vovk, Ann Math Artif Intell 2015;74:9-28). Samples that a
             recalibration was learned from are a little too kind.
@@ -223,10 +223,27 @@ def with_ranges(
     """
     basis = _calibration(trained, samples, folds, seed)
     answers = _passed_on(trained.model, basis.answers)
-    if between is not None and answers is not None:
+    edges: tuple[Predictions, Predictions] | None = None
+    if scheme == "quantiles" and between is None:
+        tail = (1 - level) / 2
+        low, high = (learner("quantile", quantile=share) for share in (tail, 1 - tail))
+        own = trained.samples.in_split("train"), trained.samples.in_split("tuning")
+        between = low.fit(*own, seed=seed), high.fit(*own, seed=seed)
+        if answers is not None:
+            parts = designs.folds(trained.samples.in_split("train", "tuning"), folds, seed)
+            below, above = (designs.carried_out(one, parts, seed).predictions for one in (low, high))
+            edges = below, above
+    elif between is not None and answers is not None:
         raise InputError("ranges between two models need samples they have not learned from; hand in samples")
     model = conformal(
-        trained.model, basis.samples, scheme, level=level, by=by, between=between, answers=answers
+        trained.model,
+        basis.samples,
+        scheme,
+        level=level,
+        by=by,
+        between=between,
+        answers=answers,
+        edges=edges,
     )
     return _kept(trained, model, site)
 

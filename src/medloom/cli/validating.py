@@ -123,7 +123,7 @@ def recalibrate(
 
 def ranges(
     model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
-    scheme: Annotated[str, typer.Option(help="auto, residual, adaptive, venn-abers")] = "auto",
+    scheme: Annotated[str, typer.Option(help="auto, residual, quantiles, adaptive, venn-abers")] = "auto",
     level: Annotated[
         float, typer.Option(help=tr("Share of new patients whose truth is to lie inside."))
     ] = 0.9,

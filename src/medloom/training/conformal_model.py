@@ -91,11 +91,11 @@ class ConformalModel(WrappingModel):
             return said
         values = said.matrix(outputs).copy()
         low, high = np.empty_like(values), np.empty_like(values)
+        edges = _edges(self.between, samples, values)
         for rows, told in self._groups(samples):
             if isinstance(told, Ranks):
-                edges = self._edges(samples, values)[rows]
                 width = told.quantile(self.level)
-                low[rows, 0], high[rows, 0] = _in_order(edges[:, 0] - width, edges[:, 1] + width)
+                low[rows, 0], high[rows, 0] = _in_order(edges[rows, 0] - width, edges[rows, 1] + width)
             else:
                 for k, one in enumerate(told):
                     bounds = one.bounds(values[rows, k])
@@ -196,9 +196,6 @@ class ConformalModel(WrappingModel):
         known = np.where(np.isin(names, list(self.told)), names, EVERYONE)
         return [(np.flatnonzero(known == name), self.told[name]) for name in np.unique(known).tolist()]
 
-    def _edges(self, samples: Samples, values: Floats) -> Floats:
-        return _edges(self.between, samples, values)
-
 
 def conformal(
     model: Model,
@@ -210,6 +207,7 @@ def conformal(
     between: tuple[Model, Model] | None = None,
     penalty: float = 0.0,
     answers: Predictions | None = None,
+    edges: tuple[Predictions, Predictions] | None = None,
 ) -> ConformalModel:
     """Make a model say how sure it is, by calibration samples it has not learned from.
 
@@ -222,6 +220,7 @@ def conformal(
         between: two models of low and high quantiles of the same question.
         penalty: for `adaptive`: on each class beyond the likeliest two.
         answers: what the model says of these samples where it must not be asked itself, such as answers out of fold.
+        edges: what the two models of `between` say of them, likewise.
 
     Raises:
         InputError: the samples are too few or do not fit, with the remedy.
@@ -250,7 +249,7 @@ def conformal(
     scores = (
         None
         if chosen == "venn-abers"
-        else _scores(chosen, _edges(between, samples, said), said, labels, penalty)
+        else _scores(chosen, _edges(between, samples, said, edges), said, labels, penalty)
     )
     for name in [EVERYONE, *(np.unique(names).tolist() if by else ())]:
         rows = np.flatnonzero((names == name) | (name == EVERYONE))
@@ -298,12 +297,18 @@ def _check_level(level: float, patients: int | None) -> None:
         )
 
 
-def _edges(between: tuple[Model, Model] | None, samples: Samples, values: Floats) -> Floats:
+def _edges(
+    between: tuple[Model, Model] | None,
+    samples: Samples,
+    values: Floats,
+    said: tuple[Predictions, Predictions] | None = None,
+) -> Floats:
     """Give what a range starts from: (n, 2), the value twice, or a low and a high quantile."""
     if between is None:
         return np.repeat(values[:, :1], 2, axis=1)
     outputs = samples.question.outputs
-    return np.column_stack([model.predict(samples).matrix(outputs)[:, 0] for model in between])
+    told = [model.predict(samples) for model in between] if said is None else said
+    return np.column_stack([one.matrix(outputs)[:, 0] for one in told])
 
 
 def _scores(scheme: Scheme, edges: Floats, said: Floats, labels: Floats, penalty: float) -> Floats:

@@ -134,6 +134,10 @@ class GbdtLearner(TabularLearner):
             check_parameter(self.name, "min_leaf", self.min_leaf, self.min_leaf >= 1, tr("1 or more"))
         check_parameter(self.name, "lambda_l2", self.lambda_l2, self.lambda_l2 >= 0, tr("0 or more"))
 
+    def _objective(self, kind: Kind) -> dict[str, Any]:
+        """Say what LightGBM is to learn."""
+        return {"objective": _OBJECTIVES[kind]}
+
     def _learn(self, problem: Problem) -> Estimator:
         boosters = [self._boosted(problem, problem.trial(place), place) for place in range(self.n_models)]
         return BoostedEstimator(problem.kind, boosters)
@@ -143,7 +147,7 @@ class GbdtLearner(TabularLearner):
 
         n, inputs = trial.x.shape
         parameters: dict[str, Any] = {
-            "objective": _OBJECTIVES[problem.kind],
+            **self._objective(problem.kind),
             "learning_rate": self.learning_rate,
             "num_leaves": self.num_leaves,
             "min_data_in_leaf": self.min_leaf or int(np.clip(n // 40, 2, 40)),
