@@ -68,11 +68,14 @@ class Dataset(_Part):
     licence: str
     citation: str
     home: str = Field(description="The owner's page.")
-    importer: str = Field(description="Importer that reads it.")
+    importer: str = Field("", description="Importer that reads it; empty: its scripts do.")
     mapping: str = Field("", description="Mapping for the table importer.")
     mirror: str = Field(description="Its folder below MEDLOOM_MIRROR.")
     base: str = Field("", description="The owner's address of the single files.")
     files: dict[str, str] = Field(default_factory=dict, description="Single files: name -> SHA-256.")
+    addresses: dict[str, str] = Field(
+        default_factory=dict, description="Where a file is below `base`, if elsewhere."
+    )
     archives: tuple[Archive, ...] = ()
 
 
@@ -80,7 +83,7 @@ def available() -> list[Dataset]:
     """List the data sets, by name.
 
     >>> [one.name for one in available()]
-    ['mimic-iv-demo-fhir', 'physionet2012', 'synthea-fhir-r4']
+    ['mimic-iv-demo-fhir', 'physionet2012', 'survival', 'synthea-fhir-r4']
     """
     return list(_registry().values())
 
@@ -166,7 +169,7 @@ def _registry() -> Mapping[str, Dataset]:
 def _file(dataset: Dataset, name: str, expected: str, mirror: Path | None, downloads: Path) -> Path:
     """Find a single file in the mirror or download it, and check it."""
     copy = _mirrored(dataset, name, mirror)
-    path = copy or _downloaded(dataset, dataset.base + name, name, downloads)
+    path = copy or _downloaded(dataset, dataset.base + dataset.addresses.get(name, name), name, downloads)
     _check(path, expected, name, downloaded=copy is None)
     return path
 

@@ -126,7 +126,7 @@ class _TaskCodes:
 
     @classmethod
     def resolve(cls, task: Task, record: Record) -> _TaskCodes:
-        predict = task.predict.classes or {"": task.predict.codes}
+        predict = task.events if task.kind == "survival" else task.predict.classes or {"": task.predict.codes}
         codes = cls(
             resolve(record, task.prediction_time.event),
             resolve(record, task.prediction_time.until or ()),
@@ -242,7 +242,7 @@ def _label_part(task: Task, codes: _TaskCodes, facts: _Facts, tally: _Tally) -> 
     if task.predict.until is not None:
         tally.step(text2("not over yet, and its end is known"), asked)
     labelled = _with_label(task, codes, facts, asked)
-    if task.censor is not None:
+    if task.censor is not None and task.kind != "survival":
         labelled = tally.step(
             text2("followed long enough, or the answer came earlier"), _followed(task, codes, facts, labelled)
         )
@@ -419,6 +419,8 @@ def _with_label(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFram
     happened = (
         asked.join(events, on="subject_id").filter(_counts(codes)).sort("asked", "time", maintain_order=True)
     )
+    if task.kind == "survival":
+        return _timed(task, codes, facts, asked, happened)
     if predict.time_to is not None:
         unit = hours(f"1{predict.unit}") * 3600
         wait = (pl.col("time") - pl.col("prediction_time")).dt.total_seconds(fractional=True) / unit
@@ -440,15 +442,43 @@ def _with_label(task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFram
     return labelled
 
 
+def _timed(
+    task: Task, codes: _TaskCodes, facts: _Facts, asked: pl.DataFrame, happened: pl.DataFrame
+) -> pl.DataFrame:
+    """Add `label`: the first event with its time, else the time followed without one; null where not followed.
+
+    Follow-up ends with the horizon, with death (where it is no event itself), or with the record's knowledge.
+    """
+    first = happened.group_by("asked", maintain_order=True).agg(
+        pl.col("answer").first(), at=pl.col("time").first()
+    )
+    joined = asked.join(first, on="asked", how="left", maintain_order="left").join(
+        _ends_of_follow_up(task, codes, facts), on="subject_id", how="left", maintain_order="left"
+    )
+    followed = pl.when(pl.col("end").is_not_null() | pl.col("death").is_not_null()).then(
+        pl.min_horizontal("end", "horizon", "death")
+    )
+    unit = hours(f"1{task.predict.unit}") * 3600
+    since = pl.coalesce("at", followed) - pl.col("prediction_time")
+    wait = since.dt.total_seconds(fractional=True) / unit
+    label = pl.when(wait > 0).then(pl.struct(time=wait, event=pl.col("answer")))
+    return joined.with_columns(label=label).drop("answer", "at", "end")
+
+
+def _ends_of_follow_up(task: Task, codes: _TaskCodes, facts: _Facts) -> pl.DataFrame:
+    """Find when each subject was last known of: frame of `subject_id`, `end`."""
+    if task.censor is not None and task.censor.follow_up is not None:
+        return facts.of(codes.follow_up).group_by("subject_id").agg(end=pl.col("time").max())
+    return facts.spans.select("subject_id", end="last")
+
+
 def _followed(task: Task, codes: _TaskCodes, facts: _Facts, labelled: pl.DataFrame) -> pl.DataFrame:
     """Drop those whose follow-up ended, alive, before the horizon, unless their answer was settled by then.
 
     It is once the event happened; of values and of classes once the first came. The highest, lowest, last or mean
     value and what all happens are known at the horizon only.
     """
-    ends = facts.spans.select("subject_id", end="last")
-    if task.censor is not None and task.censor.follow_up is not None:
-        ends = facts.of(codes.follow_up).group_by("subject_id").agg(end=pl.col("time").max())
+    ends = _ends_of_follow_up(task, codes, facts)
     joined = labelled.join(ends, on="subject_id", how="left", maintain_order="left")
     predict = task.predict
     first_counts = (

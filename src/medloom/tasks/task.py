@@ -29,7 +29,9 @@ PREDICTED: Final[dict[Kind, tuple[str, ...]]] = {
     "regression": ("value", "time_to"),
     "multiclass": ("classes",),
     "multilabel": ("classes",),
+    "survival": ("event", "classes"),
 }
+_TIMES: Final = ("min", "h", "d", "w", "y")
 
 
 def _name(text: str) -> str:
@@ -173,19 +175,23 @@ def _unit(unit: str) -> str:
 class Predict(_Part):
     """What is predicted, from the moment after the prediction time."""
 
-    event: Codes | None = Field(None, description="binary: does it happen?")
+    event: Codes | None = Field(None, description="binary: does it happen? survival: when?")
     value: Codes | None = Field(None, description="regression: the number it will have.")
     time_to: Codes | None = Field(None, description="regression: how long until it happens.")
     classes: dict[str, Codes] | None = Field(
-        None, description="multiclass: which comes first; multilabel: which happen."
+        None, description="multiclass, survival: which comes first; multilabel: which happen."
     )
     within: PositiveLength | None = Field(None, description="The horizon.")
+    horizons: tuple[PositiveLength, ...] = Field(
+        (),
+        description="survival: times of interest; follow-up goes on after the last, unless within is given.",
+    )
     until: Codes | None = Field(
         None, description="Or until this event of the same encounter (the next one where facts know none)."
     )
     take: Literal["first", "last", "min", "max", "mean"] = Field("first", description="Of several values.")
     unit: Annotated[str, AfterValidator(_unit)] | None = Field(
-        None, description="Of the value; for time_to one of min, h, d, w, y."
+        None, description="Of the value; for time_to and survival one of min, h, d, w, y."
     )
 
     @model_validator(mode="after")
@@ -194,9 +200,9 @@ class Predict(_Part):
             raise ValueError("classes needs at least two")
         if self.within is not None and self.until is not None:
             raise ValueError("give either within or until, not both")
-        if self.within is None and self.until is None and self.time_to is None:
+        if self.within is None and self.until is None and self.time_to is None and not self.horizons:
             raise ValueError("the horizon is missing: give within (48h) or until (an event)")
-        if self.time_to is not None and self.unit not in ("min", "h", "d", "w", "y"):
+        if self.time_to is not None and self.unit not in _TIMES:
             raise ValueError("time_to needs a unit: min, h, d, w or y")
         return self
 
@@ -284,7 +290,18 @@ class Task(_Part):
         ]
         if len(given) != 1 or given[0] not in PREDICTED[self.kind]:
             raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(PREDICTED[self.kind])}")
+        if self.kind != "survival" and self.predict.horizons:
+            raise ValueError(f"horizons are of survival tasks; a {self.kind} task has one horizon: within")
+        if self.kind == "survival" and (not self.predict.horizons or self.predict.unit not in _TIMES):
+            raise ValueError(
+                "a survival task needs horizons, such as [30d, 1y], and a unit: min, h, d, w or y"
+            )
         return self
+
+    @property
+    def events(self) -> dict[str, Codes]:
+        """Name the competing events of a survival task, with their codes; one without a name is `event`."""
+        return self.predict.classes or {"event": self.predict.codes}
 
     @property
     def question(self) -> Question:
@@ -293,9 +310,13 @@ class Task(_Part):
             task=self.name,
             kind=self.kind,
             title=self.title,
-            classes=tuple(self.predict.classes or ()),
+            classes=tuple(self.events if self.kind == "survival" else self.predict.classes or ()),
             unit=self.predict.unit,
             horizon=self.predict.within,
+            horizons=tuple(
+                hours(one) / hours(f"1{self.predict.unit}")
+                for one in sorted(self.predict.horizons, key=hours)
+            ),
             definition=self._definition(),
         )
 
