@@ -21,7 +21,7 @@ from medloom.foundation.hashing import hash64
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.question import Question
 
-_BOX: Final = 158.0  # width of a question
+_BOX: Final = 176.0  # width of a question
 _EDGE: Final = 122.0  # between a question and the next
 _LEAF: Final = 150.0
 _BOLD: Final = 1.12  # how much wider strong letters are
@@ -137,13 +137,13 @@ def _edges(tree: TreeArrays, words: TreeWords, node: int, places: dict[int, tupl
 
 def _box(tree: TreeArrays, words: TreeWords, node: int, x: float, y: float) -> list[str]:
     name = words.name(words.inputs[int(tree.feature[node])])
-    lines = [_wrapped(said, (_BOX - 14) / _BOLD) for said in name]
+    lines = [_two_lines(said) for said in name]
     tall = (max(map(len, lines)) + 1) * _LINE + 10
     top = y - tall / 2
     parts = [f'<rect class="axis" x="{x:.1f}" y="{top:.1f}" width="{_BOX}" height="{tall}" rx="5"/>']
     for at in range(2):
         said = Text2(*(line[at] if at < len(line) else "" for line in lines))
-        parts.append(_text(x + 7, top + 15 + at * _LINE, said, "strong"))
+        parts.append(_text(x + 7, top + 15 + at * _LINE, said, "" if at else "strong"))
     parts.append(_text(x + 7, top + tall - 8, _reached(tree, words, node), "soft"))
     return parts
 
@@ -205,13 +205,24 @@ def _cut(text: Text2, room: float) -> Text2:
     return Text2(*(_wrapped(said, room, 1)[0] if said else said for said in text))
 
 
+def _two_lines(said: str) -> list[str]:
+    """Write what an input is about and what of it, a line each.
+
+    >>> _two_lines("Celecoxib 200 MG Oral Capsule [Celebrex]: how often recorded")
+    ['Celecoxib 200 MG Ora…', 'how often recorded']
+    """
+    for mark in (": ", "："):
+        name, found, detail = said.rpartition(mark)
+        if found:
+            return [*_wrapped(name, (_BOX - 14) / _BOLD, 1), *_wrapped(detail, _BOX - 14, 1)]
+    return _wrapped(said, (_BOX - 14) / _BOLD)
+
+
 def _wrapped(said: str, room: float, most: int = 2) -> list[str]:
-    """Break a text into lines: at spaces and colons, Chinese anywhere; what does not fit is cut.
+    """Break a text into lines: at spaces, Chinese anywhere; what does not fit is cut.
 
     >>> _wrapped("Systolic blood pressure: latest value in the last 24 hours", 150)
     ['Systolic blood', 'pressure: latest valu…']
-    >>> _wrapped("Creatinine: latest value in the last 24 hours", 150)
-    ['Creatinine:', 'latest value in the l…']
     """
     lines: list[str] = []
     rest = said
@@ -226,11 +237,8 @@ def _wrapped(said: str, room: float, most: int = 2) -> list[str]:
         if last:
             lines.append(rest[:end].rstrip() + "…")
             break
-        mark = max(rest.find("：", 0, end), rest.find(": ", 0, end))
         space = rest.rfind(" ", 0, end + 1)
-        if mark > 0:
-            end = mark + 1
-        elif space > 0:
+        if space > 0:
             end = space
         lines.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
