@@ -100,6 +100,21 @@ def test_boosted_quantiles_make_ranges_that_are_wider_where_less_is_known(
     )
 
 
+def test_rows_of_a_table_get_the_range_of_their_sex_even_where_the_model_does_not_read_it() -> None:
+    frame = frame_of("regression", 600)
+    noise = np.random.default_rng(0).normal(size=600) * np.where(frame["sex"] == "M", 50, 0)
+    trained = ml.train(
+        frame.with_columns(pl.col("outcome") + noise), "linear", label="outcome", kind="regression"
+    )
+    made = ml.with_ranges(trained, by=["sex"], folds=2)
+    assert "sex" in made.model.codes
+    said = ml.predict(
+        made.model, pl.DataFrame({"lab": [0.0, 0.0], "noise": [0.0, 0.0], "sex": ["F", "M"]})
+    ).frame
+    width = (said["high"] - said["low"]).to_list()
+    assert width[1] > 1.2 * width[0]
+
+
 def test_a_model_without_ranges_says_how_to_get_them() -> None:
     trained = ml.train(frame_of("binary", 100), "tree", label="outcome")
     with pytest.raises(InputError, match=r"ml\.with_ranges"):

@@ -15,6 +15,7 @@ from medloom.foundation.errors import InputError
 from medloom.tasks.external import from_frame
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Learner, Model
+from medloom.tasks.samples import Samples
 from medloom.training import designs
 from tests.training.worlds import frame_of, samples_of
 
@@ -125,3 +126,29 @@ def test_a_small_sample_scatters_more() -> None:
         assert np.isfinite(found.frame["mean_difference"].to_numpy()).all()
         means.append(found.mean_difference["true"])
     assert means[0] > means[1]
+
+
+def survivors(n: int = 200) -> Samples:
+    random = np.random.default_rng(0)
+    age = random.normal(60, 10, n)
+    days = random.exponential(300 * np.exp((60 - age) / 10))
+    rows = pl.DataFrame({"age": age, "days": days.clip(1, 400), "died": days < 400})
+    samples = from_frame(rows, None, time="days", event="died")
+    when = [datetime(2020, 1, 1) + timedelta(days=day) for day in range(n)]
+    frame = samples.frame.with_columns(
+        prediction_time=pl.Series(when, dtype=pl.Datetime("us")), split=pl.lit("train")
+    )
+    return replace(samples, frame=frame)
+
+
+def test_survival_is_validated_over_time() -> None:
+    learner = registry.load("medloom.learners", "cox")()
+    found = validation.temporal(survivors(), learner, date(2020, 5, 1), replicates=20)
+    assert found.evaluation.kind == "survival"
+    assert found.evaluation.metrics["c_index"].value > 0.6  # type: ignore[operator]
+
+
+def test_curves_of_several_models_are_not_mixed() -> None:
+    learner = registry.load("medloom.learners", "kaplan-meier")()
+    with pytest.raises(InputError, match="temporal"):
+        validation.cross_validation(survivors(), learner, 2)

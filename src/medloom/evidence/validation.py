@@ -20,6 +20,7 @@ from medloom.evidence.evaluation import Evaluation, evaluate
 from medloom.evidence.intervals import REPLICATES, estimates
 from medloom.evidence.metrics import METRICS
 from medloom.evidence.stability import Stability, stability
+from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
@@ -120,8 +121,14 @@ def validate(
     Raises:
         InputError: the parts are none or overlap, or the learner cannot learn from one of them.
     """
+    if len(parts) > 1 and parts[0].test.question.kind == "survival":
+        raise InputError(
+            "curves of several models cannot be evaluated as one yet; validate a survival question over time: temporal"
+        )
     done = carried_out(learner, parts, seed)
     evaluation = _evaluated(done.samples, done.predictions, learner.name, design, replicates, seed, by_group)
+    if len(parts) == 1:
+        return Validation(evaluation, {parts[0].name: evaluation.metrics}, done)
     answers = read_answers(done.samples.question, done.samples.frame, done.predictions.frame)
     found = {
         part.name: estimates(answers.where((done.parts == part.name).to_numpy()), replicates, seed, part.name)
@@ -225,7 +232,7 @@ def external(
             others = open_ones.where(~pl.col("group").is_in(np.unique(part.test.groups)))
             frames.append(recalibrated(model, others, update).predict(part.test).frame)
         order = open_ones.frame.select("sample_id")
-        joined = order.join(pl.concat(frames), on="sample_id", how="left", maintain_order="left")
+        joined = order.join(pl.concat(frames), on="sample_id", how="left", maintain_order="left_right")
         tested, after = open_ones, Predictions(joined.select(frames[0].columns))
     said = model.predict(tested)
     name = model.origin.learner
@@ -305,7 +312,8 @@ def _evaluated(
     by_group: bool = True,
     compared_with: Mapping[str, Predictions] | None = None,
 ) -> Evaluation:
-    found = evaluate(
+    evaluated = evaluate_survival if samples.question.kind == "survival" else evaluate
+    found = evaluated(
         samples,
         predictions,
         demographics(samples) if by_group else None,

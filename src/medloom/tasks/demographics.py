@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -46,6 +47,15 @@ def demographics(samples: Samples) -> pl.DataFrame:
     return found.drop(name for name in _OTHERS if found[name].null_count() == found.height)
 
 
+def demographic_codes(vocabulary: Iterable[str]) -> frozenset[str]:
+    """Pick the codes that tell sex or age.
+
+    >>> sorted(demographic_codes(["GENDER//F", "sex", "LOINC//8867-4"]))
+    ['GENDER//F', 'sex']
+    """
+    return frozenset(code for code in vocabulary if _tells(code))
+
+
 def age_band(age: pl.Expr) -> pl.Expr:
     """Name the band of an age in years; an age that is missing, negative or NaN is unknown.
 
@@ -77,7 +87,7 @@ def _of_part(samples: Samples) -> pl.DataFrame:
                 else [code.removeprefix(prefix)]
             )
             others[name][history.sample[rows]] = said if prefix is None else said[0]
-        if code == BIRTH or code in _AGE_CODES or code in _SEX_CODES or code.startswith("GENDER//"):
+        if _tells(code):
             rows = np.flatnonzero(history.code == index)
             who = history.sample[rows]
             if code == BIRTH:
@@ -100,6 +110,10 @@ def _of_part(samples: Samples) -> pl.DataFrame:
             **{name: pl.Series(found.tolist(), dtype=pl.String) for name, found in others.items()},
         }
     )
+
+
+def _tells(code: str) -> bool:
+    return code == BIRTH or code in _AGE_CODES or code in _SEX_CODES or code.startswith("GENDER//")
 
 
 def _say(sex: NDArray[np.object_], who: NDArray[np.integer], found: list[str | None]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError
 from medloom.tasks import package
+from medloom.tasks.demographics import demographic_codes
 from medloom.tasks.explanation import Explanation
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model, Origin, check_none_held_out
@@ -65,6 +66,7 @@ class ConformalModel(WrappingModel):
         between: the low and the high model, for `quantiles`.
         penalty: on each class beyond the likeliest two, for `adaptive`.
         basis: the calibration samples.
+        reads: the codes that tell the groups.
     """
 
     origin: Origin
@@ -76,8 +78,15 @@ class ConformalModel(WrappingModel):
     between: tuple[Model, Model] | None
     penalty: float
     basis: Basis
+    reads: frozenset[str] = frozenset()
 
     outermost: ClassVar[bool] = True
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """Name the codes its answers may depend on, those of groups among them; none where that cannot be told."""
+        codes = [self.model.codes, *(model.codes for model in self.between or ())]
+        return frozenset().union(self.reads, *codes) if all(codes) else frozenset()
 
     def predict(self, samples: Samples) -> Predictions:
         """Answer as the model does, with `low` and `high` of each value or risk.
@@ -174,6 +183,7 @@ class ConformalModel(WrappingModel):
             between,
             content["penalty"],
             Basis.from_json(content["basis"]),
+            frozenset(content["reads"]),
         )
 
     def _write(self, folder: Path) -> None:
@@ -187,6 +197,7 @@ class ConformalModel(WrappingModel):
             "told": {name: _told_as_json(told) for name, told in self.told.items()},
             "penalty": self.penalty,
             "basis": self.basis.to_json(),
+            "reads": sorted(self.reads),
         }
         (folder / _FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
@@ -264,7 +275,16 @@ def conformal(
                 for k in range(said.shape[1])
             )
     basis = Basis(len(samples), patients, samples.digest())
-    return ConformalModel(model.origin, model, chosen, level, tuple(by), told, between, penalty, basis)
+    reads = _codes_of_groups(samples) if by else frozenset()
+    return ConformalModel(model.origin, model, chosen, level, tuple(by), told, between, penalty, basis, reads)
+
+
+def _codes_of_groups(samples: Samples) -> frozenset[str]:
+    found: set[str] = set()
+    for part in samples.parts():
+        history = part.history()
+        found |= demographic_codes(history.vocabulary[code] for code in np.unique(history.code))
+    return frozenset(found)
 
 
 def _scheme(kind: Kind, scheme: Scheme | Literal["auto"], between: tuple[Model, Model] | None) -> Scheme:

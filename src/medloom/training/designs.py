@@ -73,7 +73,7 @@ def carried_out(learner: Learner, parts: Sequence[Part], seed: int = 0) -> OutOf
         raise InputError("the parts of a design overlap; each sample may be tested once")
     tested = tested.sort("subject_id", "prediction_time", "sample_id", maintain_order=True)
     order = tested.select("sample_id")
-    frame = order.join(pl.concat(said), on="sample_id", how="left", maintain_order="left")
+    frame = order.join(pl.concat(said), on="sample_id", how="left", maintain_order="left_right")
     samples = replace(parts[0].test, frame=tested.drop("part"))
     return OutOfSample(samples, Predictions(frame.select(said[0].columns)), tested["part"], models)
 

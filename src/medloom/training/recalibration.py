@@ -182,6 +182,8 @@ def recalibrated(
             "this model tells ranges already; recalibrate the model inside it, then make ranges anew"
         )
     question = model.origin.question
+    if question.kind not in _LADDER:
+        raise InputError("models of {kind} questions cannot be recalibrated", kind=question.kind)
     if not len(samples):
         raise InputError("there are no samples to recalibrate on")
     said = (model.predict(samples) if answers is None else answers).matrix(question.outputs)
