@@ -15,6 +15,7 @@ from medloom.explanation.tree_drawing import TreeWords, tree_drawing
 from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import input_name
 from tests.explanation.known_models import known_model, risk, samples_of, table
+from tests.sites import LAB, site_of
 
 CREATININE = "LOINC//2160-0"
 
@@ -89,3 +90,21 @@ def test_a_learned_tree_is_drawn(patients) -> None:
     )
     drawn = tree_drawing(model.estimator.trees[0], words)
     assert "Creatinine" in drawn and "肌酐" in drawn
+
+
+def test_windows_of_a_record_move_together(tmp_path) -> None:
+    samples = site_of(tmp_path / "site", 400).task("outcome").samples
+    model = ml.train(samples, "gbdt").model
+    held_out = samples.in_split("held_out")
+    rows = model.inputs(held_out).values
+    found = ways_below(model, held_out, samples.in_split("train"), 0.3, may_change=[LAB])
+    last = model.features.names.index(f"{LAB} last ever")
+    assert any(one.found for one in found)
+    for one, row in zip(found, rows, strict=True):
+        for way in one.found:
+            moved = {model.features.names[at] for at in np.flatnonzero((way.row != row) & ~np.isnan(row))}
+            # one value in the whole stay: it is the first, the last, the lowest, the highest and the mean
+            assert moved == {
+                f"{LAB} {statistic} ever" for statistic in ("first", "last", "min", "max", "mean")
+            }
+            assert way.row[last] == np.float32(way.changes[0].after)
