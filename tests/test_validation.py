@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import medloom as ml
-from medloom.foundation.errors import InputError
+from medloom.foundation.errors import InputError, LeakageError
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.recalibration import CalibratedModel
 from tests.training.worlds import frame_of, samples_of
@@ -113,6 +113,13 @@ def test_rows_of_a_table_get_the_range_of_their_sex_even_where_the_model_does_no
     ).frame
     width = (said["high"] - said["low"]).to_list()
     assert width[1] > 1.2 * width[0]
+
+
+def test_patients_that_were_learned_from_are_refused() -> None:
+    trained = ml.train(samples_of("binary", n=100), "tree")
+    for verb in (ml.recalibrate, ml.with_ranges):
+        with pytest.raises(LeakageError, match="learned from 50 of these patients"):
+            verb(trained, samples=trained.samples.in_split("train"))
 
 
 def test_a_model_without_ranges_says_how_to_get_them() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+import numpy as np
 import polars as pl
 
 from medloom.api import Trained, learner, made_learner, samples_of
@@ -16,7 +17,7 @@ from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.intervals import REPLICATES
 from medloom.evidence.stability import Stability
 from medloom.evidence.validation import External, LearningCurve, Validation
-from medloom.foundation.errors import InputError
+from medloom.foundation.errors import InputError, LeakageError
 from medloom.site import Site, SiteTask
 from medloom.tasks import models
 from medloom.tasks.kinds import Kind, Split
@@ -170,7 +171,7 @@ def recalibrate(
 
     Raises:
         InputError: the samples do not allow it, with the remedy.
-        LeakageError: some of the samples are held out.
+        LeakageError: some of the samples are held out, or the model has learned from their patients.
 
     >>> from medloom import train
     >>> frame = pl.DataFrame({"x": [i % 10 for i in range(400)], "ill": [i % 13 < i % 10 for i in range(400)]})
@@ -213,7 +214,7 @@ def with_ranges(
 
     Raises:
         InputError: the samples do not allow it, with the remedy.
-        LeakageError: some of the samples are held out.
+        LeakageError: some of the samples are held out, or the model has learned from their patients.
 
     >>> from medloom import train
     >>> frame = pl.DataFrame({"x": range(300), "days": [i + i % 7 / 2 for i in range(300)]})
@@ -295,6 +296,7 @@ class _Calibration:
 
 def _calibration(trained: Trained, samples: Samples | None, folds: int, seed: int) -> _Calibration:
     if samples is not None:
+        _check_not_learned_from(trained, samples)
         return _Calibration(samples, None)
     aside = trained.samples.in_split("calibration")
     if len(aside):
@@ -302,6 +304,20 @@ def _calibration(trained: Trained, samples: Samples | None, folds: int, seed: in
     parts = designs.folds(trained.samples.in_split("train", "tuning"), folds, seed)
     done = designs.carried_out(_learner_of(trained.model), parts, seed)
     return _Calibration(designs.marked(done.samples, "calibration"), done.predictions)
+
+
+def _check_not_learned_from(trained: Trained, samples: Samples) -> None:
+    """Refuse samples of patients the model was learned from, as far as that can be told: within one record."""
+    if samples.record_digest != trained.samples.record_digest:
+        return
+    learned = trained.samples.in_split("train", "tuning").groups
+    n = len(np.intersect1d(learned, samples.groups))
+    if n:
+        raise LeakageError(
+            "the model has learned from {n} of these patients, whom it answers too well; hand in samples of others, or "
+            "none: answers out of fold are taken then",
+            n=n,
+        )
 
 
 def _passed_on(model: Model, answers: Predictions | None) -> Predictions | None:
