@@ -392,7 +392,14 @@ def _truth(page: PatientPage) -> Text2 | None:
 def _range(page: PatientPage, write: Any) -> list[Text2]:
     if page.low is None or page.high is None:
         return []
-    return [text2("Plausible range: {low} to {high}.", low=write(page.low), high=write(page.high))]
+    ends = {"low": write(page.low), "high": write(page.high)}
+    if _is_risk(page):  # two calibrated bounds, which are no interval that holds some share of patients
+        return [
+            text2(
+                "Calibrated between {low} and {high}: the closer, the more like patients were known.", **ends
+            )
+        ]
+    return [text2("Plausible range: {low} to {high}.", **ends)]
 
 
 def _rank(page: PatientPage) -> list[Text2]:
