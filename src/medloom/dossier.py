@@ -40,6 +40,7 @@ _COVERAGE: Final = "coverage.json"
 _EVALUATION: Final = "evaluation.json"
 # Explaining every held-out sample would say the same and take longer; where each takes a second, fewer must do.
 _EXPLAINED: Final = 500
+_WITHHELD: Final = 20
 _EXPLAINED_SLOWLY: Final = 50
 
 
@@ -90,6 +91,7 @@ def evaluate(
         dossier.folder / _REPORT,
         evaluation,
         cohort_flow=cohort.flow,
+        withheld=_withheld(cohort.samples.in_split(split)),
         important=_important(site, dossier, seed),
         provenance=_provenance(site, dossier),
     )
@@ -181,6 +183,12 @@ def _keep_coverage(dossier: Dossier, seed: int) -> None:
     samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)
     found = coverage_of(model, samples, seed=seed)
     write_text(dossier.folder / _COVERAGE, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+
+
+def _withheld(samples: Samples) -> list[tuple[str, int]]:
+    """Name what most samples have only afterwards."""
+    rows = samples.withheld().head(_WITHHELD).iter_rows()
+    return [(f"{description} ({code})" if description else code, n) for code, description, n in rows]
 
 
 def _important(site: Site, dossier: Dossier, seed: int) -> list[tuple[Text2, float]]:

@@ -45,6 +45,7 @@ def write_report(
     *,
     title: Text2 | None = None,
     cohort_flow: Sequence[FlowStep] | None = None,
+    withheld: Sequence[tuple[str, int]] | None = None,
     important: Sequence[tuple[Text2, float]] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     provenance: Mapping[str, str] | None = None,
@@ -54,17 +55,19 @@ def write_report(
     Arguments:
         title: of the page; None takes the task's.
         cohort_flow: who fell out at each step.
+        withheld: what came to be known only afterwards and was not used, with how many samples have it.
         important: inputs with signed or unsigned weights, most important first.
         others: name → evaluation of another model of the same task; shown beside, not paired.
         provenance: what the numbers come from: digests, versions, dates, by name.
     """
-    write_text(path, report_html(evaluation, title, cohort_flow, important, others, provenance))
+    write_text(path, report_html(evaluation, title, cohort_flow, withheld, important, others, provenance))
 
 
 def report_html(
     evaluation: Evaluation,
     title: Text2 | None = None,
     cohort_flow: Sequence[FlowStep] | None = None,
+    withheld: Sequence[tuple[str, int]] | None = None,
     important: Sequence[tuple[Text2, float]] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     provenance: Mapping[str, str] | None = None,
@@ -92,6 +95,7 @@ def report_html(
         fairness=_fairness(evaluation),
         confusion=evaluation.curves.get("confusion"),
         cohort_flow=_flow(cohort_flow or ()),
+        withheld=[(name, f"{n:,}") for name, n in withheld or ()],
         important=_important(important or ()),
         reasons=_reasons(evaluation),
         provenance=_provenance(evaluation, provenance or {}),
@@ -190,6 +194,10 @@ def _words(kind: Kind) -> dict[str, Text2]:
         "confusion": text2("What came true (rows) and what was chosen (columns)"),
         "flow": text2("Who was asked about"),
         "step": text2("step"),
+        "withheld": text2("Known only afterwards, and therefore not used"),
+        "withheld_note": text2(
+            "The record holds these of so many samples, but not yet when the question was put."
+        ),
         "came": text2("came in"),
         "left_out": text2("left out"),
         "remained": text2("remained"),

@@ -16,6 +16,7 @@ from medloom.record.record import Record
 from medloom.tasks.history import History, Visibility, read_history
 from medloom.tasks.kinds import LABEL_TYPES, SPLITS, Split
 from medloom.tasks.question import Question
+from medloom.tasks.withheld import WITHHELD_SCHEMA, known_later
 
 SAMPLE_COLUMNS: Final = ("sample_id", "subject_id", "prediction_time", "item", "group", "split", "label")
 
@@ -93,6 +94,13 @@ class Samples:
             }
         )
         return frame.filter(pl.col("asset").is_not_null())
+
+    def withheld(self) -> pl.DataFrame:
+        """Count by code the samples whose facts of it came to be known only later: `code`, `description`, `samples`."""
+        parts = [known_later(self._record, part.frame, self._visibility) for part in self.parts()]
+        found = pl.concat(parts) if parts else pl.DataFrame(schema=WITHHELD_SCHEMA)
+        summed = found.group_by("code", "description").agg(pl.col("samples").sum())
+        return summed.sort(["samples", "code"], descending=[True, False])
 
     @property
     def subject_ids(self) -> NDArray[np.int64]:
