@@ -14,6 +14,7 @@ LONGEST = 25
 SAID = {
     "disease_diagnosis": ("malignant · mlp", "AUROC", "calibration slope"),
     "disease_progression": ("target · linear", "R²", "bmi"),
+    "heart_failure": ("died · kaplan-meier", "died · cox", "C-index", "observed / expected", "365.0"),
     "therapy_choice": ("if ", "otherwise", "zidovudine", "gains_50 · tree", "AUROC"),
 }
 
