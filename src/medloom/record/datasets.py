@@ -6,6 +6,7 @@ appears whole and checked, or not at all.
 
 from __future__ import annotations
 
+import gzip
 import logging
 import os
 import re
@@ -25,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from medloom.foundation.archives import DamagedArchiveError, archive_damage, members
 from medloom.foundation.errors import IntegrityError, NotFoundError
-from medloom.foundation.files import locked, remove, storage_errors, write_text
+from medloom.foundation.files import locked, remove, replacing, storage_errors, write_text
 from medloom.foundation.hashing import digest, sha256_bytes, sha256_file
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import progress, track
@@ -76,6 +77,9 @@ class Dataset(_Part):
     addresses: dict[str, str] = Field(
         default_factory=dict, description="Where a file is below `base`, if elsewhere."
     )
+    mirrored: dict[str, str] = Field(
+        default_factory=dict, description="Where a file is below the mirror, if elsewhere; `.gz` is unpacked."
+    )
     archives: tuple[Archive, ...] = ()
 
 
@@ -83,7 +87,7 @@ def available() -> list[Dataset]:
     """List the data sets, by name.
 
     >>> [one.name for one in available()]
-    ['mimic-iv-demo-fhir', 'physionet2012', 'survival', 'synthea-fhir-r4']
+    ['mimic-iv-demo-fhir', 'physionet2012', 'support2', 'survival', 'synthea-fhir-r4']
     """
     return list(_registry().values())
 
@@ -168,7 +172,9 @@ def _registry() -> Mapping[str, Dataset]:
 
 def _file(dataset: Dataset, name: str, expected: str, mirror: Path | None, downloads: Path) -> Path:
     """Find a single file in the mirror or download it, and check it."""
-    copy = _mirrored(dataset, name, mirror)
+    copy = _mirrored(dataset, dataset.mirrored.get(name, name), mirror)
+    if copy is not None and copy.suffix == ".gz" and not name.endswith(".gz"):
+        copy = _unzipped(copy, downloads / name)
     path = copy or _downloaded(dataset, dataset.base + dataset.addresses.get(name, name), name, downloads)
     _check(path, expected, name, downloaded=copy is None)
     return path
@@ -204,6 +210,13 @@ def _archive(dataset: Dataset, archive: Archive, target: Path, mirror: Path | No
 def _mirrored(dataset: Dataset, name: str, mirror: Path | None) -> Path | None:
     path = None if mirror is None else mirror / dataset.mirror / name
     return path if path is not None and path.is_file() else None
+
+
+def _unzipped(path: Path, into: Path) -> Path:
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path) as packed, replacing(into) as temporary, temporary.open("wb") as target:
+        shutil.copyfileobj(packed, target)
+    return into
 
 
 def _check(path: Path, expected: str, name: str, downloaded: bool) -> None:
