@@ -1,7 +1,6 @@
 """A model of tables: which inputs, how they are prepared, what was learned about them."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,11 +19,11 @@ from medloom.tasks.explanation import Explanation
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.training.inputs import batches, dense_inputs, read_inputs, write_inputs
 from medloom.training.preparation import Preparation
 
 _AT_ONCE: Final = 5_000  # samples whose inputs are dense in memory at a time
 _EXPLAINED_AT_ONCE: Final = 1_000
-_FEATURES_FILE: Final = "features.json"
 _LIBRARIES: Final = ("lightgbm", "numpy", "polars", "scikit-learn", "shap")
 
 
@@ -51,7 +50,10 @@ class TabularModel(Model):
     def predict(self, samples: Samples) -> Predictions:
         """Answer for each sample, in order; a few milliseconds for one, and the same numbers as in a batch."""
         outputs = self.origin.question.outputs
-        answers = [self.estimator.predict(self._prepared(raw)) for _, raw in self._batches(samples, _AT_ONCE)]
+        answers = [
+            self.estimator.predict(self._prepared(raw))
+            for _, raw in batches(self.features, samples, _AT_ONCE)
+        ]
         values = np.vstack(answers) if answers else np.empty((0, len(outputs)))
         return Predictions.of_matrix(samples.frame["sample_id"], outputs, values)
 
@@ -73,7 +75,7 @@ class TabularModel(Model):
         names = self.features.names
         sources = self._sources()
         frames, baseline = [], None
-        for part, raw in self._batches(samples, _EXPLAINED_AT_ONCE):
+        for part, raw in batches(self.features, samples, _EXPLAINED_AT_ONCE):
             divided = self.estimator.contributions(self._prepared(raw), sources, len(names))
             ids = part.frame["sample_id"].to_numpy()
             explained = self._explained(divided, ids, raw)
@@ -120,16 +122,8 @@ class TabularModel(Model):
         return package.write(directory, self.origin, self._write, libraries=_LIBRARIES)
 
     def _write(self, folder: Path) -> None:
-        text = json.dumps(self.features.to_json(), ensure_ascii=False, sort_keys=True, indent=1)
-        (folder / _FEATURES_FILE).write_text(text + "\n", encoding="utf-8")
-        if self.preparation is not None:
-            self.preparation.write(folder)
+        write_inputs(folder, self.features, self.preparation)
         self.estimator.write(folder)
-
-    def _batches(self, samples: Samples, most: int) -> Iterator[tuple[Samples, NDArray[np.float32]]]:
-        for part in samples.parts(most):
-            if len(part):
-                yield part, dense_inputs(self.features.transform(part).values)
 
     def _prepared(self, raw: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         return raw if self.preparation is None else self.preparation.transform(raw)
@@ -153,17 +147,10 @@ class TabularModel(Model):
         )
 
 
-def dense_inputs(values: Any) -> NDArray[np.float32]:
-    """Give inputs as one array in row order, whether they came sparse or dense."""
-    plain = values.toarray() if hasattr(values, "toarray") else values
-    return np.ascontiguousarray(plain, dtype=np.float32)
-
-
 def load_model(directory: Path, part: type[Estimator]) -> TabularModel:
     """Load a package that a `TabularModel` wrote, whose sums have been checked."""
     content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
     origin = package.origin_of(content)
     weights = directory / "weights"
-    features = WindowFeatures.from_json(json.loads((weights / _FEATURES_FILE).read_text(encoding="utf-8")))
-    preparation = Preparation.read(weights) if Preparation.is_in(weights) else None
+    features, preparation = read_inputs(weights)
     return TabularModel(origin, features, preparation, read_estimator(part, weights, origin.question))
