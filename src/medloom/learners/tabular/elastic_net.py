@@ -42,7 +42,9 @@ def strengths(kind: Kind, x: Floats, y: Floats, l1_ratio: float) -> Floats:
     return np.asarray(np.geomspace(strongest, _WEAKEST * strongest, _POINTS))
 
 
-def path(kind: Kind, x: Floats, y: Floats, l1_ratio: float, along: Floats) -> Iterator[Line]:
+def path(
+    kind: Kind, x: Floats, y: Floats, l1_ratio: float, along: Floats, tolerance: float = 1e-8
+) -> Iterator[Line]:
     """Fit one line a strength, each beginning at the last.
 
     Args:
@@ -51,12 +53,13 @@ def path(kind: Kind, x: Floats, y: Floats, l1_ratio: float, along: Floats) -> It
         y: (n, k).
         l1_ratio: 0: ridge; 1: lasso.
         along: strengths, descending.
+        tolerance: relative change of the objective at which a fit ends.
     """
     rest = _at_rest(kind, y)[0]
     intercept = rest if kind == "regression" else np.log(rest) - (np.log1p(-rest) if kind == "binary" else 0)
     line = Line(np.zeros((x.shape[1], y.shape[1])), intercept)
     for strength in along:
-        line = _fit(kind, x, y, float(strength), l1_ratio, line)
+        line = _fit(kind, x, y, float(strength), l1_ratio, line, tolerance)
         yield line
 
 
@@ -64,7 +67,9 @@ def _at_rest(kind: Kind, y: Floats) -> Floats:
     return np.repeat(y.mean(axis=0, keepdims=True), len(y), axis=0)
 
 
-def _fit(kind: Kind, x: Floats, y: Floats, strength: float, l1_ratio: float, start: Line) -> Line:
+def _fit(
+    kind: Kind, x: Floats, y: Floats, strength: float, l1_ratio: float, start: Line, tolerance: float
+) -> Line:
     from scipy.optimize import minimize
 
     n, c = x.shape
@@ -99,6 +104,6 @@ def _fit(kind: Kind, x: Floats, y: Floats, strength: float, l1_ratio: float, sta
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": 500, "ftol": 1e-8, "gtol": 1e-6},
+        options={"maxiter": 500, "ftol": tolerance, "gtol": 1e-6},
     )
     return split(found.x)

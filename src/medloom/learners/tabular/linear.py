@@ -23,6 +23,8 @@ from medloom.training.products import product
 
 # Two strengths past the best: a path that gets worse does not get better again, and its weak end takes longest.
 _PATIENCE = 2
+# What is only judged by its loss need not be fitted to the last digit.
+_ENOUGH_TO_JUDGE = 1e-6
 
 
 class LinearEstimator(Estimator):
@@ -132,7 +134,7 @@ def tuned_line(problem: Problem, l1_ratios: Sequence[float], refit: bool) -> Lin
         for ratio in l1_ratios:
             best, since, reached = np.inf, 0, np.full(len(along[ratio]), np.inf)
             for step, line in enumerate(
-                elastic_net.path(problem.kind, trial.x, trial.y, ratio, along[ratio])
+                elastic_net.path(problem.kind, trial.x, trial.y, ratio, along[ratio], _ENOUGH_TO_JUDGE)
             ):
                 reached[step] = loss(
                     problem.kind, trial.y_judge, answers_of(problem.kind, line.scores(trial.x_judge))
