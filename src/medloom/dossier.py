@@ -20,6 +20,8 @@ from medloom.evidence.coverage import coverage_of
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.report import write_card, write_report
+from medloom.evidence.survival_evaluation import SurvivalEvaluation
+from medloom.evidence.survival_report import write_survival_card, write_survival_report
 from medloom.explanation.patient_page import PatientPage, write_patient_page
 from medloom.explanation.wording import input_name
 from medloom.foundation.errors import InputError
@@ -87,15 +89,19 @@ def evaluate(
     evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / split)
     dossier.write_json(dossier.folder / _EVALUATION)
-    write_report(
-        dossier.folder / _REPORT,
-        evaluation,
-        cohort_flow=cohort.flow,
-        withheld=_withheld(cohort.samples.in_split(split)),
-        important=_important(site, dossier, seed),
-        provenance=_provenance(site, dossier),
-    )
-    write_card(dossier.folder / "card.md", evaluation, provenance=_provenance(site, dossier))
+    found: dict[str, Any] = {
+        "cohort_flow": cohort.flow,
+        "withheld": _withheld(cohort.samples.in_split(split)),
+        "important": _important(site, dossier, seed),
+        "provenance": _provenance(site, dossier),
+    }
+    card = dossier.folder / "card.md"
+    if isinstance(evaluation, SurvivalEvaluation):
+        write_survival_report(dossier.folder / _REPORT, evaluation, **found)
+        write_survival_card(card, evaluation, provenance=found["provenance"])
+    else:
+        write_report(dossier.folder / _REPORT, evaluation, **found)
+        write_card(card, evaluation, provenance=found["provenance"])
     _keep_coverage(dossier, seed)
     return dossier
 

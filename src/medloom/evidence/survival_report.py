@@ -1,0 +1,230 @@
+"""The report and the card of a survival evaluation: the page of `report.py` with what prognosis has to show."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from medloom.evidence import report, words
+from medloom.evidence.answers import Kind
+from medloom.evidence.estimate import Estimate
+from medloom.evidence.metrics import no_solution
+from medloom.evidence.survival_evaluation import SurvivalEvaluation
+from medloom.evidence.survival_words import metric_meaning, metric_name
+from medloom.foundation.charts import Axis, Guide, Interval, Line, forest_plot, line_chart
+from medloom.foundation.files import write_text
+from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2, tr
+from medloom.foundation.pages import render_page
+from medloom.tasks.labelling import FlowStep
+
+_SHOWN = ("c_index", "ibs")
+
+
+def write_survival_report(
+    path: Path,
+    evaluation: SurvivalEvaluation,
+    *,
+    title: Text2 | None = None,
+    cohort_flow: Sequence[FlowStep] | None = None,
+    withheld: Sequence[tuple[str, int]] | None = None,
+    important: Sequence[tuple[Text2, float]] | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> None:
+    """Write the report to `path`, replacing it whole; arguments as in `report.write_report`."""
+    names = _names(evaluation)
+    page = render_page(
+        "medloom.evidence",
+        "report.html.j2",
+        "report.css",
+        words=report._words(cast(Kind, "survival")),
+        title=title or evaluation.title,
+        evaluation=evaluation,
+        headline=headline(evaluation),
+        sentences=[],
+        cautions=[],
+        facts=report._facts(evaluation),
+        compared=_compared(evaluation, names),
+        forest=_forest(evaluation, names[0]),
+        narrow_forest=_forest(evaluation, names[0], 340),
+        drawings=_drawings(evaluation),
+        measures=[
+            (metric_name(name, evaluation.unit), metric_meaning(name), one, report._parts(one))
+            for name, one in evaluation.metrics.items()
+        ],
+        outside=None,
+        thresholds=None,
+        subgroups=_subgroups(evaluation, names),
+        fairness=None,
+        confusion=None,
+        cohort_flow=report._flow(cohort_flow or ()),
+        withheld=[(name, f"{n:,}") for name, n in withheld or ()],
+        important=report._important(important or ()),
+        reasons=_reasons(evaluation),
+        provenance=report._provenance(evaluation, provenance or {}),
+    )
+    write_text(path, page)
+
+
+def write_survival_card(
+    path: Path, evaluation: SurvivalEvaluation, *, provenance: Mapping[str, str] | None = None
+) -> None:
+    """Write a short model card in Markdown, English first, then Chinese."""
+    parts = []
+    for at, spoken in enumerate(LANGUAGES):
+        with speaking(spoken):
+            lines = [
+                f"# {evaluation.title[at]}",
+                "",
+                headline(evaluation)[at],
+                "",
+                f"## {tr('How good')}",
+                "",
+            ]
+            lines += [f"| {tr('measure')} | {tr('value (95 % interval)')} |", "|---|---|"]
+            lines += [
+                f"| {metric_name(name, evaluation.unit)[at]} | {one.reason[at] if one.reason else one} |"
+                for name, one in evaluation.metrics.items()
+            ]
+            lines += ["", f"## {tr('Where the numbers come from')}", ""]
+            lines += [
+                "- " + tr("{name}: {value}", name=name[at], value=value[at])
+                for name, value in report._provenance(evaluation, provenance or {})
+            ]
+            parts.append("\n".join(lines) + "\n")
+    write_text(path, "\n".join(parts))
+
+
+def headline(evaluation: SurvivalEvaluation) -> Text2:
+    """Say in one sentence how good the model is, of the first event."""
+    one = evaluation.metrics[_names(evaluation)[0]]
+    if one.value is None:
+        reason = one.reason or no_solution()
+        said = [
+            text2(
+                "How well the model ranks patients cannot be said from these data: {reason}.",
+                reason=reason[at],
+            )[at]
+            for at in (0, 1)
+        ]
+        return Text2(*said)
+    return text2(
+        "Of 100 pairs of patients of whom it is known who had the event first,"
+        " the model ranks {right} correctly (C-index {value}).",
+        right=round(100 * one.value),
+        value=one.said(2).replace(" (", ", ").replace(")", ""),
+    )
+
+
+def _names(evaluation: SurvivalEvaluation) -> tuple[str, ...]:
+    prefix = "" if len(evaluation.events) == 1 else f"{evaluation.events[0]}: "
+    return tuple(prefix + name for name in _SHOWN)
+
+
+def _compared(evaluation: SurvivalEvaluation, names: Sequence[str]) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = [
+        {
+            "name": text2("this model"),
+            "detail": evaluation.model,
+            "cells": [report._parts(evaluation.metrics[name]) for name in names],
+            "difference": None,
+        }
+    ]
+    rows += [
+        {
+            "name": words.compared_name(name),
+            "detail": "",
+            "cells": [report._parts(other.metrics[one]) for one in names],
+            "difference": report._parts(other.difference[names[1]]),
+        }
+        for name, other in evaluation.compared_with.items()
+    ]
+    return {
+        "metrics": [metric_name(name, evaluation.unit) for name in names],
+        "difference": text2("difference in the integrated Brier score"),
+        "rows": rows,
+    }
+
+
+def _forest(evaluation: SurvivalEvaluation, name: str, width: int = 470) -> str:
+    rows = [_row(text2("All"), evaluation.n_subjects, evaluation.metrics[name], strong=True)]
+    for dimension, group in evaluation.subgroups.items():
+        rows.append(Interval(words.dimension_name(dimension), heading=True))
+        rows += [
+            _row(words.subgroup_name(dimension, key), part.n_subjects, part.metrics[name])
+            for key, part in group.items()
+        ]
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
+    lowest = min([0.5, *ends])
+    axis = Axis(metric_name(name, evaluation.unit), max(0.0, int(lowest * 10 + 1e-9) / 10), 1.0)
+    return forest_plot(
+        text2("C-index by subgroup"),
+        text2("Squares are values, lines their 95 % intervals; the dotted line is the value for all."),
+        rows,
+        axis,
+        evaluation.metrics[name].value,
+        width,
+    )
+
+
+def _row(name: Text2, subjects: int, one: Estimate, strong: bool = False) -> Interval:
+    note = text2("not estimable") if one.value is None else one.said2(2)
+    size = Text2(f"{subjects:,}", f"{subjects:,}")
+    return Interval(name, one.value, one.low, one.high, note, size, strong)
+
+
+def _drawings(evaluation: SurvivalEvaluation) -> list[tuple[Text2, str, Text2]]:
+    out = []
+    unit = evaluation.unit or ""
+    time = text2("time, {unit}", unit=unit) if unit else text2("time")
+    for event in evaluation.events:
+        incidence = evaluation.curves.get("incidence", {}).get(event)
+        if incidence is None:
+            continue
+        name = text2("Share with the event: {event}", event=event)
+        reading = text2("Lines that run together: on average the model says what happened.")
+        lines = [
+            Line(text2("predicted, mean"), incidence["time"], incidence["predicted"]),
+            Line(text2("observed"), incidence["time"], incidence["observed"], step=True),
+        ]
+        axis = Axis(time, 0.0, max(incidence["time"]))
+        out.append((name, line_chart(name, reading, lines, axis, Axis(text2("share"))), reading))
+        for horizon, groups in evaluation.curves["calibration"][event].items():
+            about = text2("Calibration at {time}: {event}", time=f"{horizon} {unit}".strip(), event=event)
+            note = text2("Points on the dotted line: of groups with a predicted risk, so many had the event.")
+            points = Line(
+                text2("groups of patients"),
+                [one["predicted"] for one in groups],
+                [one["observed"] for one in groups],
+                [one["low"] for one in groups],
+                [one["high"] for one in groups],
+                points=True,
+            )
+            ideal = Guide(text2("ideal"), 0, 0, 1, 1)
+            chart = line_chart(
+                about, note, [points], Axis(text2("predicted")), Axis(text2("observed")), [ideal]
+            )
+            out.append((about, chart, note))
+    return out
+
+
+def _subgroups(evaluation: SurvivalEvaluation, names: Sequence[str]) -> dict[str, Any] | None:
+    if not evaluation.subgroups:
+        return None
+    rows = [
+        (
+            words.subgroup_name(dimension, name),
+            f"{part.n_subjects:,}",
+            "",
+            [report._parts(part.metrics[one]) for one in names],
+        )
+        for dimension, group in evaluation.subgroups.items()
+        for name, part in group.items()
+    ]
+    return {"metrics": [metric_name(name, evaluation.unit) for name in names], "rows": rows}
+
+
+def _reasons(evaluation: SurvivalEvaluation) -> list[tuple[Text2, Text2]]:
+    return [
+        (metric_name(name, evaluation.unit), one.reason)
+        for name, one in evaluation.metrics.items()
+        if one.reason is not None
+    ]
