@@ -8,15 +8,17 @@ import numpy as np
 import polars as pl
 import pytest
 
+from medloom.explanation.shapley import TreeArrays
 from medloom.foundation.errors import InputError
 from medloom.learners.tabular import elastic_net
+from medloom.learners.tabular.estimator import Names
 from medloom.learners.tabular.gbdt import GbdtLearner
 from medloom.learners.tabular.layered import typical_rows
 from medloom.learners.tabular.linear import LinearLearner, LogisticLearner
 from medloom.learners.tabular.mlp import MlpLearner
 from medloom.learners.tabular.problem import Problem
 from medloom.learners.tabular.svm import SvmLearner
-from medloom.learners.tabular.trees import ForestLearner, TreeLearner
+from medloom.learners.tabular.trees import ForestLearner, TreeLearner, TreesEstimator
 from medloom.tasks.kinds import Kind
 from medloom.training.preparation import Preparation
 from medloom.training.products import product
@@ -123,10 +125,28 @@ def test_a_tree_is_read_as_rules_with_readable_names() -> None:
 
 def test_rules_say_where_an_unknown_value_goes() -> None:
     problem = problem_of("binary", missing=0.3)
-    from medloom.learners.tabular.estimator import Names
-
     text = TreeLearner(max_depth=2)._learn(problem).as_text(Names(list("abcde"), ["true"]))
     assert " or not known:" in text or " and known:" in text
+
+
+def test_rules_ask_whether_a_value_is_known_where_that_is_all_that_counts() -> None:
+    leaf = np.array([1, -1, -1])
+    tree = TreeArrays(
+        left=leaf,
+        right=np.array([2, -1, -1]),
+        feature=np.array([0, -2, -2]),
+        threshold=np.array([np.inf, -2, -2]),
+        missing_left=np.zeros(3, bool),
+        value=np.array([[0.5], [0.25], [0.75]]),
+        cover=np.array([80.0, 40.0, 40.0]),
+    )
+    rules = TreesEstimator("binary", [tree], np.ones(1), np.ones(1, bool))
+    assert rules.as_text(Names(["lactate"], ["true"])).splitlines() == [
+        "if lactate is known:",
+        "    → 25.0% (40 training samples)",
+        "otherwise:",
+        "    → 75.0% (40 training samples)",
+    ]
 
 
 def test_a_linear_model_is_read_as_weights_the_largest_first() -> None:

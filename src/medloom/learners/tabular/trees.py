@@ -97,7 +97,9 @@ class TreesEstimator(Estimator):
         if name in names.flags:
             first, second, condition, takes_missing = second, first, name, not takes_missing
         unknown = ""
-        if self.may_be_missing[tree.feature[node]]:
+        if not np.isfinite(tree.threshold[node]):  # asked only whether there is a value
+            condition = tr("{name} is known", name=name)
+        elif self.may_be_missing[tree.feature[node]]:
             unknown = tr(" or not known") if takes_missing else tr(" and known")
         return [
             indent + tr("if {condition}{unknown}:", condition=condition, unknown=unknown),
