@@ -22,7 +22,8 @@ from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.report import write_card, write_report
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_report import write_survival_card, write_survival_report
-from medloom.explanation.patient_page import PatientPage, write_patient_page
+from medloom.explanation.patient import PatientPage
+from medloom.explanation.patient_page import write_patient_page
 from medloom.explanation.wording import input_name
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text

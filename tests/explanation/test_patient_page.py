@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medloom.explanation.lanes import arrange
-from medloom.explanation.patient_page import PatientPage, patient_html, write_patient_page
+from medloom.explanation.patient import PatientPage
+from medloom.explanation.patient_page import patient_html, write_patient_page
 from medloom.explanation.wording import input_name, phrase, readable
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, speaking

@@ -332,7 +332,7 @@ def explain(
 
 def show_reasons(site: Site, top: pl.DataFrame, scale: str) -> None:
     """Print why, strongest first."""
-    from medloom.explanation.patient_page import readable
+    from medloom.explanation.wording import readable
 
     catalogue = site.record.catalogue
     descriptions, units = catalogue.descriptions(), catalogue.units()

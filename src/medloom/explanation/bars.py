@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 from unicodedata import east_asian_width
 
 import polars as pl
 
+from medloom.explanation.drawing import framed, written
 from medloom.explanation.numbers import percent
-from medloom.explanation.wording import number
+from medloom.explanation.wording import number, same
 from medloom.foundation.charts import nice_ticks
-from medloom.foundation.hashing import hash64
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.explanation import Explanation
 
@@ -69,11 +68,11 @@ def bars_drawing(
     for tick in nice_ticks(low, high, 5):
         parts.append(f'<path class="rule" d="M{px(tick):.1f} 4V{bottom:.1f}"/>')
         said = write(tick)
-        parts.append(_text(px(tick), bottom + 16, Text2(said, said), "middle", "soft"))
+        parts.append(written(px(tick), bottom + 16, same(said), "middle", "soft"))
     parts.append(f'<path class="axis" d="M{px(0):.1f} 4V{bottom:.1f}"/>')
     for at, bar in enumerate(bars):
         y = 6 + _STEP * (at + 0.5)
-        parts.append(_text(_NAMES, y + 4, Text2(*(_fitted(said, _NAMES) for said in bar.name)), "end"))
+        parts.append(written(_NAMES, y + 4, Text2(*(_fitted(said, _NAMES) for said in bar.name)), "end"))
         if bar.value is not None:
             start, end = sorted((px(0), px(bar.value)))
             ranged = bar.low is not None and bar.high is not None
@@ -90,15 +89,9 @@ def bars_drawing(
             if bar.value is not None:
                 parts.append(f'<circle class="f1" cx="{px(bar.value):.1f}" cy="{y:.1f}" r="3.6"/>')
         said = "" if bar.value is None else write(bar.value)
-        parts.append(_text(right + 10, y + 4, bar.note or Text2(said, said), "start", "strong"))
-    parts.append(_text((left + right) / 2, bottom + 34, axis, "middle"))
-    body = "".join(parts)
-    # The content names the element, so that two drawings on one page do not share ids.
-    name = f"b{hash64(body + title.en):016x}"
-    return (
-        f'<svg class="chart" role="img" aria-labelledby="{name}t {name}d" viewBox="0 0 {_WIDTH:g} {bottom + 42:g}">'
-        f'<title id="{name}t">{_both(title)}</title><desc id="{name}d">{_both(description)}</desc>{body}</svg>'
-    )
+        parts.append(written(right + 10, y + 4, bar.note or same(said), "start", "strong"))
+    parts.append(written((left + right) / 2, bottom + 34, axis, "middle"))
+    return framed(title, description, _WIDTH, bottom + 42, parts)
 
 
 def reasons_drawing(
@@ -130,7 +123,7 @@ def reasons_drawing(
         method=explanation.method,
     )
     shares = explanation.scale == "probability"
-    axis = text2("points of probability") if shares else Text2(*[explanation.scale] * 2)
+    axis = text2("points of probability") if shares else same(explanation.scale)
     return bars_drawing(text2("Why"), said, bars, axis, _points if shares else number)
 
 
@@ -168,20 +161,6 @@ def share_bars(title: Text2, description: Text2, bars: Sequence[Bar], axis: Text
 
 def _points(share: float) -> str:
     return number(round(100 * share, 1))
-
-
-def _text(x: float, y: float, text: Text2, anchor: str, classes: str = "") -> str:
-    at = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    if text.en == text.zh:
-        return f'<text class="{classes}" {at}>{escape(text.en)}</text>' if text.en else ""
-    return "".join(
-        f'<text class="{f"{language} {classes}".strip()}" lang="{language}" {at}>{escape(said)}</text>'
-        for language, said in (("en", text.en), ("zh", text.zh))
-    )
-
-
-def _both(text: Text2) -> str:
-    return escape(text.en if text.en == text.zh else f"{text.en} / {text.zh}")
 
 
 def _fitted(said: str, room: float) -> str:

@@ -20,7 +20,7 @@ from medloom.explanation.asking import AskedModel, Inputs, output_place, single,
 from medloom.explanation.contributions import Floats
 from medloom.explanation.levers import Lever, levers_of
 from medloom.explanation.numbers import percent
-from medloom.explanation.wording import amount, fill
+from medloom.explanation.wording import amount, fill, same
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 from medloom.tasks.samples import Samples
@@ -252,7 +252,7 @@ def in_words(
     ]
 
     def said(value: float) -> Text2:
-        return Text2(*[percent(value)] * 2) if is_risk else amount(value, answer_unit)
+        return same(percent(value)) if is_risk else amount(value, answer_unit)
 
     return fill(
         text2("With {changes}, the model would answer {then} instead of {now}."),

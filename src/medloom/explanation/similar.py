@@ -20,7 +20,7 @@ from medloom.explanation.asking import Integers, output_place
 from medloom.explanation.bars import Bar, share_bars
 from medloom.explanation.contributions import Floats
 from medloom.explanation.numbers import percent
-from medloom.explanation.wording import amount, clean, fill
+from medloom.explanation.wording import amount, clean, fill, same
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
@@ -227,7 +227,7 @@ def in_words(found: Similar, question: Question) -> Text2:
         unit = question.unit
         whole = fill(
             text2("Of {n} patients whom the model sees alike, half had {quarter} to {three_quarters}."),
-            n=Text2(*[str(found.n)] * 2),
+            n=same(str(found.n)),
             quarter=amount(found.quarter or 0.0, unit),
             three_quarters=amount(found.three_quarters or 0.0, unit),
         )
@@ -264,11 +264,11 @@ def similar_drawing(found: Similar, question: Question) -> str:
     """Draw the share of each outcome with its interval; a regression has none, and is said `in_words`."""
     bars = [
         Bar(
-            text2("this outcome") if question.kind == "binary" else Text2(*[clean(output)] * 2),
+            text2("this outcome") if question.kind == "binary" else same(clean(output)),
             share,
             low,
             high,
-            Text2(*[f"{percent(share)} ({count}/{found.n})"] * 2),
+            same(f"{percent(share)} ({count}/{found.n})"),
         )
         for output, count, share, low, high in found.outcomes.iter_rows()
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 from unicodedata import east_asian_width
 
@@ -12,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.explanation.contributions import Floats
+from medloom.explanation.drawing import framed, written
 from medloom.explanation.numbers import percent
 from medloom.explanation.shapley import TreeArrays
-from medloom.explanation.windowed import sides
-from medloom.explanation.wording import amount, clean
+from medloom.explanation.wording import amount, clean, same, sides
 from medloom.foundation.errors import InputError
-from medloom.foundation.hashing import hash64
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.question import Question
 
@@ -94,7 +92,7 @@ def tree_drawing(tree: TreeArrays, words: TreeWords) -> str:
         leaves=leaves,
     )
     width = depth * (_BOX + _EDGE) + _LEAF
-    return _svg(title, said, width, leaves * _ROW + 8, parts)
+    return framed(title, said, width, leaves * _ROW + 8, parts, "tree", room=1)
 
 
 def _places(tree: TreeArrays) -> dict[int, tuple[int, float]]:
@@ -129,9 +127,9 @@ def _edges(tree: TreeArrays, words: TreeWords, node: int, places: dict[int, tupl
     ):
         at = places[child][1]
         parts.append(f'<path class="axis" d="M{start:.1f} {y:.1f}H{bend:.1f}V{at:.1f}H{end:.1f}"/>')
-        parts.append(_text(bend + 5, at - 5, _cut(said, _EDGE - 20)))
+        parts.append(written(bend + 5, at - 5, _cut(said, _EDGE - 20), "start"))
         if unknown and missing:
-            parts.append(_text(bend + 5, at + 13, text2("or not known"), "soft"))
+            parts.append(written(bend + 5, at + 13, text2("or not known"), "start", "soft"))
     return parts
 
 
@@ -143,8 +141,8 @@ def _box(tree: TreeArrays, words: TreeWords, node: int, x: float, y: float) -> l
     parts = [f'<rect class="axis" x="{x:.1f}" y="{top:.1f}" width="{_BOX}" height="{tall}" rx="5"/>']
     for at in range(2):
         said = Text2(*(line[at] if at < len(line) else "" for line in lines))
-        parts.append(_text(x + 7, top + 15 + at * _LINE, said, "" if at else "strong"))
-    parts.append(_text(x + 7, top + tall - 8, _reached(tree, words, node), "soft"))
+        parts.append(written(x + 7, top + 15 + at * _LINE, said, "start", "" if at else "strong"))
+    parts.append(written(x + 7, top + tall - 8, _reached(tree, words, node), "start", "soft"))
     return parts
 
 
@@ -159,8 +157,8 @@ def _leaf(tree: TreeArrays, words: TreeWords, node: int, x: float, y: float) -> 
         parts.append(
             f'<rect class="f2" x="{x + 4:.1f}" y="{y - 17:.1f}" width="{wide:.1f}" height="4" rx="2"/>'
         )
-    parts.append(_text(x + 4, y + 2, _cut(said, _LEAF - 8), "strong"))
-    parts.append(_text(x + 4, y + 2 + _LINE, _samples(tree.cover[node]), "soft"))
+    parts.append(written(x + 4, y + 2, _cut(said, _LEAF - 8), "start", "strong"))
+    parts.append(written(x + 4, y + 2 + _LINE, _samples(tree.cover[node]), "start", "soft"))
     return parts
 
 
@@ -171,7 +169,7 @@ def _answer(question: Question, value: Floats) -> tuple[Text2, float | None]:
     share = float(value[best])
     said = percent(share)
     name = clean(question.outputs[best]) if len(question.outputs) > 1 else ""
-    return Text2(*[f"{name} {said}".strip()] * 2), share
+    return same(f"{name} {said}".strip()), share
 
 
 def _reached(tree: TreeArrays, words: TreeWords, node: int) -> Text2:
@@ -184,17 +182,6 @@ def _samples(cover: float) -> Text2:
     if cover < _FEWEST:
         return text2("fewer than {n} samples", n=_FEWEST)
     return text2("{n} samples", n=f"{cover:,.0f}")
-
-
-def _text(x: float, y: float, text: Text2, classes: str = "") -> str:
-    at = f'x="{x:.1f}" y="{y:.1f}"'
-    if text.en == text.zh:
-        return f'<text class="{classes}" {at}>{escape(text.en)}</text>' if text.en else ""
-    return "".join(
-        f'<text class="{f"{language} {classes}".strip()}" lang="{language}" {at}>{escape(said)}</text>'
-        for language, said in (("en", text.en), ("zh", text.zh))
-        if said
-    )
 
 
 def _width(text: str) -> float:
@@ -243,14 +230,3 @@ def _wrapped(said: str, room: float, most: int = 2) -> list[str]:
         lines.append(rest[:end].rstrip())
         rest = rest[end:].lstrip()
     return lines
-
-
-def _svg(title: Text2, description: Text2, width: float, height: float, parts: Sequence[str]) -> str:
-    body = "".join(parts)
-    # The content names the element, so that two drawings on one page do not share ids.
-    name = f"t{hash64(body):016x}"
-    return (
-        f'<svg class="chart tree" role="img" aria-labelledby="{name}t {name}d" viewBox="-1 0 {width + 2:g} {height:g}">'
-        f'<title id="{name}t">{escape(title.en)} / {escape(title.zh)}</title>'
-        f'<desc id="{name}d">{escape(description.en)} / {escape(description.zh)}</desc>{body}</svg>'
-    )

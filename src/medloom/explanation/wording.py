@@ -3,22 +3,20 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import floor, isfinite
 from typing import Final
 
+from medloom.explanation.windowed import AGE, COUNT, SINCE, SLOPE, windowed
 from medloom.foundation import durations
 from medloom.foundation.messages import LANGUAGES, Text2, text2
 from medloom.knowledge import names
 from medloom.knowledge.limits import Limits, limits
 from medloom.knowledge.systems import split
+from medloom.tasks.history import HOURS_PER_YEAR
 
 REST: Final = "…"
 """The input that stands for all that are not shown one by one (`Explanation.top`)."""
 
-_WINDOWED: Final = re.compile(
-    r"(?P<code>.+?) (?P<statistic>hours since last|count|first|last|min|max|mean|slope)"
-    r" (?P<window>ever|\d+(?:\.\d+)?(?:min|h|d|w|y))"
-)
 # Control characters break a page; those that turn the direction of writing can make it lie (CVE-2021-42574).
 _UNSEEN: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
@@ -75,17 +73,17 @@ def phrase(
     known = value if value is not None and isfinite(value) else None
     if input == REST:
         return _plain(text2("All other inputs together"), _NOTHING)
-    if input == "age":
+    if input == AGE:
         return _age(known)
-    windowed = _WINDOWED.fullmatch(input)
-    if windowed is None:
+    found = windowed(input)
+    if found is None:
         return _static(input, known, descriptions, units)
-    code, statistic = windowed["code"], windowed["statistic"]
-    name, when = code_name(code, descriptions), _window(windowed["window"])
+    code, statistic = found.code, found.statistic
+    name, when = code_name(code, descriptions), _window(found.window)
     measured = code in units or limits(code) is not None
-    if statistic == "count":
+    if statistic == COUNT:
         return _count(name, known, when, measured)
-    if statistic == "hours since last":
+    if statistic == SINCE:
         return _since(name, known, when, measured)
     return _measurement(name, code, statistic, known, when, units.get(code), adult)
 
@@ -101,12 +99,12 @@ def input_name(input: str, descriptions: Mapping[str, str], units: Mapping[str, 
     >>> input_name("SMOKING=never", {}, {}).en, input_name("GENDER//F", {}, {}).zh
     ('SMOKING: never', '性别：女')
     """
-    if input in (REST, "age"):
+    if input in (REST, AGE):
         return phrase(input, None, descriptions, units).name
-    windowed = _WINDOWED.fullmatch(input)
-    if windowed is None:
+    found = windowed(input)
+    if found is None:
         return _static_name(input, descriptions, units)
-    code = windowed["code"]
+    code = found.code
     measured = code in units or limits(code) is not None
     said = {
         "count": text2("how often measured{when}") if measured else text2("how often recorded{when}"),
@@ -120,7 +118,7 @@ def input_name(input: str, descriptions: Mapping[str, str], units: Mapping[str, 
         "mean": text2("mean value{when}"),
         "slope": text2("trend{when}"),
     }
-    detail = fill(said[windowed["statistic"]], when=_window(windowed["window"]))
+    detail = fill(said[found.statistic], when=_window(found.window))
     return fill(text2("{name}: {detail}"), name=code_name(code, descriptions), detail=detail)
 
 
@@ -129,10 +127,35 @@ def _static_name(input: str, descriptions: Mapping[str, str], units: Mapping[str
     if input.startswith("GENDER//"):
         name, detail = text2("Sex"), _sex(input, 1.0).detail
     elif sign and input not in descriptions and input not in units:
-        name, detail = code_name(code, descriptions), Text2(*[clean(text)] * 2) if text else text2("empty")
+        name, detail = code_name(code, descriptions), same(clean(text)) if text else text2("empty")
     else:
         return code_name(input, descriptions)
     return fill(text2("{name}: {detail}"), name=name, detail=detail)
+
+
+def sides(input: str, threshold: float, unit: str | None, is_flag: bool = False) -> tuple[Text2, Text2]:
+    """Say the two sides of a threshold: at or below it, and above; an infinite one tells known from missing.
+
+    >>> [side.en for side in sides("A count ever", 0.5, None)], [side.en for side in sides("age", 64.5, "a")]
+    (['none', '≥ 1'], ['≤ 64.5 years', '> 64.5 years'])
+    >>> [side.zh for side in sides("GENDER//F", 0.5, None, is_flag=True)]
+    ['否', '是']
+    """
+    if not isfinite(threshold):
+        return text2("known"), text2("not known")
+    if is_flag:
+        return text2("no"), text2("yes")
+    found = windowed(input)
+    if found is not None and found.statistic == COUNT:
+        n = floor(threshold)
+        return text2("none") if n <= 0 else same(f"≤ {n:,}"), same(f"≥ {max(n, 0) + 1:,}")
+    if found is not None and found.statistic == SINCE and threshold >= 2 * HOURS_PER_YEAR:
+        said = amount(round(threshold / HOURS_PER_YEAR, 1), "a")
+    elif found is not None and found.statistic == SINCE and threshold >= 72:
+        said = amount(round(threshold / 24, 1), "d")
+    else:
+        said = amount(threshold, unit)
+    return Text2(f"≤ {said.en}", f"≤ {said.zh}"), Text2(f"> {said.en}", f"> {said.zh}")
 
 
 def code_name(code: str, descriptions: Mapping[str, str]) -> Text2:
@@ -155,8 +178,7 @@ def code_name(code: str, descriptions: Mapping[str, str]) -> Text2:
         return Text2(english, chinese or english)
     described = clean(_TAG.sub("", descriptions.get(code, "")))
     said = described or clean(code.replace("//", " ")) or "?"
-    said = _capitalised(_cut(said))
-    return Text2(said, said)
+    return same(_capitalised(_cut(said)))
 
 
 def clean(text: str) -> str:
@@ -191,7 +213,7 @@ def amount(value: float, unit: str | None) -> Text2:
         return _length(value, unit)
     spelled = _spelled(unit or "")
     whole = f"{said}{spelled}" if spelled.startswith("/") else f"{said} {spelled}".strip()
-    return Text2(whole, whole)
+    return same(whole)
 
 
 def duration(hours: float) -> Text2:
@@ -242,6 +264,11 @@ def part_of(ratio: float) -> Text2:
 def joined(parts: list[Text2]) -> Text2:
     """String phrases together, each language with its own mark."""
     return Text2("; ".join(p.en for p in parts if p.en), "；".join(p.zh for p in parts if p.zh))
+
+
+def same(said: str) -> Text2:
+    """Say what reads the same in both languages."""
+    return Text2(said, said)
 
 
 def fill(template: Text2, **values: Text2) -> Text2:
@@ -302,7 +329,7 @@ def _static(
         return _sex(input, value)
     code, sign, text = input.partition("=")
     if sign and input not in descriptions and input not in units:
-        said = Text2(clean(text), clean(text)) if text else text2("empty")
+        said = same(clean(text)) if text else text2("empty")
         detail = said if value else fill(text2("not {what}"), what=said)
         return _plain(code_name(code, descriptions), text2("not known") if value is None else detail)
     name = code_name(input, descriptions)
@@ -328,7 +355,7 @@ def _sex(code: str, value: float | None) -> Phrase:
 def _count(name: Text2, value: float | None, when: Text2, measured: bool) -> Phrase:
     if not value:
         return _absence(name, when, measured)
-    n = Text2(number(value), number(value))
+    n = same(number(value))
     if measured:
         template = text2("measured once{when}") if value == 1 else text2("measured {n} times{when}")
     else:
@@ -361,7 +388,7 @@ def _measurement(
     unit: str | None,
     adult: bool,
 ) -> Phrase:
-    if statistic == "slope":
+    if statistic == SLOPE:
         return _listed(name, _trend(value, when, unit))
     if value is None:
         return _absence(name, when, measured=True)
@@ -376,10 +403,10 @@ def _measurement(
     usual = usual_range(code, unit) if adult else None
     if usual is not None and usual.reference_high is not None and value > usual.reference_high:
         limit = number(usual.reference_high)
-        detail = fill(text2("{detail} (usual: up to {limit})"), detail=detail, limit=Text2(limit, limit))
+        detail = fill(text2("{detail} (usual: up to {limit})"), detail=detail, limit=same(limit))
     elif usual is not None and usual.reference_low is not None and value < usual.reference_low:
         limit = number(usual.reference_low)
-        detail = fill(text2("{detail} (usual: from {limit})"), detail=detail, limit=Text2(limit, limit))
+        detail = fill(text2("{detail} (usual: from {limit})"), detail=detail, limit=same(limit))
     return _listed(name, detail)
 
 
