@@ -282,7 +282,7 @@ class SurvivalMeasure:
         counted, column = censoring.counted, self._cause - 1
         out = {
             "c_index": self._concordance(w),
-            "c_index_ipcw": self._concordance(w, censoring.own, self._until),
+            "c_index_ipcw": self._concordance(w, censoring.own, float(np.nextafter(self._until, np.inf))),
             "ibs": integrated(self._errors(censoring, w), self.times),
             "rmst_difference": time_lost(counted, self._until)[..., column] - w @ self._lost / mass,
         }

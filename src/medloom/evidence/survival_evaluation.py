@@ -288,7 +288,7 @@ class _Part:
         """Test D-calibration, which is defined for one event."""
         if len(self.events) > 1:
             return {}
-        why = reasons.get("ibs")
+        why = reasons.get("rmst_difference")
         if why is not None:
             return {"d_calibration": Estimate(None, reason=why)}
         time = np.minimum(self.outcomes.time, self.predicted.times[-1])
