@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -319,8 +320,19 @@ def explain(
         )
     else:
         screen.say(tr("asked at {time:%Y-%m-%d %H:%M}", time=asked))
-    for name, value in predictions.frame.select("output", "value").iter_rows():
-        if name == POSITIVE:
+    question = trained.model.origin.question
+    for name, value, end in _answered(predictions.frame, question.horizons).iter_rows():
+        if end is not None:
+            screen.say(
+                tr(
+                    "{output} by {time:g} {unit}: {risk:.1%}",
+                    output=name,
+                    time=end,
+                    unit=question.unit or "",
+                    risk=value,
+                )
+            )
+        elif name == POSITIVE:
             screen.say(tr("risk {risk:.1%}", risk=value))
         else:
             screen.say(tr("answer {output}: {value:.3f}", output=name, value=value))
@@ -364,6 +376,16 @@ def _kind_kept(folder: SiteDirectory | None, name: str) -> str:
     return kind_of_labels(folder.tasks / f"{name}{library.LABELS}")
 
 
+def _answered(answers: pl.DataFrame, horizons: Sequence[float]) -> pl.DataFrame:
+    """Choose the answers to tell: all, but of curves the times of interest, or else three."""
+    answers = answers.select("output", "value", "end")
+    times = answers["end"].unique().drop_nulls().sort()
+    if not len(times):
+        return answers
+    shown = horizons or [times[(len(times) - 1) * part // 4] for part in (1, 2, 3)]
+    return answers.filter(pl.col("end").is_in(list(shown)))
+
+
 def _answers(labels: pl.Series) -> dict[str, float]:
     if labels.dtype == pl.Float64:
         described = labels.describe().rows()
@@ -372,6 +394,8 @@ def _answers(labels: pl.Series) -> dict[str, float]:
             for name, value in described
             if name in ("mean", "std", "min", "50%", "max")
         }
+    if isinstance(labels.dtype, pl.Struct):  # of survival: what happened first
+        labels = labels.struct.field("event").fill_null(tr("no event while followed"))
     if labels.dtype == pl.List(pl.String):
         labels = labels.explode(empty_as_null=False)
     return {str(name): float(n) for name, n in labels.cast(pl.String).value_counts(sort=True).iter_rows()}
