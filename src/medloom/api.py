@@ -218,12 +218,12 @@ def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predic
     >>> predict(model, pl.DataFrame({"x": [3, 190]})).frame["value"].round(1).to_list()
     [0.0, 1.0]
     """
-    return model.predict(_as_samples(model, what))
+    return model.predict(asked_samples(model, what))
 
 
 def explain(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Explanation:
     """Tell why a model answers as it does, for samples or rows of a table as in `predict`."""
-    return model.explain(_as_samples(model, what))
+    return model.explain(asked_samples(model, what))
 
 
 def load(directory: str | Path) -> Model:
@@ -306,11 +306,8 @@ def samples_of(
     )
 
 
-def _who(one: Trained) -> pl.DataFrame:
-    return one.samples.frame.select("sample_id", "subject_id", "prediction_time", "group", "split", "label")
-
-
-def _as_samples(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Samples:
+def asked_samples(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Samples:
+    """Give samples, or the rows of a table as samples; raises as `predict`."""
     if isinstance(what, Samples):
         return what
     frame = what if isinstance(what, pl.DataFrame) else pl.from_pandas(what)
@@ -321,6 +318,10 @@ def _as_samples(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Sa
             columns=", ".join(absent),
         )
     return rows_to_answer(frame.select(sorted(model.codes) or frame.columns), model.origin.question)
+
+
+def _who(one: Trained) -> pl.DataFrame:
+    return one.samples.frame.select("sample_id", "subject_id", "prediction_time", "group", "split", "label")
 
 
 def _usual(labels: pl.Series) -> float | dict[str, float] | None:

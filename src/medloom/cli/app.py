@@ -8,7 +8,7 @@ import typer
 from typer import core
 
 from medloom import __version__
-from medloom.cli import bench, datasets, demo, modelling, records, validating
+from medloom.cli import bench, datasets, demo, explaining, modelling, records, validating
 from medloom.cli.help import SpeakingGroup
 from medloom.foundation.messages import tr
 
@@ -48,6 +48,7 @@ def _options(
 
 records.register(app)
 modelling.register(app)
+explaining.register(app)
 validating.register(app)
 datasets.register(app)
 bench.register(app)

@@ -11,7 +11,8 @@ import polars as pl
 import typer
 
 from medloom.cli import screen
-from medloom.cli.modelling import show_flow, show_reasons
+from medloom.cli.explaining import show_reasons
+from medloom.cli.modelling import show_flow
 from medloom.cli.records import show_quality
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import remove

@@ -1,9 +1,8 @@
-"""Commands on tasks and models: tasks, label, train, evaluate, predict, explain, models, learners."""
+"""Commands on tasks and models: tasks, label, train, evaluate, predict, models, learners."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +11,6 @@ import typer
 
 from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
-from medloom.cli.people import PatientOption, SystemOption, TimeOption, at_time, subject_of
 from medloom.evidence.words import kind_name, split_with_code
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, NotFoundError
@@ -21,7 +19,6 @@ from medloom.foundation.messages import Text2, language, tr
 from medloom.foundation.site import SiteDirectory, find_site
 from medloom.site import Site
 from medloom.tasks import library
-from medloom.tasks.kinds import POSITIVE
 from medloom.tasks.labelling import FlowStep
 
 
@@ -35,7 +32,6 @@ def register(app: typer.Typer) -> None:
     app.command("models", help=tr("List the site's models."))(models)
     app.command("evaluate", help=tr("Evaluate a model: how good, for whom, compared with what."))(evaluate)
     app.command("predict", help=tr("Answer for every sample of a model's task."))(predict)
-    app.command("explain", help=tr("Tell why a model answers as it does for one subject."))(explain)
 
 
 def tasks(site: SiteOption = None, json: JsonOption = False) -> None:
@@ -260,106 +256,6 @@ def predict(
     screen.say(tr("{n:,} answers in {path}", n=predictions.frame.height, path=out))
 
 
-def explain(
-    model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
-    subject: Annotated[str | None, typer.Option(help=tr("The subject's pseudonym (subject_id)."))] = None,
-    patient: PatientOption = None,
-    system: SystemOption = "",
-    time: TimeOption = None,
-    site: SiteOption = None,
-    page: Annotated[Path | None, typer.Option(help=tr("Write a page for a clinician (HTML) too."))] = None,
-    json: JsonOption = False,
-) -> None:
-    """Explain."""
-    from medloom import api, dossier
-
-    opened = Site.open(site)
-    person = subject_of(opened.record, subject, patient, system)
-    trained = api.trained(opened, model)
-    samples = trained.samples.where(pl.col("subject_id") == person)
-    if not len(samples):
-        raise InputError(
-            "task {task!r} does not ask subject {subject}",
-            task=trained.samples.question.task,
-            subject=person,
-        )
-    chosen = at_time(samples, time)
-    asked = chosen.frame["prediction_time"][0]
-    explanation = trained.explain(chosen)
-    sample_id = int(chosen.frame["sample_id"][0])
-    predictions = trained.predict(chosen)
-    output = predictions.largest(sample_id)  # of several classes, the likeliest
-    top = explanation.top(sample_id, 12, output)
-    if page is not None:
-        dossier.patient_page(opened, trained, chosen, page)
-    if json:
-        screen.json(
-            {
-                "model": str(trained.name),
-                "subject_id": person,
-                "prediction_time": asked.isoformat(),
-                "prediction_times": [
-                    one.isoformat() for one in samples.frame["prediction_time"].unique().sort()
-                ],
-                "method": explanation.method,
-                "scale": explanation.scale,
-                "answer": predictions.frame.select("output", "value").to_dicts(),
-                "explained": output,
-                "baseline": explanation.baseline.to_dicts(),
-                "reasons": top.select("output", "input", "value", "contribution").to_dicts(),
-            }
-        )
-        return
-    if len(samples) > 1:
-        screen.say(
-            tr(
-                "asked at {time:%Y-%m-%d %H:%M}, one of {n} prediction times; --time chooses another",
-                time=asked,
-                n=len(samples),
-            )
-        )
-    else:
-        screen.say(tr("asked at {time:%Y-%m-%d %H:%M}", time=asked))
-    question = trained.model.origin.question
-    for name, value, end in _answered(predictions.frame, question.horizons).iter_rows():
-        if end is not None:
-            screen.say(
-                tr(
-                    "{output} by {time:g} {unit}: {risk:.1%}",
-                    output=name,
-                    time=end,
-                    unit=question.unit or "",
-                    risk=value,
-                )
-            )
-        elif name == POSITIVE:
-            screen.say(tr("risk {risk:.1%}", risk=value))
-        else:
-            screen.say(tr("answer {output}: {value:.3f}", output=name, value=value))
-    screen.say()
-    if predictions.frame.height > 1:
-        screen.say(tr("Why {output}:", output=output))
-    show_reasons(opened, top, explanation.scale)
-
-
-def show_reasons(site: Site, top: pl.DataFrame, scale: str) -> None:
-    """Print why, strongest first."""
-    from medloom.explanation.wording import readable
-
-    catalogue = site.record.catalogue
-    descriptions, units = catalogue.descriptions(), catalogue.units()
-    shares: dict[str, float] = {}  # what reads the same to a person is said once
-    for name, value, contribution in top.select("input", "value", "contribution").iter_rows():
-        words = (
-            tr("all other inputs together")
-            if name == "…"
-            else getattr(readable(name, value, descriptions, units), language())
-        )
-        shares[words] = shares.get(words, 0.0) + contribution
-    rows = [(f"{share:+.3f}", words) for words, share in shares.items()]
-    screen.table([tr("share of the answer ({scale})", scale=scale), tr("because")], rows, right=[0])
-
-
 def _site_folder(site: Path | None) -> SiteDirectory | None:
     try:
         return find_site(site)
@@ -374,16 +270,6 @@ def _kind_kept(folder: SiteDirectory | None, name: str) -> str:
 
     assert folder is not None
     return kind_of_labels(folder.tasks / f"{name}{library.LABELS}")
-
-
-def _answered(answers: pl.DataFrame, horizons: Sequence[float]) -> pl.DataFrame:
-    """Choose the answers to tell: all, but of curves the times of interest, or else three."""
-    answers = answers.select("output", "value", "end")
-    times = answers["end"].unique().drop_nulls().sort()
-    if not len(times):
-        return answers
-    shown = horizons or [times[(len(times) - 1) * part // 4] for part in (1, 2, 3)]
-    return answers.filter(pl.col("end").is_in(list(shown)))
 
 
 def _answers(labels: pl.Series) -> dict[str, float]:
