@@ -73,3 +73,24 @@ def test_a_patients_page_says_which_patient_and_which_model_it_is(split: str, tm
     after = (tmp_path / "after.html").read_text(encoding="utf-8")
     assert "not tested" not in after
     assert "AUROC" in after
+
+
+def test_a_report_draws_what_the_model_rests_on_and_says_how_faithfully(tmp_path: Path) -> None:
+    site = site_of(tmp_path / "site", 300)
+    ml.train(site.task("outcome"), "gbdt")
+    kept = dossier.evaluate(site, "outcome.gbdt")
+    page = (kept.folder / "report.html").read_text(encoding="utf-8")
+    assert "What it rests on" in page and 'class="chart tree"' in page and "it was not made from" in page
+    learned = dossier.evaluate(site, "outcome.gbdt", "train")
+    assert "What it rests on" not in (learned.folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("patients", "told"), [(300, True), (30, False)])
+def test_a_patients_page_says_what_became_of_similar_patients_where_there_are_enough(
+    patients: int, told: bool, tmp_path: Path
+) -> None:
+    site = site_of(tmp_path / "site", patients)
+    one = ml.train(site.task("outcome"), "tree")
+    sample = one.samples.where(pl.int_range(pl.len()) == 0)
+    dossier.patient_page(site, one, sample, tmp_path / "p.html")
+    assert ("whom the model sees alike" in (tmp_path / "p.html").read_text(encoding="utf-8")) == told

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,18 +23,22 @@ from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.report import write_card, write_report
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_report import write_survival_card, write_survival_report
+from medloom.explaining import can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_page import write_patient_page
+from medloom.explanation.similar import FEWEST, in_words
+from medloom.explanation.tree_drawing import TreeWords, tree_drawing
+from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import input_name
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
-from medloom.foundation.messages import Text2
+from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 from medloom.site import Site
 from medloom.tasks import models
 from medloom.tasks.demographics import demographics
 from medloom.tasks.history import STATIC
-from medloom.tasks.kinds import SPLITS
+from medloom.tasks.kinds import SPLITS, Split
 from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
 from medloom.training.conformal_model import ConformalModel
@@ -44,6 +49,8 @@ _EVALUATION: Final = "evaluation.json"
 # Explaining every held-out sample would say the same and take longer; where each takes a second, fewer must do.
 _EXPLAINED: Final = 500
 _WITHHELD: Final = 20
+_IMITATED: Final = 2000  # samples, by the tree that stands for a model
+_COMPARED: Final = 500  # patients, on a patient's page
 _EXPLAINED_SLOWLY: Final = 50
 
 
@@ -101,7 +108,8 @@ def evaluate(
         write_survival_report(dossier.folder / _REPORT, evaluation, **found)
         write_survival_card(card, evaluation, provenance=found["provenance"])
     else:
-        write_report(dossier.folder / _REPORT, evaluation, **found)
+        rests_on = _rests_on(site, one, split, seed)
+        write_report(dossier.folder / _REPORT, evaluation, **found, rests_on=rests_on)
         write_card(card, evaluation, provenance=found["provenance"])
     _keep_coverage(dossier, seed)
     return dossier
@@ -162,6 +170,7 @@ def patient_page(
         caveat=None if tested is None or question.kind != "binary" else tested.caveat(answers[output]),
         split=sample.frame["split"][0],
         cautions=(),
+        similar=_similar(one, sample, output),
         truth=str(sample.frame["label"][0]) if reveal else None,
     )
     write_patient_page(path, page)
@@ -214,6 +223,48 @@ def _important(site: Site, dossier: Dossier, seed: int) -> list[tuple[Text2, flo
     catalogue = site.record.catalogue
     descriptions, units = catalogue.descriptions(), catalogue.units()
     return [(input_name(name, descriptions, units), weight) for name, weight in ranked.iter_rows()]
+
+
+def _similar(one: Trained, sample: Samples, output: str) -> Text2 | None:
+    """Say what became of held-out patients whom the model sees alike, where there are enough, and quickly."""
+    question = one.samples.question
+    others = one.samples.in_split("held_out").where(pl.col("label").is_not_null())
+    known = len(np.setdiff1d(others.groups, sample.groups))
+    if question.kind == "survival" or one.model.explains_slowly or known < FEWEST:
+        return None
+    # of few patients all would be like this one, and the sentence would say what is so of everybody
+    (found,) = similar(one, sample, output=output, n=min(50, max(FEWEST, known // 4)), most=_COMPARED)
+    return in_words(found, question)
+
+
+def _rests_on(site: Site, one: Trained, split: Split, seed: int) -> tuple[str, Text2] | None:
+    """Draw a small tree that answers as the model does, and say how faithfully; None: there is none."""
+    question = one.samples.question
+    if question.kind not in ("binary", "regression") or split == "train" or not can_be_asked(one.model):
+        return None
+    found = surrogate(one, split=split, most=_IMITATED, seed=seed)
+    r2, low, high = (float(ends[0]) for ends in (found.fidelity, found.low, found.high))
+    if not isfinite(r2) or not isfinite(low) or found.tree.left[0] < 0:
+        return None
+    catalogue = site.record.catalogue
+    descriptions, units = catalogue.descriptions(), catalogue.units()
+    drawn = TreeWords(
+        found.names,
+        question,
+        lambda input: input_name(input, descriptions, units),
+        lambda input: unit_of(input, units),
+        flags_of(one.model),
+        found.may_be_missing,
+    )
+    said = text2(
+        "A small tree that answers as the model does, as far as it goes: R² {r2:.2f} ({low:.2f} to {high:.2f}) on"
+        " {n:,} samples it was not made from. What else moves the model's answers is not in it.",
+        r2=r2,
+        low=low,
+        high=high,
+        n=found.judged,
+    )
+    return tree_drawing(found.tree, drawn), said
 
 
 def _percentile(one: Trained, answer: float, output: str) -> float | None:

@@ -47,6 +47,7 @@ def write_report(
     cohort_flow: Sequence[FlowStep] | None = None,
     withheld: Sequence[tuple[str, int]] | None = None,
     important: Sequence[tuple[Text2, float]] | None = None,
+    rests_on: tuple[str, Text2] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     provenance: Mapping[str, str] | None = None,
 ) -> None:
@@ -57,10 +58,12 @@ def write_report(
         cohort_flow: who fell out at each step.
         withheld: what came to be known only afterwards and was not used, with how many samples have it.
         important: inputs with signed or unsigned weights, most important first.
+        rests_on: a drawing of what the model rests on (SVG), and what it must be said of it.
         others: name → evaluation of another model of the same task; shown beside, not paired.
         provenance: what the numbers come from: digests, versions, dates, by name.
     """
-    write_text(path, report_html(evaluation, title, cohort_flow, withheld, important, others, provenance))
+    html = report_html(evaluation, title, cohort_flow, withheld, important, rests_on, others, provenance)
+    write_text(path, html)
 
 
 def report_html(
@@ -69,6 +72,7 @@ def report_html(
     cohort_flow: Sequence[FlowStep] | None = None,
     withheld: Sequence[tuple[str, int]] | None = None,
     important: Sequence[tuple[Text2, float]] | None = None,
+    rests_on: tuple[str, Text2] | None = None,
     others: Mapping[str, Evaluation] | None = None,
     provenance: Mapping[str, str] | None = None,
 ) -> str:
@@ -97,6 +101,7 @@ def report_html(
         cohort_flow=_flow(cohort_flow or ()),
         withheld=[(name, f"{n:,}") for name, n in withheld or ()],
         important=_important(important or ()),
+        rests_on=rests_on,
         reasons=_reasons(evaluation),
         provenance=_provenance(evaluation, provenance or {}),
     )
@@ -205,6 +210,7 @@ def _words(kind: Kind) -> dict[str, Text2]:
         "important_note": text2(
             "What the model uses, not what causes the outcome: changing an input need not change the risk."
         ),
+        "rests_on": text2("What it rests on"),
         "reasons": text2("What could not be estimated, and why"),
         "provenance": text2("Where the numbers come from"),
         "method": text2(

@@ -40,6 +40,7 @@ class PatientPage:
         cautions: what a reader must know.
         caveat: what testing found of such answers, where it was not as they say; stands at the drawing.
         split: the patient's: `train`, `tuning`, `calibration`, `held_out`; None: new to the model.
+        similar: what became of patients whom the model sees alike (`similar.in_words`); None: not counted.
         truth: what really happened, for demonstrations; shown on request.
     """
 
@@ -64,6 +65,7 @@ class PatientPage:
     cautions: tuple[Text2, ...] = ()
     caveat: Text2 | None = None
     split: str | None = None
+    similar: Text2 | None = None
     truth: str | None = None
 
     @property

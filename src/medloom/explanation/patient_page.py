@@ -53,6 +53,7 @@ def patient_html(page: PatientPage) -> str:
             Text2(clean(caution.en), clean(caution.zh)) for caution in (*known_before(page), *page.cautions)
         ],
         caveat=page.caveat,
+        similar=page.similar,
         evidence=_evidence(page),
         model=clean(page.model),
         reasons=bars_of(page, reasons),
