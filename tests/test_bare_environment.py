@@ -20,10 +20,12 @@ ROOT = Path(__file__).parents[1]
 EXTRAS = (
     "torch lightning transformers peft captum opacus monai nibabel pydicom onnx onnxruntime spacy jieba "
     "presidio_analyzer wfdb neurokit2 gymnasium econml rdkit chemprop pyhpo flwr ray mlflow "
-    "optuna fastapi sqlalchemy"
+    "fastapi uvicorn"
 ).split()
 TOOLS = "pytest hypothesis mypy ruff importlinter coverage xdist".split()
-SLOW_TO_IMPORT = "lightgbm sklearn scipy.stats matplotlib shap numba lifelines duckdb".split()
+SLOW_TO_IMPORT = (
+    "optuna sqlalchemy lightgbm sklearn scipy.stats matplotlib shap numba lifelines duckdb".split()
+)
 
 REFUSE = f"""
 import sys

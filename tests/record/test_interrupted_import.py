@@ -71,8 +71,9 @@ def importing(site: SiteDirectory, prelude: str = "", *, rows: str = "AFTER") ->
     script += f"\nprint('ready', flush=True)\nrecord.add(Listed(facts(*here.{rows})))\n"
     environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", script, str(site.root)]
+    pipe = subprocess.PIPE  # of stdin too: it must not end before the test lets it
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True
     )
 
 
