@@ -79,3 +79,16 @@ def test_json_is_plain() -> None:
     json.dumps(
         {name: one.to_json() for name, one in fairness(answers, ids, people, 0.5, replicates=20).items()}
     )
+
+
+def test_of_many_groups_the_rare_ones_are_one() -> None:
+    from medloom.evidence.subgroups import split_by
+
+    sizes = {name: 40 - 4 * at for at, name in enumerate("ABCDEFGH")}
+    texts = [name for name, n in sizes.items() for _ in range(n)]
+    ids = pl.Series("sample_id", range(len(texts)))
+    found = {
+        name: int(chosen.sum())
+        for _, name, chosen in split_by(ids, pl.DataFrame({"sample_id": ids, "site": texts}))
+    }
+    assert found == {**{name: sizes[name] for name in "ABCDEF"}, "other": sizes["G"] + sizes["H"]}
