@@ -54,6 +54,7 @@ def write_survival_report(
         thresholds=None,
         subgroups=_subgroups(evaluation, names),
         fairness=None,
+        rests_on=None,
         confusion=None,
         cohort_flow=report._flow(cohort_flow or ()),
         withheld=[(name, f"{n:,}") for name, n in withheld or ()],
