@@ -18,6 +18,8 @@ import medloom as ml
 from medloom.cli.bench import Bench
 from medloom.evidence.answers import binary_answers
 from medloom.evidence.intervals import paired_difference
+from medloom.evidence.tally import tally
+from medloom.evidence.threshold import at_threshold, balanced_threshold
 from medloom.foundation.files import remove
 from medloom.record.datasets import get
 from medloom.tasks.samples import Samples
@@ -95,10 +97,11 @@ def run(bench: Bench) -> None:
         risks[name] = trained.predict(test).frame["value"].to_numpy()
         # the threshold comes from set a: from what models say of stays that they were not learned from
         known, said = _out_of_fold(samples.in_split("train", "tuning"), name, bench.seed)
-        figures[f"{name}.threshold"] = _best_threshold(known, said)
+        figures[f"{name}.threshold"] = balanced_threshold(tally(known, said))
     truth = test.frame["label"].to_numpy()
     for name in LEARNERS:
-        figures[f"{name}.min_se_ppv"] = _min_se_ppv(truth, risks[name], figures[f"{name}.threshold"])
+        found = at_threshold(tally(truth, risks[name]), figures[f"{name}.threshold"])
+        figures[f"{name}.min_se_ppv"] = float(found["min_se_ppv"])
     for metric in ("auroc", "auprc"):
         answers = [binary_answers(truth, risks[name], test.groups) for name in ("gbdt", "logistic")]
         difference = paired_difference(metric, *answers, seed=bench.seed)
@@ -139,17 +142,6 @@ def _out_of_fold(samples: Samples, name: str, seed: int) -> tuple[NDArray[np.boo
 def _part(samples: Samples, chosen: NDArray[np.bool_]) -> Samples:
     ids = samples.frame["sample_id"].filter(pl.Series(chosen))
     return samples.where(pl.col("sample_id").is_in(ids.implode()))
-
-
-def _best_threshold(truth: NDArray[np.bool_], risk: NDArray[np.float64]) -> float:
-    candidates = np.unique(risk)
-    return float(candidates[np.argmax([_min_se_ppv(truth, risk, one) for one in candidates])])
-
-
-def _min_se_ppv(truth: NDArray[np.bool_], risk: NDArray[np.float64], threshold: float) -> float:
-    flagged = risk >= threshold
-    hits = int((flagged & truth).sum())
-    return min(hits / max(int(truth.sum()), 1), hits / max(int(flagged.sum()), 1))
 
 
 def _peers(bench: Bench, record: ml.Record, test: Samples, truth: NDArray[np.bool_]) -> None:

@@ -55,7 +55,12 @@ def test_no_file_holds_what_is_true_on_one_machine_only() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["open('/work/data')", "see /root/notes", "cp ../shared/data .", "a sub" + "agent wrote this"],
+    [
+        "open('/wo" + "rk/data')",
+        "see /ro" + "ot/notes",
+        "cp ../sha" + "red/data .",
+        "a sub" + "agent wrote this",
+    ],
 )
 def test_the_search_finds_what_it_is_for(line: str) -> None:
     assert any(pattern.search(line) for pattern in FOREIGN.values())

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from unicodedata import east_asian_width
 
 import polars as pl
 
 from medloom.explanation.drawing import framed, written
 from medloom.explanation.numbers import percent
 from medloom.explanation.wording import number, same
-from medloom.foundation.charts import nice_ticks
+from medloom.foundation.charts import fitted, nice_ticks
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.explanation import Explanation
 
@@ -72,7 +71,7 @@ def bars_drawing(
     parts.append(f'<path class="axis" d="M{px(0):.1f} 4V{bottom:.1f}"/>')
     for at, bar in enumerate(bars):
         y = 6 + _STEP * (at + 0.5)
-        parts.append(written(_NAMES, y + 4, Text2(*(_fitted(said, _NAMES) for said in bar.name)), "end"))
+        parts.append(written(_NAMES, y + 4, Text2(*(_cut(said) for said in bar.name)), "end"))
         if bar.value is not None:
             start, end = sorted((px(0), px(bar.value)))
             ranged = bar.low is not None and bar.high is not None
@@ -163,20 +162,7 @@ def _points(share: float) -> str:
     return number(round(100 * share, 1))
 
 
-def _fitted(said: str, room: float) -> str:
-    """Cut what is wider than its room, amid, where names differ least.
-
-    >>> _fitted("Doxycycline 100 MG Oral Tablet, last recorded 3 years ago", 200)
-    'Doxycycline 10…ed 3 years ago'
-    """
-    widths = [12.0 if east_asian_width(one) in "WF" else 6.6 for one in said]
-    if sum(widths) <= room:
-        return said
-    head, tail, used = 0, len(said), 9.0
-    while head < tail:
-        at = head if head <= len(said) - tail else tail - 1
-        used += widths[at]
-        if used > room:
-            break
-        head, tail = (head + 1, tail) if at == head else (head, tail - 1)
-    return f"{said[:head].rstrip()}…{said[tail:].lstrip()}"
+def _cut(said: str) -> str:
+    """Cut a name to its room, without spaces beside the mark."""
+    head, mark, tail = (cut := fitted(said, _NAMES, letter=6.6, ellipsis=9.0)).rpartition("…")
+    return said if cut == said else f"{head.rstrip()}{mark}{tail.lstrip()}"

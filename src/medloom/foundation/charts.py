@@ -230,6 +230,31 @@ def forest_plot(
     return _svg(title, description, width, bottom + 42, parts)
 
 
+def fitted(said: str, room: float, letter: float = 6.4, ellipsis: float = 8.0) -> str:
+    """Cut a label that is wider than `room`, in the middle, where names differ least.
+
+    Args:
+        said: the label.
+        room: pixels.
+        letter: pixels of a character at 12 px; an East Asian one takes 12.
+        ellipsis: pixels of the mark that stands for what was cut.
+
+    >>> fitted("Doxycycline 100 MG Oral Tablet, last recorded 3 years ago", 200)
+    'Doxycycline 100…ed 3 years ago'
+    """
+    widths = [12.0 if east_asian_width(character) in "WF" else letter for character in said]
+    if sum(widths) <= room:
+        return said
+    head, tail, used = 0, len(said), ellipsis
+    while head < tail:
+        at = head if head <= len(said) - tail else tail - 1
+        used += widths[at]
+        if used > room:
+            break
+        head, tail = (head + 1, tail) if at == head else (head, tail - 1)
+    return f"{said[:head]}…{said[tail:]}"
+
+
 def _svg(title: Text2, description: Text2, width: float, height: float, parts: Sequence[str]) -> str:
     body = "".join(parts)
     # The content names the element, so that two charts on one page do not share ids.
@@ -284,22 +309,7 @@ def _label(x: float, y: float, text: Text2, anchor: str, classes: str = "", plac
 
 
 def _shortened(text: Text2, room: float) -> Text2:
-    return Text2(*(_fitted(said, room) for said in text))
-
-
-def _fitted(said: str, room: float) -> str:
-    """Cut a label that is wider than `room` (at 12 px), in the middle, where names differ least."""
-    widths = [12.0 if east_asian_width(character) in "WF" else 6.4 for character in said]
-    if sum(widths) <= room:
-        return said
-    head, tail, used = 0, len(said), 8.0
-    while head < tail:
-        at = head if head <= len(said) - tail else tail - 1
-        used += widths[at]
-        if used > room:
-            break
-        head, tail = (head + 1, tail) if at == head else (head, tail - 1)
-    return f"{said[:head]}…{said[tail:]}"
+    return Text2(*(fitted(said, room) for said in text))
 
 
 def _legend(at: int, name: Text2, kind: str, left: float) -> str:
