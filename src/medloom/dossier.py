@@ -18,12 +18,14 @@ from medloom.api import Trained, with_samples
 from medloom.api import evaluate as evaluate_trained
 from medloom.evidence import words
 from medloom.evidence.coverage import coverage_of
+from medloom.evidence.development import development, development_section
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
-from medloom.evidence.report import write_card, write_report
+from medloom.evidence.report import flow_section, withheld_section, write_card, write_report
+from medloom.evidence.section import Section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
-from medloom.evidence.survival_report import write_survival_card, write_survival_report
-from medloom.explaining import can_be_asked, flags_of, similar, surrogate
+from medloom.evidence.survival_report import write_survival_card
+from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_page import write_patient_page
 from medloom.explanation.similar import FEWEST, in_words
@@ -39,6 +41,8 @@ from medloom.tasks import models
 from medloom.tasks.demographics import demographics
 from medloom.tasks.history import STATIC
 from medloom.tasks.kinds import SPLITS, Split
+from medloom.tasks.labelling import Cohort
+from medloom.tasks.models import ModelName
 from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
 from medloom.training.conformal_model import ConformalModel
@@ -46,6 +50,7 @@ from medloom.training.conformal_model import ConformalModel
 _REPORT: Final = "report.html"
 _COVERAGE: Final = "coverage.json"
 _EVALUATION: Final = "evaluation.json"
+_SECTIONS: Final = "sections"
 # Explaining every held-out sample would say the same and take longer; where each takes a second, fewer must do.
 _EXPLAINED: Final = 500
 _WITHHELD: Final = 20
@@ -97,22 +102,38 @@ def evaluate(
     evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / split)
     dossier.write_json(dossier.folder / _EVALUATION)
-    found: dict[str, Any] = {
-        "cohort_flow": cohort.flow,
-        "withheld": _withheld(cohort.samples.in_split(split)),
-        "important": _important(site, dossier, seed),
-        "provenance": _provenance(site, dossier),
-    }
+    provenance = _provenance(site, dossier)
+    write_report(
+        dossier.folder / _REPORT,
+        evaluation,
+        sections=[*_findings(cohort, dossier, seed), *kept_sections(site, name)],
+        important=_important(site, dossier, seed),
+        rests_on=_rests_on(site, one, split, seed),
+        provenance=provenance,
+    )
     card = dossier.folder / "card.md"
     if isinstance(evaluation, SurvivalEvaluation):
-        write_survival_report(dossier.folder / _REPORT, evaluation, **found)
-        write_survival_card(card, evaluation, provenance=found["provenance"])
+        write_survival_card(card, evaluation, provenance=provenance)
     else:
-        rests_on = _rests_on(site, one, split, seed)
-        write_report(dossier.folder / _REPORT, evaluation, **found, rests_on=rests_on)
-        write_card(card, evaluation, provenance=found["provenance"])
-    _keep_coverage(dossier, seed)
+        write_card(card, evaluation, provenance=provenance)
     return dossier
+
+
+def keep_section(site: Site, name: ModelName, section: Section) -> Path:
+    """Keep a finding about a model, under its key; the next report of the model shows it."""
+    path = models.evidence_directory(site.directory, name) / _SECTIONS / f"{section.key}.json"
+    write_text(path, json.dumps(section.to_json(), indent=1, ensure_ascii=False))
+    return path
+
+
+def kept_sections(site: Site, name: ModelName) -> list[Section]:
+    """Read what was kept about a model, in the order of keys.
+
+    Raises:
+        IntegrityError: a kept section was altered into something else.
+    """
+    folder = models.evidence_directory(site.directory, name) / _SECTIONS
+    return [Section.from_json(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json"))]
 
 
 def patient_page(
@@ -189,6 +210,28 @@ def visible_events(sample: Samples) -> pl.DataFrame:
             "role": pl.Series(history.columns["role"].to_pylist(), dtype=pl.String),
         }
     )
+
+
+def _findings(cohort: Cohort, dossier: Dossier, seed: int) -> list[Section]:
+    """Find out what an evaluation of answers cannot tell: of the cohort, the development data, the ranges."""
+    found = [flow_section(cohort.flow)]
+    withheld = _withheld(cohort.samples.where(pl.col("split") == dossier.evaluation.split))
+    if withheld:
+        found.append(withheld_section(withheld))
+    _keep_coverage(dossier, seed)
+    size = _development(dossier)
+    return found if size is None else [*found, size]
+
+
+def _development(dossier: Dossier) -> Section | None:
+    """Check whether there was enough to develop the model on; None where the criteria do not speak of such a model."""
+    evaluation, model = dossier.evaluation, dossier.trained.model
+    if isinstance(evaluation, SurvivalEvaluation) or not can_be_asked(model):
+        return None
+    developed = dossier.trained.samples.in_split("train", "tuning")
+    one = developed.where(pl.int_range(pl.len()) < 1)
+    found = development(evaluation, len(developed), asked(model).inputs(one).values.shape[1])
+    return None if found is None else development_section(found)
 
 
 def _keep_coverage(dossier: Dossier, seed: int) -> None:

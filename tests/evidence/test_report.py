@@ -10,7 +10,7 @@ import pytest
 from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import evaluate
-from medloom.evidence.report import report_html, write_card, write_report
+from medloom.evidence.report import flow_section, report_html, write_card, write_report
 from medloom.foundation.messages import Text2, speaking
 from medloom.tasks.labelling import FlowStep
 from tests.evidence.test_evaluation import demographics, risks, said, samples
@@ -51,9 +51,13 @@ def page(evaluation):
     return report_html(
         evaluation,
         Text2("Bleed & more", "出血"),
-        cohort_flow=[
-            FlowStep(Text2("record", "记录"), 300, 300),
-            FlowStep(Text2("first drug", "首次用药"), 240, 240),
+        [
+            flow_section(
+                [
+                    FlowStep(Text2("record", "记录"), 300, 300),
+                    FlowStep(Text2("first drug", "首次用药"), 240, 240),
+                ]
+            )
         ],
         important=[(Text2("age", "年龄"), 0.3), (Text2("sex <F>", "sex <F>"), -0.1)],
         provenance={"digest": "sha256:ab", "seed": "0"},

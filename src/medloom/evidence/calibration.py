@@ -60,11 +60,12 @@ def scaled_brier(counted: Tally) -> Floats:
     return 1 - ratio(brier(counted), share * (1 - share))
 
 
-def hosmer_lemeshow(counted: Tally, bins: int = 10) -> tuple[Floats, Floats]:
-    """Test calibration over equal-mass bins: the statistic and its p-value, by χ² with bins − 2 degrees of freedom.
+def hosmer_lemeshow(counted: Tally, bins: int = 10, fitted: bool = False) -> tuple[Floats, Floats]:
+    """Test calibration over equal-mass bins: the statistic and its p-value by χ².
 
     Reported because reviewers ask for it; it finds nothing in small samples and something in any large one, so
-    the curve says more. Hosmer and Lemeshow, Commun Stat 1980;A9:1043-1069.
+    the curve says more. Hosmer and Lemeshow, Commun Stat 1980;A9:1043-1069; degrees of freedom are the bins, or two
+    fewer where the model was `fitted` to these very samples (Hosmer, Lemeshow and Sturdivant 2013, section 5.2.2).
     """
     from scipy.stats import chi2
 
@@ -73,7 +74,7 @@ def hosmer_lemeshow(counted: Tally, bins: int = 10) -> tuple[Floats, Floats]:
     parts = ratio((weight * (observed - predicted)) ** 2, variance)
     used = np.isfinite(parts).sum(axis=-1)
     statistic = np.where(used > 2, np.nansum(parts, axis=-1), np.nan)
-    return statistic, np.asarray(chi2.sf(statistic, np.maximum(used - 2, 1)))
+    return statistic, np.asarray(chi2.sf(statistic, np.maximum(used - 2 * fitted, 1)))
 
 
 def log_loss(counted: Tally) -> Floats:

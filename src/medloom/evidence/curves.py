@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.evidence.answers import Answers
+from medloom.evidence.calibration import hosmer_lemeshow
 from medloom.evidence.discrimination import precision_at, sensitivity_at
 from medloom.evidence.flexible import FlexibleCurve
 from medloom.evidence.intervals import bounds
@@ -65,6 +66,7 @@ class BinaryCurves:
                 **_band(drawn.get("calibration")),
                 "n": weight.astype(int).tolist(),
                 "mean_predicted": float(whole.total @ whole.score / whole.total.sum()),
+                "hosmer_lemeshow": _hosmer_lemeshow(whole),
             },
             "flexible": {
                 "predicted": _list(whole.score[self._shown]),
@@ -105,6 +107,14 @@ class RegressionCurves:
             },
             "histogram": _histogram(self._predicted, None, None),
         }
+
+
+def _hosmer_lemeshow(whole: Tally) -> dict[str, float] | None:
+    """Test calibration in the bins of the curve; None where too few of them have a variance."""
+    statistic, p = hosmer_lemeshow(whole, _BINS)
+    if not np.isfinite(statistic):
+        return None
+    return {"bins": _BINS, "statistic": float(statistic), "p_value": float(p)}
 
 
 def _decision(whole: Tally, curves: dict[str, Floats], drawn: dict[str, Floats]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Evaluate the predictions of any model: how good, for whom, compared with what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from medloom.evidence.answers import Answers, Kind, read_answers
+from medloom.evidence.comparing import DeLong, Reclassification, delong, reclassification
 from medloom.evidence.curves import BinaryCurves, RegressionCurves, confusion
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.fairness import Fairness, fairness
@@ -44,16 +45,24 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Another model on the same samples: its `metrics`, and by how much ours is larger (paired)."""
+    """Another model on the same samples: its `metrics`, and by how much ours is larger (paired).
+
+    Of risks also how ours moves patients across the first threshold against the other (`reclassified`) and, where no
+    subject has two samples, DeLong's test.
+    """
 
     metrics: dict[str, Estimate]
     difference: dict[str, Estimate]
+    reclassified: Reclassification | None = None
+    delong: DeLong | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Answer {"metrics", "difference"}."""
+        """Answer {"metrics", "difference", "reclassified", "delong"}, the last two where they are."""
+        tests = {"reclassified": self.reclassified, "delong": self.delong}
         return {
             "metrics": {name: one.to_json() for name, one in self.metrics.items()},
             "difference": {name: one.to_json() for name, one in self.difference.items()},
+            **{name: asdict(one) for name, one in tests.items() if one is not None},
         }
 
 
@@ -255,10 +264,24 @@ class _Whole:
                 name: Comparison(
                     found(f"rivals.{name}", self._names, reasons),
                     found(f"difference.{name}", self._names, self._reasons, reasons),
+                    *self._tested(name),
                 )
                 for name, reasons in self._rival_reasons.items()
             },
         }
+
+    def _tested(self, name: str) -> tuple[Reclassification | None, DeLong | None]:
+        """Compare with a rival patient by patient; a constant moves nobody in a way that means anything."""
+        ours, theirs = self._answers, self._rivals[name]
+        if name == PREVALENCE or "auroc" in self._reasons or "auroc" in self._rival_reasons[name]:
+            return None, None
+        if ours.kind != "binary":
+            return None, None
+        cut = next(iter(self._thresholds.values()), None)
+        moved = reclassification(ours.truth, theirs.predicted, ours.predicted, None if cut is None else [cut])
+        events = int(ours.truth.sum())
+        alone = ours.groups == len(ours) and min(events, len(ours) - events) > 1
+        return moved, delong(ours.truth, ours.predicted, theirs.predicted) if alone else None
 
     def __call__(self, weight: Floats | None = None) -> dict[str, Floats]:
         """Measure everything with weights (b, n): arrays (b, ...) by place; None: as it is, without that axis."""
@@ -326,15 +349,10 @@ def _fairness(
     replicates: int,
     seed: int,
 ) -> dict[str, Fairness]:
-    """Compare groups at the first threshold; nothing where there are no groups, or no risks to speak of."""
-    if (
-        demographics is None
-        or answers.kind != "binary"
-        or not thresholds
-        or "brier" in not_estimable(answers)
-    ):
+    """Compare groups, those of risks at the first threshold; nothing where there are no groups, or no threshold."""
+    if demographics is None or (answers.kind == "binary" and not thresholds):
         return {}
-    threshold = next(iter(thresholds.values()))
+    threshold = next(iter(thresholds.values()), 0.5)
     return fairness(answers, frame["sample_id"], demographics, threshold, replicates, seed)
 
 

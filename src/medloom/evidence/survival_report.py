@@ -1,68 +1,65 @@
-"""The report and the card of a survival evaluation: the page of `report.py` with what prognosis has to show."""
+"""What the report and the card of a survival evaluation have to show."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
-from medloom.evidence import report, words
-from medloom.evidence.answers import Kind
+from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
+from medloom.evidence.first_screen import NARROW, FirstScreen, this_model
 from medloom.evidence.metrics import no_solution
+from medloom.evidence.provenance import provenance_of
+from medloom.evidence.section import Figure, Section, Table, cell
+from medloom.evidence.sections import measures_section, subgroups_section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_words import metric_meaning, metric_name
 from medloom.foundation.charts import Axis, Guide, Interval, Line, forest_plot, line_chart
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2, tr
-from medloom.foundation.pages import render_page
-from medloom.tasks.labelling import FlowStep
 
 _SHOWN = ("c_index", "ibs")
 
 
-def write_survival_report(
-    path: Path,
-    evaluation: SurvivalEvaluation,
-    *,
-    title: Text2 | None = None,
-    cohort_flow: Sequence[FlowStep] | None = None,
-    withheld: Sequence[tuple[str, int]] | None = None,
-    important: Sequence[tuple[Text2, float]] | None = None,
-    provenance: Mapping[str, str] | None = None,
-) -> None:
-    """Write the report to `path`, replacing it whole; arguments as in `report.write_report`."""
+def survival_screen(evaluation: SurvivalEvaluation) -> FirstScreen:
+    """Compose the first screen, of the first event."""
     names = _names(evaluation)
-    page = render_page(
-        "medloom.evidence",
-        "report.html.j2",
-        "report.css",
-        words=report._words(cast(Kind, "survival")),
-        title=title or evaluation.title,
-        evaluation=evaluation,
-        headline=headline(evaluation),
-        sentences=[],
-        cautions=[],
-        facts=report._facts(evaluation),
-        compared=_compared(evaluation, names),
-        forest=_forest(evaluation, names[0]),
-        narrow_forest=_forest(evaluation, names[0], 340),
-        drawings=_drawings(evaluation),
-        measures=[
-            (metric_name(name, evaluation.unit), metric_meaning(name), one, report._parts(one))
-            for name, one in evaluation.metrics.items()
-        ],
-        outside=None,
-        thresholds=None,
-        subgroups=_subgroups(evaluation, names),
-        fairness=None,
-        rests_on=None,
-        confusion=None,
-        cohort_flow=report._flow(cohort_flow or ()),
-        withheld=[(name, f"{n:,}") for name, n in withheld or ()],
-        important=report._important(important or ()),
-        reasons=_reasons(evaluation),
-        provenance=report._provenance(evaluation, provenance or {}),
+    return FirstScreen(
+        headline(evaluation),
+        (),
+        (),
+        _compared(evaluation, names),
+        _forest(evaluation, names[0]),
+        _forest(evaluation, names[0], NARROW),
     )
-    write_text(path, page)
+
+
+def survival_sections(evaluation: SurvivalEvaluation) -> list[Section]:
+    """Tell everything that was measured; what there is none of is left out."""
+    figures = tuple(_figures(evaluation))
+    unit, names = evaluation.unit, _names(evaluation)
+    rows = [(metric_name(name, unit), one, metric_meaning(name)) for name, one in evaluation.metrics.items()]
+    made = [Section("curves", text2("Whether its predictions are true"), figures=figures)] if figures else []
+    made.append(measures_section(rows))
+    parts = [
+        (
+            cell(words.subgroup_name(dimension, name)),
+            cell(part.n_subjects),
+            *(cell(part.metrics[one]) for one in names),
+        )
+        for dimension, group in evaluation.subgroups.items()
+        for name, part in group.items()
+    ]
+    if parts:
+        made.append(subgroups_section(parts, [metric_name(name, unit) for name in names]))
+    return made
+
+
+def survival_reasons(evaluation: SurvivalEvaluation) -> list[tuple[Text2, Text2]]:
+    """Name what could not be estimated, and why."""
+    return [
+        (metric_name(name, evaluation.unit), one.reason)
+        for name, one in evaluation.metrics.items()
+        if one.reason is not None
+    ]
 
 
 def write_survival_card(
@@ -88,7 +85,7 @@ def write_survival_card(
             lines += ["", f"## {tr('Where the numbers come from')}", ""]
             lines += [
                 "- " + tr("{name}: {value}", name=name[at], value=value[at])
-                for name, value in report._provenance(evaluation, provenance or {})
+                for name, value in provenance_of(evaluation, provenance or {})
             ]
             parts.append("\n".join(lines) + "\n")
     write_text(path, "\n".join(parts))
@@ -120,29 +117,18 @@ def _names(evaluation: SurvivalEvaluation) -> tuple[str, ...]:
     return tuple(prefix + name for name in _SHOWN)
 
 
-def _compared(evaluation: SurvivalEvaluation, names: Sequence[str]) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = [
-        {
-            "name": text2("this model"),
-            "detail": evaluation.model,
-            "cells": [report._parts(evaluation.metrics[name]) for name in names],
-            "difference": None,
-        }
-    ]
+def _compared(evaluation: SurvivalEvaluation, names: Sequence[str]) -> Table:
+    rows = [(this_model(evaluation.model), *(cell(evaluation.metrics[name]) for name in names), cell(None))]
     rows += [
-        {
-            "name": words.compared_name(name),
-            "detail": "",
-            "cells": [report._parts(other.metrics[one]) for one in names],
-            "difference": report._parts(other.difference[names[1]]),
-        }
+        (
+            cell(words.compared_name(name)),
+            *(cell(other.metrics[one]) for one in names),
+            cell(other.difference[names[1]]),
+        )
         for name, other in evaluation.compared_with.items()
     ]
-    return {
-        "metrics": [metric_name(name, evaluation.unit) for name in names],
-        "difference": text2("difference in the integrated Brier score"),
-        "rows": rows,
-    }
+    head = [metric_name(name, evaluation.unit) for name in names]
+    return Table((text2("model"), *head, text2("difference in the integrated Brier score")), tuple(rows))
 
 
 def _forest(evaluation: SurvivalEvaluation, name: str, width: int = 470) -> str:
@@ -172,7 +158,7 @@ def _row(name: Text2, subjects: int, one: Estimate, strong: bool = False) -> Int
     return Interval(name, one.value, one.low, one.high, note, size, strong)
 
 
-def _drawings(evaluation: SurvivalEvaluation) -> list[tuple[Text2, str, Text2]]:
+def _figures(evaluation: SurvivalEvaluation) -> list[Figure]:
     out = []
     unit = evaluation.unit or ""
     time = text2("time, {unit}", unit=unit) if unit else text2("time")
@@ -187,7 +173,7 @@ def _drawings(evaluation: SurvivalEvaluation) -> list[tuple[Text2, str, Text2]]:
             Line(text2("observed"), incidence["time"], incidence["observed"], step=True),
         ]
         axis = Axis(time, 0.0, max(incidence["time"]))
-        out.append((name, line_chart(name, reading, lines, axis, Axis(text2("share"))), reading))
+        out.append(Figure(name, line_chart(name, reading, lines, axis, Axis(text2("share"))), reading))
         for horizon, groups in evaluation.curves["calibration"][event].items():
             about = text2("Calibration at {time}: {event}", time=f"{horizon} {unit}".strip(), event=event)
             note = text2("Points on the dotted line: of groups with a predicted risk, so many had the event.")
@@ -203,29 +189,5 @@ def _drawings(evaluation: SurvivalEvaluation) -> list[tuple[Text2, str, Text2]]:
             chart = line_chart(
                 about, note, [points], Axis(text2("predicted")), Axis(text2("observed")), [ideal]
             )
-            out.append((about, chart, note))
+            out.append(Figure(about, chart, note))
     return out
-
-
-def _subgroups(evaluation: SurvivalEvaluation, names: Sequence[str]) -> dict[str, Any] | None:
-    if not evaluation.subgroups:
-        return None
-    rows = [
-        (
-            words.subgroup_name(dimension, name),
-            f"{part.n_subjects:,}",
-            "",
-            [report._parts(part.metrics[one]) for one in names],
-        )
-        for dimension, group in evaluation.subgroups.items()
-        for name, part in group.items()
-    ]
-    return {"metrics": [metric_name(name, evaluation.unit) for name in names], "rows": rows}
-
-
-def _reasons(evaluation: SurvivalEvaluation) -> list[tuple[Text2, Text2]]:
-    return [
-        (metric_name(name, evaluation.unit), one.reason)
-        for name, one in evaluation.metrics.items()
-        if one.reason is not None
-    ]
