@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from medloom.evidence.answers import binary_answers
+from medloom.evidence.answers import Answers, binary_answers, regression_answers
 from medloom.evidence.fairness import fairness
 
 
@@ -54,12 +54,18 @@ def test_pairs_are_compared_where_they_are_large_enough() -> None:
     assert "sex × age" not in fairness(few, ids, people, 0.5, replicates=20)
 
 
-def test_a_group_of_two_is_not_compared() -> None:
-    answers, ids, people = world(100)
+@pytest.mark.parametrize("n", [3, 100])
+def test_a_group_of_two_is_named_with_the_reason(n: int) -> None:
+    answers, ids, people = world(n)
     two = people.with_columns(
         sex=pl.when(pl.int_range(pl.len()) < 2).then(pl.lit("F")).otherwise(pl.lit("M"))
     )
-    assert "sex" not in fairness(answers, ids, two, 0.5, replicates=20)
+    found = fairness(answers, ids, two, 0.5, replicates=20)["sex"]
+    assert {one.reason.en for one in found.groups["F"].values()} == {
+        "too few subjects: 2; at least 10 are needed"
+    }
+    assert {one.value for one in found.gaps.values()} == {None}
+    assert all("fewer than two groups" in one.reason.en for one in found.gaps.values())
 
 
 def test_a_group_without_outcomes_has_no_sensitivity_but_a_reason() -> None:
@@ -70,6 +76,104 @@ def test_a_group_without_outcomes_has_no_sensitivity_but_a_reason() -> None:
     assert "with the outcome" in found.groups["F"]["sensitivity"].reason.en
     assert found.gaps["sensitivity"].value is None
     assert found.gaps["equalised_odds"].value is None
+
+
+def test_calibration_within_groups_is_that_of_the_group_alone() -> None:
+    from medloom.evidence.metrics import Binary
+
+    answers, ids, people = world(900, unfair=1.0)
+    found = fairness(answers, ids, people, 0.5, replicates=100)["sex"]
+    women = answers.where((people["sex"] == "F").to_numpy())
+    alone = Binary(women.truth, women.predicted)()
+    for name in ("calibration_intercept", "calibration_slope", "ece"):
+        assert found.groups["F"][name].value == pytest.approx(float(alone[name]), abs=1e-9), name
+    assert found.gaps["calibration_intercept"].low > 0.4
+
+
+def several(n: int = 500) -> tuple[Answers, pl.Series, pl.DataFrame]:
+    """One of three classes, which is told the worse of men, and of which one never occurs in those of no sex."""
+    random = np.random.default_rng(1)
+    sex = np.array(["F", "M", "other"])[random.choice(3, n, p=[0.45, 0.45, 0.1])]
+    truth = np.where(sex == "other", random.integers(2, size=n), random.integers(3, size=n))
+    score = random.normal(size=(n, 3)) + 2 * (truth[:, None] == np.arange(3)) * (sex != "M")[:, None]
+    shares = np.exp(score) / np.exp(score).sum(axis=1, keepdims=True)
+    ids = pl.Series("sample_id", np.arange(n))
+    answers = Answers("multiclass", truth, shares, np.arange(n), ("home", "ward", "died"))
+    return answers, ids, pl.DataFrame({"sample_id": ids, "sex": sex})
+
+
+def test_rates_agree_with_fairlearn() -> None:
+    from fairlearn.metrics import (
+        MetricFrame,
+        equalized_odds_difference,
+        false_positive_rate,
+        selection_rate,
+        true_positive_rate,
+    )
+    from sklearn.metrics import accuracy_score, mean_absolute_error, precision_score, roc_auc_score
+
+    answers, ids, people = world(700, unfair=0.7)
+    sex = people["sex"].to_numpy()
+    flagged = answers.predicted >= 0.4
+    found = fairness(answers, ids, people, 0.4, replicates=0)["sex"]
+    theirs = {
+        "selection_rate": selection_rate,
+        "sensitivity": true_positive_rate,
+        "false_positive_rate": false_positive_rate,
+        "ppv": precision_score,
+    }
+    frame = MetricFrame(metrics=theirs, y_true=answers.truth, y_pred=flagged, sensitive_features=sex)
+    areas = MetricFrame(
+        metrics={"auroc": roc_auc_score},
+        y_true=answers.truth,
+        y_pred=answers.predicted,
+        sensitive_features=sex,
+    )
+    for name, by_group, gap in (
+        *((name, frame.by_group[name], frame.difference()[name]) for name in theirs),
+        ("auroc", areas.by_group["auroc"], areas.difference()["auroc"]),
+    ):
+        for group in ("F", "M"):
+            assert found.groups[group][name].value == pytest.approx(by_group[group], abs=1e-9), name
+        assert found.gaps[name].value == pytest.approx(gap, abs=1e-9), name
+    odds = equalized_odds_difference(answers.truth, flagged, sensitive_features=sex)
+    assert found.gaps["equalised_odds"].value == pytest.approx(odds, abs=1e-9)
+
+    answers, ids, people = several()
+    sex = people["sex"].to_numpy()
+    found = fairness(answers, ids, people, replicates=0)["sex"]
+    chosen = answers.predicted.argmax(axis=1)
+    right = MetricFrame(metrics=accuracy_score, y_true=answers.truth, y_pred=chosen, sensitive_features=sex)
+    died = MetricFrame(
+        metrics=true_positive_rate, y_true=answers.truth == 2, y_pred=chosen == 2, sensitive_features=sex
+    )
+    for group in ("F", "M"):
+        assert found.groups[group]["accuracy"].value == pytest.approx(right.by_group[group], abs=1e-9)
+        assert found.groups[group]["died: sensitivity"].value == pytest.approx(died.by_group[group], abs=1e-9)
+
+    days = np.random.default_rng(2).normal(size=(2, len(sex)))
+    found = fairness(regression_answers(*days), ids, people, replicates=0)["sex"]
+    off = MetricFrame(metrics=mean_absolute_error, y_true=days[0], y_pred=days[1], sensitive_features=sex)
+    assert found.gaps["mae"].value == pytest.approx(off.difference(), abs=1e-9)
+
+
+def test_classes_told_worse_of_some_are_seen_and_a_class_that_is_absent_in_a_group_says_so() -> None:
+    found = fairness(*several(), replicates=100)["sex"]
+    assert found.gaps["equalised_odds"].low > 0.1
+    assert found.between["accuracy"][0] == "M"
+    absent = found.groups["other"]["died: sensitivity"]
+    assert absent.value is None and "with the outcome" in absent.reason.en
+    assert found.groups["other"]["home: sensitivity"].value is not None
+
+
+def test_labels_are_compared_one_by_one() -> None:
+    answers, ids, people = several(300)
+    truth = answers.truth[:, None] == np.arange(3)
+    labels = Answers("multilabel", truth, answers.predicted, answers.group, answers.classes)
+    found = fairness(labels, ids, people, replicates=20)["sex"]
+    women = (people["sex"] == "F").to_numpy()
+    right = (truth == (answers.predicted >= 0.5))[women].mean()
+    assert found.groups["F"]["accuracy"].value == pytest.approx(right)
 
 
 def test_json_is_plain() -> None:

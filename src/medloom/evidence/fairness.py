@@ -1,4 +1,4 @@
-"""Whether a model is as good for some as for others: rates within groups, and the gaps between them.
+"""Whether a model is as good for some as for others: what is measured within groups, and the gaps between them.
 
 Equal opportunity and equalised odds (Hardt, Price and Srebro, NeurIPS 2016), demographic parity, predictive parity and
 calibration within groups (Kleinberg, Mullainathan and Raghavan, ITCS 2017, who show that they cannot all hold where
@@ -8,51 +8,41 @@ groups differ in how often the outcome occurs). Which of them matters is a perso
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from medloom.evidence.answers import Answers
-from medloom.evidence.discrimination import auroc
 from medloom.evidence.estimate import Estimate
+from medloom.evidence.group_rates import RATES, GroupRates, Groups, rates_of
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate
-from medloom.evidence.metrics import FEWEST_EACH, FEWEST_SUBJECTS
 from medloom.evidence.subgroups import split_by
-from medloom.evidence.tally import Floats, Tally, rank, ratio
-from medloom.evidence.threshold import at_threshold
-from medloom.foundation.messages import Text2, text2
+from medloom.evidence.tally import Floats
+from medloom.foundation.messages import text2
 
-RATES: Final = (
-    "selection_rate",
-    "sensitivity",
-    "false_positive_rate",
-    "ppv",
-    "observed_to_expected",
-    "auroc",
-)
-"""What is measured in every group, when predictions ≥ a threshold are flagged."""
+__all__ = ["RATES", "Fairness", "compare", "dimensions_of", "fairness"]
 
-_NEEDS_EVENTS: Final = {"sensitivity", "auroc"}
-_NEEDS_OTHERS: Final = {"false_positive_rate", "auroc"}
+EQUALISED_ODDS = "equalised_odds"
 # Pairs of groups ("women of 80 and more") are compared only where a rate among them means something.
-_FEWEST_IN_PAIR: Final = 50
+_FEWEST_IN_PAIR = 50
 
 
 @dataclass(frozen=True)
 class Fairness:
-    """One dimension (sex, age, …): rates by group, and how far the groups lie apart.
+    """One dimension (sex, age, …): what was measured by group, and how far the groups lie apart.
 
     Attributes:
-        threshold: predictions at or above it are flagged.
+        threshold: risks at or above it are flagged; None where there are no risks to flag.
         groups: group → rate → estimate.
-        gaps: rate → largest difference between two groups, and `equalised_odds`: the larger of the gaps in
-            sensitivity and false positive rate.
+        gaps: rate → difference between the groups with the highest and the lowest value; and `equalised_odds`, where
+            something is chosen: the larger of the gaps in sensitivity and false positive rate, over all classes. The
+            interval is that of the difference between the same two groups, and so may reach below nought.
         between: rate → the groups with the lowest and the highest value.
     """
 
-    threshold: float
+    threshold: float | None
     groups: dict[str, dict[str, Estimate]]
     gaps: dict[str, Estimate]
     between: dict[str, tuple[str, str]]
@@ -74,148 +64,134 @@ def fairness(
     answers: Answers,
     sample_id: pl.Series,
     demographics: pl.DataFrame,
-    threshold: float,
+    threshold: float = 0.5,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, Fairness]:
     """Measure every dimension of `demographics`, and every pair of them with groups that are large enough.
 
     Args:
-        answers: binary.
+        answers: of any kind; see `group_rates` for what is measured of each.
         sample_id: (n,), in the order of `answers`.
         demographics: `sample_id` and a column a dimension (`split_by`).
-        threshold: predictions at or above it are flagged.
+        threshold: of a binary question: predictions at or above it are flagged.
         replicates, seed: of the bootstrap; groups are resampled together, so that gaps have intervals.
 
-    Gives a dimension only where at least two of its groups can be compared.
+    A dimension is there where it has two groups; a group that is too small is named with the reason.
+
+    >>> from medloom.evidence.answers import regression_answers
+    >>> answers = regression_answers(np.arange(40.0), np.arange(40.0) + np.tile([0.0, 2.0], 20))
+    >>> people = pl.DataFrame({"sample_id": range(40), "sex": ["F", "M"] * 20})
+    >>> found = fairness(answers, people["sample_id"], people, replicates=20)["sex"]
+    >>> found.gaps["mean_error"].value, found.between["mean_error"]
+    (2.0, ('F', 'M'))
     """
-    groups: dict[str, dict[str, NDArray[np.bool_]]] = {}
+    single, pairs = dimensions_of(answers.group, sample_id, demographics)
+    measures = {name: rates_of(answers, groups, threshold) for name, groups in single.items()}
+    # Calibration takes longest, and pairs have the fewest people for it.
+    measures |= {
+        name: rates_of(answers, groups, threshold, calibrated=False) for name, groups in pairs.items()
+    }
+    return compare(measures, answers.group, threshold if answers.kind == "binary" else None, replicates, seed)
+
+
+def dimensions_of(
+    group: NDArray[np.intp], sample_id: pl.Series, demographics: pl.DataFrame
+) -> tuple[dict[str, Groups], dict[str, Groups]]:
+    """Give the groups (n,) of every dimension that has two, and of every pair of dimensions with two large ones.
+
+    `group`: (n,) numbers of what is resampled together (subjects); `sample_id`: (n,).
+    """
+    single: dict[str, dict[str, NDArray[np.bool_]]] = {}
     for dimension, name, chosen in split_by(sample_id, demographics):
-        groups.setdefault(dimension, {})[name] = chosen
-    found: dict[str, Fairness] = {}
-    for dimension, parts in {**groups, **dict(_pairs(groups, answers))}.items():
-        large = {
-            name: chosen for name, chosen in parts.items() if _people(answers, chosen) >= FEWEST_SUBJECTS
+        single.setdefault(dimension, {})[name] = chosen
+    pairs = dict(_pairs(single, group))
+    return {name: groups for name, groups in single.items() if len(groups) > 1}, dict(pairs)
+
+
+def compare(
+    measures: Mapping[str, GroupRates],
+    group: NDArray[np.intp],
+    threshold: float | None = None,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> dict[str, Fairness]:
+    """Compare the groups of each dimension, all on the same resamples of `group` (n,)."""
+    measured = {name: one for name, one in measures.items() if _usable(one)}
+
+    def together(weight: Floats) -> dict[str, Floats]:
+        return {
+            _place(dimension, *at): value
+            for dimension, measure in measured.items()
+            for at, value in measure(weight).items()
         }
-        if len(large) > 1:
-            found[dimension] = _compared(answers, large, threshold, replicates, seed, dimension)
-    return found
+
+    whole = {name: float(one[0]) for name, one in together(np.ones((1, group.size))).items()}
+    drawn = bootstrap(together, group, replicates, seed, "fairness") if whole else {}
+    return {
+        dimension: _compared(dimension, measure, threshold, whole, drawn)
+        for dimension, measure in measures.items()
+    }
+
+
+def _usable(measure: GroupRates) -> bool:
+    return any(len(reasons) < len(measure.rates) for reasons in measure.reasons.values())
+
+
+def _place(dimension: str, rate: str, name: str) -> str:
+    return "\x1f".join((dimension, rate, name))
 
 
 def _pairs(
-    groups: Mapping[str, Mapping[str, NDArray[np.bool_]]], answers: Answers
-) -> Iterator[tuple[str, dict[str, NDArray[np.bool_]]]]:
+    groups: Mapping[str, Mapping[str, NDArray[np.bool_]]], subject: NDArray[np.intp]
+) -> Iterator[tuple[str, Groups]]:
     for one, other in combinations(groups, 2):
         both = {
             f"{first} × {second}": chosen & also
             for first, chosen in groups[one].items()
             for second, also in groups[other].items()
         }
-        large = {name: chosen for name, chosen in both.items() if _people(answers, chosen) >= _FEWEST_IN_PAIR}
+        large = {
+            name: chosen
+            for name, chosen in both.items()
+            if np.unique(subject[chosen]).size >= _FEWEST_IN_PAIR
+        }
         if len(large) > 1:
             yield f"{one} × {other}", large
 
 
-def _people(answers: Answers, chosen: NDArray[np.bool_]) -> int:
-    return int(np.unique(answers.group[chosen]).size)
-
-
-class _Rates:
-    """Measures all groups of a dimension with weights (b, n); a sample is in one group at most.
-
-    Every sample has one cell: its group, step of risk, and outcome. A resample is counted once for all groups.
-    """
-
-    def __init__(self, answers: Answers, groups: Mapping[str, NDArray[np.bool_]], threshold: float) -> None:
-        self._threshold = threshold
-        self._steps: dict[str, tuple[int, Floats]] = {}
-        self._cell = np.zeros(len(answers), dtype=np.intp)  # the first cell holds who is in no group
-        self._cells = 1
-        for name, chosen in groups.items():
-            ranking = rank(answers.truth[chosen], answers.predicted[chosen]).coarse([threshold])
-            self._steps[name] = self._cells, ranking.score
-            self._cell[chosen] = self._cells + ranking.cell
-            self._cells += 2 * ranking.score.size
-
-    def __call__(self, weight: Floats) -> dict[str, Floats]:
-        counted = np.asarray([np.bincount(self._cell, row, self._cells) for row in weight], np.float64)
-        out: dict[str, Floats] = {}
-        for name, (first, score) in self._steps.items():
-            own = counted[:, first : first + 2 * score.size].reshape(len(weight), -1, 2)
-            found = self._rates(Tally(score, own[..., 1], own[..., 0]))
-            out |= {f"{rate}.{name}": value for rate, value in found.items()}
-        return out
-
-    def _rates(self, counted: Tally) -> dict[str, Floats]:
-        at = at_threshold(counted, self._threshold)
-        return {
-            "selection_rate": at["flagged_per_100"] / 100,
-            "sensitivity": at["sensitivity"],
-            "false_positive_rate": 1 - at["specificity"],
-            "ppv": at["ppv"],
-            "observed_to_expected": ratio(counted.positive.sum(axis=-1), counted.total @ counted.score),
-            "auroc": auroc(counted),
-        }
-
-
 def _compared(
-    answers: Answers,
-    groups: Mapping[str, NDArray[np.bool_]],
-    threshold: float,
-    replicates: int,
-    seed: int,
     dimension: str,
+    measure: GroupRates,
+    threshold: float | None,
+    whole: Mapping[str, float],
+    drawn: Mapping[str, Floats],
 ) -> Fairness:
-    measure = _Rates(answers, groups, threshold)
-    whole = measure(np.ones((1, len(answers))))
-    drawn = bootstrap(measure, answers.group, replicates, seed, "fairness", dimension)
-    reasons = {name: _too_few(answers, chosen) for name, chosen in groups.items()}
-    rates: dict[str, dict[str, Estimate]] = {name: {} for name in groups}
-    for rate in RATES:
-        for name in groups:
-            reason = reasons[name].get(rate)
-            at = f"{rate}.{name}"
-            rates[name][rate] = (
-                estimate(whole[at][0], drawn.get(at)) if reason is None else Estimate(None, reason=reason)
-            )
+    groups: dict[str, dict[str, Estimate]] = {name: {} for name in measure.reasons}
     gaps: dict[str, Estimate] = {}
     between: dict[str, tuple[str, str]] = {}
-    spreads: dict[str, Floats] = {}
-    for rate in RATES:
-        usable = [name for name in groups if rates[name][rate].value is not None]
-        if len(usable) < 2:
+    for rate in measure.rates:
+        for name, reasons in measure.reasons.items():
+            at, reason = _place(dimension, rate, name), reasons.get(rate)
+            groups[name][rate] = (
+                estimate(whole[at], drawn.get(at)) if reason is None else Estimate(None, reason=reason)
+            )
+        values = {name: value for name, rates in groups.items() if (value := rates[rate].value) is not None}
+        if len(values) < 2:
             gaps[rate] = Estimate(None, reason=text2("fewer than two groups can be compared"))
             continue
-        values = np.array([rates[name][rate].value for name in usable], dtype=np.float64)
-        each = np.stack([drawn[f"{rate}.{name}"] for name in usable]) if drawn else None
-        spreads[rate] = np.ptp(each, axis=0) if each is not None else np.empty(0)
-        gaps[rate] = estimate(np.ptp(values), spreads[rate] if drawn else None)
-        between[rate] = (usable[int(values.argmin())], usable[int(values.argmax())])
-    gaps["equalised_odds"] = _equalised_odds(gaps, spreads)
-    return Fairness(threshold, rates, gaps, between)
+        low, high = min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+        each = (_place(dimension, rate, high), _place(dimension, rate, low))
+        gaps[rate] = estimate(values[high] - values[low], drawn[each[0]] - drawn[each[1]] if drawn else None)
+        between[rate] = (low, high)
+    if measure.odds:
+        gaps[EQUALISED_ODDS] = largest(gaps, measure.odds)
+    return Fairness(threshold, groups, gaps, between)
 
 
-def _equalised_odds(gaps: Mapping[str, Estimate], spreads: Mapping[str, Floats]) -> Estimate:
-    parts = [gaps["sensitivity"], gaps["false_positive_rate"]]
-    unknown = next((part for part in parts if part.value is None), None)
-    if unknown is not None:
-        return unknown
-    value = max(float(part.value or 0.0) for part in parts)
-    each = [spreads["sensitivity"], spreads["false_positive_rate"]]
-    return estimate(value, np.maximum(*each) if each[0].size else None)
-
-
-def _too_few(answers: Answers, chosen: NDArray[np.bool_]) -> dict[str, Text2]:
-    """Say which rates of a group rest on too few people, and why."""
-    events = _people(answers, chosen & answers.truth)
-    others = _people(answers, chosen & ~answers.truth)
-    reasons: dict[str, Text2] = {}
-    if others < FEWEST_EACH:
-        few = text2("too few subjects without the outcome: {n}; at least {least} are needed",
-                    n=others, least=FEWEST_EACH)  # fmt: skip
-        reasons |= dict.fromkeys(_NEEDS_OTHERS, few)
-    if events < FEWEST_EACH:
-        few = text2("too few subjects with the outcome: {n}; at least {least} are needed",
-                    n=events, least=FEWEST_EACH)  # fmt: skip
-        reasons |= dict.fromkeys(_NEEDS_EVENTS, few)
-    return reasons
+def largest(gaps: Mapping[str, Estimate], odds: tuple[tuple[str, str], ...]) -> Estimate:
+    """Take the largest of the gaps in sensitivity and false positive rate, of the classes of which both are known."""
+    known = [gaps[name] for pair in odds if all(gaps[one].value is not None for one in pair) for name in pair]
+    if known:
+        return max(known, key=lambda one: one.value or 0.0)
+    return next(gaps[name] for pair in odds for name in pair if gaps[name].value is None)

@@ -144,7 +144,7 @@ def not_estimable(answers: Answers) -> dict[str, Text2]:
     'too few subjects: 3; at least 10 are needed'
     """
     names = METRICS[answers.kind]
-    everything = _why_nothing(answers)
+    everything = why_nothing(answers)
     if everything is not None:
         return dict.fromkeys(names, everything)
     reasons: dict[str, Text2] = {}
@@ -166,12 +166,8 @@ def not_estimable(answers: Answers) -> dict[str, Text2]:
     return reasons
 
 
-def no_solution() -> Text2:
-    """The reason for a metric that was tried and has no finite value."""
-    return text2("it has no finite value for these data")
-
-
-def _why_nothing(answers: Answers) -> Text2 | None:
+def why_nothing(answers: Answers) -> Text2 | None:
+    """Say why nothing at all can be estimated from `answers`; None: something can."""
     if len(answers) == 0:
         return text2("there are no samples")
     bad = int(np.count_nonzero(~np.isfinite(answers.predicted).reshape(len(answers), -1).all(axis=1)))
@@ -186,6 +182,11 @@ def _why_nothing(answers: Answers) -> Text2 | None:
             "too few subjects: {n}; at least {least} are needed", n=answers.groups, least=FEWEST_SUBJECTS
         )
     return None
+
+
+def no_solution() -> Text2:
+    """The reason for a metric that was tried and has no finite value."""
+    return text2("it has no finite value for these data")
 
 
 def _why_not_binary(answers: Answers) -> dict[str, Text2]:

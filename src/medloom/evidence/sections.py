@@ -6,6 +6,7 @@ from medloom.evidence import words
 from medloom.evidence.drawings import drawings
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.fairness_section import fairness_section
 from medloom.evidence.section import Cell, Figure, Said, Section, Table, cell, marked, table
 from medloom.foundation.messages import Text2, text2
 
@@ -21,8 +22,6 @@ _DIGITS = {"flagged_per_100": 1, "number_needed_to_evaluate": 1}
 
 _RATES = ("flagged_per_100", "sensitivity", "specificity", "ppv", "npv", "number_needed_to_evaluate")
 
-_GAPS = ("equalised_odds", "sensitivity", "false_positive_rate", "ppv", "selection_rate", "auroc")
-
 
 def sections_of(evaluation: Evaluation) -> list[Section]:
     """Tell everything that was measured, in the order a reader asks for it; what there is none of is left out."""
@@ -32,7 +31,7 @@ def sections_of(evaluation: Evaluation) -> list[Section]:
         _thresholds(evaluation),
         _paired(evaluation),
         _subgroups(evaluation),
-        _fairness(evaluation),
+        fairness_section(evaluation.fairness, evaluation.kind),
         _confusion(evaluation),
     )
     return [one for one in made if one is not None]
@@ -169,37 +168,6 @@ def _subgroups(evaluation: Evaluation) -> Section | None:
             rows.append([*head, *(cell(part.metrics[one]) for one in names)])
     return subgroups_section(
         rows, [*([text2("outcome in")] if binary else []), *map(words.metric_name, names)]
-    )
-
-
-def _fairness(evaluation: Evaluation) -> Section | None:
-    """Tell for each dimension how far apart the groups lie, and between whom."""
-    if not evaluation.fairness:
-        return None
-    rows: list[tuple[Said | Cell, ...]] = []
-    for dimension, one in evaluation.fairness.items():
-        cells = []
-        for name in _GAPS:
-            made, pair = cell(one.gaps[name], 2), one.between.get(name)
-            if pair is not None:
-                who = words.between(dimension, *pair)
-                span = made.detail
-                made = Cell(
-                    made.text, who if span is None else Text2(f"{span.en}; {who.en}", f"{span.zh}；{who.zh}")
-                )
-            cells.append(made)
-        rows.append((words.dimension_name(dimension), *cells))
-    threshold = next(iter(evaluation.fairness.values())).threshold
-    return Section(
-        "fairness",
-        text2("Is it as good for some as for others"),
-        tables=(table((text2("groups by"), *map(words.metric_name, _GAPS)), rows),),
-        note=text2(
-            "Largest differences between two groups when everyone with a risk of {risk} or more is flagged; beneath, "
-            "which group has the lowest and which the highest value. Where groups differ in how often the outcome "
-            "occurs, not all of these can be nought at once (Kleinberg 2017): which matters is for people to decide.",
-            risk=f"{threshold:.0%}",
-        ),
     )
 
 

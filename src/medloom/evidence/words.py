@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def metric_name(name: str) -> Text2:
-    """Name a metric for a person; an unknown name stays as it is."""
+    """Name a metric for a person, one of a class (`CLASS: auroc`) with its class; an unknown name stays as it is."""
     names = {
         "auroc": text2("AUROC"),
         "auprc": text2("AUPRC"),
@@ -35,6 +35,7 @@ def metric_name(name: str) -> Text2:
         "accuracy": text2("accuracy"),
         "mae": text2("mean absolute error"),
         "rmse": text2("root mean squared error"),
+        "mean_error": text2("mean error (predicted − observed)"),
         "r2": text2("R²"),
         "sensitivity": text2("sensitivity"),
         "specificity": text2("specificity"),
@@ -49,6 +50,9 @@ def metric_name(name: str) -> Text2:
         "observed_to_expected": text2("observed / expected"),
         "equalised_odds": text2("equalised odds"),
     }
+    of_class, colon, own = name.rpartition(": ")
+    if colon and own in names:
+        return Text2(f"{of_class}: {names[own].en}", f"{of_class}：{names[own].zh}")
     return names.get(name, Text2(name, name))
 
 
