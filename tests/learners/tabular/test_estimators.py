@@ -13,13 +13,13 @@ from medloom.foundation.errors import InputError
 from medloom.learners.tabular import elastic_net
 from medloom.learners.tabular.estimator import Names
 from medloom.learners.tabular.gbdt import GbdtLearner
-from medloom.learners.tabular.layered import typical_rows
 from medloom.learners.tabular.linear import LinearLearner, LogisticLearner
 from medloom.learners.tabular.mlp import MlpLearner
 from medloom.learners.tabular.problem import Problem
 from medloom.learners.tabular.svm import SvmLearner
 from medloom.learners.tabular.trees import ForestLearner, TreeLearner, TreesEstimator
 from medloom.tasks.kinds import Kind
+from medloom.training.networks import typical_rows
 from medloom.training.preparation import Preparation
 from medloom.training.products import product
 from tests.learners.tabular.worlds import question_of, samples_of

@@ -21,11 +21,13 @@ class SurvivalEstimator(ABC):
     Attributes:
         method: how contributions are found, with the source.
         scale: what contributions are measured in; more is always sooner.
+        explains_slowly: whether contributions take about a second a row.
         times: (t,) of the curves.
     """
 
     method: str
     scale: str
+    explains_slowly: bool = False
     times: Floats
 
     @abstractmethod

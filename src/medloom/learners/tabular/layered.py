@@ -1,7 +1,6 @@
 """What svm and mlp have in common: a first matrix product, and a rest that is cheap."""
 
 from abc import abstractmethod
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,6 @@ from medloom.learners.tabular.estimator import Estimator
 from medloom.tasks.kinds import Kind
 from medloom.training.products import product
 
-_BACKGROUND: Final = 8
-_LEAST_BEHIND_ONE: Final = 20
-
 
 class LayeredEstimator(Estimator):
     """Scores are `rest(x @ first)`; reasons are found by sampling against typical samples.
@@ -23,7 +19,7 @@ class LayeredEstimator(Estimator):
     Attributes:
         kind: of the question.
         first: (c, d).
-        background: (b, c) what stands for an unknown sample (`typical_rows`).
+        background: (b, c) what stands for an unknown sample (`training.networks.typical_rows`).
     """
 
     method = (
@@ -57,24 +53,6 @@ class LayeredEstimator(Estimator):
         divided = self.contributions(self.background, columns, len(columns))
         sizes: Floats = np.abs(divided.values).mean(axis=(0, 1))
         return sizes
-
-
-def typical_rows(x: Floats, scores: Floats) -> Floats:
-    """Give means of training samples with similar scores, low to high: (b, c).
-
-    Reasons need something to compare a patient with, and a package must not hold other
-    patients: each row is the mean of at least 20 (of all, where there are fewer).
-
-    Args:
-        x: (n, c).
-        scores: (n, k).
-
-    >>> typical_rows(np.array([[1.0], [3.0]]), np.array([[0.0], [1.0]])).tolist()
-    [[2.0]]
-    """
-    order = np.argsort(scores @ np.arange(1, scores.shape[1] + 1), kind="stable")
-    parts = min(_BACKGROUND, max(1, len(x) // _LEAST_BEHIND_ONE))
-    return np.stack([x[rows].mean(axis=0) for rows in np.array_split(order, parts)])
 
 
 def standard(values: Floats) -> tuple[float, float]:

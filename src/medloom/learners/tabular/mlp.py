@@ -10,64 +10,42 @@ import numpy as np
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.learners.tabular.answers import Floats, answers_of, loss
-from medloom.learners.tabular.layered import LayeredEstimator, standard, typical_rows
+from medloom.learners.tabular.layered import LayeredEstimator, standard
 from medloom.learners.tabular.learner import TabularLearner
 from medloom.learners.tabular.problem import Problem, Trial
 from medloom.tasks.kinds import Kind
 from medloom.training.arrays import read_array, write_arrays
+from medloom.training.networks import (
+    Network,
+    first_layers,
+    mean_after_first,
+    read_networks,
+    typical_rows,
+    write_networks,
+)
 from medloom.training.parameters import check_parameter
 from medloom.training.products import product
 
 _BATCH: Final = 64
 
 
-@dataclass(frozen=True)
-class Network:
-    """Layers of rectified units; the last gives scores. weights[i]: (d_i, d_i+1), biases[i]: (d_i+1,)."""
-
-    weights: tuple[Floats, ...]
-    biases: tuple[Floats, ...]
-
-    def after_first(self, reached: Floats) -> Floats:
-        """Score from the first product on: (m, d1) → (m, k)."""
-        for bias, weights in zip(self.biases[:-1], self.weights[1:], strict=True):
-            reached = product(np.maximum(reached + bias, 0), weights)
-        return reached + self.biases[-1]
-
-
 class MlpEstimator(LayeredEstimator):
     """The mean score of several networks."""
 
     def __init__(self, kind: Kind, networks: Sequence[Network], background: Floats) -> None:
-        super().__init__(kind, np.hstack([network.weights[0] for network in networks]), background)
+        super().__init__(kind, first_layers(networks), background)
         self.networks = tuple(networks)
 
     def rest(self, reached: Floats) -> Floats:
-        edges = np.cumsum([network.weights[0].shape[1] for network in self.networks])[:-1]
-        parts = np.split(reached, edges, axis=1)
-        scores = [network.after_first(part) for network, part in zip(self.networks, parts, strict=True)]
-        total = scores[0]
-        for more in scores[1:]:
-            total = total + more
-        return total / len(scores)
+        return mean_after_first(self.networks, reached)
 
     def write(self, folder: Path) -> None:
         write_arrays(folder, background=self.background)
-        for place, network in enumerate(self.networks):
-            for layer, (weights, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-                write_arrays(
-                    folder / f"network-{place}", **{f"weights-{layer}": weights, f"bias-{layer}": bias}
-                )
+        write_networks(folder, self.networks)
 
     @classmethod
     def read(cls, folder: Path, kind: Kind) -> Self:
-        networks = []
-        for place in range(len(list(folder.glob("network-*")))):
-            part = folder / f"network-{place}"
-            layers = range(len(list(part.glob("bias-*.npy"))))
-            weights = tuple(read_array(part, f"weights-{layer}") for layer in layers)
-            networks.append(Network(weights, tuple(read_array(part, f"bias-{layer}") for layer in layers)))
-        return cls(kind, networks, read_array(folder, "background"))
+        return cls(kind, read_networks(folder), read_array(folder, "background"))
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ import numpy as np
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import generator
 from medloom.learners.tabular.answers import Floats, answers_of, loss
-from medloom.learners.tabular.layered import LayeredEstimator, standard, typical_rows
+from medloom.learners.tabular.layered import LayeredEstimator, standard
 from medloom.learners.tabular.learner import TabularLearner
 from medloom.learners.tabular.problem import Problem, Trial
 from medloom.tasks.kinds import Kind
 from medloom.training.arrays import read_array, write_arrays
+from medloom.training.networks import typical_rows
 from medloom.training.parameters import check_parameter
 from medloom.training.products import product
 
