@@ -196,3 +196,59 @@ def test_of_many_groups_the_rare_ones_are_one() -> None:
         for _, name, chosen in split_by(ids, pl.DataFrame({"sample_id": ids, "site": texts}))
     }
     assert found == {**{name: sizes[name] for name in "ABCDEF"}, "other": sizes["G"] + sizes["H"]}
+
+
+def test_curves_that_are_wrong_for_men_are_seen() -> None:
+    from medloom.evidence.fairness_section import fairness_section
+    from medloom.evidence.survival_evaluation import evaluate_survival
+    from medloom.tasks.external import from_frame
+    from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
+
+    random, n = np.random.default_rng(0), 240
+    sex, rate = np.where(np.arange(n) % 2, "M", "F").astype(object), np.exp(random.normal(0, 1, n))
+    sex[:3] = "other"
+    time, end = random.exponential(1 / rate), random.uniform(1, 3, n)
+    frame = pl.DataFrame({"sex": sex, "time": np.minimum(time, end), "event": (time <= end).astype(int)})
+    samples = from_frame(frame, time="time", event="event", unit="d", horizons=[1.0])
+    said = np.where(sex == "M", 0.2, rate)
+    grid = np.linspace(0.1, 2, 20)
+    values = 1 - np.exp(-said[:, None] * grid)
+    rows = pl.DataFrame(
+        {
+            "sample_id": np.repeat(samples.frame["sample_id"].to_numpy(), len(grid)),
+            "output": samples.question.outputs[0],
+            "value": values.ravel(),
+            "end": np.tile(grid, n),
+        }
+    )
+    rows = rows.with_columns(
+        pl.lit(None, dtype=kind).alias(name)
+        for name, kind in PREDICTION_SCHEMA.items()
+        if name not in rows.columns
+    )
+    people = pl.DataFrame({"sample_id": samples.frame["sample_id"], "sex": sex})
+    whole = evaluate_survival(
+        samples, Predictions(rows.select(PREDICTION_SCHEMA.names())), people, replicates=40
+    )
+    found = whole.fairness["sex"]
+    assert found.groups["M"]["c_index"].reason.en == "all predictions are the same"
+    assert found.groups["F"]["observed_expected.1"].value == pytest.approx(1, abs=0.3)
+    assert found.gaps["observed_expected.1"].low > 0.5
+    assert found.between["ibs"] == ("F", "M")
+    assert found.groups["other"]["ibs"].reason.en.startswith("too few subjects: 3")
+    section = fairness_section(whole.fairness, "survival", "d")
+    assert section is not None and len(section.tables) == 2
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_the_section_tells_gaps_and_groups_of_every_kind(kind: str) -> None:
+    from medloom.evidence.fairness_section import fairness_section
+
+    answers, ids, people = several(200) if kind == "multiclass" else world(200, unfair=2.0)
+    if kind == "regression":
+        answers = regression_answers(answers.truth, answers.predicted)
+    section = fairness_section(fairness(answers, ids, people, 0.5, replicates=40), kind)
+    assert section is not None and section.tables
+    assert any("gap" in one.head[0].en for one in section.tables)
+    if kind != "regression":
+        assert "Groups by sex lie apart: equalised odds" in section.sentences[0].en

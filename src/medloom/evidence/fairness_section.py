@@ -58,7 +58,10 @@ def fairness_section(found: Mapping[str, Fairness], kind: str, unit: str | None 
 
 def _sentences(found: Mapping[str, Fairness], kind: str, unit: str | None) -> tuple[Text2, ...]:
     """Name the gaps whose intervals leave out nought, at most three, the dimensions before their pairs."""
-    told = {"binary": (EQUALISED_ODDS,), "regression": ("mae",)}.get(kind, (EQUALISED_ODDS, "c_index"))
+    gaps = next(iter(found.values())).gaps
+    told = {"regression": ["mae"], "survival": [name for name in gaps if name.endswith("c_index")]}.get(
+        kind, [EQUALISED_ODDS]
+    )
     named = _of_survival(unit) if kind == "survival" else words.metric_name
     said = []
     for dimension, one in found.items():
@@ -93,7 +96,7 @@ def _gaps(
     found: Mapping[str, Fairness], names: Sequence[str], named: Naming = words.metric_name, of: str = ""
 ) -> Table | None:
     """A row a dimension; `of` keeps the dimensions of which that was measured."""
-    rows = [
+    rows: list[tuple[Text2 | Cell, ...]] = [
         (words.dimension_name(dimension), *(_gap(dimension, one, name) for name in names))
         for dimension, one in found.items()
         if not of or of in one.gaps
@@ -119,7 +122,7 @@ def _within(
     found: Mapping[str, Fairness], names: Sequence[str], named: Naming = words.metric_name
 ) -> Table | None:
     """A row a group; groups of pairs are left to the JSON."""
-    rows = [
+    rows: list[tuple[Text2 | Cell, ...]] = [
         (words.subgroup_name(dimension, group), *(cell(rates[name], 2) for name in names))
         for dimension, one in found.items()
         if " × " not in dimension
@@ -129,7 +132,7 @@ def _within(
 
 
 def _by_class(found: Mapping[str, Fairness]) -> Table | None:
-    rows = []
+    rows: list[tuple[Text2 | Cell, ...]] = []
     for dimension, one in found.items():
         if " × " in dimension:
             continue

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medloom.evidence.answers import Kind
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import PREVALENCE, Comparison, Evaluation
+from medloom.evidence.fairness import Fairness, compare, dimensions_of
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate
 from medloom.evidence.metrics import FEWEST_EACH, FEWEST_SUBJECTS
 from medloom.evidence.subgroups import Subgroup, split_by
@@ -22,6 +23,7 @@ from medloom.evidence.survival import (
     d_calibration,
     followed_until,
 )
+from medloom.evidence.survival_fairness import SurvivalRates
 from medloom.evidence.survival_words import metric_name
 from medloom.evidence.table import aligned
 from medloom.evidence.tally import Floats
@@ -141,6 +143,9 @@ def evaluate_survival(
         else _subgroups(whole, frame["sample_id"], demographics, replicates, seed),
         curves=whole.curves(),
         compared_with=compared,
+        fairness={}
+        if demographics is None
+        else _fairness(whole, frame["sample_id"], demographics, replicates, seed),
         events=events,
         horizons=chosen,
     )
@@ -179,8 +184,8 @@ class _Part:
         self, replicates: int, seed: int, *names: str
     ) -> tuple[dict[str, Estimate], dict[str, Comparison]]:
         """Measure all samples and the resamples."""
-        ours, reasons = self._measures(self.predicted)
-        theirs = {name: self._measures(curves) for name, curves in self.rivals.items()}
+        ours, reasons = self.prepared(self.predicted)
+        theirs = {name: self.prepared(curves) for name, curves in self.rivals.items()}
 
         def measure(weight: Floats) -> dict[str, Floats]:
             censoring = Censoring.of(self.timeline, weight)
@@ -249,8 +254,12 @@ class _Part:
     def _prefixed(self, event: str, name: str) -> str:
         return name if len(self.events) == 1 else f"{event}: {name}"
 
-    def _measures(self, curves: Curves) -> tuple[dict[str, SurvivalMeasure], dict[str, Text2]]:
-        """Prepare the metrics of each event that has any; say why others cannot be estimated."""
+    def prepared(self, curves: Curves | None = None) -> tuple[dict[str, SurvivalMeasure], dict[str, Text2]]:
+        """Prepare the metrics of each event that has any; say why others cannot be estimated.
+
+        `curves`: None takes the model's own.
+        """
+        curves = self.predicted if curves is None else curves
         everything = self._why_nothing(curves)
         if everything is not None:
             return {}, dict.fromkeys(self.names, everything)
@@ -406,6 +415,17 @@ def _subgroups(
             metrics=metrics,
         )
     return found
+
+
+def _fairness(
+    whole: _Part, sample_id: pl.Series, demographics: pl.DataFrame, replicates: int, seed: int
+) -> dict[str, Fairness]:
+    dimensions = {}
+    for found in dimensions_of(whole.group, sample_id, demographics):
+        for dimension, groups in found.items():
+            parts = {name: whole.where(chosen) for name, chosen in groups.items()}
+            dimensions[dimension] = SurvivalRates(parts, groups)
+    return compare(dimensions, whole.group, None, replicates, seed)
 
 
 def _shares_said(prevalence: float | dict[str, float] | None) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
+from medloom.evidence.fairness_section import fairness_section
 from medloom.evidence.first_screen import NARROW, FirstScreen, this_model
 from medloom.evidence.metrics import no_solution
 from medloom.evidence.provenance import provenance_of
@@ -50,7 +51,8 @@ def survival_sections(evaluation: SurvivalEvaluation) -> list[Section]:
     ]
     if parts:
         made.append(subgroups_section(parts, [metric_name(name, unit) for name in names]))
-    return made
+    fair = fairness_section(evaluation.fairness, "survival", unit)
+    return made if fair is None else [*made, fair]
 
 
 def survival_reasons(evaluation: SurvivalEvaluation) -> list[tuple[Text2, Text2]]:
