@@ -56,6 +56,20 @@ def demographic_codes(vocabulary: Iterable[str]) -> frozenset[str]:
     return frozenset(code for code in vocabulary if _tells(code))
 
 
+def dimension_of(code: str) -> str | None:
+    """Name what a code tells of somebody: `sex`, `age`, `race`, …; None: none of these.
+
+    >>> dimension_of("GENDER//F"), dimension_of("RACE//2106-3"), dimension_of("LOINC//8867-4")
+    ('sex', 'race', None)
+    """
+    if _tells(code):
+        return "age" if code == BIRTH or code in _AGE_CODES else "sex"
+    for name, spellings in _OTHERS.items():
+        if any(code.startswith(one) if one.endswith("//") else code == one for one in spellings):
+            return name
+    return None
+
+
 def age_band(age: pl.Expr) -> pl.Expr:
     """Name the band of an age in years; an age that is missing, negative or NaN is unknown.
 
