@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from medloom.explaining import counterfactuals, effects, importance, reasons, similar, surrogate
     from medloom.foundation.errors import MedloomError
     from medloom.foundation.site import SiteSettings
+    from medloom.mitigating import mitigate
     from medloom.record.record import Record
     from medloom.site import Site
     from medloom.validation import (
@@ -54,6 +55,7 @@ _PUBLIC: Final = {
     "learner": "medloom.api",
     "learning_curve": "medloom.validation",
     "load": "medloom.api",
+    "mitigate": "medloom.mitigating",
     "predict": "medloom.api",
     "reasons": "medloom.explaining",
     "recalibrate": "medloom.validation",
@@ -85,6 +87,7 @@ __all__ = [
     "learner",
     "learning_curve",
     "load",
+    "mitigate",
     "predict",
     "reasons",
     "recalibrate",

@@ -49,6 +49,7 @@ def metric_name(name: str) -> Text2:
         "false_positive_rate": text2("false alarms"),
         "observed_to_expected": text2("observed / expected"),
         "equalised_odds": text2("equalised odds"),
+        "net_benefit": text2("net benefit"),
     }
     of_class, colon, own = name.rpartition(": ")
     if colon and own in names:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.foundation.errors import InputError
 from medloom.knowledge.systems import gender
 from medloom.record.schema import BIRTH
 from medloom.tasks.history import HOURS_PER_YEAR, MICROSECONDS_PER_HOUR
@@ -30,6 +31,9 @@ _OTHERS: Final[dict[str, tuple[str, ...]]] = {
     "insurance": ("INSURANCE//", "Insurance//", "insurance", "医保类型"),
     "site": ("SITE//", "Site//", "site", "hospital", "院区"),
 }
+
+DIMENSIONS: Final = ("sex", "age", *_OTHERS)
+"""What people may be grouped by."""
 
 
 def demographics(samples: Samples) -> pl.DataFrame:
@@ -68,6 +72,26 @@ def dimension_of(code: str) -> str | None:
         if any(code.startswith(one) if one.endswith("//") else code == one for one in spellings):
             return name
     return None
+
+
+def group_names(samples: Samples, dimension: str) -> NDArray[np.str_]:
+    """Name the group of each sample at its prediction time, such as `F` or `45-64`: (n,); `unknown` where untold.
+
+    Raises:
+        InputError: people are not grouped by that.
+    """
+    if dimension not in DIMENSIONS:
+        raise InputError(
+            "people cannot be grouped by {dimension!r}; they can by: {known}",
+            dimension=dimension,
+            known=", ".join(DIMENSIONS),
+        )
+    who = demographics(samples)
+    if dimension not in who.columns:
+        return np.full(len(samples), UNKNOWN)
+    said = pl.col(dimension)
+    named = who.select(age_band(said) if dimension == "age" else said.fill_null(UNKNOWN)).to_series()
+    return np.array(named.to_list(), dtype=np.str_)
 
 
 def age_band(age: pl.Expr) -> pl.Expr:
