@@ -27,6 +27,15 @@ _TAG: Final = re.compile(
     r"|morphologic abnormality|body structure|event|physical object|qualifier value|medicinal product)\)$"
 )
 _LONGEST_NAME: Final = 90
+_SPELLED: Final = (
+    ("m[Hg]", "mHg"),
+    ("[IU]", "IU"),
+    ("[iU]", "IU"),
+    ("Cel", "°C"),
+    ("[degF]", "°F"),
+    ("[lb_av]", "lb"),
+    ("[in_i]", "in"),
+)
 _NOTHING: Final = Text2("", "")
 
 
@@ -211,9 +220,24 @@ def amount(value: float, unit: str | None) -> Text2:
     said = number(value)
     if unit in ("a", "mo", "wk", "d", "h", "min"):
         return _length(value, unit)
-    spelled = _spelled(unit or "")
+    spelled = unit_spelled(unit or "")
     whole = f"{said}{spelled}" if spelled.startswith("/") else f"{said} {spelled}".strip()
     return same(whole)
+
+
+def unit_spelled(unit: str) -> str:
+    """Spell a UCUM unit as on a chart; annotations (`{score}`) and the unit 1 say nothing to a reader.
+
+    >>> unit_spelled("mm[Hg]"), unit_spelled("[degF]"), unit_spelled("10*3/uL")
+    ('mmHg', '°F', '10³/µL')
+    """
+    unit = re.sub(r"\{[^}]*\}", "", clean(unit)).strip()
+    if unit in ("1", "[pH]"):
+        return ""
+    unit = re.sub(r"10\*(\d+)", lambda power: "10" + power[1].translate(_RAISED), unit)
+    for ucum, spelled in _SPELLED:
+        unit = unit.replace(ucum, spelled)
+    return re.sub(r"\bu(?=[A-Za-z])", "µ", unit)
 
 
 def duration(hours: float) -> Text2:
@@ -445,17 +469,6 @@ def _window(window: str) -> Text2:
     else:
         length = _length(hours / 24 / 365.25, "a")
     return fill(text2(" in the last {length}"), length=length)
-
-
-def _spelled(unit: str) -> str:
-    """Spell a UCUM unit as on a chart; annotations (`{score}`) and the unit 1 say nothing to a reader."""
-    unit = re.sub(r"\{[^}]*\}", "", clean(unit)).strip()
-    if unit in ("1", "[pH]"):
-        return ""
-    unit = re.sub(r"10\*(\d+)", lambda power: "10" + power[1].translate(_RAISED), unit)
-    for ucum, spelled in (("m[Hg]", "mHg"), ("[IU]", "IU"), ("[iU]", "IU"), ("Cel", "°C"), ("[degF]", "°F")):
-        unit = unit.replace(ucum, spelled)
-    return re.sub(r"\bu(?=[A-Za-z])", "µ", unit)
 
 
 def _capitalised(text: str) -> str:

@@ -141,6 +141,21 @@ class WindowFeatures:
         texts = (f"{code}={text}" for code, texts in self.categories.items() for text in texts)
         return frozenset((*self.static_flags, *texts))
 
+    @cached_property
+    def summary(self) -> tuple[int, ...]:
+        """Give the inputs that tell of each common code once, over the longest window: count, last, lowest, highest."""
+        lengths = [np.inf if window == EVER else hours(window) for window in self.windows]
+        longest = int(np.argmax(lengths)) if lengths else 0
+        statistics = _COUNT_STATISTICS + _VALUE_STATISTICS
+        offsets = [statistics.index(name) for name in ("count", "last", "min", "max")]
+        chosen = list(range(self._measured_at(0)))
+        if self.windows:
+            first = self._measured_at(longest)
+            chosen += [first + at * _WIDTH + offset for at in range(len(self.measured)) for offset in offsets]
+            first = self._counted_at(longest)
+            chosen += [first + at * len(_COUNT_STATISTICS) for at in range(len(self.counted))]
+        return tuple(chosen)
+
     def transform(self, samples: Samples) -> FeatureMatrix:
         """Make the inputs of each sample, in order; the same for one as for many."""
         dense = np.full((len(samples), self._counted_at(len(self.windows))), np.nan, np.float32, order="F")

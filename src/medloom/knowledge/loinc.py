@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,18 @@ def observables() -> dict[str, Observable]:
     return {row.code: row for rows in (_vitals(), _chemistry(), _blood(), _others()) for row in rows}
 
 
+Group = Literal["vitals", "laboratory"]
+
+
+def group_of(code: str) -> Group | None:
+    """Tell what kind of measurement a code is; None if it is not in the table.
+
+    >>> group_of("LOINC//8480-6"), group_of("LOINC//2345-7"), group_of("ICD10CM//I10")
+    ('vitals', 'laboratory', None)
+    """
+    return _groups().get(code.removeprefix("LOINC//"))
+
+
 def observable(code: str) -> Observable | None:
     """Look up `LOINC//2345-7` (or the bare code); None if it is not in the table.
 
@@ -63,6 +76,12 @@ def observable(code: str) -> Observable | None:
     True
     """
     return observables().get(code.removeprefix("LOINC//"))
+
+
+@cache
+def _groups() -> dict[str, Group]:
+    vitals = {row.code for row in _vitals()}
+    return {code: "vitals" if code in vitals else "laboratory" for code in observables()}
 
 
 _GLUCOSE = 180.156

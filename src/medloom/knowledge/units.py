@@ -67,7 +67,7 @@ def factor(source: str, target: str, code: str | None = None) -> tuple[float, fl
         return None
     if source_code == target_code:
         return 1.0, 0.0
-    if code is not None and code.removeprefix("LOINC//") in _GLYCATED:
+    if code is not None and code.removeprefix("LOINC//") in GLYCATED:
         special = _GLYCATED_UNITS.get((source_code, target_code))
         if special is not None:
             return special
@@ -260,7 +260,8 @@ def _rendered(symbol: str) -> str:
     return f"{prefix}L" if atom == "l" else symbol
 
 
-_GLYCATED = frozenset(("4548-4", "17856-6", "59261-8"))
+GLYCATED = frozenset(("4548-4", "17856-6", "59261-8"))
+"""Bare LOINC codes of HbA1c."""
 _GLYCATED_UNITS = {
     ("mmol/mol", "%"): (0.09148, 2.152),
     ("%", "mmol/mol"): (1 / 0.09148, -2.152 / 0.09148),

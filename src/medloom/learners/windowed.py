@@ -6,7 +6,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
@@ -25,6 +25,7 @@ from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
 from medloom.training.inputs import batches, check_varies, dense_inputs, read_inputs, write_inputs
 from medloom.training.learning import check_samples, origin_of_fit, plain_parameters
+from medloom.training.novelty import Novelty, chosen
 from medloom.training.parameters import check_types
 from medloom.training.preparation import Preparation
 
@@ -68,6 +69,7 @@ class WindowedModel(Model, Generic[Estimated]):
         features: the frozen specification of its inputs.
         preparation: None: the estimator takes inputs as they are, missing ones as NaN.
         estimator: what was learned.
+        novelty: where the training patients lie, so that one who is unlike them is seen; None: they were too few.
     """
 
     libraries: ClassVar[tuple[str, ...]]  # whose versions stand in the package
@@ -76,6 +78,7 @@ class WindowedModel(Model, Generic[Estimated]):
     features: WindowFeatures
     preparation: Preparation | None
     estimator: Estimated
+    novelty: Novelty | None = None
 
     @property
     @abstractmethod
@@ -133,6 +136,8 @@ class WindowedModel(Model, Generic[Estimated]):
     def _write(self, folder: Path) -> None:
         write_inputs(folder, self.features, self.preparation)
         self.estimator.write(folder)
+        if self.novelty is not None:
+            self.novelty.write(folder)
 
     def _prepared(self, raw: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         return raw if self.preparation is None else self.preparation.transform(raw)
@@ -219,6 +224,7 @@ class WindowedLearner(Learner, ABC, Generic[Labels, Learned]):
         self._check_labels(train.question, labels)
         specification = features or WindowFeatures.fit(train, windows=self.windows)
         x, x_tuning = self._inputs(specification, train), self._inputs(specification, tuning)
+        novelty = _novelty(specification, x, train.groups)
         preparation = None
         if self.prepares:
             preparation = Preparation.fit(x, curved=self._curved)
@@ -229,7 +235,8 @@ class WindowedLearner(Learner, ABC, Generic[Labels, Learned]):
         handed = Handed(train.question, x, labels, train.groups, x_tuning, tuned, tuning.groups, drawn)
         estimator = self._estimate(handed)
         _log.info("fitted learner=%s samples=%d inputs=%d", self.name, len(train), len(specification.names))
-        return self._wrapped(origin_of_fit(self, train, tuning, seed), specification, preparation, estimator)
+        made = self._wrapped(origin_of_fit(self, train, tuning, seed), specification, preparation, estimator)
+        return replace(made, novelty=novelty)
 
     def parameters(self) -> dict[str, Any]:
         """Give the constructor's arguments as plain JSON values."""
@@ -265,6 +272,17 @@ class WindowedLearner(Learner, ABC, Generic[Labels, Learned]):
             return np.empty((0, len(specification.names)), np.float32)
         values = specification.transform(samples).values
         return values if self.takes_sparse and hasattr(values, "toarray") else dense_inputs(values)
+
+
+def _novelty(features: WindowFeatures, x: Any, groups: NDArray[np.int64]) -> Novelty | None:
+    """Learn where training patients (n, p) lie."""
+    summary = features.summary
+    if not len(summary):
+        return None
+    told = dense_inputs(x[:, list(summary)])
+    known = (~np.isnan(told) & (told != 0)).sum(axis=0)
+    columns = chosen(known, summary)
+    return Novelty.fit(told[:, np.isin(summary, columns)], columns, groups)
 
 
 def read_package(directory: Path) -> tuple[Origin, WindowFeatures, Preparation | None]:

@@ -15,6 +15,7 @@ from medloom.learners.windowed import WindowedModel, read_package
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.inputs import batches
+from medloom.training.novelty import Novelty
 
 _AT_ONCE: Final = 2_000  # samples whose curves are in memory at a time
 
@@ -55,4 +56,5 @@ class SurvivalModel(WindowedModel[SurvivalEstimator]):
 
 def load_model(directory: Path, part: type[SurvivalEstimator]) -> SurvivalModel:
     """Load a package that a `SurvivalModel` wrote, whose sums have been checked."""
-    return SurvivalModel(*read_package(directory), part.read(directory / "weights"))
+    weights = directory / "weights"
+    return SurvivalModel(*read_package(directory), part.read(weights), Novelty.read(weights))

@@ -13,6 +13,7 @@ from medloom.learners.windowed import WindowedModel, read_package
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.inputs import batches, dense_inputs
+from medloom.training.novelty import Novelty
 
 _AT_ONCE: Final = 5_000  # samples whose inputs are dense in memory at a time
 
@@ -58,5 +59,6 @@ class TabularModel(WindowedModel[Estimator]):
 def load_model(directory: Path, part: type[Estimator]) -> TabularModel:
     """Load a package that a `TabularModel` wrote, whose sums have been checked."""
     origin, features, preparation = read_package(directory)
-    estimator = read_estimator(part, directory / "weights", origin.question)
-    return TabularModel(origin, features, preparation, estimator)
+    weights = directory / "weights"
+    estimator = read_estimator(part, weights, origin.question)
+    return TabularModel(origin, features, preparation, estimator, Novelty.read(weights))
