@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from medloom import cards
 from medloom.api import Trained, with_samples
 from medloom.api import evaluate as evaluate_trained
 from medloom.evidence import words
@@ -21,10 +22,9 @@ from medloom.evidence.coverage import coverage_of
 from medloom.evidence.development import development, development_section
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
-from medloom.evidence.report import flow_section, withheld_section, write_card, write_report
+from medloom.evidence.report import flow_section, withheld_section, write_report
 from medloom.evidence.section import Section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
-from medloom.evidence.survival_report import write_survival_card
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_page import write_patient_page
@@ -57,6 +57,7 @@ _WITHHELD: Final = 20
 _IMITATED: Final = 2000  # samples, by the tree that stands for a model
 _COMPARED: Final = 500  # patients, on a patient's page
 _EXPLAINED_SLOWLY: Final = 50
+_NAMED: Final = 5  # of the weightiest inputs, on a card
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Dossier:
 def evaluate(
     site: Site, model: str, split: str = "held_out", *, against: Sequence[str] = (), seed: int = 0
 ) -> Dossier:
-    """Evaluate a site's model and keep `evaluation.json`, `report.html` and `card.md` beside its package.
+    """Evaluate a site's model and keep `evaluation.json`, `report.html` and its card beside its package.
 
     Raises:
         NotFoundError: there is no such model.
@@ -102,20 +103,23 @@ def evaluate(
     evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / split)
     dossier.write_json(dossier.folder / _EVALUATION)
-    provenance = _provenance(site, dossier)
+    characteristics = cards.characterise(one, split, seed)
+    sections = [
+        *_findings(cohort, dossier, seed),
+        *characteristics.sections(cards.names_for(site)),
+        *kept_sections(site, name),
+    ]
+    important = _important(site, dossier, seed)
     write_report(
         dossier.folder / _REPORT,
         evaluation,
-        sections=[*_findings(cohort, dossier, seed), *kept_sections(site, name)],
-        important=_important(site, dossier, seed),
+        sections=sections,
+        important=important,
         rests_on=_rests_on(site, one, split, seed),
-        provenance=provenance,
+        provenance=_provenance(site, dossier),
     )
-    card = dossier.folder / "card.md"
-    if isinstance(evaluation, SurvivalEvaluation):
-        write_survival_card(card, evaluation, provenance=provenance)
-    else:
-        write_card(card, evaluation, provenance=provenance)
+    weightiest = [said for said, _ in important[:_NAMED]]
+    cards.keep(site, one, evaluation, cohort, characteristics, sections, weightiest, dossier.folder)
     return dossier
 
 

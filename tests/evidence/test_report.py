@@ -10,7 +10,7 @@ import pytest
 from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import evaluate
-from medloom.evidence.report import flow_section, report_html, write_card, write_report
+from medloom.evidence.report import flow_section, report_html, write_report
 from medloom.foundation.messages import Text2, speaking
 from medloom.tasks.labelling import FlowStep
 from tests.evidence.test_evaluation import demographics, risks, said, samples
@@ -140,10 +140,9 @@ def test_beside_one_risk_stands_what_testing_found_of_such_risks():
     assert words.caveat(timid | {"calibration_slope": Estimate(1.0, 0.8, 1.2)}, tenths, 0.31) is None
 
 
-def test_a_value_outside_of_its_interval_is_explained(evaluation, tmp_path):
+def test_a_value_outside_of_its_interval_is_explained(evaluation):
     odd = with_metric(evaluation, ece=Estimate(0.066, 0.068, 0.173))
-    write_card(tmp_path / "card.md", odd)
-    for text in (report_html(odd), str(odd), (tmp_path / "card.md").read_text(encoding="utf-8")):
+    for text in (report_html(odd), str(odd)):
         assert "calibration error (ECE): the value lies outside of its interval" in text
     assert "校准误差（ECE）：估计值落在自身区间之外" in report_html(odd)
     inside = with_metric(evaluation, ece=Estimate(0.07, 0.068, 0.173))
@@ -208,11 +207,3 @@ def test_a_report_of_nothing_estimable_still_says_so(tmp_path):
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     Parsed(text)
     assert "cannot be said from these data: 240 of 240 predictions" in text
-
-
-def test_the_card_is_short_and_in_both_languages(tmp_path, evaluation):
-    write_card(tmp_path / "card.md", evaluation, provenance={"digest": "sha256:ab"})
-    text = (tmp_path / "card.md").read_text(encoding="utf-8")
-    assert text.startswith("# Bleed\n")
-    assert "# 出血" in text
-    assert len(text.splitlines()) < 120

@@ -1,4 +1,4 @@
-"""The page and the card of a survival evaluation."""
+"""The page of a survival evaluation."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import polars as pl
 
 from medloom.evidence.report import write_report
 from medloom.evidence.survival_evaluation import evaluate_survival
-from medloom.evidence.survival_report import headline, write_survival_card
+from medloom.evidence.survival_report import headline
 from tests.evidence.test_survival import curves_of, drawn, evaluated, samples_of
 
 
@@ -16,11 +16,10 @@ def test_the_page_says_how_good_for_whom_and_draws_in_both_languages(tmp_path: P
     people = pl.DataFrame({"sample_id": np.arange(150), "sex": ["F", "M"] * 75, "age": [50.0] * 150})
     found = evaluated(outcomes, curves_of(risk), demographics=people)
     write_report(tmp_path / "r.html", found, important=[(found.title, 1.0)])
-    write_survival_card(tmp_path / "card.md", found, provenance={"learner": "cox"})
-    page, card = (tmp_path / "r.html").read_text("utf-8"), (tmp_path / "card.md").read_text("utf-8")
+    page = (tmp_path / "r.html").read_text("utf-8")
     for words in ("C-index (Harrell)", "C 指数", "Calibration at 3 d: death", "Share with the event", "<svg"):
         assert words in page, words
-    assert "cox" in card and "积分 Brier 分数" in card
+    assert "积分 Brier 分数" in page
 
 
 def test_competing_events_are_each_drawn(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 from typer import core
 
 from medloom import __version__
-from medloom.cli import bench, datasets, demo, explaining, mitigating, modelling, records, validating
+from medloom.cli import bench, card, datasets, demo, explaining, mitigating, modelling, records, validating
 from medloom.cli.help import SpeakingGroup
 from medloom.foundation.messages import tr
 
@@ -50,6 +50,7 @@ records.register(app)
 modelling.register(app)
 explaining.register(app)
 validating.register(app)
+card.register(app)
 mitigating.register(app)
 datasets.register(app)
 bench.register(app)

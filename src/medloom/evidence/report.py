@@ -10,7 +10,7 @@ from pathlib import Path
 from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
-from medloom.evidence.first_screen import COMPARED, cautions, first_screen
+from medloom.evidence.first_screen import first_screen
 from medloom.evidence.metrics import METRICS
 from medloom.evidence.provenance import provenance_of
 from medloom.evidence.section import Section, table
@@ -18,8 +18,8 @@ from medloom.evidence.sections import sections_of
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_report import survival_reasons, survival_screen, survival_sections
 from medloom.foundation.files import write_text
-from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2, tr
-from medloom.foundation.pages import intended_use, render_page
+from medloom.foundation.messages import Text2, text2
+from medloom.foundation.pages import render_page
 from medloom.tasks.labelling import FlowStep
 
 AnyEvaluation = Evaluation | SurvivalEvaluation
@@ -106,66 +106,6 @@ def withheld_section(withheld: Sequence[tuple[str, int]]) -> Section:
         tables=(table((text2("fact"), text2("samples")), withheld),),
         note=text2("The record holds these of so many samples, but not yet when the question was put."),
     )
-
-
-def write_card(
-    path: Path,
-    evaluation: Evaluation,
-    *,
-    title: Text2 | None = None,
-    provenance: Mapping[str, str] | None = None,
-) -> None:
-    """Write a short model card in Markdown, English first, then Chinese."""
-    parts: list[str] = []
-    for at, spoken in enumerate(LANGUAGES):
-        with speaking(spoken):
-            parts.append(_card(at, evaluation, title or evaluation.title, provenance or {}))
-    write_text(path, "\n".join(parts))
-
-
-def _card(at: int, evaluation: Evaluation, title: Text2, provenance: Mapping[str, str]) -> str:
-    sentences = (
-        words.headline(evaluation),
-        words.against_constant(evaluation),
-        words.in_the_large(evaluation),
-        *cautions(evaluation),
-    )
-    lines = [f"# {title[at]}", "", " ".join(one[at] for one in sentences if one), ""]
-    lines += [f"> {intended_use()[at]}", "", f"## {tr('How good')}", ""]
-    lines += [f"| {tr('measure')} | {tr('value (95 % interval)')} |", "|---|---|"]
-    lines += [
-        f"| {words.metric_name(name)[at]} | {one.reason[at] if one.value is None and one.reason else one} |"
-        for name, one in evaluation.metrics.items()
-    ]
-    outside = words.outside_note(evaluation.metrics)
-    lines += ["", outside[at]] if outside else []
-    if evaluation.subgroups:
-        primary = COMPARED[evaluation.kind][0]
-        lines += ["", f"## {tr('For whom')}", ""]
-        lines += [
-            f"| {tr('subgroup')} | {tr('subjects')} | {words.metric_name(primary)[at]} |",
-            "|---|---|---|",
-        ]
-        for dimension, group in evaluation.subgroups.items():
-            for name, part in group.items():
-                one = part.metrics[primary]
-                said = one.reason[at] if one.value is None and one.reason else str(one)
-                lines.append(f"| {words.subgroup_name(dimension, name)[at]} | {part.n_subjects:,} | {said} |")
-    if evaluation.compared_with:
-        primary = COMPARED[evaluation.kind][0]
-        lines += ["", f"## {tr('Compared with')}", ""]
-        head = (tr("compared with"), words.metric_name(primary)[at], tr("difference (ours − theirs)"))
-        lines += [f"| {' | '.join(head)} |", "|---|---|---|"]
-        lines += [
-            f"| {words.compared_name(name)[at]} | {other.metrics[primary]} | {other.difference[primary]} |"
-            for name, other in evaluation.compared_with.items()
-        ]
-    lines += ["", f"## {tr('Where the numbers come from')}", ""]
-    lines += [
-        "- " + tr("{name}: {value}", name=name[at], value=value[at])
-        for name, value in provenance_of(evaluation, provenance)
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _words() -> dict[str, Text2]:

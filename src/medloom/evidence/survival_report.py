@@ -1,21 +1,18 @@
-"""What the report and the card of a survival evaluation have to show."""
+"""What the report of a survival evaluation has to show."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.fairness_section import fairness_section
 from medloom.evidence.first_screen import NARROW, FirstScreen, this_model
 from medloom.evidence.metrics import no_solution
-from medloom.evidence.provenance import provenance_of
 from medloom.evidence.section import Figure, Section, Table, cell
 from medloom.evidence.sections import measures_section, subgroups_section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_words import metric_meaning, metric_name
 from medloom.foundation.charts import Axis, Guide, Interval, Line, forest_plot, line_chart
-from medloom.foundation.files import write_text
-from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2, tr
+from medloom.foundation.messages import Text2, text2
 
 _SHOWN = ("c_index", "ibs")
 
@@ -62,35 +59,6 @@ def survival_reasons(evaluation: SurvivalEvaluation) -> list[tuple[Text2, Text2]
         for name, one in evaluation.metrics.items()
         if one.reason is not None
     ]
-
-
-def write_survival_card(
-    path: Path, evaluation: SurvivalEvaluation, *, provenance: Mapping[str, str] | None = None
-) -> None:
-    """Write a short model card in Markdown, English first, then Chinese."""
-    parts = []
-    for at, spoken in enumerate(LANGUAGES):
-        with speaking(spoken):
-            lines = [
-                f"# {evaluation.title[at]}",
-                "",
-                headline(evaluation)[at],
-                "",
-                f"## {tr('How good')}",
-                "",
-            ]
-            lines += [f"| {tr('measure')} | {tr('value (95 % interval)')} |", "|---|---|"]
-            lines += [
-                f"| {metric_name(name, evaluation.unit)[at]} | {one.reason[at] if one.reason else one} |"
-                for name, one in evaluation.metrics.items()
-            ]
-            lines += ["", f"## {tr('Where the numbers come from')}", ""]
-            lines += [
-                "- " + tr("{name}: {value}", name=name[at], value=value[at])
-                for name, value in provenance_of(evaluation, provenance or {})
-            ]
-            parts.append("\n".join(lines) + "\n")
-    write_text(path, "\n".join(parts))
 
 
 def headline(evaluation: SurvivalEvaluation) -> Text2:

@@ -1,0 +1,296 @@
+"""The card of a site's model: what is known of it is gathered and kept, and a person's answers are merged in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from medloom.api import Trained
+from medloom.evidence.card.card import Card, make_card, write_card
+from medloom.evidence.card.fact import Fact
+from medloom.evidence.card.facts import facts_of
+from medloom.evidence.card.known import InputsKnown, Known, PackageKnown, PartSize
+from medloom.evidence.card.person import FILE, blank_file, read_answers
+from medloom.evidence.characteristics import (
+    Covariate,
+    DemographicSummary,
+    has_outcome,
+    summarise_inputs,
+    summarise_people,
+)
+from medloom.evidence.characteristics_section import inputs_section, people_section
+from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.section import Section
+from medloom.explanation.wording import input_name
+from medloom.foundation import registry
+from medloom.foundation.errors import NotFoundError
+from medloom.foundation.files import write_text
+from medloom.foundation.messages import Text2, speaking, text2
+from medloom.foundation.seeds import generator
+from medloom.learners.windowed import WindowedModel
+from medloom.site import Site
+from medloom.tasks import library, models
+from medloom.tasks.demographics import demographics
+from medloom.tasks.kinds import SPLITS
+from medloom.tasks.labelling import Cohort
+from medloom.tasks.model import Model
+from medloom.tasks.models import ModelName
+from medloom.tasks.package import check, package_digest
+from medloom.tasks.samples import Samples
+from medloom.tasks.task import Task
+from medloom.training.conformal_model import ConformalModel
+from medloom.training.recalibration import CalibratedModel
+from medloom.training.wrapping import WrappingModel
+
+_FACTS: Final = "facts.json"
+_CHARACTERISTICS: Final = "characteristics.json"
+_DESCRIBED: Final = 20_000  # samples of a split, over which inputs are described
+
+
+@dataclass(frozen=True)
+class Characteristics:
+    """Who the patients of a model are, and what is known of them.
+
+    Attributes:
+        people: by split and outcome.
+        covariates: all inputs; None: the model does not say what it looks at.
+        n: samples the inputs were described over.
+        missing: share of values of inputs that are missing in these.
+    """
+
+    people: DemographicSummary
+    covariates: tuple[Covariate, ...] | None
+    n: int
+    missing: float | None
+
+    def sections(self, name_of: Callable[[str], Text2]) -> list[Section]:
+        """Give what a report shows."""
+        made = [people_section(self.people)]
+        return made if not self.covariates else [*made, inputs_section(self.covariates, self.n, name_of)]
+
+    def write(self, folder: Path) -> None:
+        """Keep it as `characteristics.json`."""
+        inputs = [] if self.covariates is None else [one.to_json() for one in self.covariates]
+        content = {"people": self.people.to_json(), "samples": self.n, "inputs": inputs}
+        write_text(folder / _CHARACTERISTICS, json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def characterise(one: Trained, split: str, seed: int = 0) -> Characteristics:
+    """Describe the patients of a model and its inputs, learned from against evaluated on `split`."""
+    samples = one.samples
+    kind = samples.question.kind
+    people = summarise_people(samples.frame, demographics(samples), has_outcome(kind, samples.frame["label"]))
+    model = _windowed(one.model)
+    learned = _drawn(samples.in_split("train"), seed)
+    if model is None or not len(learned):
+        return Characteristics(people, None, 0, None)
+    inputs = model.inputs(learned)
+    tested = None if split == "train" else model.inputs(_drawn(samples.where(pl.col("split") == split), seed))
+    found = summarise_inputs(inputs, learned.groups, has_outcome(kind, learned.frame["label"]), tested)
+    cells = inputs.dense.size + inputs.sparse.shape[0] * inputs.sparse.shape[1]
+    missing = float(np.isnan(inputs.dense).sum() / cells) if cells else None
+    return Characteristics(people, tuple(found), len(learned), missing)
+
+
+def names_for(site: Site) -> Callable[[str], Text2]:
+    """Give what names a model's inputs for people, with the record's descriptions and units."""
+    descriptions, units = site.record.catalogue.descriptions(), site.record.catalogue.units()
+    return lambda name: input_name(name, descriptions, units)
+
+
+def keep(
+    site: Site,
+    one: Trained,
+    evaluation: Evaluation,
+    cohort: Cohort,
+    characteristics: Characteristics,
+    sections: Sequence[Section],
+    important: Sequence[Text2],
+    folder: Path,
+) -> None:
+    """Keep what is known of an evaluated model, and write its card beside it.
+
+    Args:
+        site: of the model.
+        one: the model and its samples.
+        evaluation: of the model.
+        cohort: how the samples came about.
+        characteristics: of patients and inputs.
+        sections: of the report.
+        important: the weightiest inputs, for people.
+        folder: of the evidence.
+    """
+    assert one.name is not None
+    known = _known(site, one, evaluation, cohort, characteristics, sections, important)
+    facts = facts_of(known)
+    characteristics.write(folder)
+    title = {"en": evaluation.title.en, "zh": evaluation.title.zh}
+    content = {"title": title, "facts": {name: fact.to_json() for name, fact in facts.items()}}
+    write_text(folder / _FACTS, json.dumps(content, indent=1, ensure_ascii=False))
+    person = read_answers(answers_file(site, one.name))
+    write_card(folder, make_card(evaluation.title, str(one.name), evaluation.split, facts, person))
+
+
+def card(site: Site, model: str, split: str = "held_out") -> tuple[Card, Path]:
+    """Put what is known of an evaluated model and what people answered together; gives the card and its folder.
+
+    Raises:
+        NotFoundError: there is no such model, or it was not evaluated.
+        InputError: the file of a person's answers is not valid.
+    """
+    name = site.model_name(model)
+    folder = models.evidence_directory(site.directory, name) / split
+    kept = folder / _FACTS
+    if not kept.is_file():
+        raise NotFoundError(
+            "{model} was not evaluated on {split}; evaluate it first: medloom evaluate {model} --split {split}",
+            model=name,
+            split=split,
+        )
+    content = json.loads(kept.read_text(encoding="utf-8"))
+    facts = {key: Fact.from_json(fact) for key, fact in content["facts"].items()}
+    person = read_answers(answers_file(site, name))
+    return make_card(Text2(**content["title"]), str(name), split, facts, person), folder
+
+
+def answers_file(site: Site, name: ModelName) -> Path:
+    """Place what people answer about a model, whatever its version: `models/TASK.LEARNER/card.yaml`."""
+    return models.directory(site.directory, name).parent.parent / FILE
+
+
+def blank(found: Card) -> str:
+    """Write the file of answers that a person fills in."""
+    return blank_file(found.open)
+
+
+def _known(
+    site: Site,
+    one: Trained,
+    evaluation: Evaluation,
+    cohort: Cohort,
+    characteristics: Characteristics,
+    sections: Sequence[Section],
+    important: Sequence[Text2],
+) -> Known:
+    assert one.name is not None
+    origin, record = one.model.origin, site.record
+    directory = models.directory(site.directory, one.name)
+    content = check(directory)
+    times = one.samples.frame["prediction_time"].drop_nulls()
+    first, last = times.min(), times.max()
+    model = _windowed(one.model)
+    base = content["base_digest"]
+    return Known(
+        question=one.samples.question,
+        evaluation=evaluation,
+        task=_task(site, one.name.task),
+        flow=cohort.flow or None,
+        withheld=one.samples.where(pl.col("split") == evaluation.split).withheld().height,
+        parts=_parts(one.samples),
+        period=None if first is None or last is None else (first.date(), last.date()),  # type: ignore[union-attr]
+        subjects=record.n_subjects,
+        importers=tuple(
+            dict.fromkeys(str(each["importer"]) for each in record.imports if "importer" in each)
+        ),
+        people=characteristics.people,
+        covariates=characteristics.covariates,
+        inputs=None
+        if model is None
+        else InputsKnown(
+            model.features.names,
+            model.features.codes,
+            tuple(important),
+            characteristics.missing,
+            model.preparation is not None,
+        ),
+        learner=origin.learner,
+        learner_is=_summary(origin.learner),
+        parameters=origin.parameters,
+        seed=origin.seed,
+        weighted=_weighs(origin.learner, origin.parameters),
+        package=PackageKnown(str(one.name), package_digest(directory), content["versions"], base),
+        updated=_updated(one.model),
+        explained_by=None if model is None else model.estimator.method,
+        sections={each.key: each for each in sections},
+        evaluated=date.today(),
+        medloom=version("medloom"),
+    )
+
+
+def _task(site: Site, name: str) -> Task | None:
+    try:
+        return library.find(name, site.directory)
+    except NotFoundError:
+        return None  # labels made elsewhere have no task file
+
+
+def _parts(samples: Samples) -> Mapping[str, PartSize]:
+    outcome = has_outcome(samples.question.kind, samples.frame["label"])
+    found = {}
+    for split in SPLITS:
+        mine = (samples.frame["split"] == split).to_numpy()
+        if mine.any():
+            subjects = len(np.unique(samples.groups[mine]))
+            found[split] = PartSize(
+                int(mine.sum()), subjects, None if outcome is None else int(outcome[mine].sum())
+            )
+    return found
+
+
+def _windowed(model: Model) -> WindowedModel | None:  # type: ignore[type-arg]
+    """Find the model of window features inside whatever was put around it."""
+    while isinstance(model, WrappingModel):
+        model = model.model
+    return model if isinstance(model, WindowedModel) else None
+
+
+def _drawn(samples: Samples, seed: int) -> Samples:
+    if len(samples) <= _DESCRIBED:
+        return samples
+    kept = generator(seed, "characteristics").permutation(len(samples))[:_DESCRIBED]
+    return samples.where(pl.int_range(pl.len()).is_in(kept.tolist()))
+
+
+def _summary(learner: str) -> Text2 | None:
+    said = []
+    for spoken in ("en", "zh"):
+        with speaking(spoken):  # type: ignore[arg-type]
+            said.append(registry.summary(registry.load("medloom.learners", learner)))
+    return Text2(*said)
+
+
+def _weighs(learner: str, parameters: Mapping[str, object]) -> bool | None:
+    """Tell whether a learner of ours has a setting that weighs or resamples classes; of others nothing is known."""
+    entry = registry.registered("medloom.learners").get(learner)
+    if entry is None or not entry.value.startswith("medloom."):
+        return None
+    return any("weigh" in name or "balanc" in name or "sampl" in name for name in parameters)
+
+
+def _updated(model: Model) -> Text2:
+    """Say what was done to a model's answers after it was trained."""
+    if isinstance(model, ConformalModel):
+        inner = _updated(model.model)
+        sure = text2(
+            "Ranges were added ({scheme}, {level:.0%}) from {n:,} samples.",
+            scheme=model.scheme,
+            level=model.level,
+            n=model.basis.n,
+        )
+        return Text2(f"{inner.en} {sure.en}", f"{inner.zh}{sure.zh}")
+    if isinstance(model, CalibratedModel):
+        return text2(
+            "Its answers were recalibrated ({method}) on {n:,} samples of {subjects:,} subjects.",
+            method=model.calibrator.method,
+            n=model.basis.n,
+            subjects=model.basis.n_groups,
+        )
+    return text2("The model is as it was trained; nothing was updated.")
