@@ -19,16 +19,16 @@ from tests.sites import TASK, site_of
 
 def test_a_rival_that_learned_another_question_is_refused(tmp_path: Path) -> None:
     site = site_of(tmp_path / "site")
-    ml.train(site.task("outcome"), "tree")
+    ml.train(site.task("outcome"), "tree", ranges=False)
     (site.directory.tasks / "outcome.yaml").write_text(TASK.replace("X//outcome", "X//other"))
-    ml.train(site.task("outcome"), "logistic")
+    ml.train(site.task("outcome"), "logistic", ranges=False)
     with pytest.raises(InputError, match=r"outcome.tree@1 answers another question"):
         dossier.evaluate(site, "outcome.logistic", against=["outcome.tree"])
 
 
 def test_the_record_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = site_of(tmp_path / "site")
-    ml.train(site.task("outcome"), "tree")
+    ml.train(site.task("outcome"), "tree", ranges=False)
     asked = []
     apply = labelling.apply
     monkeypatch.setattr("medloom.site.apply", lambda *given: asked.append(1) or apply(*given))
@@ -43,7 +43,7 @@ def test_where_reasons_are_slow_fewer_samples_are_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = site_of(tmp_path / "site", 500)
-    ml.train(site.task("outcome"), "svm", kernel="linear")
+    ml.train(site.task("outcome"), "svm", kernel="linear", ranges=False)
     explained: list[Samples] = []
     explain = TabularModel.explain
 
@@ -62,7 +62,7 @@ def test_where_reasons_are_slow_fewer_samples_are_explained(
 @pytest.mark.parametrize("split", ["train", "held_out"])
 def test_a_patients_page_says_which_patient_and_which_model_it_is(split: str, tmp_path: Path) -> None:
     site = site_of(tmp_path / "site")
-    trained = ml.train(site.task("outcome"), "tree")
+    trained = ml.train(site.task("outcome"), "tree", ranges=False)
     sample = trained.samples.in_split(split).where(pl.int_range(pl.len()) == 0)  # type: ignore[arg-type]
     dossier.patient_page(site, trained, sample, tmp_path / "before.html")
     before = (tmp_path / "before.html").read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ def test_a_patients_page_says_which_patient_and_which_model_it_is(split: str, tm
 
 def test_a_report_draws_what_the_model_rests_on_and_says_how_faithfully(tmp_path: Path) -> None:
     site = site_of(tmp_path / "site", 300)
-    ml.train(site.task("outcome"), "gbdt")
+    ml.train(site.task("outcome"), "gbdt", ranges=False)
     kept = dossier.evaluate(site, "outcome.gbdt")
     page = (kept.folder / "report.html").read_text(encoding="utf-8")
     assert "What it rests on" in page and 'class="chart tree"' in page and "it was not made from" in page
@@ -90,7 +90,7 @@ def test_a_patients_page_says_what_became_of_similar_patients_where_there_are_en
     patients: int, told: bool, tmp_path: Path
 ) -> None:
     site = site_of(tmp_path / "site", patients)
-    one = ml.train(site.task("outcome"), "tree")
+    one = ml.train(site.task("outcome"), "tree", ranges=False)
     sample = one.samples.where(pl.int_range(pl.len()) == 0)
     dossier.patient_page(site, one, sample, tmp_path / "p.html")
     assert ("whom the model sees alike" in (tmp_path / "p.html").read_text(encoding="utf-8")) == told

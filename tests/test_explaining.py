@@ -23,7 +23,7 @@ def trained():
     truth = known_model(samples_of(frame), risk)
     chance = truth.answer(truth.inputs(samples_of(frame)).values)[:, 0]
     ill = pl.Series(np.random.default_rng(1).random(1000) < chance)
-    return ml.train(samples_of(frame.with_columns(ill=ill)), "gbdt")
+    return ml.train(samples_of(frame.with_columns(ill=ill)), "gbdt", ranges=False)
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +90,14 @@ def test_what_is_explained_is_what_a_recalibrated_model_answers(trained, update)
     _answers_as_it_predicts(updated)
 
 
-@pytest.mark.parametrize("scheme", ["venn-abers"])
-def test_what_is_explained_is_what_a_model_with_bounds_answers(trained, scheme) -> None:
-    _answers_as_it_predicts(ml.with_ranges(trained, scheme, folds=2))
-    by_sex = ml.with_ranges(trained, scheme, by=["sex"], folds=2)
-    with pytest.raises(InputError, match="bounds by sex"):
-        ml.reasons(by_sex, trained.samples.in_split("held_out"), "shap")
-
-
-def test_ranges_leave_what_is_explained_as_it_is() -> None:
-    stay = ml.train(samples_of(table(400), "stay"), "linear")
+def test_ranges_leave_what_is_explained_as_it_is(trained) -> None:
+    _answers_as_it_predicts(ml.with_ranges(trained, by=["sex"], folds=2))
+    stay = ml.train(samples_of(table(400), "stay"), "linear", ranges=False)
     _answers_as_it_predicts(ml.with_ranges(stay, folds=2))
 
 
 def test_of_several_classes_one_must_be_named() -> None:
-    where = ml.train(samples_of(table(400), "where"), "tree")
+    where = ml.train(samples_of(table(400), "where"), "tree", ranges=False)
     with pytest.raises(InputError, match="home, icu, ward"):
         ml.effects(where)
     assert {one.output for one in ml.effects(where, ["LOINC//2345-7"], output="icu")} == {"icu"}
@@ -118,7 +111,7 @@ def test_a_model_that_cannot_be_asked_says_what_can(trained) -> None:
             "died": [i % 3 > 0 for i in range(200)],
         }
     )
-    cox = ml.train(frame, "cox", time="days", event="died", unit="d")
+    cox = ml.train(frame, "cox", time="days", event="died", unit="d", ranges=False)
     with pytest.raises(InputError, match="method own"):
         ml.importance(cox)
     with pytest.raises(InputError, match="still followed"):

@@ -29,13 +29,13 @@ def test_a_task_trained_from_a_file_elsewhere_is_kept_so_that_its_model_can_be_e
     site = site_of(tmp_path / "site")
     mine = tmp_path / "draft.yaml"
     mine.write_text("# mine\n" + TASK.replace("name: outcome", "name: mine"), encoding="utf-8")
-    trained = ml.train(site.task(str(mine)), "tree")
+    trained = ml.train(site.task(str(mine)), "tree", ranges=False)
     assert str(trained.name) == "mine.tree@1"
     assert dossier.evaluate(site, "mine.tree").evaluation.task == "mine"
     assert (site.directory.tasks / "mine.yaml").read_text(encoding="utf-8").startswith("# mine")
     mine.write_text(mine.read_text(encoding="utf-8").replace("within: 48h", "within: 24h"), encoding="utf-8")
     with pytest.raises(InputError, match="the site has another task 'mine'"):
-        ml.train(site.task(str(mine)), "tree")
+        ml.train(site.task(str(mine)), "tree", ranges=False)
 
 
 def test_a_task_file_bears_the_name_of_its_task(tmp_path: Path) -> None:

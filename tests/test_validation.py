@@ -30,9 +30,9 @@ def test_of_samples_those_held_out_take_no_part() -> None:
 @pytest.mark.parametrize("aside", [True, False])
 def test_recalibrating_uses_the_calibration_split_or_answers_out_of_fold(aside: bool, tmp_path: Path) -> None:
     if aside:
-        trained = ml.train(samples_of("binary"), "logistic")
+        trained = ml.train(samples_of("binary"), "logistic", ranges=False)
     else:
-        trained = ml.train(frame_of("binary"), "logistic", label="outcome")
+        trained = ml.train(frame_of("binary"), "logistic", label="outcome", ranges=False)
     made = ml.recalibrate(trained, "slope", folds=3)
     assert isinstance(made.model, CalibratedModel)
     rows = trained.samples.in_split(*(("calibration",) if aside else ("train", "tuning")))
@@ -49,9 +49,9 @@ def test_recalibrating_uses_the_calibration_split_or_answers_out_of_fold(aside: 
 def test_ranges_hold_the_truth_about_as_often_as_they_say(kind: str, aside: bool) -> None:
     learner = "linear" if kind == "regression" else "tree"
     if aside:
-        trained = ml.train(samples_of(kind, n=900), learner)  # type: ignore[arg-type]
+        trained = ml.train(samples_of(kind, n=900), learner, ranges=False)  # type: ignore[arg-type]
     else:
-        trained = ml.train(frame_of(kind, 900), learner, label="outcome", kind=kind)  # type: ignore[arg-type]
+        trained = ml.train(frame_of(kind, 900), learner, label="outcome", kind=kind, ranges=False)  # type: ignore[arg-type]
     made = ml.with_ranges(trained, folds=3, by=["sex"])
     found = ml.coverage(made, replicates=50)
     assert set(found.subgroups["sex"]) == {"F", "M"}
@@ -63,7 +63,9 @@ def test_ranges_hold_the_truth_about_as_often_as_they_say(kind: str, aside: bool
 
 
 def test_ranges_around_a_recalibrated_model_out_of_fold() -> None:
-    trained = ml.train(frame_of("regression", 400), "linear", label="outcome", kind="regression")
+    trained = ml.train(
+        frame_of("regression", 400), "linear", label="outcome", kind="regression", ranges=False
+    )
     made = ml.with_ranges(ml.recalibrate(trained, "slope", folds=3), folds=3)
     assert isinstance(made.model, ConformalModel)
     assert ml.coverage(made, replicates=20).metrics["coverage"].value == pytest.approx(0.9, abs=0.1)
@@ -76,7 +78,7 @@ def test_boosted_quantiles_make_ranges_that_are_wider_where_less_is_known(
     random = np.random.default_rng(0)
     x = random.random(900)
     frame = pl.DataFrame({"x": x, "y": 10 * x + (0.2 + 3 * x) * random.normal(size=900)})
-    trained = ml.train(frame, "linear", label="y", kind="regression")
+    trained = ml.train(frame, "linear", label="y", kind="regression", ranges=False)
     if aside:
         place = (
             pl.when(pl.int_range(pl.len()) % 3 == 0)
@@ -85,7 +87,7 @@ def test_boosted_quantiles_make_ranges_that_are_wider_where_less_is_known(
             .alias("split")
         )
         trained = ml.train(
-            replace(trained.samples, frame=trained.samples.frame.with_columns(place)), "linear"
+            replace(trained.samples, frame=trained.samples.frame.with_columns(place)), "linear", ranges=False
         )
     made = ml.with_ranges(trained, "quantiles", folds=2)
     found = ml.coverage(made, replicates=50)
@@ -104,7 +106,11 @@ def test_rows_of_a_table_get_the_range_of_their_sex_even_where_the_model_does_no
     frame = frame_of("regression", 600)
     noise = np.random.default_rng(0).normal(size=600) * np.where(frame["sex"] == "M", 50, 0)
     trained = ml.train(
-        frame.with_columns(pl.col("outcome") + noise), "linear", label="outcome", kind="regression"
+        frame.with_columns(pl.col("outcome") + noise),
+        "linear",
+        label="outcome",
+        kind="regression",
+        ranges=False,
     )
     made = ml.with_ranges(trained, by=["sex"], folds=2)
     assert "sex" in made.model.codes
@@ -116,26 +122,26 @@ def test_rows_of_a_table_get_the_range_of_their_sex_even_where_the_model_does_no
 
 
 def test_patients_that_were_learned_from_are_refused() -> None:
-    trained = ml.train(samples_of("binary", n=100), "tree")
+    trained = ml.train(samples_of("binary", n=100), "tree", ranges=False)
     for verb in (ml.recalibrate, ml.with_ranges):
         with pytest.raises(LeakageError, match="learned from 50 of these patients"):
             verb(trained, samples=trained.samples.in_split("train"))
 
 
 def test_a_model_without_ranges_says_how_to_get_them() -> None:
-    trained = ml.train(frame_of("binary", 100), "tree", label="outcome")
+    trained = ml.train(frame_of("binary", 100), "tree", label="outcome", ranges=False)
     with pytest.raises(InputError, match=r"ml\.with_ranges"):
         ml.coverage(trained)
 
 
 def test_elsewhere_before_and_after() -> None:
-    trained = ml.train(samples_of("binary"), "logistic")
+    trained = ml.train(samples_of("binary"), "logistic", ranges=False)
     found = ml.validate_elsewhere(trained, samples_of("binary", n=600, seed=4, shift=1.0), replicates=50)
     assert found.after.compared_with["before"].difference["brier"].value < 0  # type: ignore[operator]
 
 
 def test_how_much_an_answer_depends_on_who_was_learned_from() -> None:
-    trained = ml.train(samples_of("binary", n=150), "tree")
+    trained = ml.train(samples_of("binary", n=150), "tree", ranges=False)
     found = ml.stability(trained, 3, thresholds={"half": 0.5})
     assert 0 < found.mean_difference["true"] < 0.3
     assert found.frame.height == 120

@@ -15,6 +15,7 @@ from medloom.evidence.evaluation import evaluate as evaluate_predictions
 from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError
+from medloom.foundation.messages import Text2
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
 from medloom.tasks import models
@@ -30,6 +31,9 @@ from medloom.tasks.package import load as load_package
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
+from medloom.training.ranges import with_default_ranges
+from medloom.training.recalibration import CalibratedModel
+from medloom.training.wrapping import WrappingModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +46,15 @@ class Trained:
     model: Model
     samples: Samples
     name: ModelName | None = None  # where a site keeps it
+    without_ranges: Text2 | None = None  # why a model that was to tell ranges does not
+
+    @property
+    def recalibration(self) -> CalibratedModel | None:
+        """Give what was done to the model's answers and learned for it; None: nothing."""
+        model = self.model
+        while isinstance(model, WrappingModel) and not isinstance(model, CalibratedModel):
+            model = model.model
+        return model if isinstance(model, CalibratedModel) else None
 
     def predict(self, what: Samples | pl.DataFrame | pd.DataFrame | None = None) -> Predictions:
         """Answer for samples, or for rows of a table (as `predict`); for its own samples when none are given."""
@@ -90,6 +103,7 @@ def train(
     group: str | None = None,
     drop: Sequence[str] = (),
     kind: Kind | None = None,
+    ranges: bool = True,
     seed: int = 0,
     **parameters: Any,
 ) -> Trained:
@@ -107,6 +121,9 @@ def train(
         group: of a frame: a column whose equal values must not be split (the patient).
         drop: of a frame: columns to leave out, such as what is known only afterwards.
         kind: of a frame: the kind of question, where the values do not tell.
+        ranges: whether each prediction is to say how sure it is: `low` and `high`, or `in_set` of classes. They are
+            learned from the `calibration` split or, where there is none, from answers out of fold: 3 to 5 models more.
+            Where patients are too few for that the model comes without, and `without_ranges` says why.
         seed: of everything random.
 
     Raises:
@@ -116,6 +133,8 @@ def train(
     >>> trained = train(frame, label="ill", learner="tree")
     >>> round(evaluate(trained, split="train").metrics["auroc"].value, 2)
     1.0
+    >>> trained.predict(pl.DataFrame({"x": [150]})).frame.select(pl.col("low") <= pl.col("value")).item()
+    True
     """
     made = made_learner(learner, parameters)
     if isinstance(what, SiteTask):
@@ -133,8 +152,11 @@ def train(
         seed=seed,
     )
     model = made.fit(samples.in_split("train"), samples.in_split("tuning"), seed=seed)
+    why_not = None
+    if ranges:
+        model, why_not = with_default_ranges(model, samples, seed)
     name = models.save(what.site.directory, model) if isinstance(what, SiteTask) else None
-    return Trained(model, samples, name)
+    return Trained(model, samples, name, why_not)
 
 
 def evaluate(

@@ -34,10 +34,8 @@ from medloom.tasks.kinds import Split
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.samples import Samples
 from medloom.training.answers import labels_as_numbers, loss
-from medloom.training.conformal import EVERYONE, Ranks
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.recalibration import CalibratedModel
-from medloom.training.venn_abers import one_risk
 from medloom.training.wrapping import WrappingModel
 
 if TYPE_CHECKING:
@@ -324,24 +322,7 @@ def asked(model: Model) -> AskedModel:
         inner, calibrator = asked(model.model), model.calibrator
         return _Outer(inner, lambda x: calibrator.apply(inner.answer(x)))
     if isinstance(model, ConformalModel):
-        inner, told = asked(model.model), model.told[EVERYONE]
-        if isinstance(told, Ranks):
-            return inner  # ranges and sets stand around the answer and leave it as it is
-        if not model.by:
-            bounds = told
-            return _Outer(
-                inner,
-                lambda x: np.column_stack(
-                    [
-                        one_risk(one.bounds(column))
-                        for one, column in zip(bounds, inner.answer(x).T, strict=True)
-                    ]
-                ),
-            )
-        raise InputError(
-            "bounds by {by} depend on more than the model's inputs; explain the version of it without bounds",
-            by=", ".join(model.by),
-        )
+        return asked(model.model)  # ranges and sets stand around the answer and leave it as it is
     raise InputError(
         "a model of learner {learner!r} cannot be asked about changed inputs; it has reasons of its own: method own",
         learner=model.origin.learner,
@@ -350,8 +331,6 @@ def asked(model: Model) -> AskedModel:
 
 def can_be_asked(model: Model) -> bool:
     """Tell whether explainers can ask a model (`asked`)."""
-    if isinstance(model, ConformalModel) and model.scheme == "venn-abers" and model.by:
-        return False
     inner = model.model if isinstance(model, WrappingModel) else None
     return isinstance(model, TabularModel) or (inner is not None and can_be_asked(inner))
 

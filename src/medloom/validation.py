@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -28,7 +28,8 @@ from medloom.training import designs
 from medloom.training.calibrators import Method
 from medloom.training.conformal import LEVEL, By
 from medloom.training.conformal_model import ConformalModel, Scheme, conformal
-from medloom.training.recalibration import CalibratedModel, recalibrated
+from medloom.training.ranges import Unlearned, folds_for, passed_on, unlearned
+from medloom.training.recalibration import recalibrated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,11 +154,11 @@ def recalibrate(
     method: Method | Literal["auto"] = "auto",
     *,
     samples: Samples | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     site: Site | None = None,
     seed: int = 0,
 ) -> Trained:
-    """Make a model's answers fit samples it has not learned from.
+    """Make a model's answers fit samples it has not learned from; ranges are made anew around them.
 
     Args:
         trained: the model and its samples.
@@ -165,7 +166,7 @@ def recalibrate(
             none, intercept, slope and beta that the samples do not refute.
         samples: what to fit, such as another hospital's; None: the `calibration` split or, where there is none,
             answers out of fold: the learner is made anew and learns from all but one fold in turn.
-        folds: how many, for that.
+        folds: how many, for that; None: 5, or 3 of many patients.
         site: where the recalibrated model is to be kept, as the next version of its name.
         seed: of everything random.
 
@@ -176,11 +177,15 @@ def recalibrate(
     >>> from medloom import train
     >>> frame = pl.DataFrame({"x": [i % 10 for i in range(400)], "ill": [i % 13 < i % 10 for i in range(400)]})
     >>> trained = train(frame, label="ill", learner="logistic")
-    >>> recalibrate(trained, "slope", folds=3).model.calibrator.method
+    >>> recalibrate(trained, "slope", folds=3).recalibration.calibrator.method
     'slope'
     """
-    basis = _calibration(trained, samples, folds, seed)
-    model = recalibrated(trained.model, basis.samples, method, basis.answers)
+    basis = unlearned_of(trained, samples, folds, seed)
+    before = trained.model
+    ranges = before if isinstance(before, ConformalModel) else None
+    model: Model = recalibrated(ranges.model if ranges else before, basis.samples, method, basis.answers)
+    if ranges is not None:
+        model = ranges.around(model, basis.samples, passed_on(model, basis.answers))
     return _kept(trained, model, site)
 
 
@@ -192,7 +197,7 @@ def with_ranges(
     by: Sequence[By] = (),
     between: tuple[Model, Model] | None = None,
     samples: Samples | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     site: Site | None = None,
     seed: int = 0,
 ) -> Trained:
@@ -208,7 +213,7 @@ def with_ranges(
         samples: to learn the errors from; None: the `calibration` split or, where there is none, answers out of fold,
             for which the share holds approximately (Vovk, Ann Math Artif Intell 2015;74:9-28). Samples that a
             recalibration was learned from are a little too kind.
-        folds: how many, for that.
+        folds: how many, for that; None: 5, or 3 of many patients.
         site: where the model is to be kept, as the next version of its name.
         seed: of everything random.
 
@@ -222,8 +227,8 @@ def with_ranges(
     >>> ranged.predict().frame.select((pl.col("low") < pl.col("high")).all()).item()
     True
     """
-    basis = _calibration(trained, samples, folds, seed)
-    answers = _passed_on(trained.model, basis.answers)
+    basis = unlearned_of(trained, samples, folds, seed)
+    answers = passed_on(trained.model, basis.answers)
     edges: tuple[Predictions, Predictions] | None = None
     if scheme == "quantiles" and between is None:
         tail = (1 - level) / 2
@@ -231,7 +236,8 @@ def with_ranges(
         own = trained.samples.in_split("train"), trained.samples.in_split("tuning")
         between = low.fit(*own, seed=seed), high.fit(*own, seed=seed)
         if answers is not None:
-            parts = designs.folds(trained.samples.in_split("train", "tuning"), folds, seed)
+            both = trained.samples.in_split("train", "tuning")
+            parts = designs.folds(both, folds or folds_for(both), seed)
             below, above = (designs.carried_out(one, parts, seed).predictions for one in (low, high))
             edges = below, above
     elif between is not None and answers is not None:
@@ -282,28 +288,16 @@ def stability(
 ) -> Stability:
     """Measure how far each patient's answer depends on who else was learned from, by refits on resampled patients."""
     return validation.stability_of(
-        trained.model, _learner_of(trained.model), trained.samples, refits, thresholds, seed
+        trained.model, trained.model.relearner(), trained.samples, refits, thresholds, seed
     )
 
 
-@dataclass(frozen=True)
-class _Calibration:
-    """Samples to calibrate on, and what to take as the model's answers where it must not be asked itself."""
-
-    samples: Samples
-    answers: Predictions | None
-
-
-def _calibration(trained: Trained, samples: Samples | None, folds: int, seed: int) -> _Calibration:
+def unlearned_of(trained: Trained, samples: Samples | None, folds: int | None, seed: int) -> Unlearned:
+    """Give samples a model has not learned from: those handed in, else as `medloom.training.ranges.unlearned`."""
     if samples is not None:
         _check_not_learned_from(trained, samples)
-        return _Calibration(samples, None)
-    aside = trained.samples.in_split("calibration")
-    if len(aside):
-        return _Calibration(aside, None)
-    parts = designs.folds(trained.samples.in_split("train", "tuning"), folds, seed)
-    done = designs.carried_out(_learner_of(trained.model), parts, seed)
-    return _Calibration(designs.marked(done.samples, "calibration"), done.predictions)
+        return Unlearned(samples, None)
+    return unlearned(trained.model, trained.samples, folds, seed)
 
 
 def _check_not_learned_from(trained: Trained, samples: Samples) -> None:
@@ -318,20 +312,6 @@ def _check_not_learned_from(trained: Trained, samples: Samples) -> None:
             "none: answers out of fold are taken then",
             n=n,
         )
-
-
-def _passed_on(model: Model, answers: Predictions | None) -> Predictions | None:
-    """Put what the innermost model said through a recalibration that the model has around it."""
-    if answers is None or not isinstance(model, CalibratedModel):
-        return answers if not isinstance(model, ConformalModel) else _passed_on(model.model, answers)
-    outputs = model.origin.question.outputs
-    values = model.calibrator.apply(answers.matrix(outputs))
-    ids = answers.frame["sample_id"].gather_every(len(outputs))
-    return Predictions.of_matrix(ids, outputs, values)
-
-
-def _learner_of(model: Model) -> Learner:
-    return learner(model.origin.learner, **model.origin.parameters)
 
 
 def _kept(trained: Trained, model: Model, site: Site | None) -> Trained:

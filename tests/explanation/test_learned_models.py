@@ -31,7 +31,7 @@ def patients():
 
 @pytest.fixture(scope="module", params=["gbdt", "logistic", "tree"])
 def learned(request, patients):
-    return ml.train(patients, request.param).model
+    return ml.train(patients, request.param, ranges=False).model
 
 
 def test_a_row_is_answered_as_its_sample_is(learned, patients) -> None:
@@ -79,7 +79,7 @@ def test_a_surrogate_follows_a_learned_model(learned, patients) -> None:
 
 
 def test_a_learned_tree_is_drawn(patients) -> None:
-    model = ml.train(patients, "tree").model
+    model = ml.train(patients, "tree", ranges=False).model
     words = TreeWords(
         model.features.names,
         patients.question,
@@ -94,7 +94,7 @@ def test_a_learned_tree_is_drawn(patients) -> None:
 
 def test_windows_of_a_record_move_together(tmp_path) -> None:
     samples = site_of(tmp_path / "site", 400).task("outcome").samples
-    model = ml.train(samples, "gbdt").model
+    model = ml.train(samples, "gbdt", ranges=False).model
     held_out = samples.in_split("held_out")
     rows = model.inputs(held_out).values
     found = ways_below(model, held_out, samples.in_split("train"), 0.3, may_change=[LAB])

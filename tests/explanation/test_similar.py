@@ -93,7 +93,7 @@ def test_likes_of_a_learned_model_share_its_reasons() -> None:
     # only creatinine decides; whom the model sees alike has a like creatinine, whatever his age
     frame = frame.with_columns(ill=pl.col("LOINC//2160-0").fill_null(1.0) > 1.2)
     samples = samples_of(frame)
-    trained = ml.train(samples, "tree")
+    trained = ml.train(samples, "tree", ranges=False)
     asked = samples.in_split("held_out").where(pl.col("sample_id") < 200)
     found = what_became(trained.model, asked, samples, n=30)
     answers = trained.predict(asked).matrix(("true",))[:, 0]
@@ -105,7 +105,7 @@ def test_likes_of_a_learned_model_share_its_reasons() -> None:
 
 def test_reasons_of_one_class_can_be_compared() -> None:
     samples = samples_of(table(400), "where")
-    model = ml.train(samples, "logistic").model
+    model = ml.train(samples, "logistic", ranges=False).model
     one = samples.in_split("held_out").where(pl.col("sample_id") < 30)
     assert len(what_became(model, one, samples, output="icu", n=20)) == len(one)
     with pytest.raises(InputError, match="there is no answer 'cellar'"):

@@ -4,13 +4,12 @@ import json
 import time
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from medloom.training.venn_abers import VennAbers, one_risk
+from medloom.training.venn_abers import VennAbers
 
 Floats = NDArray[np.float64]
 
@@ -61,16 +60,14 @@ def test_bounds_rise_with_the_answer_and_close_with_more_samples() -> None:
     assert widths[1] < widths[0] / 4
 
 
-def test_the_one_risk_lies_between_and_is_calibrated_for_a_model_that_is_not() -> None:
+def test_the_bounds_are_calibrated_for_a_model_that_is_not() -> None:
     random = np.random.default_rng(1)
     risk = random.random(6000)
     ill = (random.random(6000) < risk).astype(float)
     said = risk**3  # far too low
     made = VennAbers.fit(said[:3000], ill[:3000])
     bounds = made.bounds(said[3000:])
-    told = one_risk(bounds)
-    assert ((bounds[:, 0] <= told) & (told <= bounds[:, 1])).all()
-    assert told.mean() == pytest.approx(ill[3000:].mean(), abs=0.03)
+    assert bounds[:, 0].mean() - 0.03 < ill[3000:].mean() < bounds[:, 1].mean() + 0.03
 
 
 def test_it_is_read_back_as_it_was() -> None:

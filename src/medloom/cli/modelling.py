@@ -174,10 +174,14 @@ def train(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))
     ] = None,
+    ranges: Annotated[
+        bool, typer.Option("--ranges/--no-ranges", help=tr("Whether predictions say how sure they are."))
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """Train."""
     from medloom import api
+    from medloom.training.conformal_model import ConformalModel
 
     opened = Site.open(site)
     parameters = parameters_of(parameter)
@@ -187,15 +191,23 @@ def train(
     for doubt in () if json else doubts:
         screen.warning(screen.spoken(doubt))
     with screen.showing_progress(json):
-        made = api.train(asked, learner, seed=seed, **parameters)
+        made = api.train(asked, learner, ranges=ranges, seed=seed, **parameters)
     assert made.name is not None
     sizes = {split: len(made.samples.in_split(split)) for split in ("train", "tuning")}
     if json:
-        screen.json(
-            {"model": str(made.name), "task": made.name.task, "learner": learner, "seed": seed, **sizes}
-        )
+        said = {"model": str(made.name), "task": made.name.task, "learner": learner, "seed": seed, **sizes}
+        scheme = made.model.scheme if isinstance(made.model, ConformalModel) else None
+        why_not = None if made.without_ranges is None else made.without_ranges.en
+        screen.json({**said, "ranges": scheme, "without_ranges": why_not})
         return
     screen.say(tr("Learned {model} from {train:,} samples, tuned on {tuning:,}.", model=made.name, **sizes))
+    if isinstance(made.model, ConformalModel):
+        n = made.model.basis.n
+        screen.say(tr("Each prediction says how sure it is, as {n:,} samples not learned from tell.", n=n))
+    elif made.without_ranges is not None:
+        screen.warning(
+            tr("Its predictions come without ranges: {why}", why=screen.spoken(made.without_ranges))
+        )
     screen.say(tr("Next: medloom evaluate {model}", model=f"{made.name.task}.{made.name.learner}"))
 
 

@@ -89,7 +89,6 @@ def recalibrate(
 ) -> None:
     """Recalibrate."""
     from medloom import api, validation
-    from medloom.training.recalibration import CalibratedModel
 
     opened = Site.open(site)
     with screen.showing_progress(json):
@@ -100,12 +99,13 @@ def recalibrate(
             site=opened,
             seed=seed,
         )
-    assert isinstance(made.model, CalibratedModel)
+    update = made.recalibration
+    assert update is not None
     if json:
-        said = {"calibrator": made.model.calibrator.to_json(), "basis": made.model.basis.to_json()}
+        said = {"calibrator": update.calibrator.to_json(), "basis": update.basis.to_json()}
         screen.json({"model": str(made.name), **said})
         return
-    choice = made.model.basis.choice
+    choice = update.basis.choice
     for step in () if choice is None else choice.steps:
         screen.say(
             tr("{update} against {against}: p = {p:.3f}", update=step.update, against=step.against, p=step.p)
@@ -114,8 +114,8 @@ def recalibrate(
         tr(
             "Recalibrated {model} ({method}) on {n:,} samples.",
             model=made.name,
-            method=made.model.calibrator.method,
-            n=made.model.basis.n,
+            method=update.calibrator.method,
+            n=update.basis.n,
         )
     )
     screen.say(tr("Next: medloom evaluate {model}", model=made.name))

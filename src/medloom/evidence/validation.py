@@ -14,13 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from medloom.evidence.answers import Answers, read_answers
+from medloom.evidence.answers import read_answers
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation, evaluate
 from medloom.evidence.intervals import REPLICATES, estimates
 from medloom.evidence.metrics import METRICS
 from medloom.evidence.stability import Stability, stability
-from medloom.evidence.survival_evaluation import evaluate_survival
+from medloom.evidence.survival_evaluation import SurvivalEvaluation, evaluate_survival
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
@@ -29,8 +29,10 @@ from medloom.tasks.demographics import demographics
 from medloom.tasks.model import Learner, Model
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.tasks.survival import outcomes_of
 from medloom.training import designs
 from medloom.training.calibrators import Method
+from medloom.training.conformal_model import ConformalModel
 from medloom.training.designs import OutOfSample, Part, carried_out
 from medloom.training.recalibration import CalibratedModel, recalibrated
 
@@ -121,19 +123,12 @@ def validate(
     Raises:
         InputError: the parts are none or overlap, or the learner cannot learn from one of them.
     """
-    if len(parts) > 1 and parts[0].test.question.kind == "survival":
-        raise InputError(
-            "curves of several models cannot be evaluated as one yet; validate a survival question over time: temporal"
-        )
     done = carried_out(learner, parts, seed)
     evaluation = _evaluated(done.samples, done.predictions, learner.name, design, replicates, seed, by_group)
     if len(parts) == 1:
         return Validation(evaluation, {parts[0].name: evaluation.metrics}, done)
-    answers = read_answers(done.samples.question, done.samples.frame, done.predictions.frame)
-    found = {
-        part.name: estimates(answers.where((done.parts == part.name).to_numpy()), replicates, seed, part.name)
-        for part in parts
-    }
+    horizons = evaluation.horizons if isinstance(evaluation, SurvivalEvaluation) else None
+    found = _by_part(done, [part.name for part in parts], horizons, replicates, seed)
     return Validation(evaluation, found, done)
 
 
@@ -220,6 +215,8 @@ def external(
             "must be the same",
             task=asked.task,
         )
+    if isinstance(model, ConformalModel):
+        model = model.model  # its ranges were learned elsewhere
     open_ones = samples.where(pl.col("split") != "held_out")
     held_out = samples.in_split("held_out")
     final = recalibrated(model, open_ones, update)
@@ -265,13 +262,13 @@ def learning_curve(
         designs.by_size(samples, sizes, repeats, seed=seed), tr("models"), len(sizes) * repeats
     ):
         model = learner.fit(part.train, part.tuning, seed=derive(seed, "size", part.name))
-        answers = read_answers(samples.question, part.test.frame, model.predict(part.test).frame)
+        said = model.predict(part.test)
         rows.append(
             {
                 "patients": size,
                 "repeat": repeat,
                 "samples": len(part.train) + len(part.tuning),
-                **_values(answers),
+                **_values(part.test, said, _times(samples)),
             }
         )
     return LearningCurve(pl.DataFrame(rows, infer_schema_length=None).sort("patients", "repeat"))
@@ -296,10 +293,45 @@ def stability_of(
         seed: of everything random.
     """
     asked = samples.where(pl.col("split") != "held_out")
-    outputs = samples.question.outputs
-    found = designs.refits(learner, asked, asked, refits, seed)
-    said = model.predict(asked).matrix(outputs)
+    question, times = asked.question, _times(asked)
+    outputs: Sequence[str] = question.outputs
+    if question.kind == "survival":
+        outputs = [f"{name} ≤ {time:g} {question.unit or ''}".strip() for name in outputs for time in times]
+    found = designs.refits(learner, asked, asked, refits, times, seed)
+    said = designs.at_times(model.predict(asked), asked, times)
     return stability(asked.frame["sample_id"], outputs, said, found, thresholds)
+
+
+def _by_part(
+    done: OutOfSample,
+    names: Sequence[str],
+    horizons: Sequence[float] | None,
+    replicates: int,
+    seed: int,
+) -> dict[str, dict[str, Estimate]]:
+    """Measure each part alone; of curves without subgroups and at the same horizons."""
+    chosen = {name: (done.parts == name).to_numpy() for name in names}
+    if done.samples.question.kind == "survival":
+        return {
+            name: evaluate_survival(
+                done.samples.where(pl.lit(pl.Series(rows))),
+                done.predictions,
+                horizons=horizons,
+                replicates=replicates,
+                seed=seed,
+            ).metrics
+            for name, rows in chosen.items()
+        }
+    answers = read_answers(done.samples.question, done.samples.frame, done.predictions.frame)
+    return {name: estimates(answers.where(rows), replicates, seed, name) for name, rows in chosen.items()}
+
+
+def _times(samples: Samples) -> tuple[float, ...]:
+    """Choose the times at which risks of a survival question are compared: its horizons, or when half had an event."""
+    if samples.question.kind != "survival" or samples.question.horizons:
+        return samples.question.horizons
+    outcomes = outcomes_of(samples.frame["label"], samples.question.outputs)
+    return (float(np.median(outcomes.time[outcomes.happened])),) if outcomes.happened.any() else ()
 
 
 def _evaluated(
@@ -325,6 +357,10 @@ def _evaluated(
     return replace(found, split=design)
 
 
-def _values(answers: Answers) -> dict[str, float | None]:
+def _values(samples: Samples, said: Predictions, horizons: Sequence[float]) -> dict[str, float | None]:
+    if samples.question.kind == "survival":
+        found = evaluate_survival(samples, said, horizons=horizons, replicates=0).metrics
+        return {name: one.value for name, one in found.items()}
+    answers = read_answers(samples.question, samples.frame, said.frame)
     found = estimates(answers, 0)
     return {name: found[name].value for name in METRICS[answers.kind]}

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import polars as pl
+
+from medloom.foundation import registry
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.tasks.explanation import Explanation
 from medloom.tasks.kinds import Kind
@@ -52,6 +55,44 @@ class Model(ABC):
     def explains_slowly(self) -> bool:
         """Tell whether `explain` takes about a second a sample; callers then ask for fewer."""
         return False
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """Give the constructor arguments that a search settled; with them nothing is searched for again."""
+        return {}
+
+    def relearner(self) -> Learner:
+        """Give a learner of the same configuration, for refits: on folds, on resamples, on fewer patients.
+
+        Raises:
+            NotFoundError: the learner is not installed.
+        """
+        kind = registry.load("medloom.learners", self.origin.learner)
+        made: Learner = kind(**{**self.origin.parameters, **self.settled})
+        return made
+
+    def as_text(self) -> str:
+        """Say what was learned in words.
+
+        Raises:
+            InputError: the model has no form that a person could read.
+        """
+        raise InputError(
+            "a model of learner {learner!r} has no form that a person could read; explain it instead",
+            learner=self.origin.learner,
+        )
+
+    def importance(self) -> pl.DataFrame:
+        """Rank the inputs by how much they matter on the whole: `input`, `code`, `weight`.
+
+        Raises:
+            InputError: the model has no measure of its own.
+        """
+        raise InputError(
+            "a model of learner {learner!r} has no measure of importance of its own; ask it from outside: "
+            "ml.importance(trained)",
+            learner=self.origin.learner,
+        )
 
     @abstractmethod
     def save(self, directory: Path) -> str:

@@ -22,8 +22,10 @@ PREDICTION_SCHEMA: Final = pl.Schema(
         "start": pl.Float64(),
         "end": pl.Float64(),
         "asset": pl.String(),
+        "in_set": pl.Boolean(),
     }
 )
+"""A row an answer: `low` and `high` where the model tells a range, `in_set` where it tells a set of classes."""
 
 
 @dataclass(frozen=True)

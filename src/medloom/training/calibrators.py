@@ -22,13 +22,14 @@ import numpy as np
 from medloom.foundation.errors import InputError
 from medloom.tasks.kinds import Kind
 from medloom.training.answers import Floats, answers_of, scores_of
+from medloom.training.hazard_line import fit_line
 
 Method = Literal["intercept", "slope", "temperature", "beta", "isotonic"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 Used = Literal["none", "intercept", "slope", "temperature", "beta", "isotonic"]
 KINDS: Final[Mapping[Method, frozenset[Kind]]] = {
-    "intercept": frozenset({"binary", "multilabel", "multiclass", "regression"}),
-    "slope": frozenset({"binary", "multilabel", "multiclass", "regression"}),
+    "intercept": frozenset({"binary", "multilabel", "multiclass", "regression", "survival"}),
+    "slope": frozenset({"binary", "multilabel", "multiclass", "regression", "survival"}),
     "temperature": frozenset({"binary", "multilabel", "multiclass"}),
     "beta": frozenset({"binary", "multilabel"}),
     "isotonic": frozenset({"binary", "multilabel", "multiclass", "regression"}),
@@ -59,7 +60,7 @@ class Calibrator(ABC):
 
 @dataclass(frozen=True)
 class LinearCalibrator(Calibrator):
-    """score → intercept + slope x score: log-odds, centred log-probabilities of classes, or values.
+    """score → intercept + slope x score: log-odds, centred log-probabilities of classes, values, log hazards.
 
     Attributes:
         method: which of the two were learned: `none`, `intercept`, `slope` (both) or `temperature`.
@@ -131,8 +132,8 @@ def fit(
     Args:
         method: one of `METHODS`.
         kind: of the question.
-        answers: (n, k) the model's.
-        labels: (n, k) of 0 and 1, or values.
+        answers: (n, k) the model's; of survival the cumulative hazard reached (`hazard_line.reached`).
+        labels: (n, k) of 0 and 1, or values; of survival whether the event was seen.
         weight: (n,) of the samples; None: 1 each.
 
     Raises:
@@ -151,6 +152,9 @@ def fit(
     if method == "beta":
         found = np.array([_bent(a, y, w) for a, y in _columns(answers, labels)])
         return BetaCalibrator(kind, found[:, 0], found[:, 1], found[:, 2])
+    if kind == "survival":
+        line = fit_line("intercept" if method == "intercept" else "slope", answers[:, 0], labels[:, 0], w)
+        return LinearCalibrator(method, kind, np.array(line[:1]), np.array(line[1:]))
     scores = scores_of(kind, answers)
     if kind in ("binary", "multilabel"):
         lines = np.array([_logistic_line(method, z, y, w) for z, y in _columns(scores, labels)])

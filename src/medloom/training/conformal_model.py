@@ -1,4 +1,4 @@
-"""A model that says how sure it is: ranges of values, sets of classes, bounds of risks."""
+"""A model that says how sure it is: ranges of values, sets of classes, bounds of risks, bands of curves."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError
+from medloom.foundation.seeds import generator
 from medloom.tasks import package
 from medloom.tasks.demographics import demographic_codes
 from medloom.tasks.explanation import Explanation
@@ -20,6 +21,7 @@ from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model, Origin, check_none_held_out
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.tasks.survival import Curves, outcomes_of, read_curves
 from medloom.training.answers import labels_as_numbers
 from medloom.training.conformal import (
     BYS,
@@ -33,23 +35,28 @@ from medloom.training.conformal import (
     least_patients,
     strata,
 )
+from medloom.training.curve_bands import LEAST as FEWEST
+from medloom.training.curve_bands import CurveBands, band_times
 from medloom.training.recalibration import Basis
-from medloom.training.venn_abers import VennAbers, one_risk
+from medloom.training.venn_abers import VennAbers
 from medloom.training.wrapping import WrappingModel
 
-Scheme = Literal["residual", "quantiles", "adaptive", "venn-abers"]
+Scheme = Literal["residual", "quantiles", "adaptive", "venn-abers", "observed"]
 SCHEMES: Final[tuple[Scheme, ...]] = get_args(Scheme)
 KINDS: Final[Mapping[Scheme, frozenset[Kind]]] = {
     "residual": frozenset({"regression"}),
     "quantiles": frozenset({"regression"}),
     "adaptive": frozenset({"multiclass"}),
     "venn-abers": frozenset({"binary", "multilabel"}),
+    "observed": frozenset({"survival"}),
 }
 _FILE: Final = "conformal.json"
 # Fewer patients than this, and a group's isotonic steps are those of a few people.
 _LEAST_VENN_ABERS: Final = 50
+# Its bounds are a hundredth apart then; twice as many samples take twice as long and tell no more.
+_MOST_VENN_ABERS: Final = 10_000
 
-Told = Ranks | tuple[VennAbers, ...]
+Told = Ranks | tuple[VennAbers, ...] | CurveBands
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,8 @@ class ConformalModel(WrappingModel):
         origin: the model's.
         model: the model as it was.
         scheme: how ranges are made.
-        level: the share of new patients whose truth lies inside; Venn-Abers bounds have none.
+        level: the share of new patients whose truth lies inside; of bands of curves the confidence that the share of
+            like patients with the event does; Venn-Abers bounds have none.
         by: groups within which it holds: `sex`, `age` (bands), or both.
         told: what was learned, by group; `everyone` answers for groups with too few calibration patients.
         between: the low and the high model, for `quantiles`.
@@ -89,31 +97,31 @@ class ConformalModel(WrappingModel):
         return frozenset().union(self.reads, *codes) if all(codes) else frozenset()
 
     def predict(self, samples: Samples) -> Predictions:
-        """Answer as the model does, with `low` and `high` of each value or risk.
+        """Answer as the model does, with `low` and `high` around each value or risk, or `in_set` of each class.
 
-        Of a risk they are Venn-Abers bounds, and `value` is the one risk joined from them. Classes have neither:
-        `sets` tells which of them a set holds.
+        `value` is the model's own, so that patients keep their order and reasons add up. Of a risk, `low` to `high`
+        hold both Venn-Abers risks and the model's answer; of a curve see `medloom.training.curve_bands`.
         """
         said = self.model.predict(samples)
         outputs = self.origin.question.outputs
+        if self.scheme == "observed":
+            return self._with_bands(said, samples)
         if self.scheme == "adaptive":
-            return said
-        values = said.matrix(outputs).copy()
+            return replace(said, frame=said.frame.with_columns(self._sets(said, samples)["in_set"]))
+        values = said.matrix(outputs)
         low, high = np.empty_like(values), np.empty_like(values)
         edges = _edges(self.between, samples, values)
         for rows, told in self._groups(samples):
             if isinstance(told, Ranks):
                 width = told.quantile(self.level)
                 low[rows, 0], high[rows, 0] = _in_order(edges[rows, 0] - width, edges[rows, 1] + width)
-            else:
-                for k, one in enumerate(told):
-                    bounds = one.bounds(values[rows, k])
-                    low[rows, k], high[rows, k] = bounds[:, 0], bounds[:, 1]
-                    values[rows, k] = one_risk(bounds)
-        ids = samples.frame["sample_id"]
-        made = Predictions.of_matrix(ids, outputs, values, said.model)
-        frame = made.frame.with_columns(low=pl.Series(low.ravel()), high=pl.Series(high.ravel()))
-        return Predictions(frame, said.model)
+                continue
+            assert isinstance(told, tuple)
+            for k, one in enumerate(told):
+                bounds, own = one.bounds(values[rows, k]), values[rows, k]
+                low[rows, k], high[rows, k] = np.minimum(bounds[:, 0], own), np.maximum(bounds[:, 1], own)
+        frame = said.frame.with_columns(low=pl.Series(low.ravel()), high=pl.Series(high.ravel()))
+        return replace(said, frame=frame)
 
     def sets(self, samples: Samples) -> pl.DataFrame:
         """Tell which classes each sample may have.
@@ -130,7 +138,9 @@ class ConformalModel(WrappingModel):
                 "sets are made of classes; a {kind} question has none: see low and high of its predictions",
                 kind=self.origin.question.kind,
             )
-        said = self.model.predict(samples)
+        return self._sets(self.model.predict(samples), samples)
+
+    def _sets(self, said: Predictions, samples: Samples) -> pl.DataFrame:
         shares = said.matrix(self.origin.question.outputs)
         scores = adaptive_scores(shares, self.penalty, free=2, drawn=draw(shares))
         p, inside = np.empty_like(scores), np.empty(scores.shape, dtype=bool)
@@ -150,15 +160,27 @@ class ConformalModel(WrappingModel):
             InputError: the level is no share, or the calibration patients are too few for it.
         """
         everyone = self.told[EVERYONE]
+        if isinstance(everyone, CurveBands):
+            raise InputError(
+                "the bands of curves were made for one level; make them anew with: ml.with_ranges(trained)"
+            )
         _check_level(level, everyone.patients if isinstance(everyone, Ranks) else None)
         return replace(self, level=level)
 
+    def around(self, model: Model, samples: Samples, answers: Predictions | None) -> ConformalModel:
+        """Make ranges of the same kind around another model; arguments and errors as `conformal`."""
+        if self.between is not None:
+            raise InputError(
+                "ranges between two models cannot follow a recalibration; recalibrate a model without ranges, then: "
+                "ml.with_ranges(trained, 'quantiles')"
+            )
+        return conformal(
+            model, samples, self.scheme, level=self.level, by=self.by, penalty=self.penalty, answers=answers
+        )
+
     def explain(self, samples: Samples) -> Explanation:
-        """Tell why, as the model does; joined Venn-Abers risks are not the sum of its reasons."""
-        said = self.model.explain(samples)
-        if self.scheme != "venn-abers":
-            return said
-        return replace(said, additive=False, method=f"{said.method}; before Venn-Abers")
+        """Tell why, as the model does: its answer is not changed."""
+        return self.model.explain(samples)
 
     def save(self, directory: Path) -> str:
         """Write a model package that holds the model's own; give its digest."""
@@ -200,6 +222,18 @@ class ConformalModel(WrappingModel):
             "reads": sorted(self.reads),
         }
         (folder / _FILE).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+    def _with_bands(self, said: Predictions, samples: Samples) -> Predictions:
+        outputs, ids = self.origin.question.outputs, samples.frame["sample_id"]
+        if not len(samples):
+            return said
+        curves = read_curves(said.frame, outputs, ids)
+        low, high = np.empty((2, *curves.incidence.shape))
+        for rows, told in self._groups(samples):
+            assert isinstance(told, CurveBands)
+            around = told.around(replace(curves, incidence=curves.incidence[rows], low=None, high=None))
+            low[rows], high[rows] = around.low, around.high
+        return replace(said, frame=replace(curves, low=low, high=high).predictions(ids, outputs).frame)
 
     def _groups(self, samples: Samples) -> list[tuple[NDArray[np.intp], Told]]:
         """Give the rows of each group that is told of, those of all other groups together."""
@@ -247,15 +281,21 @@ def conformal(
         raise InputError("ranges can hold within {known}, not within {unknown}", known=", ".join(BYS),
                          unknown=", ".join(unknown))  # fmt: skip
     patients = len(np.unique(samples.groups))
-    _check_level(level, None if chosen == "venn-abers" else patients)
+    _check_level(level, None if chosen in ("venn-abers", "observed") else patients)
+    names = strata(samples, by)
+    basis = Basis(len(samples), patients, samples.digest())
+    reads = _codes_of_groups(samples) if by else frozenset()
+    made = ConformalModel(model.origin, model, chosen, level, tuple(by), {}, between, penalty, basis, reads)
+    answered = model.predict(samples) if answers is None else answers
+    if chosen == "observed":
+        return replace(made, told=_bands(samples, answered, names, level))
     labels = labels_as_numbers(samples)
-    said = (model.predict(samples) if answers is None else answers).matrix(question.outputs)
+    said = answered.matrix(question.outputs)
     if chosen == "venn-abers" and (not len(labels) or (labels.min(axis=0) == labels.max(axis=0)).any()):
         raise InputError(
             "all or none of the {n} calibration samples had an outcome; take more samples, or wait for outcomes",
             n=len(labels),
         )
-    names = strata(samples, by)
     told: dict[str, Told] = {}
     scores = (
         None
@@ -270,13 +310,29 @@ def conformal(
             if name == EVERYONE or found >= least_patients(level):
                 told[name] = Ranks.of(scores[rows], groups)
         elif name == EVERYONE or (found >= _LEAST_VENN_ABERS and _both(labels[rows])):
+            some = generator(0, "venn-abers", name).permutation(rows)[:_MOST_VENN_ABERS]
+            weight = _one_a_patient(samples.groups[some])
             told[name] = tuple(
-                VennAbers.fit(said[rows, k], labels[rows, k], _one_a_patient(groups))
-                for k in range(said.shape[1])
+                VennAbers.fit(said[some, k], labels[some, k], weight) for k in range(said.shape[1])
             )
-    basis = Basis(len(samples), patients, samples.digest())
-    reads = _codes_of_groups(samples) if by else frozenset()
-    return ConformalModel(model.origin, model, chosen, level, tuple(by), told, between, penalty, basis, reads)
+    return replace(made, told=told)
+
+
+def _bands(
+    samples: Samples, answers: Predictions, names: NDArray[np.str_], level: float
+) -> dict[str, CurveBands]:
+    """Learn bands of everyone, and of the groups with enough patients."""
+    question = samples.question
+    outcomes = outcomes_of(samples.frame["label"], question.outputs)
+    curves = read_curves(answers.frame, question.outputs, samples.frame["sample_id"])
+    grid = band_times(outcomes, question.horizons)
+    told = {EVERYONE: CurveBands.fit(curves, outcomes, samples.groups, level, grid)}
+    for name in np.unique(names).tolist():
+        rows = np.flatnonzero(names == name)
+        if name != EVERYONE and len(np.unique(samples.groups[rows])) >= FEWEST:
+            part = Curves(curves.times, curves.incidence[rows])
+            told[name] = CurveBands.fit(part, outcomes[rows], samples.groups[rows], level, grid)
+    return told
 
 
 def _codes_of_groups(samples: Samples) -> frozenset[str]:
@@ -355,8 +411,10 @@ def _one_a_patient(groups: NDArray[np.int64]) -> Floats:
 
 
 def _told_as_json(told: Told) -> Any:
-    return told.to_json() if isinstance(told, Ranks) else [one.to_json() for one in told]
+    return [one.to_json() for one in told] if isinstance(told, tuple) else told.to_json()
 
 
 def _read_told(content: Any) -> Told:
-    return Ranks.read(content) if isinstance(content, dict) else tuple(VennAbers.read(one) for one in content)
+    if isinstance(content, list):
+        return tuple(VennAbers.read(one) for one in content)
+    return CurveBands.read(content) if "bands" in content else Ranks.read(content)

@@ -22,7 +22,10 @@ from medloom.foundation.progress import track
 from medloom.foundation.seeds import derive, generator
 from medloom.tasks.model import Learner, Model
 from medloom.tasks.predictions import Predictions
+from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
+from medloom.tasks.survival import Curves, outcomes_of, read_curves
+from medloom.training.nonparametric import grid_of
 
 TUNING: Final = 0.125  # of the patients a model is developed on: as 10 % beside 70 %
 
@@ -69,6 +72,8 @@ def carried_out(learner: Learner, parts: Sequence[Part], seed: int = 0) -> OutOf
         said.append(model.predict(part.test).frame)
         names.append(part.test.frame.with_columns(part=pl.lit(part.name)))
     tested = pl.concat(names)
+    if len(parts) > 1 and parts[0].test.question.kind == "survival":
+        said = on_one_grid(said, tested["label"], parts[0].test.question)
     if tested["sample_id"].is_duplicated().any():
         raise InputError("the parts of a design overlap; each sample may be tested once")
     tested = tested.sort("subject_id", "prediction_time", "sample_id", maintain_order=True)
@@ -76,6 +81,34 @@ def carried_out(learner: Learner, parts: Sequence[Part], seed: int = 0) -> OutOf
     frame = order.join(pl.concat(said), on="sample_id", how="left", maintain_order="left_right")
     samples = replace(parts[0].test, frame=tested.drop("part"))
     return OutOfSample(samples, Predictions(frame.select(said[0].columns)), tested["part"], models)
+
+
+def on_one_grid(said: Sequence[pl.DataFrame], label: pl.Series, question: Question) -> list[pl.DataFrame]:
+    """Read curves of several models at the same times, as far as all of them reach.
+
+    Args:
+        said: predictions of each model.
+        label: of all samples together; their events and the question's horizons choose the times.
+        question: of kind survival.
+
+    Raises:
+        InputError: one of the models tells nothing of the time when events happened.
+    """
+    each = [read_curves(frame, question.outputs) for frame in said if frame.height]
+    last = min((float(curves.times[-1]) for curves in each), default=0.0)
+    grid = grid_of(outcomes_of(label, question.outputs), question.horizons)
+    times = grid[grid <= last]
+    if not len(times):
+        raise InputError(
+            "the models' curves end before the first event; follow patients longer, or take fewer parts"
+        )
+    read = iter([Curves(times, curves.at(times)) for curves in each])
+    return [
+        next(read).predictions(frame["sample_id"].unique(maintain_order=True), question.outputs).frame
+        if frame.height
+        else frame
+        for frame in said
+    ]
 
 
 def folds(samples: Samples, k: int = 5, seed: int = 0) -> list[Part]:
@@ -90,16 +123,15 @@ def folds(samples: Samples, k: int = 5, seed: int = 0) -> list[Part]:
 
     usable = samples.where(pl.col("split") != "held_out")
     groups, rows = usable.groups, np.arange(len(usable))
-    labels = usable.frame["label"]
+    fewest = fewest_patients(usable)
     state = derive(seed, "folds")
     if k < 2:
         raise InputError("cross-validation needs 2 folds or more, not {k}", k=k)
     if samples.question.kind in ("binary", "multiclass"):
-        classes = labels.cast(pl.String).to_numpy()
-        fewest = min((len(np.unique(groups[classes == one])) for one in np.unique(classes)), default=0)
+        classes = usable.frame["label"].cast(pl.String).to_numpy()
         splitter = StratifiedGroupKFold(k, shuffle=True, random_state=state)
     else:
-        classes, fewest = rows, len(np.unique(groups))
+        classes = rows
         splitter = GroupKFold(k, shuffle=True, random_state=state)
     if fewest < k:
         raise InputError(
@@ -113,6 +145,14 @@ def folds(samples: Samples, k: int = 5, seed: int = 0) -> list[Part]:
         tested[outside] = True
         parts.append(part_of(usable, tested, f"{place + 1}", seed))
     return parts
+
+
+def fewest_patients(samples: Samples) -> int:
+    """Count the patients with the rarest answer of classes, or all patients where answers are no classes."""
+    if samples.question.kind not in ("binary", "multiclass"):
+        return samples.frame["group"].n_unique()
+    counted = samples.frame.group_by("label").agg(pl.col("group").n_unique())
+    return int(counted["group"].min() or 0)  # type: ignore[arg-type]
 
 
 def temporal(samples: Samples, start: date, seed: int = 0) -> list[Part]:
@@ -259,18 +299,38 @@ def resampled(samples: Samples, seed: int, name: str) -> tuple[Samples, Samples]
     return with_tuning(replace(usable, frame=usable.frame[rows]), seed, name)
 
 
-def refits(learner: Learner, samples: Samples, asked: Samples, n: int, seed: int = 0) -> NDArray[np.float64]:
-    """Ask models of n resamples about the same samples: (n, m, k) answers.
+def refits(
+    learner: Learner, samples: Samples, asked: Samples, n: int, times: Sequence[float] = (), seed: int = 0
+) -> NDArray[np.float64]:
+    """Ask models of n resamples about the same samples: (n, m, k) answers, of curves those `at_times`.
 
     Riley and Collins, Biom J 2023;65:2200302: how much each patient's answer depends on who else was in the data.
     """
-    outputs = samples.question.outputs
     found = []
     for place in track(range(n), tr("models")):
         train, tuning = resampled(samples, seed, str(place))
         model = learner.fit(train, tuning, seed=derive(seed, "refit", str(place)))
-        found.append(model.predict(asked).matrix(outputs))
-    return np.array(found).reshape(n, len(asked), len(outputs))
+        found.append(at_times(model.predict(asked), asked, times))
+    return np.array(found).reshape(n, len(asked), -1)
+
+
+def at_times(said: Predictions, asked: Samples, times: Sequence[float]) -> NDArray[np.float64]:
+    """Give answers as one row a sample: (m, k); of curves the risk of each event by each time, events first.
+
+    Raises:
+        InputError: a time lies beyond the curves.
+    """
+    outputs = asked.question.outputs
+    if asked.question.kind != "survival":
+        return said.matrix(outputs)
+    risks = read_curves(said.frame, outputs, asked.frame["sample_id"]).at(times)
+    if np.isnan(risks).any():
+        raise InputError(
+            "the curves end before {times} {unit}; name earlier horizons",
+            times=", ".join(f"{one:g}" for one in times),
+            unit=asked.question.unit or "",
+        )
+    return risks.reshape(len(asked), -1)
 
 
 def _fact_of(samples: Samples, name: str) -> pl.Series:

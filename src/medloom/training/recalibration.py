@@ -30,6 +30,7 @@ from medloom.training.calibrators import (
     read,
     unchanged,
 )
+from medloom.training.hazard_line import line_log_likelihood, moved, reached
 from medloom.training.wrapping import WrappingModel
 
 SIGNIFICANT: Final = 0.05
@@ -41,6 +42,7 @@ _LADDER: Final[Mapping[Kind, tuple[Used, ...]]] = {
     "multilabel": ("none", "intercept", "slope", "beta"),
     "multiclass": ("none", "intercept", "slope"),
     "regression": ("none", "intercept", "slope"),
+    "survival": ("none", "intercept", "slope"),
 }
 
 
@@ -103,10 +105,16 @@ class CalibratedModel(WrappingModel):
 
     def predict(self, samples: Samples) -> Predictions:
         """Answer as the model does, recalibrated."""
-        said = self.model.predict(samples)
-        outputs = self.origin.question.outputs
-        values = self.calibrator.apply(said.matrix(outputs))
-        return Predictions.of_matrix(samples.frame["sample_id"], outputs, values, said.model)
+        return self.recalibrate(self.model.predict(samples))
+
+    def recalibrate(self, said: Predictions) -> Predictions:
+        """Recalibrate what the model inside said."""
+        line = self.calibrator
+        if self.origin.question.kind == "survival":
+            assert isinstance(line, LinearCalibrator)
+            return moved(said, float(line.intercept[0]), float(line.slope[0]))
+        values = self.calibrator.apply(said.matrix(self.origin.question.outputs))
+        return replace(said, frame=said.frame.with_columns(value=pl.Series(values.ravel())))
 
     def explain(self, samples: Samples) -> Explanation:
         """Tell why, as the model does: contributions are scaled with the slope, the baseline moved with the intercept.
@@ -186,8 +194,11 @@ def recalibrated(
         raise InputError("models of {kind} questions cannot be recalibrated", kind=question.kind)
     if not len(samples):
         raise InputError("there are no samples to recalibrate on")
-    said = (model.predict(samples) if answers is None else answers).matrix(question.outputs)
-    labels = labels_as_numbers(samples)
+    answered = model.predict(samples) if answers is None else answers
+    if question.kind == "survival":
+        said, labels = reached(samples, answered)
+    else:
+        said, labels = answered.matrix(question.outputs), labels_as_numbers(samples)
     choice = choose(question.kind, said, labels, samples.groups) if method == "auto" else None
     update: Used = method if choice is None else choice.update  # type: ignore[assignment]
     made = (
@@ -247,15 +258,24 @@ def _fitted(
     kind: Kind, answers: Floats, labels: Floats, weight: Floats
 ) -> tuple[dict[Used, float], InputError | None]:
     """Fit the ladder as far as the samples allow: log likelihoods, and why it went no further."""
-    found: dict[Used, float] = {"none": log_likelihood(kind, answers, labels, weight)}
+    same = unchanged(kind, answers.shape[1])
+    found: dict[Used, float] = {"none": _likelihood(kind, same, answers, labels, weight)}
     for update in _LADDER[kind][1:]:
         assert update != "none"
         try:
             made = fit(update, kind, answers, labels, weight)
         except InputError as refused:
             return found, refused
-        found[update] = log_likelihood(kind, made.apply(answers), labels, weight)
+        found[update] = _likelihood(kind, made, answers, labels, weight)
     return found, None
+
+
+def _likelihood(kind: Kind, made: Calibrator, answers: Floats, labels: Floats, weight: Floats) -> float:
+    if kind != "survival":
+        return log_likelihood(kind, made.apply(answers), labels, weight)
+    assert isinstance(made, LinearCalibrator)
+    line = float(made.intercept[0]), float(made.slope[0])
+    return line_log_likelihood(*line, answers[:, 0], labels[:, 0], weight)
 
 
 def _degrees(kind: Kind, k: int) -> dict[Used, int]:

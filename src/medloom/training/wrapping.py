@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from medloom.tasks.model import Model
+import polars as pl
+
+from medloom.tasks.model import Learner, Model
 
 
 class WrappingModel(Model):
@@ -27,3 +29,15 @@ class WrappingModel(Model):
     def codes(self) -> frozenset[str]:
         """Name the codes the answers of the model inside may depend on."""
         return self.model.codes
+
+    def relearner(self) -> Learner:
+        """Give a learner of the configuration of the model inside."""
+        return self.model.relearner()
+
+    def as_text(self) -> str:
+        """Say in words what the model inside learned."""
+        return self.model.as_text()
+
+    def importance(self) -> pl.DataFrame:
+        """Rank the inputs of the model inside."""
+        return self.model.importance()

@@ -1,0 +1,97 @@
+"""How sure a model is, from its own development samples: those set aside for it, or answers out of fold."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import LANGUAGES, Text2, speaking
+from medloom.tasks.model import Model
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
+from medloom.training import designs
+from medloom.training.conformal_model import ConformalModel, conformal
+from medloom.training.recalibration import CalibratedModel
+
+_log = logging.getLogger(__name__)
+
+# With many patients a model of two thirds of them errs as one of all does, and each further fold costs a model.
+_MANY: Final = 300
+_FOLDS: Final = 5
+_FOLDS_OF_MANY: Final = 3
+
+
+@dataclass(frozen=True)
+class Unlearned:
+    """Samples that a model has not learned from.
+
+    Attributes:
+        samples: to calibrate on; none held out.
+        answers: to take as the model's where it must not be asked itself, having learned from them.
+    """
+
+    samples: Samples
+    answers: Predictions | None
+
+
+def unlearned(model: Model, samples: Samples, folds: int | None = None, seed: int = 0) -> Unlearned:
+    """Give the `calibration` split or, where there is none, train and tuning with answers out of fold.
+
+    Args:
+        model: its configuration is learned anew on each fold; nothing is searched for again.
+        samples: it was developed on.
+        folds: how many; None: 5, or 3 where patients are many.
+        seed: of everything random.
+
+    Raises:
+        InputError: too few patients have one of the answers.
+    """
+    aside = samples.in_split("calibration")
+    if len(aside):
+        return Unlearned(aside, None)
+    own = samples.in_split("train", "tuning")
+    parts = designs.folds(own, folds or folds_for(own), seed)
+    done = designs.carried_out(model.relearner(), parts, seed)
+    return Unlearned(designs.marked(done.samples, "calibration"), done.predictions)
+
+
+def folds_for(samples: Samples) -> int:
+    """Choose a number of folds: 5, or 3 where patients are many, or fewer where an answer has so few patients."""
+    patients = samples.frame["group"].n_unique()
+    most = _FOLDS if patients < _MANY else _FOLDS_OF_MANY
+    return max(2, min(most, designs.fewest_patients(samples)))
+
+
+def with_default_ranges(model: Model, samples: Samples, seed: int = 0) -> tuple[Model, Text2 | None]:
+    """Give a model that tells ranges, as its kind of question has them; else the model as it is, and why.
+
+    Args:
+        model: just learned.
+        samples: it was learned from, with those set aside for calibration where there are any.
+        seed: of everything random.
+    """
+    try:
+        basis = unlearned(model, samples, seed=seed)
+        return conformal(model, basis.samples, answers=basis.answers), None
+    except InputError as error:
+        _log.warning("no ranges learner=%s why=%s", model.origin.learner, error)
+        return model, _in_both_languages(error)
+
+
+def passed_on(model: Model, answers: Predictions | None) -> Predictions | None:
+    """Put what the innermost model said through a recalibration that the model has around it."""
+    if answers is None:
+        return None
+    if isinstance(model, ConformalModel):
+        return passed_on(model.model, answers)
+    return model.recalibrate(answers) if isinstance(model, CalibratedModel) else answers
+
+
+def _in_both_languages(error: InputError) -> Text2:
+    said = []
+    for one in LANGUAGES:
+        with speaking(one):
+            said.append(str(error))
+    return Text2(*said)
