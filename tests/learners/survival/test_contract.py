@@ -36,13 +36,17 @@ QUICK: dict[str, dict[str, Any]] = {
     "survival-gbdt": {"n_models": 2},
     "aft": {"strengths": (0.1, 0.01)},
     "cox": {"l1_ratios": (0.1,)},
+    "fine-gray": {"l1_ratios": (0.1,)},
+    "deepsurv": {"n_models": 2, "max_epochs": 30, "batch": 64},
+    "discrete-hazard": {"n_models": 2, "max_epochs": 30, "batch": 64},
 }
 WORLDS = [pytest.param(ONE, id="one"), pytest.param(TWO, id="two")]
 
 
-def test_there_are_five() -> None:
+def test_none_is_missing() -> None:
     names = {one.name for one in LEARNERS}
-    assert names >= {"kaplan-meier", "cox", "survival-forest", "survival-gbdt", "aft"}
+    assert names >= {"kaplan-meier", "cox", "fine-gray", "survival-forest", "survival-gbdt", "aft"}
+    assert names >= {"deepsurv", "discrete-hazard"}
 
 
 def small(learner: type[SurvivalLearner], **parameters: Any) -> SurvivalLearner:

@@ -1,19 +1,33 @@
 """What is learned, against lifelines and by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from lifelines import CoxPHFitter, KaplanMeierFitter, LogNormalAFTFitter, WeibullAFTFitter
+import torch
+from lifelines import (
+    CoxPHFitter,
+    CoxTimeVaryingFitter,
+    KaplanMeierFitter,
+    LogNormalAFTFitter,
+    WeibullAFTFitter,
+)
 
+from medloom.foundation.errors import InputError
 from medloom.learners.survival import penalised
 from medloom.learners.survival.accelerated import Shape, learned_acceleration
 from medloom.learners.survival.cox import learned_cox
+from medloom.learners.survival.deepsurv import learned_deepsurv
+from medloom.learners.survival.discrete import Lived
 from medloom.learners.survival.forest import residuals
 from medloom.learners.survival.leaf_curves import leaf_incidence
 from medloom.learners.survival.partial_likelihood import PartialLikelihood, breslow
 from medloom.learners.survival.problem import Problem
+from medloom.learners.survival.subdistribution import SubdistributionLikelihood
 from medloom.tasks.survival import Curves, Outcomes, read_curves
+from medloom.training.descent import Descent, check_torch
 from medloom.training.nonparametric import Timeline, grid_of, incidence_of_hazards, step_at
 from medloom.training.trees import Grove
 
@@ -137,3 +151,99 @@ def test_curves_survive_the_long_frame_in_any_order() -> None:
     np.testing.assert_allclose(
         curves.time_lost(2.0), curves.incidence[..., 0] * 0.5 + curves.incidence[..., :2].mean(axis=-1)
     )
+
+
+def competing(n: int = 400, seed: int = 0) -> tuple[np.ndarray, Outcomes]:
+    """Draw from Fine and Gray's own simulation: subdistribution log-hazards of the first event are (0.5, -0.5)."""
+    rng = np.random.default_rng(seed)
+    x, share = rng.normal(size=(n, 2)), 0.3
+    power = np.exp(x @ [0.5, -0.5])
+    ever = 1 - (1 - share) ** power
+    first = rng.random(n) < ever
+    u = rng.random(n)
+    waits = -np.log(1 - (1 - (1 - u * ever) ** (1 / power)) / share)
+    other = rng.exponential(np.exp(-x @ [-0.5, 0.5]))
+    time, censored = np.where(first, waits, other), rng.uniform(0.2, 3.0, n)
+    cause = np.where(time <= censored, np.where(first, 1, 2), 0)
+    return x, Outcomes(np.minimum(time, censored), cause, 2)
+
+
+def unpenalised(x: np.ndarray, likelihood: penalised.Likelihood) -> np.ndarray:
+    return next(penalised.path(x, lambda s: likelihood.slopes(s)[:2], 0.0, np.zeros(1)))
+
+
+def test_fine_gray_finds_the_weights_it_was_simulated_with() -> None:
+    x, outcomes = competing(4000)
+    weights = unpenalised(x, SubdistributionLikelihood(outcomes, 1))
+    np.testing.assert_allclose(weights, [0.5, -0.5], atol=0.06)
+    cause_specific = unpenalised(x, PartialLikelihood(outcomes.of(1)))
+    assert np.abs(cause_specific - [0.5, -0.5]).max() > 0.1
+
+
+def test_fine_gray_is_a_weighted_cox_regression_of_episodes() -> None:
+    """Against lifelines: who had the other event stays in ever lighter episodes, as R's finegray() makes them."""
+    x, outcomes = competing(120, seed=3)
+    counted = Timeline.of(outcomes).counted()
+    steps = np.unique(outcomes.time[outcomes.cause == 1])
+    rows = []
+    for one, (time, cause) in enumerate(zip(outcomes.time, outcomes.cause, strict=True)):
+        rows.append((one, 0.0, time, int(cause == 1), 1.0))
+        if cause == 2:
+            edges = np.append(time, steps[steps > time])
+            left = step_at(counted.steps, counted.uncensored, edges, 1.0, before=True)
+            rows += [
+                (one, start, stop, 0, weight)
+                for (start, stop), weight in zip(pairwise(edges), left[1:] / left[0], strict=True)
+            ]
+    frame = pd.DataFrame(rows, columns=["id", "start", "stop", "event", "weight"])
+    frame = frame.join(pd.DataFrame(x, columns=["a", "b"]), on="id")
+    fitter = CoxTimeVaryingFitter()
+    fitter.fit(frame, "event", id_col="id", start_col="start", stop_col="stop", weights_col="weight")
+    weights = unpenalised(x, SubdistributionLikelihood(outcomes, 1))
+    np.testing.assert_allclose(weights, fitter.params_, atol=1e-4)
+
+
+def test_slopes_of_fine_gray_are_those_of_the_loss_and_without_competition_those_of_cox() -> None:
+    _, outcomes = competing(40)
+    score = np.random.default_rng(1).normal(size=40)
+    likelihood = SubdistributionLikelihood(outcomes, 1)
+    _, gradient = likelihood.slopes(score)
+    for place in range(0, 40, 7):
+        step = np.zeros(40)
+        step[place] = 1e-4
+        slope = (likelihood.loss(score + step) - likelihood.loss(score - step)) / 2e-4
+        assert gradient[place] == pytest.approx(slope, abs=1e-7)
+    alone = outcomes.of(1)
+    cox = PartialLikelihood(alone)
+    assert SubdistributionLikelihood(alone, 1).loss(score) == pytest.approx(cox.loss(score), abs=1e-12)
+    times = np.unique(alone.time)
+    np.testing.assert_allclose(
+        SubdistributionLikelihood(alone, 1).baseline(score, times), breslow(alone, score[:, None], times)[0]
+    )
+
+
+def test_intervals_of_a_network_are_those_lived_through() -> None:
+    outcomes = Outcomes(np.array([0.0, 1.0, 1.6, 1.4, 9.0]), np.array([1, 2, 0, 0, 1]), 2)
+    lived = Lived.of(outcomes, np.array([1.0, 2.0]))
+    odds = np.zeros((5, 4))
+    # each interval known of costs log 3: 1, 1, 2 (more than half of the second), 1 and 2 of them
+    assert lived.loss(odds) == pytest.approx(7 * np.log(3) / 5)
+    odds = np.random.default_rng(0).normal(size=(5, 4))
+    rows = np.arange(5)
+    assert lived.loss(odds) == pytest.approx(float(lived.torch_loss(torch.from_numpy(odds), rows)))
+
+
+def test_a_network_finds_what_no_line_can() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2))
+    time = rng.exponential(np.exp(-2 * np.abs(x[:, 0])))
+    outcomes = Outcomes(time, np.ones(600, dtype=np.int64))
+    descent = Descent((16,), 0.0, 0.01, 0.02, 64, 40, 5)
+    found = learned_deepsurv(problem_of(x, outcomes), descent, 2)
+    assert np.corrcoef(found.scores(x)[:, 0], np.abs(x[:, 0]))[0, 1] > 0.9
+
+
+def test_without_pytorch_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medloom.training.descent.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r'pip install "medloom\[deep\]"'):
+        check_torch("deepsurv")

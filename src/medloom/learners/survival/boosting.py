@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from medloom.explanation.contributions import Contributions
 from medloom.explanation.shapley import boosted_contributions
-from medloom.foundation.seeds import derive
 from medloom.learners.survival.estimator import SurvivalEstimator
+from medloom.learners.survival.folded import folded_hazards
 from medloom.learners.survival.hazards import Baseline
 from medloom.learners.survival.partial_likelihood import PartialLikelihood
-from medloom.learners.survival.problem import Problem
-from medloom.tasks.survival import Curves, Outcomes
+from medloom.learners.survival.problem import Problem, Trial
+from medloom.tasks.survival import Curves
 from medloom.training.arrays import read_array, write_arrays
 
 if TYPE_CHECKING:
@@ -107,12 +107,11 @@ class Boosting:
     max_rounds: int
     patience: int
 
-    def boosted(
-        self, x: Any, outcomes: Outcomes, x_judge: Any, judge: Outcomes, seed: int
-    ) -> lightgbm.Booster:
+    def boosted(self, trial: Trial, seed: int) -> lightgbm.Booster:
         """Boost log-hazards of one event, stopped early."""
         import lightgbm
 
+        outcomes, judge = trial.outcomes, trial.judge
         likelihood, judged_by = PartialLikelihood(outcomes), PartialLikelihood(judge)
 
         def slopes(scores: Floats, _: Any) -> tuple[Floats, Floats]:
@@ -124,8 +123,10 @@ class Boosting:
 
         parameters = self.parameters | {"objective": slopes, "metric": "None", "seed": seed}
         nothing = np.zeros(len(outcomes))
-        learned = lightgbm.Dataset(x, nothing, params=self.parameters, free_raw_data=True)
-        valid = lightgbm.Dataset(x_judge, np.zeros(len(judge)), reference=learned, params=self.parameters)
+        learned = lightgbm.Dataset(trial.x, nothing, params=self.parameters, free_raw_data=True)
+        valid = lightgbm.Dataset(
+            trial.x_judge, np.zeros(len(judge)), reference=learned, params=self.parameters
+        )
         stop = lightgbm.early_stopping(self.patience, verbose=False)
         booster = lightgbm.train(
             parameters, learned, self.max_rounds, valid_sets=[valid], feval=loss, callbacks=[stop]
@@ -137,41 +138,9 @@ class Boosting:
 
 
 def learned_hazards(problem: Problem, boosting: Boosting, n_models: int) -> BoostedHazards:
-    """Boost a model a fold for each event; what each says of the samples left out makes slope and baseline.
-
-    Scores of the samples that a model learned from are too extreme, and a baseline made from
-    them would be too.
-    """
-    x, outcomes = problem.together()
-    boosters: list[list[lightgbm.Booster]] = []
-    unseen = np.zeros((len(outcomes), outcomes.causes))
-    for cause in range(1, outcomes.causes + 1):
-        own, each = outcomes.of(cause), []
-        for place, (inside, outside) in enumerate(problem.folds(n_models)):
-            seed = derive(problem.seed, "boosting", str(cause), str(place)) & 0x7FFFFFFF
-            booster = boosting.boosted(x[inside], own[inside], x[outside], own[outside], seed)
-            unseen[outside, cause - 1] = _asked(booster, x[outside])
-            each.append(booster)
-        boosters.append(each)
-    slope = np.array(
-        [_slope(unseen[:, column], outcomes.of(column + 1)) for column in range(outcomes.causes)]
-    )
-    level = -slope * unseen.mean(axis=0)
-    baseline = Baseline.of(outcomes, unseen * slope + level, problem.times)
-    return BoostedHazards(baseline, boosters, slope, level)
-
-
-def _slope(scores: Floats, outcomes: Outcomes) -> float:
-    """Find what log-hazards must be multiplied by to fit best, from 0 to 2: calibration's slope."""
-    from scipy.optimize import minimize_scalar
-
-    if np.ptp(scores) == 0:
-        return 1.0
-    likelihood = PartialLikelihood(outcomes)
-    found = minimize_scalar(
-        lambda slope: likelihood.loss(scores * slope), bounds=(0.05, 2.0), method="bounded"
-    )
-    return float(found.x)
+    """Boost a model a fold for each event."""
+    found = folded_hazards(problem, n_models, "boosting", boosting.boosted, _asked)
+    return BoostedHazards(found.baseline, found.parts, found.slope, found.level)
 
 
 def _mean(each: Sequence[Floats]) -> Floats:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,12 @@ from medloom.learners.survival import penalised
 from medloom.learners.survival.estimator import SurvivalEstimator
 from medloom.learners.survival.hazards import Baseline
 from medloom.learners.survival.partial_likelihood import PartialLikelihood
-from medloom.learners.survival.problem import Problem, Trial
+from medloom.learners.survival.problem import Problem
 from medloom.tasks.survival import Curves, Outcomes
 from medloom.training.arrays import read_array, write_arrays
 from medloom.training.products import product
 
 Floats = NDArray[np.float64]
-
-# Two strengths past the best: a path that gets worse does not get better again, and its weak end takes longest.
-_PATIENCE: Final = 2
 
 
 class CoxEstimator(SurvivalEstimator):
@@ -63,38 +60,13 @@ class CoxEstimator(SurvivalEstimator):
 
 
 def learned_cox(problem: Problem, l1_ratios: Sequence[float]) -> CoxEstimator:
-    """Tune the strength for each event by the partial likelihood of samples judged by; fit on all samples."""
+    """Tune the penalty for each event, and fit on all samples."""
     x, outcomes = problem.together()
-    trials = list(problem.trials())
     weights = np.column_stack(
-        [_tuned(x, outcomes, trials, cause, l1_ratios) for cause in range(1, outcomes.causes + 1)]
+        [penalised.tuned(problem, l1_ratios, _likelihood(cause)) for cause in range(1, outcomes.causes + 1)]
     )
     return CoxEstimator(Baseline.of(outcomes, x @ weights, problem.times), weights)
 
 
-def _tuned(
-    x: Floats, outcomes: Outcomes, trials: Sequence[Trial], cause: int, l1_ratios: Sequence[float]
-) -> Floats:
-    loss = _loss(outcomes.of(cause))
-    along = {ratio: penalised.strengths(x, loss, ratio) for ratio in l1_ratios}
-    losses = {ratio: np.zeros(len(along[ratio])) for ratio in l1_ratios}
-    for trial in trials:
-        judge = PartialLikelihood(trial.judge.of(cause))
-        own = _loss(trial.outcomes.of(cause))
-        for ratio in l1_ratios:
-            best, since, reached = np.inf, 0, np.full(len(along[ratio]), np.inf)
-            for step, weights in enumerate(penalised.path(trial.x, own, ratio, along[ratio])):
-                reached[step] = judge.loss(trial.x_judge @ weights)
-                best, since = (reached[step], 0) if reached[step] < best else (best, since + 1)
-                if since > _PATIENCE:
-                    break
-            losses[ratio] += reached
-    ratio = min(l1_ratios, key=lambda one: float(losses[one].min()))
-    step = int(np.argmin(losses[ratio]))
-    *_, weights = penalised.path(x, loss, ratio, along[ratio][: step + 1])
-    return weights
-
-
-def _loss(outcomes: Outcomes) -> penalised.Loss:
-    likelihood = PartialLikelihood(outcomes)
-    return lambda scores: likelihood.slopes(scores)[:2]
+def _likelihood(cause: int) -> Callable[[Outcomes], PartialLikelihood]:
+    return lambda outcomes: PartialLikelihood(outcomes.of(cause))

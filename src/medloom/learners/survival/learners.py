@@ -17,6 +17,7 @@ from medloom.learners.survival.estimator import SurvivalEstimator
 from medloom.learners.survival.forest import TRIED, ForestEstimator, Growth, learned_forest
 from medloom.learners.survival.learner import SurvivalLearner
 from medloom.learners.survival.problem import Problem
+from medloom.learners.survival.subdistribution import SubdistributionEstimator, learned_subdistribution
 from medloom.training.machine import threads
 from medloom.training.parameters import check_parameter
 
@@ -62,12 +63,41 @@ class CoxLearner(SurvivalLearner):
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:
-        ratios = self.l1_ratios
-        holds = len(ratios) > 0 and all(0 <= ratio <= 1 for ratio in ratios)
-        check_parameter(self.name, "l1_ratios", list(ratios), holds, tr("one or more numbers from 0 to 1"))
+        _check_ratios(self.name, self.l1_ratios)
 
     def _learn(self, problem: Problem) -> SurvivalEstimator:
         return learned_cox(problem, self.l1_ratios)
+
+    @property
+    def _curved(self) -> bool:
+        return self.curved
+
+
+@dataclass(frozen=True)
+class FineGrayLearner(SurvivalLearner):
+    """Fine and Gray's regression of each event's cumulative incidence, elastic net with tuned strength.
+
+    Weights tell what raises or lowers the chance of an event among competing ones, whichever hazard is behind it; with
+    one event it is Cox's regression.
+
+    Args:
+        l1_ratios: shares of the lasso to try; 0 is a ridge, 1 a lasso.
+        curved: whether an input also enters by its distance from its median (`Preparation`).
+        windows: of the inputs; None: as suits the histories.
+    """
+
+    name: ClassVar = "fine-gray"
+    estimator: ClassVar[type[SurvivalEstimator]] = SubdistributionEstimator
+
+    l1_ratios: Sequence[float] = (0.1, 0.5)
+    curved: bool = True
+    windows: Sequence[str] | None = None
+
+    def _check_parameters(self) -> None:
+        _check_ratios(self.name, self.l1_ratios)
+
+    def _learn(self, problem: Problem) -> SurvivalEstimator:
+        return learned_subdistribution(problem, self.l1_ratios)
 
     @property
     def _curved(self) -> bool:
@@ -220,3 +250,8 @@ class AftLearner(SurvivalLearner):
     @property
     def _curved(self) -> bool:
         return self.curved
+
+
+def _check_ratios(name: str, ratios: Sequence[float]) -> None:
+    holds = len(ratios) > 0 and all(0 <= ratio <= 1 for ratio in ratios)
+    check_parameter(name, "l1_ratios", list(ratios), holds, tr("one or more numbers from 0 to 1"))

@@ -7,11 +7,14 @@ w is the difference of two parts ≥ 0, which makes the penalty smooth, and L-BF
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from medloom.learners.survival.problem import Problem
+from medloom.tasks.survival import Outcomes
 
 Floats = NDArray[np.float64]
 Loss = Callable[[Floats], tuple[float, Floats]]  # of scores (n,): value and gradient
@@ -19,6 +22,48 @@ Loss = Callable[[Floats], tuple[float, Floats]]  # of scores (n,): value and gra
 _POINTS: Final = 14
 _WEAKEST: Final = 1e-3  # of the strength that sets all weights to 0
 _RIDGE_AS: Final = 0.05  # a ridge has no such strength; it is taken from this l1_ratio
+# Two strengths past the best: a path that gets worse does not get better again, and its weak end takes longest.
+_PATIENCE: Final = 2
+
+
+class Likelihood(Protocol):
+    """How well scores (n,) fit what happened to n samples."""
+
+    def loss(self, score: Floats) -> float:
+        """Give the negative log-likelihood, per sample."""
+        ...
+
+    def slopes(self, score: Floats) -> tuple[Any, ...]:
+        """Give the same, then its gradient (n,)."""
+        ...
+
+
+def tuned(problem: Problem, l1_ratios: Sequence[float], made: Callable[[Outcomes], Likelihood]) -> Floats:
+    """Tune share of the lasso and strength by the likelihood of samples judged by; fit on all samples: (c,).
+
+    Args:
+        problem: to learn.
+        l1_ratios: to try.
+        made: makes the likelihood of some samples.
+    """
+    x, outcomes = problem.together()
+    loss = _loss(made(outcomes))
+    along = {ratio: strengths(x, loss, ratio) for ratio in l1_ratios}
+    losses = {ratio: np.zeros(len(along[ratio])) for ratio in l1_ratios}
+    for trial in problem.trials():
+        judge, own = made(trial.judge), _loss(made(trial.outcomes))
+        for ratio in l1_ratios:
+            best, since, reached = np.inf, 0, np.full(len(along[ratio]), np.inf)
+            for step, weights in enumerate(path(trial.x, own, ratio, along[ratio])):
+                reached[step] = judge.loss(trial.x_judge @ weights)
+                best, since = (reached[step], 0) if reached[step] < best else (best, since + 1)
+                if since > _PATIENCE:
+                    break
+            losses[ratio] += reached
+    ratio = min(l1_ratios, key=lambda one: float(losses[one].min()))
+    step = int(np.argmin(losses[ratio]))
+    *_, weights = path(x, loss, ratio, along[ratio][: step + 1])
+    return weights
 
 
 def strengths(x: Floats, loss: Loss, l1_ratio: float) -> Floats:
@@ -40,6 +85,14 @@ def path(x: Floats, loss: Loss, l1_ratio: float, along: Floats) -> Iterator[Floa
     for strength in along:
         weights = _fit(x, loss, float(strength) * l1_ratio, float(strength) * (1 - l1_ratio), weights)
         yield weights
+
+
+def _loss(likelihood: Likelihood) -> Loss:
+    def loss(scores: Floats) -> tuple[float, Floats]:
+        value, gradient, *_ = likelihood.slopes(scores)
+        return value, gradient
+
+    return loss
 
 
 def _fit(x: Floats, loss: Loss, l1: float, l2: float, start: Floats) -> Floats:
