@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from medloom.mitigating import mitigate
     from medloom.record.record import Record
     from medloom.site import Site
+    from medloom.stressing import robustness, unusual
     from medloom.validation import (
         coverage,
         cross_validate,
@@ -59,11 +60,13 @@ _PUBLIC: Final = {
     "predict": "medloom.api",
     "reasons": "medloom.explaining",
     "recalibrate": "medloom.validation",
+    "robustness": "medloom.stressing",
     "similar": "medloom.explaining",
     "stability": "medloom.validation",
     "surrogate": "medloom.explaining",
     "train": "medloom.api",
     "trained": "medloom.api",
+    "unusual": "medloom.stressing",
     "validate": "medloom.validation",
     "validate_elsewhere": "medloom.validation",
     "with_ranges": "medloom.validation",
@@ -91,11 +94,13 @@ __all__ = [
     "predict",
     "reasons",
     "recalibrate",
+    "robustness",
     "similar",
     "stability",
     "surrogate",
     "train",
     "trained",
+    "unusual",
     "validate",
     "validate_elsewhere",
     "with_ranges",

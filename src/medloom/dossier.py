@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from math import isfinite
@@ -23,6 +23,8 @@ from medloom.evidence.development import development, development_section
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.report import flow_section, withheld_section, write_report
+from medloom.evidence.robustness import Robustness
+from medloom.evidence.robustness_section import robustness_section
 from medloom.evidence.section import Section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
@@ -37,6 +39,7 @@ from medloom.foundation.files import write_text
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 from medloom.site import Site
+from medloom.stressing import robustness, unlike
 from medloom.tasks import models
 from medloom.tasks.demographics import demographics
 from medloom.tasks.history import STATIC
@@ -49,6 +52,7 @@ from medloom.training.conformal_model import ConformalModel
 
 _REPORT: Final = "report.html"
 _COVERAGE: Final = "coverage.json"
+_ROBUSTNESS: Final = "robustness.json"
 _EVALUATION: Final = "evaluation.json"
 _SECTIONS: Final = "sections"
 # Explaining every held-out sample would say the same and take longer; where each takes a second, fewer must do.
@@ -67,6 +71,7 @@ class Dossier:
     trained: Trained
     evaluation: Evaluation
     folder: Path
+    robustness: Robustness | None = None
 
     def copy_report(self, path: Path) -> None:
         """Write the page that was kept to another place too."""
@@ -103,9 +108,12 @@ def evaluate(
     evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / split)
     dossier.write_json(dossier.folder / _EVALUATION)
+    tried = _robustness(site, dossier, seed)
+    dossier = replace(dossier, robustness=tried)
     characteristics = cards.characterise(one, split, seed)
     sections = [
         *_findings(cohort, dossier, seed),
+        robustness_section(tried),
         *characteristics.sections(cards.names_for(site)),
         *kept_sections(site, name),
     ]
@@ -195,6 +203,7 @@ def patient_page(
         caveat=None if tested is None or question.kind != "binary" else tested.caveat(answers[output]),
         split=sample.frame["split"][0],
         cautions=(),
+        unlike=unlike(one, sample, catalogue.descriptions(), catalogue.units()),
         similar=_similar(one, sample, output),
         truth=str(sample.frame["label"][0]) if reveal else None,
     )
@@ -225,6 +234,20 @@ def _findings(cohort: Cohort, dossier: Dossier, seed: int) -> list[Section]:
     _keep_coverage(dossier, seed)
     size = _development(dossier)
     return found if size is None else [*found, size]
+
+
+def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
+    """Try the model when things are not as they were, and keep what was found."""
+    catalogue = site.record.catalogue
+    found = robustness(
+        dossier.trained,
+        dossier.evaluation.split,  # type: ignore[arg-type]
+        descriptions=catalogue.descriptions(),
+        units=catalogue.units(),
+        seed=seed,
+    )
+    write_text(dossier.folder / _ROBUSTNESS, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    return found
 
 
 def _development(dossier: Dossier) -> Section | None:

@@ -16,6 +16,8 @@ from medloom.evidence.robustness import Asked, Robustness
 from medloom.evidence.robustness import robustness as try_all
 from medloom.explaining import asked, can_be_asked, flags_of
 from medloom.explanation.asking import Inputs, by_code, table_of
+from medloom.explanation.unlike import Unlike, unlike_in_words
+from medloom.explanation.wording import readable
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
@@ -160,6 +162,23 @@ def tells_unusual(model: Model) -> bool:
     """Tell whether a model knows how unusual a patient is."""
     inner = innermost(model)
     return isinstance(inner, WindowedModel) and inner.novelty is not None
+
+
+def unlike(
+    trained: Trained, sample: Samples, descriptions: Mapping[str, str], units: Mapping[str, str]
+) -> Unlike | None:
+    """Say how unlike the patients the model learned from one patient is; None: the model does not know.
+
+    Args:
+        trained: the model.
+        sample: exactly one.
+        descriptions, units: of codes, from the record's catalogue.
+    """
+    if not tells_unusual(trained.model):
+        return None
+    _, percentile, inputs, values = unusual(trained, sample).row(0)
+    because = [readable(name, value, descriptions, units) for name, value in zip(inputs, values, strict=True)]
+    return unlike_in_words(percentile, because)
 
 
 def tried(trained: Trained, seed: int = 0) -> Asked | Text2:

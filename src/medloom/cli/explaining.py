@@ -74,6 +74,7 @@ def explain(
 ) -> None:
     """Explain."""
     from medloom import api, dossier
+    from medloom.stressing import unlike
 
     _check(method, overall, below)
     opened = Site.open(site)
@@ -122,14 +123,28 @@ def explain(
                 ],
                 "answer": predictions.frame.select("output", "value").to_dicts(),
                 "explained": output,
+                **_far(trained, chosen),
                 **told.content,
             }
         )
         return
     _say_answers(trained.model.origin.question, predictions.frame, samples, chosen)
+    far = unlike(trained, chosen, asked.names.descriptions, asked.names.units)
+    if far is not None and far.caution is not None:
+        screen.warning(screen.spoken(far.caution))
     if predictions.frame.height > 1 and method in REASONS:
         screen.say(tr("Why {output}:", output=output))
     told.show()
+
+
+def _far(trained: Trained, sample: Samples) -> dict[str, Any]:
+    """Tell programs how unusual a patient is, and what makes it so."""
+    from medloom.stressing import tells_unusual, unusual
+
+    if not tells_unusual(trained.model):
+        return {}
+    _, percentile, inputs, values = unusual(trained, sample).row(0)
+    return {"unusual": {"percentile": percentile, "inputs": dict(zip(inputs, values, strict=True))}}
 
 
 def show_reasons(site: Site, top: pl.DataFrame, scale: str) -> None:

@@ -235,6 +235,7 @@ def evaluate(
 ) -> None:
     """Evaluate."""
     from medloom import dossier
+    from medloom.evidence.robustness_section import worst_in_words
 
     opened = Site.open(site)
     with screen.showing_progress(json):
@@ -245,6 +246,9 @@ def evaluate(
         screen.json(written.evaluation.to_json())
         return
     screen.say(str(written.evaluation))
+    if written.robustness is not None:
+        screen.say()
+        screen.say(screen.spoken(worst_in_words(written.robustness)))
     screen.say(tr("Kept in {folder}", folder=written.folder))
 
 
@@ -256,12 +260,16 @@ def predict(
 ) -> None:
     """Predict."""
     from medloom import api
+    from medloom.stressing import tells_unusual, unusual
 
     trained = api.trained(Site.open(site), model)
     samples = trained.samples.in_split(split) if split else trained.samples  # type: ignore[arg-type]
     with screen.showing_progress():
         predictions = trained.predict(samples)
-    keys = samples.frame.select("sample_id", "subject_id", "prediction_time")
+        keys = samples.frame.select("sample_id", "subject_id", "prediction_time")
+        if tells_unusual(trained.model):
+            far = unusual(trained, samples, named=0).select("sample_id", unusual="percentile")
+            keys = keys.join(far, on="sample_id", how="left", maintain_order="left")
     answers = predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left")
     with replacing(out) as incoming:
         answers.write_parquet(incoming)

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from medloom.explanation.unlike import Unlike
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2
 from medloom.tasks.question import Question
@@ -40,6 +41,7 @@ class PatientPage:
         cautions: what a reader must know.
         caveat: what testing found of such answers, where it was not as they say; stands at the drawing.
         split: the patient's: `train`, `tuning`, `calibration`, `held_out`; None: new to the model.
+        unlike: how unlike the patients the model learned from this one is; None: not known.
         similar: what became of patients whom the model sees alike (`similar.in_words`); None: not counted.
         truth: what really happened, for demonstrations; shown on request.
     """
@@ -65,6 +67,7 @@ class PatientPage:
     cautions: tuple[Text2, ...] = ()
     caveat: Text2 | None = None
     split: str | None = None
+    unlike: Unlike | None = None
     similar: Text2 | None = None
     truth: str | None = None
 

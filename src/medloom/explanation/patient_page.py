@@ -49,9 +49,8 @@ def patient_html(page: PatientPage) -> str:
         title=Text2(clean(page.question.title.en), clean(page.question.title.zh)),
         facts=_facts(page),
         answer=answer_in_words(page),
-        cautions=[
-            Text2(clean(caution.en), clean(caution.zh)) for caution in (*known_before(page), *page.cautions)
-        ],
+        cautions=[Text2(clean(caution.en), clean(caution.zh)) for caution in _cautions(page)],
+        unlike=None if page.unlike is None else page.unlike.said,
         caveat=page.caveat,
         similar=page.similar,
         evidence=_evidence(page),
@@ -66,6 +65,11 @@ def patient_html(page: PatientPage) -> str:
         entries=_entries(lanes) if lanes else None,
         truth=_truth(page),
     )
+
+
+def _cautions(page: PatientPage) -> list[Text2]:
+    far = page.unlike.caution if page.unlike is not None else None
+    return [*known_before(page), *([] if far is None else [far]), *page.cautions]
 
 
 def _words(page: PatientPage) -> dict[str, Text2]:
@@ -87,6 +91,7 @@ def _words(page: PatientPage) -> dict[str, Text2]:
         "about": text2("About this estimate"),
         "model": text2("Model"),
         "tested": text2("Tested"),
+        "unlike": text2("How unusual"),
         "truth": text2("What really happened (for demonstration)"),
         "limits": text2(
             "It speaks of groups of patients with such records, not of what will happen to this one."
