@@ -220,13 +220,17 @@ def test_a_specification_survives_json() -> None:
 
 def test_windows_suit_the_length_of_histories() -> None:
     def chosen(days: float) -> tuple[str, ...]:
-        return WindowFeatures.fit(samples_of([lab(24 * days, 1)]), min_subjects=1).windows
+        return WindowFeatures.fit(samples_of([lab(24 * days, 1), lab(1, 2)]), min_subjects=1).windows
 
     assert (chosen(2), chosen(100), chosen(4000)) == (
         ("ever", "24h", "12h", "6h"),
         ("ever", "30d", "7d"),
         ("ever", "1y", "30d"),
     )
+
+
+def test_where_nothing_is_repeated_one_window_says_all() -> None:
+    assert WindowFeatures.fit(samples_of([lab(48, 1)]), min_subjects=1).windows == ("ever",)
 
 
 def test_only_the_most_frequent_codes_are_kept() -> None:

@@ -16,6 +16,8 @@ from medloom.tasks.history import MICROSECONDS_PER_HOUR, STATIC, History
 from medloom.tasks.samples import Samples
 
 EVER: Final = "ever"
+# Facts for each history and code in which it occurs: below this, what a window holds is the one fact or nothing.
+_REPEATED: Final = 1.05
 
 
 @dataclass
@@ -72,7 +74,10 @@ class Census:
         return census
 
     def suitable_windows(self) -> tuple[str, ...]:
-        """Choose windows for stays of days, courses of months, or lives."""
+        """Choose windows for stays of days, courses of months, or lives; one for all where nothing is repeated."""
+        facts = sum(seen.facts for seen in self.dated.values())
+        if facts <= _REPEATED * sum(seen.samples for seen in self.dated.values()):
+            return (EVER,)
         spans = np.concatenate([*self._spans, np.empty(0)])
         span = float(np.median(spans)) if len(spans) else 0.0
         if span < hours("14d"):
