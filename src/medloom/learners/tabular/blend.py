@@ -61,6 +61,14 @@ class BlendEstimator(Estimator):
         self.members = tuple(members)
         self.trials = tuple(trials)
 
+    @property
+    def settled(self) -> dict[str, Any]:
+        members = [
+            {"learner": one.learner, "parameters": one.parameters, "weight": one.weight}
+            for one in self.members
+        ]
+        return {"blend": members, "folder": None, "track": None}
+
     def predict(self, x: NDArray[np.floating]) -> Floats:
         total: Floats = np.zeros(1)
         for member in self.members:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,11 @@ class Estimator(ABC):
     method: str  # how contributions are found, with the source
     explains_scores: bool = True
     explains_slowly: bool = False  # about a second a row
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """Give the learner's arguments that a search settled; with them nothing is searched for again."""
+        return {}
 
     @abstractmethod
     def predict(self, x: NDArray[np.floating]) -> Floats:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,10 @@ class TabularModel(WindowedModel[Estimator]):
     @property
     def scale(self) -> str:
         return self.estimator.scale(self.origin.question)
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        return self.estimator.settled
 
     def predict(self, samples: Samples) -> Predictions:
         """Answer for each sample, in order; a few milliseconds for one, and the same numbers as in a batch."""
