@@ -251,4 +251,4 @@ def test_the_section_tells_gaps_and_groups_of_every_kind(kind: str) -> None:
     assert section is not None and section.tables
     assert any("gap" in one.head[0].en for one in section.tables)
     if kind != "regression":
-        assert "Groups by sex lie apart: equalised odds" in section.sentences[0].en
+        assert "Groups by sex lie apart: the gap in equalised odds is" in section.sentences[0].en

@@ -28,9 +28,9 @@ def fairness_section(found: Mapping[str, Fairness], kind: str, unit: str | None 
         return None
     match kind:
         case "binary":
-            gaps = (EQUALISED_ODDS, *_FLAGGED, "auroc")
             tables = [
-                _gaps(found, gaps),
+                _gaps(found, (EQUALISED_ODDS, "sensitivity", "false_positive_rate")),
+                _gaps(found, ("ppv", "selection_rate", "auroc")),
                 _within(found, (*_FLAGGED, "auroc")),
                 _gaps(found, _CALIBRATED, of="calibration_slope"),
                 _within(found, _CALIBRATED),
@@ -82,10 +82,10 @@ def _apart(dimension: Text2, rate: Text2, gap: Estimate) -> Text2:
     return Text2(
         *(
             text2(
-                "Groups by {dimension} lie apart: {rate}, {gap}.",
+                "Groups by {dimension} lie apart: the gap in {rate} is {gap}.",
                 dimension=dimension[at].lower(),
                 rate=rate[at],
-                gap=span[at].replace(" (", ", ").removesuffix(")"),
+                gap=span[at],
             )[at]
             for at in (0, 1)
         )

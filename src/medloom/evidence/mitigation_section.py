@@ -88,7 +88,7 @@ def _done(found: Price) -> Text2:
         lambda at: text2(
             "The risks are the same; instead of {risk} for all, flagged is from: {thresholds}.",
             risk=f"{found.threshold:.1%}",
-            thresholds=", ".join(
+            thresholds=(", ", "、")[at].join(
                 f"{words.subgroup_name(found.by, name)[at]} {value:.1%}"
                 for name, value in found.thresholds.items()
             ),
@@ -112,8 +112,8 @@ def _goal(found: Price) -> Text2:
         lambda at: text2(
             "Gap in {gap}: {before} before, {after} after.",
             gap=name[at],
-            before=_in_brackets(before[at]),
-            after=_in_brackets(after[at]),
+            before=before[at],
+            after=after[at],
         )
     )
 
@@ -133,7 +133,7 @@ def _gaps(found: Price) -> Table:
 
 
 def _overall(found: Price) -> Table:
-    rows = [
+    rows: list[tuple[Text2 | Cell, ...]] = [
         (words.metric_name(rate), *(cell(each, 3) for each in (one.before, one.after, one.difference)))
         for rate in PRICED
         for one in (found.overall[rate],)
@@ -142,7 +142,7 @@ def _overall(found: Price) -> Table:
 
 
 def _within(found: Price) -> Table:
-    rows = [
+    rows: list[tuple[Text2 | Cell, ...]] = [
         (words.subgroup_name(found.by, group), *(_change(rates[rate]) for rate in _WITHIN))
         for group, rates in found.groups.items()
     ]
@@ -166,10 +166,6 @@ def _head(first: Text2) -> tuple[Text2, ...]:
 def _with(made: Cell, who: Text2) -> Cell:
     span = made.detail
     return Cell(made.text, who if span is None else Text2(f"{span.en}; {who.en}", f"{span.zh}；{who.zh}"))
-
-
-def _in_brackets(said: str) -> str:
-    return said.replace(" (", " [").replace(")", "]")
 
 
 def _both(said: Callable[[int], str | Text2]) -> Text2:
