@@ -1,8 +1,6 @@
 """A weighted mean of several learned models, each with its own preparation of the same inputs."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,39 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.explanation.contributions import Contributions
-from medloom.foundation import registry
 from medloom.foundation.messages import tr
+from medloom.learners.members import Member, read_members, weighted_importance, write_members
 from medloom.learners.tabular.answers import Floats, answers_of, scores_of
 from medloom.learners.tabular.estimator import Estimator, Names
 from medloom.tasks.kinds import Kind
-from medloom.training.preparation import Preparation
 
-_FILE = "members.json"
-_TRIALS = "trials.json"
 _CLOSE = 1e-9
-
-
-@dataclass(frozen=True)
-class Member:
-    """One model of a blend.
-
-    Attributes:
-        learner: its registered name.
-        parameters: of the learner that differ from its defaults, as plain JSON.
-        weight: its share; those of a blend sum to 1.
-        preparation: of the inputs; None: the estimator takes them as they are.
-        estimator: what was learned.
-    """
-
-    learner: str
-    parameters: dict[str, Any]
-    weight: float
-    preparation: Preparation | None
-    estimator: Estimator
-
-    def prepared(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Make of raw inputs (n, p) what the estimator takes: (n, c)."""
-        return x if self.preparation is None else self.preparation.transform(x.astype(np.float32, copy=False))
 
 
 class BlendEstimator(Estimator):
@@ -54,7 +26,11 @@ class BlendEstimator(Estimator):
     method = "weighted mean of the members' contributions, each by its own method, on the scale of scores"
 
     def __init__(
-        self, kind: Kind, n_inputs: int, members: Sequence[Member], trials: Sequence[dict[str, Any]] = ()
+        self,
+        kind: Kind,
+        n_inputs: int,
+        members: Sequence[Member[Estimator]],
+        trials: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.kind = kind
         self.n_inputs = n_inputs
@@ -92,48 +68,15 @@ class BlendEstimator(Estimator):
         return Contributions(values, baseline)
 
     def importance(self) -> Floats:
-        total: Floats = np.zeros(1)
-        for member in self.members:
-            own = member.estimator.importance()
-            if member.preparation is not None:
-                own = np.bincount(member.preparation.sources, own, self.n_inputs).astype(np.float64)
-            total = total + member.weight * own / max(float(own.sum()), np.finfo(np.float64).tiny)
-        return total
+        return weighted_importance(self.members, self.n_inputs)
 
     def write(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        said = [
-            {"learner": one.learner, "parameters": one.parameters, "weight": one.weight}
-            for one in self.members
-        ]
-        _write_json(folder / _FILE, {"n_inputs": self.n_inputs, "members": said})
-        _write_json(folder / _TRIALS, list(self.trials))
-        for place, member in enumerate(self.members):
-            own = folder / f"member-{place}"
-            own.mkdir(exist_ok=True)
-            if member.preparation is not None:
-                member.preparation.write(own)
-            member.estimator.write(own)
+        write_members(folder, self.members, self.n_inputs, self.trials)
 
     @classmethod
     def read(cls, folder: Path, kind: Kind) -> Self:
-        content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        members = []
-        for place, said in enumerate(content["members"]):
-            own = folder / f"member-{place}"
-            part: Any = registry.load("medloom.learners", said["learner"])
-            preparation = Preparation.read(own) if Preparation.is_in(own) else None
-            members.append(
-                Member(
-                    said["learner"],
-                    said["parameters"],
-                    said["weight"],
-                    preparation,
-                    part.estimator.read(own, kind),
-                )
-            )
-        trials = json.loads((folder / _TRIALS).read_text(encoding="utf-8"))
-        return cls(kind, content["n_inputs"], members, trials)
+        members, n_inputs, trials = read_members(folder, lambda part, own: _read(part, own, kind))
+        return cls(kind, n_inputs, members, trials)
 
     def as_text(self, names: Names) -> str:
         lines = [tr("a weighted mean of {n} models, out of {tried} settings tried:", n=len(self.members),
@@ -167,7 +110,5 @@ def on_score_scale(kind: Kind, divided: Contributions) -> Contributions:
     return Contributions(divided.values * stretch[:, :, None], start[0])
 
 
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(
-        json.dumps(content, ensure_ascii=False, sort_keys=True, indent=1) + "\n", encoding="utf-8"
-    )
+def _read(part: type[Estimator], folder: Path, kind: Kind) -> Estimator:
+    return part.read(folder, kind)
