@@ -11,8 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.api import Trained, asked_samples
+from medloom.evidence.changes import Asked
 from medloom.evidence.perturbation import Facts, Floats
-from medloom.evidence.robustness import Asked, Robustness
+from medloom.evidence.robustness import Robustness
 from medloom.evidence.robustness import robustness as try_all
 from medloom.explaining import asked, can_be_asked, flags_of
 from medloom.explanation.asking import Inputs, by_code, table_of

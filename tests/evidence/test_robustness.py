@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 
 from medloom.evidence.attack import attacked
+from medloom.evidence.changes import Asked
 from medloom.evidence.perturbation import Facts
-from medloom.evidence.robustness import Asked, Robustness, robustness
+from medloom.evidence.robustness import Robustness, robustness
 from medloom.evidence.robustness_section import robustness_section, worst_in_words
 from medloom.evidence.section import Section
 from medloom.foundation.messages import text2

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medloom.evidence import survival_words, words
+from medloom.evidence.changes import FAMILIES as CHANGES
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.robustness import Family, Robustness
 from medloom.evidence.section import Cell, Figure, Section, Table, cell, table
 from medloom.explanation.wording import fill, same
 from medloom.foundation.charts import Axis, Guide, Line, line_chart, nice_high
 from medloom.foundation.messages import Text2, text2
-
-_CHANGES: tuple[Family, ...] = ("missing", "lost", "noise", "units", "attack")
 
 
 def robustness_section(found: Robustness) -> Section:
@@ -167,7 +166,7 @@ def _distances(found: Robustness) -> Figure | None:
 
 
 def _changes(found: Robustness) -> Table | None:
-    trials = [one for family in _CHANGES for one in found.trials.get(family, ())]
+    trials = [one for family in CHANGES for one in found.trials.get(family, ())]
     if not trials:
         return None
     crossing = any(one.crossed is not None for one in trials)
