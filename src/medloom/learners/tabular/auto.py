@@ -1,7 +1,8 @@
 """A search for the best blend: learners and settings tried on folds by patient, the best of them averaged.
 
-Settings are drawn by Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011); the blend is chosen by
-forward selection with replacement on what models said of patients they had not seen (Caruana et al., ICML 2004).
+Settings are drawn by Optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011). The blend is chosen by
+forward selection with replacement, bagged over patients, on what models said of those they had not seen (Caruana et
+al., ICML 2004).
 """
 
 import json
@@ -10,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -22,24 +23,31 @@ from medloom.foundation.files import write_text
 from medloom.foundation.hashing import sha256_bytes
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import progress
-from medloom.foundation.seeds import derive
+from medloom.foundation.seeds import derive, generator
+from medloom.learners.members import Member
 from medloom.learners.tabular.answers import Floats, answers_of, loss, scores_of
-from medloom.learners.tabular.blend import BlendEstimator, Member
+from medloom.learners.tabular.blend import BlendEstimator
 from medloom.learners.tabular.estimator import Estimator
 from medloom.learners.tabular.learner import TabularLearner
 from medloom.learners.tabular.problem import Problem
-from medloom.learners.tabular.spaces import draw
+from medloom.learners.tabular.spaces import COSTS, LIGHT, draw, starts
 from medloom.tasks.kinds import Kind
 from medloom.training.parameters import check_parameter
 from medloom.training.preparation import Preparation
+from medloom.training.tracking import TRACKERS, Tracker, tracking
 
 if TYPE_CHECKING:
     import optuna
 
 _log = logging.getLogger(__name__)
 
-_ROUNDS: Final = 30  # of forward selection
-_HOPELESS: Final = 1.2  # times the best loss after one fold: such a trial is not gone on with
+_ROUNDS: Final = 15  # of forward selection
+_BAGS: Final = 20  # resamples of patients that it is done on
+_EVEN: Final = 0.5  # of the weight, for good trials alike
+_NEAR: Final = 1.1  # times the best loss is near it
+_HOPELESS: Final = 1.2  # times the loss of the best in the first fold: such a trial is not gone on with
+_AGAIN: Final = 1.2  # learning a member once more takes about so many times what its trial took
+_MISFITS: Final = 20  # settings drawn in a row that there is no time for: then the search is over
 _MOST_KEPT: Final = 1_000_000_000  # bytes of prepared folds held at a time
 _FAMILY: Final = 4  # trials of one learner that may enter a blend
 
@@ -48,18 +56,22 @@ _FAMILY: Final = 4  # trials of one learner that may enter a blend
 class AutoLearner(TabularLearner):
     """The best blend of the other learners, found within a time budget.
 
-    Every learner is tried as it is first, then settings are drawn where they promise most. All trials are judged on
-    the same folds by patient of train and tuning together; held-out patients are never seen. The best few are learned
-    again from all of these and averaged.
+    Every learner is first tried with settings that are known to do well, cheap ones before dear ones; then settings are
+    drawn where they promise most. All trials are judged on the same folds by patient of train and tuning together;
+    held-out patients are never seen. The best few are learned again from all of these and averaged.
 
     Args:
-        minutes: for the search; the trial that runs is finished, and learning the blend comes on top.
+        minutes: for search and learning together; a trial begins only if earlier ones tell that there is time for it
+            and for learning the blend, and what runs is finished.
         trials: at most.
         folds: to judge by.
         members: models in the blend at most.
         learners: names to choose from; None: all of this kind that are registered.
         folder: keeps trials, so that a search that was cut off goes on from there; None: nothing is kept. Beside them
             `trials.csv` tells of each.
+        track: `tensorboard` or `mlflow`: each trial is logged there too, under `folder`; None: nowhere else.
+        blend: a blend that was found before, `learner`, `parameters` and `weight` of each member; nothing is searched
+            then. Refits of a model on folds or resamples take the blend it has.
         windows: of the inputs; None: as suits the histories.
     """
 
@@ -74,6 +86,8 @@ class AutoLearner(TabularLearner):
     members: int = 6
     learners: Sequence[str] | None = None
     folder: str | None = None
+    track: Literal["tensorboard", "mlflow"] | None = None
+    blend: Sequence[dict[str, Any]] | None = None
     windows: Sequence[str] | None = None
 
     def _check_parameters(self) -> None:
@@ -82,15 +96,39 @@ class AutoLearner(TabularLearner):
             value = getattr(self, name)
             said = tr("1 or more") if least == 1 else tr("3 or more")
             check_parameter(self.name, name, value, value >= least, said)
+        check_parameter(self.name, "track", self.track, self.track in (None, *TRACKERS), " / ".join(TRACKERS))
+        check_parameter(
+            self.name,
+            "folder",
+            self.folder,
+            self.track is None or bool(self.folder),
+            tr("a folder, to track in"),
+        )
+        fits = all(set(one) == {"learner", "parameters", "weight"} for one in self.blend or ())
+        check_parameter(
+            self.name,
+            "blend",
+            self.blend,
+            self.blend is None or (bool(self.blend) and fits),
+            tr("a list of learner, parameters and weight"),
+        )
 
     def _learn(self, problem: Problem) -> Estimator:
+        if self.blend is not None:
+            known = _candidates(problem.kind, [one["learner"] for one in self.blend])
+            again = [_learned_again(problem, known[one["learner"]], **one) for one in self.blend]
+            return BlendEstimator(problem.kind, problem.x.shape[1], again)
         candidates = _candidates(problem.kind, self.learners)
-        search = _Search(problem, candidates, self.folds, self.folder)
-        search.run(self.trials, 60 * self.minutes)
+        with tracking(self.track, self.folder) as tracker:
+            search = _Search(problem, candidates, self.folds, self.folder, tracker)
+            search.run(self.trials, 60 * self.minutes)
         chosen = search.blend(self.members)
         weights = ", ".join(f"{one.learner}={weight:.2f}" for one, weight in chosen)
         _log.info("searched trials=%d blend=%s", len(search.tried), weights)
-        members = [_learned_again(problem, candidates[one.learner], one, weight) for one, weight in chosen]
+        members = [
+            _learned_again(problem, candidates[one.learner], one.learner, one.parameters, weight)
+            for one, weight in chosen
+        ]
         return BlendEstimator(
             problem.kind, problem.x.shape[1], members, [one.to_json() for one in search.tried]
         )
@@ -133,9 +171,14 @@ class _Search:
     """Tries settings on the same folds, one after the other."""
 
     def __init__(
-        self, problem: Problem, candidates: dict[str, type[TabularLearner]], folds: int, folder: str | None
+        self,
+        problem: Problem,
+        candidates: dict[str, type[TabularLearner]],
+        folds: int,
+        folder: str | None,
+        tracker: Tracker | None = None,
     ) -> None:
-        self._problem, self._candidates = problem, candidates
+        self._problem, self._candidates, self._tracker = problem, candidates, tracker
         self._x, self._y = problem.together()
         self._groups = np.concatenate([problem.groups, problem.groups_tuning])
         self._folds = [outside for _, outside in problem.folds(folds)]
@@ -155,21 +198,34 @@ class _Search:
         sampler = optuna.samplers.TPESampler(seed=derive(self._problem.seed, "search") & 0x7FFFFFFF)
         study = optuna.create_study(sampler=sampler, direction="minimize")
         self._resume(study)
-        started = time.monotonic()
-        defaults = [name for name in self._candidates if not any(one.learner == name for one in self.tried)]
+        ends = time.monotonic() + seconds
+        first = [
+            one
+            for one in self._starts()
+            if one not in [(done.learner, done.parameters) for done in self.tried]
+        ]
+        misfits = 0
         with progress(tr("Searching"), total=trials) as advance:
             advance(len(self.tried))
-            while len(self.tried) < trials and (time.monotonic() - started < seconds or not self.tried):
+            while len(self.tried) < trials and misfits < _MISFITS:
                 trial = study.ask()
-                if defaults:
-                    learner, parameters = defaults.pop(0), {}
+                if first:
+                    learner, parameters = first.pop(0)
                 else:
                     learner = trial.suggest_categorical("learner", sorted(self._candidates))
                     parameters = draw(trial, learner)
-                done = self._try(learner, parameters)
+                if self.tried and time.monotonic() + self._expected(learner) + self._set_aside() > ends:
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                    misfits += not first
+                    continue
+                done, misfits = self._try(learner, parameters), 0
                 _tell(study, trial, done)
                 self.tried.append(done)
                 self._keep(done, trial.params)
+                if self._tracker is not None:
+                    self._tracker.trial(
+                        done.number, done.learner, done.parameters, done.loss, done.seconds, done.why
+                    )
                 advance(1)
         if not any(one.loss is not None for one in self.tried):
             raise InputError(
@@ -177,8 +233,11 @@ class _Search:
             )
 
     def blend(self, members: int) -> list[tuple[Tried, float]]:
-        """Choose trials and their weights by forward selection with replacement on their unseen answers."""
-        kind = self._problem.kind
+        """Choose trials and their weights by forward selection with replacement on their unseen answers.
+
+        It is done on resamples of the groups, and the weights are averaged; half of all weight goes evenly to the best
+        trial of each learner that comes near the best of all. Of few patients a single selection follows chance.
+        """
         usable = sorted(
             (one for one in self.tried if one.loss is not None), key=lambda one: float(one.loss or 0)
         )
@@ -186,40 +245,77 @@ class _Search:
         for one in usable:
             if sum(other.learner == one.learner for other in pool) < _FAMILY:
                 pool.append(one)
-        scores = [one.scores for one in pool if one.scores is not None]
-        total, counts = np.zeros_like(scores[0]), np.zeros(len(pool), dtype=np.int64)
-        best, best_counts = np.inf, counts
-        for size in range(1, _ROUNDS + 1):
-            full = np.count_nonzero(counts) >= members
-            losses = [
-                np.inf
-                if full and not counts[place]
-                else loss(kind, self._y, answers_of(kind, (total + own) / size))
-                for place, own in enumerate(scores)
-            ]
-            place = int(np.argmin(losses))
-            counts = counts + (np.arange(len(pool)) == place)
-            total = total + scores[place]
-            if losses[place] < best:
-                best, best_counts = losses[place], counts
-        shares = best_counts / best_counts.sum()
+        scores = np.stack([one.scores for one in pool if one.scores is not None])
+        rng = generator(self._problem.seed, "blend")
+        _, group = np.unique(self._groups, return_inverse=True)
+        shares = np.zeros(len(pool))
+        for _ in range(_BAGS):
+            drawn = np.bincount(rng.integers(0, group.max() + 1, group.max() + 1), minlength=group.max() + 1)
+            rows = np.repeat(np.arange(len(group)), drawn[group])
+            shares += _selected(self._problem.kind, self._y[rows], scores[:, rows])
+        shares = _EVEN * _evenly(pool) + (1 - _EVEN) * shares / _BAGS
+        shares[np.argsort(-shares, kind="stable")[members:]] = 0
+        shares /= shares.sum()
         return [(one, float(share)) for one, share in zip(pool, shares, strict=True) if share > 0]
+
+    def _starts(self) -> list[tuple[str, dict[str, Any]]]:
+        """List what is tried before anything is drawn: each learner once, cheap ones first, then once more."""
+        rounds = {name: starts(name, len(self._y)) for name in sorted(self._candidates, key=_cost)}
+        longest = max(map(len, rounds.values()), default=0)
+        return [
+            (name, dict(known[place]))
+            for place in range(longest)
+            for name, known in rounds.items()
+            if place < len(known)
+        ]
+
+    def _expected(self, learner: str) -> float:
+        """Expect so many seconds of a trial, from those of this learner, else from others' and what they cost."""
+        own = [one.seconds for one in self.tried if one.learner == learner and one.loss is not None]
+        if own:
+            return float(np.median(own))
+        known = [(one.seconds, _cost(one.learner)) for one in self.tried if one.loss is not None] or [
+            (0.0, 1.0)
+        ]
+        seconds, costs = np.sum(known, axis=0)
+        return float(seconds / costs * _cost(learner))
+
+    def _set_aside(self) -> float:
+        """Expect so many seconds of learning the blend: a member of each learner, more or less."""
+        best: dict[str, Tried] = {}
+        for one in self.tried:
+            if one.loss is not None and one.loss < (
+                best[one.learner].loss or 0 if one.learner in best else np.inf
+            ):
+                best[one.learner] = one
+        return _AGAIN * sum(one.seconds for one in best.values())
 
     def _try(self, learner: str, parameters: dict[str, Any]) -> Tried:
         number, started = len(self.tried), time.monotonic()
-        made = self._candidates[learner](**parameters)
+        made = self._candidates[learner](**{**LIGHT.get(learner, {}), **parameters})
         kind, scores = self._problem.kind, np.empty_like(self._y)
-        best = min((one.loss for one in self.tried if one.loss is not None), default=np.inf)
         try:
             for place, outside in enumerate(self._folds):
                 scores[outside] = self._of_fold(made, place)
-                first = loss(kind, self._y[outside], answers_of(kind, scores[outside])) if place == 0 else 0.0
-                if first > _HOPELESS * best and len(self._folds) > 2:
+                if place == 0 and len(self._folds) > 2 and self._is_hopeless(scores[outside]):
                     return Tried(number, learner, parameters, None, time.monotonic() - started)
         except InputError as error:
             return Tried(number, learner, parameters, None, time.monotonic() - started, why=str(error))
         found = loss(kind, self._y, answers_of(kind, scores))
         return Tried(number, learner, parameters, found, time.monotonic() - started, scores)
+
+    def _is_hopeless(self, scores: Floats) -> bool:
+        """Tell whether these of the first fold are far worse than what the best trial so far said of it."""
+        judged = [one for one in self.tried if one.loss is not None and one.scores is not None]
+        if not judged:
+            return False
+        best, fold = min(judged, key=lambda one: float(one.loss or 0)).scores, self._folds[0]
+        assert best is not None
+        own, least = (
+            loss(self._problem.kind, self._y[fold], answers_of(self._problem.kind, one))
+            for one in (scores, best[fold])
+        )
+        return own > _HOPELESS * least
 
     def _of_fold(self, made: TabularLearner, place: int) -> Floats:
         """Learn from all folds but one, the next one choosing settings; score the one left out."""
@@ -301,6 +397,36 @@ class _Search:
             self.tried.append(done)
 
 
+def _selected(kind: Kind, y: Floats, scores: Floats) -> Floats:
+    """Select forward with replacement: labels (n, k), scores (m, n, k) → shares (m,) that sum to 1."""
+    total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
+    best, best_counts = np.inf, counts
+    for size in range(1, _ROUNDS + 1):
+        losses = [loss(kind, y, answers_of(kind, (total + own) / size)) for own in scores]
+        place = int(np.argmin(losses))
+        counts = counts + (np.arange(len(scores)) == place)
+        total = total + scores[place]
+        if losses[place] < best:
+            best, best_counts = losses[place], counts
+    shares: Floats = best_counts / best_counts.sum()
+    return shares
+
+
+def _evenly(pool: Sequence[Tried]) -> Floats:
+    """Share evenly between the best trials of learners that come near the best of all; `pool` begins with that."""
+    shares, seen = np.zeros(len(pool)), set()
+    for place, one in enumerate(pool):
+        if one.learner not in seen and float(one.loss or 0) <= _NEAR * float(pool[0].loss or 0):
+            shares[place] = 1
+        seen.add(one.learner)
+    even: Floats = shares / shares.sum()
+    return even
+
+
+def _cost(learner: str) -> float:
+    return COSTS.get(learner, 1.0)
+
+
 def _tell(study: "optuna.Study", trial: "optuna.Trial", done: Tried) -> None:
     import optuna
 
@@ -327,12 +453,14 @@ def _candidates(kind: Kind, names: Sequence[str] | None) -> dict[str, type[Tabul
     return found
 
 
-def _learned_again(problem: Problem, made: type[TabularLearner], tried: Tried, weight: float) -> Member:
+def _learned_again(
+    problem: Problem, made: type[TabularLearner], learner: str, parameters: dict[str, Any], weight: float
+) -> Member[Estimator]:
     """Learn a chosen setting from all samples of train and tuning."""
-    learner, preparation = made(**tried.parameters), None
+    member, preparation = made(**parameters), None
     part = problem
-    if learner.prepares:
-        preparation = Preparation.fit(problem.together()[0], curved=learner._curved)
+    if member.prepares:
+        preparation = Preparation.fit(problem.together()[0], curved=member._curved)
         tuning = preparation.transform(problem.x_tuning) if len(problem.y_tuning) else np.empty((0, 0))
         part = replace(problem, x=preparation.transform(problem.x), x_tuning=tuning)
-    return Member(tried.learner, tried.parameters, weight, preparation, learner._learn(part))
+    return Member(learner, parameters, weight, preparation, member._learn(part))
