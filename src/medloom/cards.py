@@ -33,7 +33,7 @@ from medloom.explanation.wording import input_name
 from medloom.foundation import registry
 from medloom.foundation.errors import NotFoundError
 from medloom.foundation.files import write_text
-from medloom.foundation.messages import Text2, speaking, text2
+from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2
 from medloom.foundation.seeds import generator
 from medloom.learners.windowed import WindowedModel
 from medloom.site import Site
@@ -47,7 +47,9 @@ from medloom.tasks.package import check, package_digest
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
 from medloom.training.conformal_model import ConformalModel
+from medloom.training.group_thresholds import ThresholdedModel
 from medloom.training.recalibration import CalibratedModel
+from medloom.training.reweighing import ReweighedModel
 from medloom.training.wrapping import WrappingModel
 
 _FACTS: Final = "facts.json"
@@ -192,6 +194,7 @@ def _known(
         question=one.samples.question,
         evaluation=evaluation,
         task=_task(site, one.name.task),
+        descriptions=record.catalogue.descriptions(),
         flow=cohort.flow or None,
         withheld=one.samples.where(pl.col("split") == evaluation.split).withheld().height,
         parts=_parts(one.samples),
@@ -234,7 +237,7 @@ def _task(site: Site, name: str) -> Task | None:
 
 def _parts(samples: Samples) -> Mapping[str, PartSize]:
     outcome = has_outcome(samples.question.kind, samples.frame["label"])
-    found = {}
+    found: dict[str, PartSize] = {}
     for split in SPLITS:
         mine = (samples.frame["split"] == split).to_numpy()
         if mine.any():
@@ -261,8 +264,8 @@ def _drawn(samples: Samples, seed: int) -> Samples:
 
 def _summary(learner: str) -> Text2 | None:
     said = []
-    for spoken in ("en", "zh"):
-        with speaking(spoken):  # type: ignore[arg-type]
+    for spoken in LANGUAGES:
+        with speaking(spoken):
             said.append(registry.summary(registry.load("medloom.learners", learner)))
     return Text2(*said)
 
@@ -286,6 +289,17 @@ def _updated(model: Model) -> Text2:
             n=model.basis.n,
         )
         return Text2(f"{inner.en} {sure.en}", f"{inner.zh}{sure.zh}")
+    if isinstance(model, ThresholdedModel):
+        inner, chosen = _updated(model.model), model.thresholds
+        said = text2(
+            "Thresholds by {by} were chosen on {n:,} samples ({aim}); its risks were not changed.",
+            by=chosen.by,
+            n=model.basis.n,
+            aim=chosen.aim,
+        )
+        return Text2(f"{inner.en} {said.en}", f"{inner.zh}{said.zh}")
+    if isinstance(model, ReweighedModel):
+        return text2("It was learned from samples reweighed by {by} and outcome.", by=model.by)
     if isinstance(model, CalibratedModel):
         return text2(
             "Its answers were recalibrated ({method}) on {n:,} samples of {subjects:,} subjects.",

@@ -186,13 +186,15 @@ def against_constant(evaluation: "Evaluation") -> Text2 | None:
     """Say whether the model beats saying the same to everybody."""
     constant = evaluation.compared_with.get("prevalence")
     name = PRIMARY[evaluation.kind]
-    if constant is None or constant.difference[name].value is None:
+    return None if constant is None else verdict(constant.difference[name], evaluation.kind == "regression")
+
+
+def verdict(gained: Estimate, less_is_better: bool) -> Text2 | None:
+    """Say whether a difference from saying the same to everybody is one; None: it was not measured."""
+    if gained.value is None or gained.low is None or gained.high is None:
         return None
-    gained = constant.difference[name]
-    if gained.low is None or gained.high is None:
-        return None
-    better = gained.high < 0 if evaluation.kind == "regression" else gained.low > 0
-    worse = gained.low > 0 if evaluation.kind == "regression" else gained.high < 0
+    better = gained.high < 0 if less_is_better else gained.low > 0
+    worse = gained.low > 0 if less_is_better else gained.high < 0
     if better:
         return text2("That is better than saying the same to everybody, beyond chance.")
     if worse:

@@ -295,12 +295,19 @@ def same(said: str) -> Text2:
     return Text2(said, said)
 
 
-def fill(template: Text2, **values: Text2) -> Text2:
-    """Fill a text in two languages with values that differ between them."""
-    return Text2(
-        template.en.format(**{key: said.en for key, said in values.items()}),
-        template.zh.format(**{key: said.zh for key, said in values.items()}),
-    )
+def fill(template: Text2, **values: object) -> Text2:
+    """Fill a text in two languages with values, of which those that are texts in two languages differ between them.
+
+    >>> fill(Text2("{n:,} of {who}", "{who}中 {n:,}"), n=1200, who=Text2("all", "全部"))
+    Text2(en='1,200 of all', zh='全部中 1,200')
+    """
+
+    def said(at: int) -> str:
+        return template[at].format(
+            **{key: value[at] if isinstance(value, Text2) else value for key, value in values.items()}
+        )
+
+    return Text2(said(0), said(1))
 
 
 def _asserted(assertion: str) -> Text2:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from medloom.evidence import words
-from medloom.evidence.card.fact import Maker, both, clauses, listed, together
+from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
 from medloom.evidence.characteristics import People
+from medloom.explanation.wording import fill
+from medloom.foundation.durations import hours
 from medloom.foundation.messages import Text2, text2
 
 
 def _question(known: Known) -> Text2:
     assert known.question is not None
     title, kind = known.question.title, words.kind_name(known.question.kind)
-    return both(
-        lambda at: text2("{title}. Kind of question: {kind}.", title=(title.en, title.zh)[at], kind=kind[at])
-    )
+    return fill(text2("{title}. Kind of question: {kind}."), title=Text2(title.en, title.zh), kind=kind)
 
 
 def _keywords(known: Known) -> Text2:
@@ -33,27 +33,34 @@ def _population(known: Known) -> Text2:
         [
             None if said is None else Text2(said.en, said.zh),
             asked,
-            both(lambda at: text2("Demanded: {demands}.", demands=listed(demands)[at])) if demands else None,
+            fill(text2("Demanded: {demands}."), demands=listed(demands)) if demands else None,
         ]
     )
+
+
+def _codes(known: Known, codes: Iterable[str]) -> str:
+    """Name codes by their descriptions too, where the record has them."""
+    described = known.descriptions or {}
+    return ", ".join(f"{described[code]} ({code})" if code in described else code for code in codes)
 
 
 def _moment(known: Known) -> Text2:
     assert known.task is not None
     when = known.task.prediction_time
     which = {"first": text2("the first"), "last": text2("the last"), "every": text2("every")}[when.which]
-    asked = both(
-        lambda at: text2(
-            "The question is put {offset} after {event} ({which} of a patient).",
-            offset=when.offset,
-            event=", ".join(when.event),
-            which=which[at],
+    said = {"event": _codes(known, when.event), "offset": when.offset}
+    if hours(when.offset) == 0:
+        asked = fill(text2("The question is put at {event} ({which} of a patient)."), which=which, **said)
+    else:
+        asked = fill(
+            text2("The question is put {offset} after {event} ({which} of a patient)."), which=which, **said
         )
-    )
     if when.every is None:
         return asked
     again = text2(
-        "It is put again every {every} until {until}.", every=when.every, until=", ".join(when.until or ())
+        "It is put again every {every} until {until}.",
+        every=when.every,
+        until=_codes(known, when.until or ()),
     )
     return together([asked, again])
 
@@ -68,7 +75,7 @@ def _demands(known: Known) -> Iterator[Text2]:
     if who.sex is not None:
         yield words.subgroup_name("sex", who.sex)
     if who.has is not None:
-        yield text2("with {codes} before", codes=", ".join(who.has))
+        yield text2("with {codes} before", codes=_codes(known, who.has))
     if who.history is not None:
         yield text2("known for {length} before", length=who.history)
 
@@ -81,10 +88,10 @@ def _exclusions(known: Known) -> list[Text2]:
             out.append(Text2(one.reason.en, one.reason.zh))
         elif one.within is not None:
             out.append(
-                text2("without {codes} in {length} before", codes=", ".join(one.event), length=one.within)
+                text2("without {codes} in {length} before", codes=_codes(known, one.event), length=one.within)
             )
         else:
-            out.append(text2("without {codes} before", codes=", ".join(one.event)))
+            out.append(text2("without {codes} before", codes=_codes(known, one.event)))
     return out
 
 
@@ -115,31 +122,28 @@ def _eligibility(known: Known) -> Text2:
     return together(
         [
             _moment(known),
-            both(lambda at: text2("Demanded: {demands}.", demands=listed(demands)[at])) if demands else None,
-            both(lambda at: text2("Excluded, unless: {reasons}.", reasons=listed(exclusions)[at]))
+            fill(text2("Demanded: {demands}."), demands=listed(demands)) if demands else None,
+            fill(text2("Kept were only patients: {reasons}."), reasons=listed(exclusions))
             if exclusions
             else text2("Nobody is excluded by a fact before that moment."),
-            both(lambda at: text2("Steps taken: {steps}.", steps=steps[at])),
+            fill(text2("Steps taken: {steps}."), steps=steps),
         ]
     )
 
 
 def _flow(known: Known) -> Text2 | None:
     assert known.flow is not None
-    steps = [
-        both(lambda at, one=step: text2("{step}: {n:,}", step=one.step[at], n=one.samples))  # type: ignore[misc]
-        for step in known.flow
-    ]
+    steps = [fill(text2("{step}: {n:,}"), step=step.step, n=step.samples) for step in known.flow]
     if not steps:
         return None
-    return both(lambda at: text2("Left after each step: {steps}.", steps=clauses(steps)[at]))
+    return fill(text2("Left after each step: {steps}."), steps=clauses(steps))
 
 
 def _outcome(known: Known) -> Text2:
     assert known.task is not None
     predict = known.task.predict
-    classes = [f"{name} ({', '.join(codes)})" for name, codes in (predict.classes or {}).items()]
-    what = "; ".join(classes) or ", ".join(predict.codes)
+    classes = [f"{name} ({_codes(known, codes)})" for name, codes in (predict.classes or {}).items()]
+    what = "; ".join(classes) or _codes(known, predict.codes)
     censor = known.task.censor
     if known.task.kind == "survival":
         followed = text2("Without it, a patient counts as followed until follow-up ends (censored).")
@@ -154,7 +158,9 @@ def _horizon(known: Known) -> Text2 | None:
     assert known.task is not None
     predict = known.task.predict
     if predict.until is not None:
-        return text2("Counted from the moment of prediction until {until}.", until=", ".join(predict.until))
+        return text2(
+            "Counted from the moment of prediction until {until}.", until=_codes(known, predict.until)
+        )
     if predict.horizons:
         return text2(
             "Followed from the moment of prediction, to {horizons}.", horizons=", ".join(predict.horizons)
@@ -176,11 +182,12 @@ def _observed(known: Known) -> Text2:
     observe = known.task.observe
     if observe.only is not None:
         chosen = text2(
-            "Candidates were chosen by the task: {codes}, and demographics.", codes=", ".join(observe.only)
+            "Candidates were chosen by the task: {codes}, and demographics.",
+            codes=_codes(known, observe.only),
         )
     elif observe.without is not None:
         chosen = text2(
-            "Candidates were all codes of the record but {codes}.", codes=", ".join(observe.without)
+            "Candidates were all codes of the record but {codes}.", codes=_codes(known, observe.without)
         )
     else:
         chosen = text2("Candidates were all codes of the record.")
@@ -194,11 +201,9 @@ def _not_for(known: Known) -> Text2:
     who = [*_demands(known), *_exclusions(known)]
     return together(
         [
-            text2("Not at another moment than the one it was made for."),
+            text2("At no other moment than this."),
             _moment(known),
-            both(lambda at: text2("Not of patients who are not: {who}.", who=listed(who)[at]))
-            if who
-            else None,
+            fill(text2("Only for patients like these: {who}."), who=listed(who)) if who else None,
         ]
     )
 
@@ -230,28 +235,26 @@ def _splits(known: Known) -> Text2:
         name = words.split_name(split)
         if part.with_outcome is None:
             said.append(
-                both(
-                    lambda at, n=name, p=part: text2(  # type: ignore[misc]
-                        "{split}: {samples:,} samples of {subjects:,} subjects",
-                        split=n[at],
-                        samples=p.samples,
-                        subjects=p.subjects,
-                    )
+                fill(
+                    text2("{split}: {samples:,} samples of {subjects:,} subjects"),
+                    split=name,
+                    samples=part.samples,
+                    subjects=part.subjects,
                 )
             )
         else:
             said.append(
-                both(
-                    lambda at, n=name, p=part: text2(  # type: ignore[misc]
-                        "{split}: {samples:,} samples of {subjects:,} subjects, {outcome:,} with the outcome",
-                        split=n[at],
-                        samples=p.samples,
-                        subjects=p.subjects,
-                        outcome=p.with_outcome,
-                    )
+                fill(
+                    text2(
+                        "{split}: {samples:,} samples of {subjects:,} subjects, {outcome:,} with the outcome"
+                    ),
+                    split=name,
+                    samples=part.samples,
+                    subjects=part.subjects,
+                    outcome=part.with_outcome,
                 )
             )
-    return both(lambda at: text2("{splits}.", splits=clauses(said)[at]))
+    return fill(text2("{splits}."), splits=clauses(said))
 
 
 def _split_rule(known: Known) -> Text2:
@@ -289,18 +292,12 @@ def _described(one: People) -> Text2:
         if dimension == "age":
             continue
         shares = [
-            both(
-                lambda at, d=dimension, g=name, c=count: text2(  # type: ignore[misc]
-                    "{group} {n}", group=words.subgroup_name(d, g)[at], n=c.shown
-                )
-            )
+            fill(text2("{group} {n}"), group=words.subgroup_name(dimension, name), n=count.shown)
             for name, count in groups.items()
         ]
         named = words.dimension_name(dimension)
-        said.append(
-            both(lambda at, n=named, s=shares: text2("{name}: {value}", name=n[at], value=listed(s)[at]))
-        )  # type: ignore[misc]
-    return both(lambda at: text2("{described}.", described=clauses(said)[at]))
+        said.append(fill(text2("{name}: {value}"), name=named, value=listed(shares)))
+    return fill(text2("{described}."), described=clauses(said))
 
 
 def _characteristics(known: Known) -> Text2:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from medloom.evidence import words
 from medloom.evidence.card.checklist import NAMES, Checklist, Item, all_items, checklist
@@ -21,6 +21,15 @@ from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2, tr
 from medloom.foundation.pages import intended_use, render_page
 
 Source = Literal["computed", "person"]
+
+
+_FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    "what": ("question", "output"),
+    "whom": ("population", "people_test"),
+    "good": ("performance", "interpretation"),
+    "not_for": ("not_for", "decides", "not_tested", "notice"),
+}
+"""What stands on the first screen, and the facts that say it."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,7 @@ def card_markdown(card: Card) -> str:
     for at, spoken in enumerate(LANGUAGES):
         with speaking(spoken):
             lines = [f"# {tr('Model card')}: {card.title[at]}", "", f"> {intended_use()[at]}", ""]
-            lines += [f"- **{name[at]}** {said[at]}" for name, said, _ in _first(card)]
+            lines += [f"- **{name[at]}** {together(said)[at]}" for _, name, said in _first(card)]
             lines += [f"- **{_words()['blank'][at]}** {_counted(card)[at]}"]
             for name in NAMES:
                 lines += _markdown_of(card, checklist(name), at)
@@ -184,7 +193,7 @@ def _answer(
         computed if computed.en else None,
         tuple(sources),
         together(dict.fromkeys(said)) if said else None,
-        _missing(item, bool(known), name in person, lacking),
+        _missing(item, bool(known or said), name in person, lacking),
     )
     found[name] = answer
     return answer
@@ -201,20 +210,16 @@ def _missing(item: Item, known: bool, by_person: bool, lacking: Sequence[Text2])
     return clauses(dict.fromkeys(lacking)) if lacking else None
 
 
-def _first(card: Card) -> list[tuple[Text2, Text2, bool]]:
-    """Say what stands on the first screen: name, text, and whether it is a warning."""
-    said_of = _words()
-    rows: list[tuple[Text2, Text2, bool]] = []
-    for name, keys, warns in (
-        ("what", ("question", "output"), False),
-        ("whom", ("population", "people_test"), False),
-        ("good", ("performance", "interpretation"), False),
-        ("not_for", ("not_for", "decides", "not_tested"), True),
-    ):
-        said = together(card.facts[key].text for key in keys if key in card.facts)
-        person = card.answers["hti-1.3.i"].person if name == "not_for" else None
-        whole = together([said, person])
-        rows.append((said_of[name], whole if whole.en else said_of["nothing"], warns))
+def _first(card: Card) -> list[tuple[str, Text2, list[Text2]]]:
+    """Say what stands on the first screen: key, name, and sentences."""
+    named = _words()
+    rows = []
+    for key, names in _FIRST.items():
+        said = [card.facts[name].text for name in names if name in card.facts]
+        person = card.answers["hti-1.3.i"].person if key == "not_for" else None
+        rows.append(
+            (key, named[key], [*said, *([person] if person is not None else [])] or [named["nothing"]])
+        )
     return rows
 
 
@@ -301,7 +306,7 @@ def _words() -> dict[str, Text2]:
         "blank": text2("Still blank"),
         "nothing": text2("Not known."),
         "item": text2("item"),
-        "answer": text2("answer"),
+        "answer": text2("what is answered"),
         "by": text2("answered by"),
         "computed": text2("computed"),
         "person": text2("a person"),

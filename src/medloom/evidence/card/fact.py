@@ -30,19 +30,14 @@ class Fact:
         return cls(Text2(content["en"], content["zh"]), tuple(content["sources"]))
 
 
-def both(said: Callable[[int], Text2]) -> Text2:
-    """Say a text whose values differ between languages: `said` is handed 0 for English, 1 for Chinese."""
-    return Text2(said(0)[0], said(1)[1])
-
-
 def listed(parts: Iterable[Text2 | str]) -> Text2:
     """Join texts by commas.
 
     >>> listed([Text2("a", "甲"), "b"])
     Text2(en='a, b', zh='甲、b')
     """
-    both = [Text2(part, part) if isinstance(part, str) else part for part in parts]
-    return Text2(", ".join(part.en for part in both), "、".join(part.zh for part in both))
+    kept = [Text2(part, part) if isinstance(part, str) else part for part in parts]
+    return Text2(", ".join(part.en for part in kept), "、".join(part.zh for part in kept))
 
 
 def together(parts: Iterable[Text2 | None]) -> Text2:

@@ -62,6 +62,7 @@ class Known:
         question: what the model answers.
         evaluation: how it did.
         task: who is asked, when, and what; None where labels were made elsewhere.
+        descriptions: of codes of the record, where there are any.
         flow: who fell out at each step.
         withheld: how many kinds of facts came to be known only afterwards.
         parts: sizes by split.
@@ -83,6 +84,7 @@ class Known:
     question: Question | None = None
     evaluation: Evaluation | None = None
     task: Task | None = None
+    descriptions: Mapping[str, str] | None = None
     flow: tuple[FlowStep, ...] | None = None
     withheld: int | None = None
     parts: Mapping[str, PartSize] | None = None

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from medloom.evidence import words
-from medloom.evidence.card.fact import Maker, both, listed, together
+from medloom.evidence.card.fact import Maker, listed, together
 from medloom.evidence.card.known import Known
 from medloom.explanation.windowed import COUNT, SINCE, windowed
+from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.pages import intended_use
 from medloom.tasks.demographics import dimension_of
@@ -89,11 +90,7 @@ def _learner(known: Known) -> Text2:
     settings = ", ".join(f"{name}={value}" for name, value in known.parameters.items())
     return together(
         [
-            both(
-                lambda at: text2(
-                    "{learner}: {what}", learner=known.learner, what=(known.learner_is or ("", ""))[at]
-                )
-            )
+            fill(text2("{learner}: {what}"), learner=known.learner, what=known.learner_is)
             if known.learner_is is not None
             else text2("Learner: {learner}.", learner=known.learner),
             text2("Settings: {settings}; seed {seed}.", settings=settings or "–", seed=known.seed),
@@ -121,7 +118,7 @@ def _inputs(known: Known) -> Text2:
                 n=len(known.inputs.names),
                 codes=len(codes),
             ),
-            both(lambda at: text2("Weightiest: {names}.", names=listed(known.inputs.important)[at]))  # type: ignore[union-attr]
+            fill(text2("Weightiest: {names}."), names=listed(known.inputs.important))
             if known.inputs.important
             else None,
         ]
@@ -145,12 +142,10 @@ def _preparation(known: Known) -> Text2:
     windows = list(dict.fromkeys(one.window for one in found))
     return together(
         [
-            both(
-                lambda at: text2(
-                    "Of each code, over {windows} before: {statistics}.",
-                    windows=", ".join(windows),
-                    statistics=listed([said[name] for name in statistics])[at],
-                )
+            fill(
+                text2("Of each code, over {windows} before: {statistics}."),
+                windows=", ".join(windows),
+                statistics=listed([said[name] for name in statistics]),
             )
             if found
             else text2("Inputs enter as they stand in the table."),
@@ -178,10 +173,10 @@ def _sensitive(known: Known) -> Text2:
     absent = [words.dimension_name(name) for name in asked if name not in used]
     return together(
         [
-            both(lambda at: text2("Used: {names}.", names=listed(map(words.dimension_name, used))[at]))
+            fill(text2("Used: {names}."), names=listed(map(words.dimension_name, used)))
             if used
             else text2("None of these was recognised among the inputs."),
-            both(lambda at: text2("Not recognised among the inputs: {names}.", names=listed(absent)[at]))
+            fill(text2("Not recognised among the inputs: {names}."), names=listed(absent))
             if absent and used
             else None,
         ]

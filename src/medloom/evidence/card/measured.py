@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from medloom.evidence import survival_words, words
-from medloom.evidence.card.fact import Maker, both, clauses, listed, together
+from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.first_screen import COMPARED, cautions
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_report import headline as survival_headline
+from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.demographics import UNKNOWN
 
@@ -57,6 +58,12 @@ def _values(
     return clauses(parts)
 
 
+def _dimensions(names: Iterable[str]) -> Text2:
+    """Name what people differ in, within a sentence."""
+    said = listed(words.dimension_name(name) for name in names)
+    return Text2(said.en.lower(), said.zh)
+
+
 def _primary(evaluation: Evaluation) -> tuple[str, ...]:
     if isinstance(evaluation, SurvivalEvaluation):
         prefix = "" if len(evaluation.events) == 1 else f"{evaluation.events[0]}: "
@@ -73,11 +80,17 @@ def _performance(known: Known) -> Text2:
     return together([headline(evaluation), _sentence(_values(evaluation, _primary(evaluation)[1:]))])
 
 
+def _against_constant(evaluation: Evaluation) -> Text2 | None:
+    if not isinstance(evaluation, SurvivalEvaluation):
+        return words.against_constant(evaluation)
+    constant = evaluation.compared_with.get(PREVALENCE)
+    gained = None if constant is None else constant.difference.get(_primary(evaluation)[2])
+    return None if gained is None else words.verdict(gained, True)
+
+
 def _interpretation(known: Known) -> Text2 | None:
     evaluation = _of(known)
-    return together(
-        [words.against_constant(evaluation), words.in_the_large(evaluation), *cautions(evaluation)]
-    )
+    return together([_against_constant(evaluation), words.in_the_large(evaluation), *cautions(evaluation)])
 
 
 def _calibration(known: Known) -> Text2 | None:
@@ -111,9 +124,7 @@ def _utility(known: Known) -> Text2 | None:
     return together(
         [
             said,
-            both(lambda at: text2("Flagged at {name}: {rates}.", name=name[at], rates=rates[at]))
-            if rates.en
-            else None,
+            fill(text2("Flagged at {name}: {rates}."), name=name, rates=rates) if rates.en else None,
         ]
     )
 
@@ -122,11 +133,11 @@ def _thresholds(known: Known) -> Text2 | None:
     names = [words.threshold_name(one.name) for one in _of(known).thresholds]
     if not names:
         return None
-    return both(
-        lambda at: text2(
-            "No threshold is part of the model. Rates are told at {names}, none of them chosen on the data evaluated.",
-            names=listed(names)[at],
-        )
+    return fill(
+        text2(
+            "No threshold is part of the model. Rates are told at {names}, none of them chosen on the data evaluated."
+        ),
+        names=listed(names),
     )
 
 
@@ -146,9 +157,7 @@ def _subgroups(known: Known) -> Text2 | None:
     if not said:
         return None
     metric = _named(evaluation, first)
-    return both(
-        lambda at: text2("{metric} within groups: {groups}.", metric=metric[at], groups=clauses(said)[at])
-    )
+    return fill(text2("{metric} within groups: {groups}."), metric=metric, groups=clauses(said))
 
 
 def _fairness(known: Known) -> Text2 | None:
@@ -168,29 +177,30 @@ def _fairness(known: Known) -> Text2 | None:
             words.dimension_name(dimension),
         )
         said.append(
-            both(
-                lambda at, m=label, v=value, b=by: text2(  # type: ignore[misc]
-                    "by {dimension}: {metric} {value}", dimension=b[at].lower(), metric=m[at], value=v[at]
-                )
+            fill(
+                text2("by {dimension}: {metric} {value}"),
+                dimension=Text2(by.en.lower(), by.zh),
+                metric=label,
+                value=value,
             )
         )
     if not said:
         return None
-    return both(lambda at: text2("Largest differences between groups, {gaps}.", gaps=clauses(said)[at]))
+    return fill(text2("Largest differences between groups, {gaps}."), gaps=clauses(said))
 
 
 def _fairness_measured(known: Known) -> Text2 | None:
     evaluation = _of(known)
     if not evaluation.fairness:
         return None
-    names = [words.dimension_name(name) for name in evaluation.fairness]
+    names = _dimensions(evaluation.fairness)
     rates = listed(_named(evaluation, name) for name in next(iter(evaluation.fairness.values())).gaps)
-    return both(
-        lambda at: text2(
-            "Measured within groups by {dimensions}, with the gaps between them and their intervals: {rates}.",
-            dimensions=listed(names)[at].lower(),
-            rates=rates[at],
-        )
+    return fill(
+        text2(
+            "Measured within groups by {dimensions}, with the gaps between them and their intervals: {rates}."
+        ),
+        dimensions=names,
+        rates=rates,
     )
 
 
@@ -213,18 +223,14 @@ def _not_tested(known: Known) -> Text2 | None:
         if key != UNKNOWN and first in part.metrics and part.metrics[first].value is None
     ]
     absent = [
-        words.dimension_name(name)
+        name
         for name in ("sex", "age", "race", "ethnicity", "language", "insurance", "site")
         if name not in evaluation.subgroups
     ]
     return together(
         [
-            both(lambda at: text2("Too few to judge: {groups}.", groups=listed(few)[at])) if few else None,
-            both(
-                lambda at: text2(
-                    "Not known of the patients, and so not tested: {names}.", names=listed(absent)[at]
-                )
-            )
+            fill(text2("Too few to judge: {groups}."), groups=listed(few)) if few else None,
+            fill(text2("Not known of the patients, and so not tested: {names}."), names=_dimensions(absent))
             if absent
             else None,
         ]
@@ -234,14 +240,13 @@ def _not_tested(known: Known) -> Text2 | None:
 def _cautions(known: Known) -> Text2 | None:
     evaluation = _of(known)
     found = list(cautions(evaluation))
-    constant = words.against_constant(evaluation)
     said = together([*found, words.outside_note(evaluation.metrics)])
     if said.en:
         return said
     if isinstance(evaluation, SurvivalEvaluation):
         return _d_calibration(evaluation)
     slope = evaluation.metrics.get("calibration_slope")
-    if slope is None or slope.low is None or constant is None:
+    if slope is None or slope.low is None:
         return None
     return text2("The calibration slope does not differ from the ideal beyond chance in these samples.")
 
@@ -268,7 +273,7 @@ def _tested_on(known: Known) -> Text2:
         return text2(
             "Internal validation on held-out patients of the same source, never shown to the learner."
         )
-    return both(lambda at: text2("Tested on the split {split} of the same source.", split=split[at]))
+    return fill(text2("Tested on the split {split} of the same source."), split=split)
 
 
 def _beyond_apparent(known: Known) -> Text2:
@@ -309,8 +314,8 @@ def _measures(known: Known) -> Text2:
     plots = [drawn[name] for name in evaluation.curves if name in drawn]
     return together(
         [
-            both(lambda at: text2("Measures: {names}.", names=listed(plain)[at])),
-            both(lambda at: text2("Drawn: {names}.", names=listed(plots)[at])) if plots else None,
+            fill(text2("Measures: {names}."), names=listed(plain)),
+            fill(text2("Drawn: {names}."), names=listed(plots)) if plots else None,
         ]
     )
 
@@ -334,9 +339,7 @@ def _comparisons(known: Known) -> Text2 | None:
             break
     if not parts:
         return None
-    return both(
-        lambda at: text2("Difference from others, on the same patients: {others}.", others=clauses(parts)[at])
-    )
+    return fill(text2("Difference from others, on the same patients: {others}."), others=clauses(parts))
 
 
 def _clusters(known: Known) -> Text2 | None:
@@ -351,7 +354,7 @@ def _clusters(known: Known) -> Text2 | None:
         if first in part.metrics
     ]
     metric = _named(evaluation, first)
-    return both(lambda at: text2("{metric} by site: {parts}.", metric=metric[at], parts=clauses(parts)[at]))
+    return fill(text2("{metric} by site: {parts}."), metric=metric, parts=clauses(parts))
 
 
 def _leakage(known: Known) -> Text2 | None:
