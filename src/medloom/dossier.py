@@ -49,6 +49,7 @@ from medloom.tasks.models import ModelName
 from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
 from medloom.training.conformal_model import ConformalModel
+from medloom.training.group_thresholds import ThresholdedModel
 
 _REPORT: Final = "report.html"
 _COVERAGE: Final = "coverage.json"
@@ -264,6 +265,8 @@ def _development(dossier: Dossier) -> Section | None:
 def _keep_coverage(dossier: Dossier, seed: int) -> None:
     """Keep how often the ranges or sets of a model that tells them hold the truth."""
     model = dossier.trained.model
+    if isinstance(model, ThresholdedModel):
+        model = model.model
     if not isinstance(model, ConformalModel):
         return
     samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)

@@ -35,7 +35,9 @@ from medloom.tasks.model import Model, Origin
 from medloom.tasks.samples import Samples
 from medloom.training.answers import labels_as_numbers, loss
 from medloom.training.conformal_model import ConformalModel
+from medloom.training.group_thresholds import ThresholdedModel
 from medloom.training.recalibration import CalibratedModel
+from medloom.training.reweighing import ReweighedModel
 from medloom.training.wrapping import WrappingModel
 
 if TYPE_CHECKING:
@@ -321,8 +323,8 @@ def asked(model: Model) -> AskedModel:
     if isinstance(model, CalibratedModel):
         inner, calibrator = asked(model.model), model.calibrator
         return _Outer(inner, lambda x: calibrator.apply(inner.answer(x)))
-    if isinstance(model, ConformalModel):
-        return asked(model.model)  # ranges and sets stand around the answer and leave it as it is
+    if isinstance(model, ConformalModel | ThresholdedModel | ReweighedModel):
+        return asked(model.model)  # what stands around the answer leaves it as it is
     raise InputError(
         "a model of learner {learner!r} cannot be asked about changed inputs; it has reasons of its own: method own",
         learner=model.origin.learner,

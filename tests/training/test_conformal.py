@@ -228,7 +228,7 @@ def test_nobody_is_answered_for_in_an_empty_list() -> None:
 def test_a_model_with_ranges_is_not_recalibrated_from_outside() -> None:
     samples = samples_of("binary")
     made = conformal(learned("binary"), samples.in_split("calibration"))
-    with pytest.raises(InputError, match="recalibrate the model inside"):
+    with pytest.raises(InputError, match="take the model inside it"):
         recalibrated(made, samples.in_split("calibration"))
 
 

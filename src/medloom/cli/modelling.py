@@ -261,6 +261,7 @@ def predict(
     """Predict."""
     from medloom import api
     from medloom.stressing import tells_unusual, unusual
+    from medloom.training.group_thresholds import ThresholdedModel
 
     trained = api.trained(Site.open(site), model)
     samples = trained.samples.in_split(split) if split else trained.samples  # type: ignore[arg-type]
@@ -270,6 +271,9 @@ def predict(
         if tells_unusual(trained.model):
             far = unusual(trained, samples, named=0).select("sample_id", unusual="percentile")
             keys = keys.join(far, on="sample_id", how="left", maintain_order="left")
+        if isinstance(trained.model, ThresholdedModel):
+            flags = trained.model.flags(samples).drop("value")
+            keys = keys.join(flags, on="sample_id", how="left", maintain_order="left")
     answers = predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left")
     with replacing(out) as incoming:
         answers.write_parquet(incoming)

@@ -39,7 +39,7 @@ from medloom.training.curve_bands import LEAST as FEWEST
 from medloom.training.curve_bands import CurveBands, band_times
 from medloom.training.recalibration import Basis
 from medloom.training.venn_abers import VennAbers
-from medloom.training.wrapping import WrappingModel
+from medloom.training.wrapping import WrappingModel, check_open
 
 Scheme = Literal["residual", "quantiles", "adaptive", "venn-abers", "observed"]
 SCHEMES: Final[tuple[Scheme, ...]] = get_args(Scheme)
@@ -274,6 +274,7 @@ def conformal(
     check_none_held_out(samples)
     if isinstance(model, ConformalModel):
         model = model.model
+    check_open(model)
     question = model.origin.question
     chosen = _scheme(question.kind, scheme, between)
     unknown = [one for one in by if one not in BYS]

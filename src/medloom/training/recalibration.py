@@ -31,7 +31,7 @@ from medloom.training.calibrators import (
     unchanged,
 )
 from medloom.training.hazard_line import line_log_likelihood, moved, reached
-from medloom.training.wrapping import WrappingModel
+from medloom.training.wrapping import WrappingModel, check_open
 
 SIGNIFICANT: Final = 0.05
 _FILE: Final = "calibrator.json"
@@ -185,10 +185,7 @@ def recalibrated(
     check_none_held_out(samples)
     if isinstance(model, CalibratedModel):
         model = model.model
-    if isinstance(model, WrappingModel) and model.outermost:
-        raise InputError(
-            "this model tells ranges already; recalibrate the model inside it, then make ranges anew"
-        )
+    check_open(model)
     question = model.origin.question
     if question.kind not in _LADDER:
         raise InputError("models of {kind} questions cannot be recalibrated", kind=question.kind)

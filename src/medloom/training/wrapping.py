@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import polars as pl
 
+from medloom.foundation.errors import InputError
 from medloom.tasks.model import Learner, Model
 
 
@@ -41,3 +42,16 @@ class WrappingModel(Model):
     def importance(self) -> pl.DataFrame:
         """Rank the inputs of the model inside."""
         return self.model.importance()
+
+
+def check_open(model: Model) -> None:
+    """Refuse to put something around a model that nothing may be put around.
+
+    Raises:
+        InputError: it has ranges or thresholds, which would no longer fit.
+    """
+    if isinstance(model, WrappingModel) and model.outermost:
+        raise InputError(
+            "this model has ranges or thresholds around it, which would no longer fit; take the model inside it"
+            " (trained.model.model), then make them anew"
+        )
