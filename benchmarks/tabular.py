@@ -2,9 +2,9 @@
 
 Four classics, ten random splits each into three quarters and one. Both sides get the training rows, the rows to answer,
 one core and the same wall-clock time for search and learning, in turn, each in a process of its own that has loaded its
-libraries; the test labels are known to neither. Where a side takes longer it is let finish, and the time it took stands
-in the result. `auto` was not tuned on these tables, but on others. A rank is 1 or 2 by AUROC on the test rows, 1.5 where
-these are equal.
+libraries; neither knows the test labels. Where a side takes longer it is let finish, and the time it took stands in the
+result. `auto` was not tuned on these tables, but on others. A rank is 1 or 2 by AUROC on the test rows, 1.5 where these
+are equal.
 
 Columns are numbers, as the files have them; rows with a gap, which are few, are left out, so that no side's imputation
 is measured. The length of follow-up, known only afterwards, is no input (heart failure).
