@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import yaml
 
 from medloom.foundation.errors import InputError
 
 Place = tuple[int | str, ...]
+
+_DEEPEST: Final = 100  # beyond, a parser takes ever longer, and ends for want of stack
 
 
 def read_document(text: str, name: str) -> tuple[object, dict[Place, int]]:
@@ -21,7 +24,11 @@ def read_document(text: str, name: str) -> tuple[object, dict[Place, int]]:
     ({'a': ['0', 'no']}, {(): 1, ('a',): 1, ('a', 0): 1, ('a', 1): 1})
     """
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.BaseLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise InputError("{name!r} is nested too deeply; write it flatter", name=name)
             if isinstance(event, yaml.AliasEvent):
                 raise InputError(
                     "{name!r} line {line}: a part cannot be repeated by its name (*{anchor}); write it out",
@@ -42,8 +49,6 @@ def read_document(text: str, name: str) -> tuple[object, dict[Place, int]]:
         raise InputError(
             "{name!r} line {line} is not valid YAML: {reason}", name=name, line=1, reason="characters"
         ) from error
-    except RecursionError:
-        raise InputError("{name!r} is nested too deeply; write it flatter", name=name) from None
     lines: dict[Place, int] = {}
     return (None if root is None else _plain(root, (), lines, name)), lines
 
