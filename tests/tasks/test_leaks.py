@@ -247,7 +247,8 @@ def _learned(held_out_shift: float, learner: str) -> tuple[np.ndarray[Any, Any],
     shifted = frame.with_columns(
         x=pl.when(split == "held_out").then(pl.col("x") * 50 + held_out_shift).otherwise("x")
     )
-    trained = ml.train(shifted, learner, label="ill", ranges=False)
+    one = ml.learner(learner, **({"n_models": 1} if learner == "mlp" else {}))
+    trained = ml.train(shifted, one, label="ill", ranges=False)
     train = trained.samples.in_split("train")
     return trained.predict(train).frame["value"].to_numpy(), str(trained.model.origin.parameters)
 
