@@ -28,7 +28,7 @@ def test_a_rival_that_learned_another_question_is_refused(tmp_path: Path) -> Non
 
 def test_the_record_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = site_of(tmp_path / "site")
-    ml.train(site.task("outcome"), "tree", ranges=False)
+    ml.train(site.task("outcome"), "tree")
     asked = []
     apply = labelling.apply
     monkeypatch.setattr("medloom.site.apply", lambda *given: asked.append(1) or apply(*given))
@@ -36,7 +36,9 @@ def test_the_record_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     kept.copy_report(tmp_path / "r.html")
     assert len(asked) == 1
     assert (tmp_path / "r.html").read_bytes() == (kept.folder / "report.html").read_bytes()
-    assert "in a split" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "in a split" in page
+    assert "How sure it is, and whether that is true" in page and (kept.folder / "coverage.json").is_file()
 
 
 def test_where_reasons_are_slow_fewer_samples_are_explained(
@@ -57,6 +59,18 @@ def test_where_reasons_are_slow_fewer_samples_are_explained(
     held_out = site.task("outcome").samples.in_split("held_out")
     assert len(some) == 50 < len(held_out)
     assert some.frame["sample_id"].to_list() != held_out.frame["sample_id"].head(50).to_list()
+
+
+def test_a_patients_page_of_prognosis_draws_the_curve_with_its_band(tmp_path: Path) -> None:
+    asked = "kind: survival\npredict: {event: [X//outcome], unit: h, horizons: [10h, 24h]}\n"
+    head = TASK.partition("kind:")[0] + TASK.partition("kind: binary\n")[2].partition("predict:")[0]
+    site = site_of(tmp_path / "site", 150, head + asked)
+    one = ml.train(site.task("outcome"), "kaplan-meier")
+    sample = one.samples.in_split("held_out").where(pl.int_range(pl.len()) == 0)
+    dossier.patient_page(site, one, sample, tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert "would have “event” within 24 h" in page and 'class="band' in page
+    assert "at 90% confidence" in page
 
 
 @pytest.mark.parametrize("split", ["train", "held_out"])

@@ -19,6 +19,7 @@ from medloom.api import Trained, with_samples
 from medloom.api import evaluate as evaluate_trained
 from medloom.evidence import words
 from medloom.evidence.coverage import coverage_of
+from medloom.evidence.coverage_section import coverage_section
 from medloom.evidence.development import development, development_section
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
@@ -28,6 +29,7 @@ from medloom.evidence.robustness_section import robustness_section
 from medloom.evidence.section import Section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
+from medloom.explanation.curve_answer import main_risks
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_page import write_patient_page
 from medloom.explanation.similar import FEWEST, in_words
@@ -45,11 +47,14 @@ from medloom.tasks.demographics import demographics
 from medloom.tasks.history import STATIC
 from medloom.tasks.kinds import SPLITS, Split
 from medloom.tasks.labelling import Cohort
+from medloom.tasks.model import Model
 from medloom.tasks.models import ModelName
 from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
+from medloom.tasks.survival import read_curves
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import ThresholdedModel
+from medloom.training.wrapping import WrappingModel
 
 _REPORT: Final = "report.html"
 _COVERAGE: Final = "coverage.json"
@@ -182,6 +187,11 @@ def patient_page(
     tested = _tested(site, one, evaluation)
     base = dict(explanation.baseline.select("output", "value").iter_rows())
     low, high = predictions.frame.select("low", "high").row(0) if len(question.outputs) == 1 else (None, None)
+    curves = None
+    if question.kind == "survival":
+        curves = read_curves(predictions.frame, question.outputs)
+        answers = {question.outputs[at]: risk for at, risk in main_risks(question.horizons, curves).items()}
+        output, low, high = max(answers, key=lambda one: answers[one]), None, None
     page = PatientPage(
         question=question,
         subject_id=subject,
@@ -191,8 +201,12 @@ def patient_page(
         answer=answers[output] if len(question.outputs) == 1 else answers,
         low=low,
         high=high,
+        curves=curves,
+        **_told(one.model, predictions.frame),
         average=float(usual) if isinstance(usual, (int, float)) else None,
-        percentile=_percentile(one, answers[output], output) if len(question.outputs) == 1 else None,
+        percentile=_percentile(one, answers[output], output)
+        if len(question.outputs) == 1 and curves is None
+        else None,
         reasons=explanation.top(sample_id, 10, output),
         baseline=base[output],
         scale=explanation.scale,
@@ -209,6 +223,21 @@ def patient_page(
         truth=str(sample.frame["label"][0]) if reveal else None,
     )
     write_patient_page(path, page)
+
+
+def _told(model: Model, said: pl.DataFrame) -> dict[str, Any]:
+    """Give what a model tells of how sure it is of several answers, and what that promises."""
+    while isinstance(model, WrappingModel) and not isinstance(model, ConformalModel):
+        model = model.model
+    if not isinstance(model, ConformalModel):
+        return {}
+    level = None if model.scheme == "venn-abers" else model.level
+    if model.scheme in ("venn-abers", "adaptive"):
+        bounds = {name: (low, high) for name, low, high in said.select("output", "low", "high").iter_rows()}
+        several = {name: ends for name, ends in bounds.items() if None not in ends and said.height > 1}
+        in_set = said.filter(pl.col("in_set"))["output"].to_list()
+        return {"level": level, "bounds": several, "in_set": tuple(in_set)}
+    return {"level": level}
 
 
 def visible_events(sample: Samples) -> pl.DataFrame:
@@ -232,9 +261,9 @@ def _findings(cohort: Cohort, dossier: Dossier, seed: int) -> list[Section]:
     withheld = _withheld(cohort.samples.where(pl.col("split") == dossier.evaluation.split))
     if withheld:
         found.append(withheld_section(withheld))
-    _keep_coverage(dossier, seed)
+    told = _coverage(dossier, seed)
     size = _development(dossier)
-    return found if size is None else [*found, size]
+    return [*found, *(one for one in (told, size) if one is not None)]
 
 
 def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
@@ -262,16 +291,17 @@ def _development(dossier: Dossier) -> Section | None:
     return None if found is None else development_section(found)
 
 
-def _keep_coverage(dossier: Dossier, seed: int) -> None:
-    """Keep how often the ranges or sets of a model that tells them hold the truth."""
+def _coverage(dossier: Dossier, seed: int) -> Section | None:
+    """Keep, and tell, how often the ranges or sets of a model that tells them hold the truth."""
     model = dossier.trained.model
     if isinstance(model, ThresholdedModel):
         model = model.model
     if not isinstance(model, ConformalModel):
-        return
+        return None
     samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)
     found = coverage_of(model, samples, seed=seed)
     write_text(dossier.folder / _COVERAGE, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    return coverage_section(found)
 
 
 def _withheld(samples: Samples) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Commands on how far a model can be trusted: validate, recalibrate, ranges."""
+"""Commands on how far a model can be trusted: validate, stability, learning-curve, recalibrate, ranges."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import typer
 from medloom.cli import screen
 from medloom.cli.modelling import parameters_of
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
-from medloom.evidence.metrics import PRIMARY
+from medloom.evidence import survival_words
+from medloom.evidence.section import Section
+from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.words import metric_name
+from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import tr
 from medloom.site import Site
+from medloom.tasks.models import ModelName
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +25,10 @@ def register(app: typer.Typer) -> None:
     app.command(
         "validate", help=tr("Test a learner on all patients that are not held out, by folds, period or site.")
     )(validate)
+    app.command("stability", help=tr("How much a patient's answer depends on who else was learned from."))(
+        stability
+    )
+    app.command("learning-curve", help=tr("How good a learner is with how many patients."))(learning_curve)
     app.command("recalibrate", help=tr("Make a model's risks fit patients it has not learned from."))(
         recalibrate
     )
@@ -54,11 +62,13 @@ def validate(
 ) -> None:
     """Validate."""
     from medloom import validation
+    from medloom.evidence.validation_sections import validation_section
 
     opened = Site.open(site)
+    asked = opened.task(name)
     with screen.showing_progress(json):
         found = validation.validate(
-            opened.task(name),
+            asked,
             learner,
             design,  # type: ignore[arg-type]
             folds=folds,
@@ -67,28 +77,98 @@ def validate(
             seed=seed,
             **parameters_of(parameter),
         )
+    kept = _kept(opened, asked.samples.question.task, learner, validation_section(found))
     if json:
         screen.json(found.to_json())
         return
     screen.say(str(found))
-    metric = PRIMARY[found.evaluation.kind]
+    metric = next(iter(found.evaluation.metrics))
+    survival = isinstance(found.evaluation, SurvivalEvaluation)
+    said = survival_words.metric_name(metric) if survival else metric_name(metric)
     rows = [(part, metrics[metric].said()) for part, metrics in found.parts.items()]
     screen.say()
-    screen.table([tr("part"), screen.spoken(metric_name(metric))], rows, right=[1])
+    screen.table([tr("part"), screen.spoken(said)], rows, right=[1])
+    _say_where(kept)
+
+
+def stability(
+    model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
+    refits: Annotated[
+        int, typer.Option(help=tr("Models of resampled patients; 200 for a publication."))
+    ] = 50,
+    site: SiteOption = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Measure stability."""
+    from medloom import api, dossier, validation
+    from medloom.evidence.validation_sections import stability_section
+
+    opened = Site.open(site)
+    trained = api.trained(opened, model)
+    with screen.showing_progress(json):
+        found = validation.stability(trained, refits, seed=seed)
+    assert trained.name is not None
+    dossier.keep_section(opened, trained.name, stability_section(found))
+    if json:
+        screen.json(found.to_json())
+        return
+    rows = [(output, f"{mean:.3f}") for output, mean in found.mean_difference.items()]
+    screen.table([tr("answer"), tr("mean difference of a refit's answer")], rows, right=[1])
+    _say_where(trained.name)
+
+
+def learning_curve(
+    name: Annotated[str, typer.Argument(help=tr("A task: its name, or a file ending in .yaml."))],
+    learner: Annotated[
+        str, typer.Option("--learner", "-l", help=tr("`medloom learners` lists them."))
+    ] = "gbdt",
+    size: Annotated[
+        list[int] | None, typer.Option(help=tr("Patients to learn from; once for each size."))
+    ] = None,
+    repeats: Annotated[int, typer.Option(help=tr("Draws of the patients."))] = 3,
+    site: SiteOption = None,
+    seed: SeedOption = 0,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw a learning curve."""
+    from medloom import validation
+    from medloom.evidence.validation_sections import learning_curve_section
+
+    opened = Site.open(site)
+    asked = opened.task(name)
+    with screen.showing_progress(json):
+        found = validation.learning_curve(
+            asked, learner, size or (), repeats=repeats, seed=seed, **parameters_of(parameter)
+        )
+    section = learning_curve_section(found, asked.samples.question.kind)
+    kept = _kept(opened, asked.samples.question.task, learner, section)
+    if json:
+        screen.json({"curve": found.to_json()})
+        return
+    (shown,) = section.tables
+    heads = [screen.spoken(one) for one in shown.head]
+    rows = [tuple(screen.spoken(one.text) for one in row) for row in shown.rows]
+    screen.table(heads, rows, right=range(len(heads)))
+    _say_where(kept)
 
 
 def recalibrate(
     model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
     method: Annotated[str, typer.Option(help="auto, intercept, slope, temperature, beta, isotonic")] = "auto",
     folds: Annotated[
-        int, typer.Option(help=tr("For answers out of fold, where the site sets no patients aside."))
-    ] = 5,
+        int | None, typer.Option(help=tr("For answers out of fold, where the site sets no patients aside."))
+    ] = None,
     site: SiteOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
     """Recalibrate."""
-    from medloom import api, validation
+    from medloom import api, dossier, validation
+    from medloom.evidence.validation_sections import recalibration_section
 
     opened = Site.open(site)
     with screen.showing_progress(json):
@@ -100,7 +180,8 @@ def recalibrate(
             seed=seed,
         )
     update = made.recalibration
-    assert update is not None
+    assert update is not None and made.name is not None
+    dossier.keep_section(opened, made.name, recalibration_section(update))
     if json:
         said = {"calibrator": update.calibrator.to_json(), "basis": update.basis.to_json()}
         screen.json({"model": str(made.name), **said})
@@ -131,8 +212,8 @@ def ranges(
         list[str] | None, typer.Option(help=tr("sex or age: groups within which it is to hold."))
     ] = None,
     folds: Annotated[
-        int, typer.Option(help=tr("For answers out of fold, where the site sets no patients aside."))
-    ] = 5,
+        int | None, typer.Option(help=tr("For answers out of fold, where the site sets no patients aside."))
+    ] = None,
     site: SiteOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -162,3 +243,20 @@ def ranges(
            n=made.model.basis.n)
     )  # fmt: skip
     screen.say(tr("Next: medloom evaluate {model}", model=made.name))
+
+
+def _kept(site: Site, task: str, learner: str, section: Section) -> ModelName | None:
+    """Keep a finding about a learner beside the latest model it made of the task; None: there is none yet."""
+    from medloom import dossier
+
+    try:
+        name = site.model_name(f"{task}.{learner}")
+    except NotFoundError:
+        return None
+    dossier.keep_section(site, name, section)
+    return name
+
+
+def _say_where(name: ModelName | None) -> None:
+    if name is not None:
+        screen.say(tr("The next report of {model} shows this.", model=name))

@@ -12,6 +12,7 @@ from medloom.explanation.unlike import Unlike
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2
 from medloom.tasks.question import Question
+from medloom.tasks.survival import Curves
 
 _ADULT: Final = 18.0
 
@@ -28,6 +29,10 @@ class PatientPage:
         age: years.
         answer: a risk from 0 to 1 (binary), a value in the question's unit, or class → probability.
         low, high: the answer's interval.
+        curves: of prognosis: the patient's alone (n = 1), with their band where the model tells one.
+        bounds: of several answers: low and high of each, where the model tells them.
+        in_set: of several classes: those that may be true, where the model tells them.
+        level: the share of patients for whom sets and ranges hold the truth; of a band its confidence.
         average: the outcome's share, or mean value, among training patients; said where the reasons do not add up
             to the answer, for then the model's own average answer cannot be compared with it.
         percentile: how many of 100 held-out patients have a lower answer.
@@ -59,6 +64,10 @@ class PatientPage:
     model: str
     low: float | None = None
     high: float | None = None
+    curves: Curves | None = None
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    in_set: tuple[str, ...] = ()
+    level: float | None = None
     average: float | None = None
     percentile: float | None = None
     descriptions: Mapping[str, str] = field(default_factory=dict)
@@ -98,7 +107,9 @@ def check(page: PatientPage) -> None:
     values = list(page.answer.values()) if isinstance(page.answer, Mapping) else [page.answer]
     if not values or not all(isfinite(value) for value in values):
         raise InputError("a patient's page needs an answer that is a number, or at least one class with one")
-    if (several or page.question.kind == "binary") and not all(0 <= value <= 1 for value in values):
+    if (several or page.question.kind in ("binary", "survival")) and not all(
+        0 <= value <= 1 for value in values
+    ):
         raise InputError(
             "the answer to a {kind} question is a probability from 0 to 1", kind=page.question.kind
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from medloom.explanation.answer_drawing import Reading, people_drawing, scale_drawing
+from medloom.explanation.curve_answer import answer_of_curves
 from medloom.explanation.numbers import percent, ratio, share
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_reasons import adjustment
@@ -17,6 +18,8 @@ _ALIKE: Final = 1.15
 
 def answer_in_words(page: PatientPage) -> dict[str, Any]:
     """Say the answer as the template wants it: `big`, `headline`, `direction`, `compared`, `sentences`, `figures`."""
+    if page.curves is not None:
+        return answer_of_curves(page, page.curves)
     if isinstance(page.answer, Mapping):
         return _answer_of_classes(page, page.answer)
     if page.is_risk:
@@ -106,6 +109,14 @@ def _answer_of_classes(page: PatientPage, answer: Mapping[str, float]) -> dict[s
         sentences.append(
             text2("{name} is almost as likely ({share}).", name=second, share=percent(ranked[1][1]))
         )
+    if page.in_set and page.level is not None:
+        sentences.append(
+            text2(
+                "Of {level} of patients the true answer is in their set; this patient's set: {names}.",
+                level=f"{page.level:.0%}",
+                names=", ".join(clean(one) for one in page.in_set),
+            )
+        )
     if len(ranked) > len(shown):
         sentences.append(text2("{n} less likely answers are not shown.", n=len(ranked) - len(shown)))
     return {
@@ -115,8 +126,17 @@ def _answer_of_classes(page: PatientPage, answer: Mapping[str, float]) -> dict[s
         "compared": None,
         "sentences": sentences,
         "figures": [],
-        "classes": [(clean(label), percent(p), 100 * p, label == best) for label, p in shown],
+        "classes": [
+            (clean(label), _with_bounds(page, label, p), 100 * p, label == best) for label, p in shown
+        ],
     }
+
+
+def _with_bounds(page: PatientPage, label: str, risk: float) -> str:
+    if label not in page.bounds:
+        return percent(risk)
+    low, high = map(percent, page.bounds[label])
+    return f"{percent(risk)} ({low} – {high})"
 
 
 def _direction(risk: float, average: float | None) -> int:
@@ -173,13 +193,20 @@ def _range(page: PatientPage, write: Any) -> list[Text2]:
     if page.low is None or page.high is None:
         return []
     ends = {"low": write(page.low), "high": write(page.high)}
-    if page.is_risk:  # two calibrated bounds, which are no interval that holds some share of patients
+    if page.is_risk:  # no interval that holds some share of patients
         return [
             text2(
-                "Calibrated between {low} and {high}: the closer, the more like patients were known.", **ends
+                "Between {low} and {high}, as patients with such answers fared: the closer, the more of them were"
+                " known.",
+                **ends,
             )
         ]
-    return [text2("Plausible range: {low} to {high}.", **ends)]
+    if page.level is None:
+        return [text2("Plausible range: {low} to {high}.", **ends)]
+    return [
+        text2("Range: {low} to {high}; such ranges hold the truth of {level} of patients.", **ends,
+              level=f"{page.level:.0%}")
+    ]  # fmt: skip
 
 
 def _rank(page: PatientPage) -> list[Text2]:

@@ -73,6 +73,8 @@ def starting(page: PatientPage) -> Text2:
     """Say where the reasons start from; a score of one class among several means nothing to a reader."""
     if (isinstance(page.answer, Mapping) and page.scale == "log-odds") or adjustment(page) is not None:
         return Text2("", "")
+    if page.curves is not None:  # a curve has no one number to start from
+        return Text2("", "")
     if page.scale in ("log-odds", "probability"):
         start = share(page.baseline) if page.scale == "log-odds" else page.baseline
         return text2("The model starts from its average answer, {start}.", start=percent(start))
@@ -138,6 +140,8 @@ def _effect(page: PatientPage, contribution: float) -> Text2:
         return _points(100 * (page.answer - share(odds - contribution)))
     if page.scale == "probability":
         return _points(100 * contribution)
+    if page.curves is not None and page.scale.startswith("log"):
+        return text2("rate × {factor}", factor=times(exp(contribution)))
     said = amount(abs(contribution), page.question.unit or page.scale)
     return Text2(*((("+" if contribution > 0 else "−") + one) for one in said))
 

@@ -100,3 +100,34 @@ def test_a_blend_of_all_kinds_answers_better_than_chance() -> None:
         y = labels_as_numbers(unseen)
         average = np.repeat(y.mean(axis=0, keepdims=True), len(y), axis=0)
         assert loss(kind, y, model.predict(unseen).matrix(unseen.question.outputs)) < loss(kind, y, average)
+
+
+def test_a_model_is_learned_again_with_the_blend_it_has_and_without_a_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, samples = fitted(), samples_of("binary")
+    learner = model.relearner()
+    monkeypatch.setattr(_Search, "run", lambda *given: pytest.fail("it searched"))
+    again = learner.fit(samples.in_split("train"), samples.in_split("tuning"), seed=1)
+    assert again.predict(samples).frame.equals(model.predict(samples).frame)
+    assert type(learner)(**again.origin.parameters) == learner
+
+
+def test_trials_are_logged_to_tensorboard(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    fitted(trials=2, folder=str(tmp_path), track="tensorboard")
+    assert any(path.stat().st_size for path in (tmp_path / "tensorboard").iterdir())
+
+
+def test_trials_are_logged_to_mlflow(tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    fitted(trials=2, folder=str(tmp_path), track="mlflow")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("medloom").experiment_id])
+    assert {run.data.params["learner"] for run in runs} == {"tree", "logistic"}
+    assert all("loss" in run.data.metrics for run in runs)
+
+
+def test_logging_without_a_folder_is_refused() -> None:
+    with pytest.raises(InputError, match="a folder, to track in"):
+        fitted(track="mlflow")
