@@ -34,7 +34,7 @@ from medloom.training.wrapping import WrappingModel
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST: Final = 2000  # samples whose inputs are changed
+_MOST: Final = 1000  # samples whose inputs are changed
 _MOST_SLOWLY: Final = 500  # where answers take longer: support vectors, networks, many trees of curves
 _LEARNED_FROM: Final = 2000  # training samples, for standard deviations
 _AT_ONCE: Final = 5000

@@ -24,8 +24,8 @@ from medloom.record.schema import BIRTH
 
 Floats = NDArray[np.float64]
 
-_MOST_RANKED: Final = 200  # facts, those that are known most often
-_ASKED: Final = 200  # samples, to rank facts by
+_MOST_RANKED: Final = 100  # facts, those that are known most often
+_ASKED: Final = 100  # samples, to rank facts by
 # In what else values are sent that are kept in a unit, where the same measurement is not kept in two units anyway.
 _SENT_IN: Final = {
     "Cel": "[degF]", "[degF]": "Cel", "kg": "[lb_av]", "[lb_av]": "kg", "cm": "[in_i]", "[in_i]": "cm",
