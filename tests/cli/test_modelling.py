@@ -87,7 +87,7 @@ def test_labels_made_elsewhere_become_a_task(own_site: Path) -> None:
     after = json.loads(done("label", "theirs", "--from-meds", "labels.parquet", "--json", folder=own_site))
     assert (after["n"], after["splits"], after["labels"]) == (before["n"], before["splits"], before["labels"])
     assert (
-        json.loads(done("train", "theirs", "-l", "tree", "--json", folder=own_site))["model"]
+        json.loads(done("train", "theirs", "-l", "tree", "--no-ranges", "--json", folder=own_site))["model"]
         == "theirs.tree@1"
     )
 
@@ -95,6 +95,7 @@ def test_labels_made_elsewhere_become_a_task(own_site: Path) -> None:
 def test_a_model_is_trained_under_the_next_number(own_site: Path) -> None:
     found = json.loads(done("train", TASK, "-l", "tree", "-p", "max_depth=2", "--json", folder=own_site))
     assert found["model"] == f"{MODEL}@2"
+    assert (found["ranges"], found["without_ranges"]) == ("venn-abers", None)
     assert json.loads(done("models", "--json", folder=own_site))["models"] == [f"{MODEL}@1", f"{MODEL}@2"]
     kept = json.loads((own_site / "models" / MODEL / "2" / "package" / "model.json").read_text())
     assert kept["parameters"]["max_depth"] == 2
@@ -127,7 +128,7 @@ def test_an_evaluation_has_the_documented_form(own_site: Path) -> None:
 
 
 def test_an_evaluation_compares_two_models_of_a_task(own_site: Path) -> None:
-    done("train", TASK, "-l", "logistic", folder=own_site)
+    done("train", TASK, "-l", "logistic", "--no-ranges", folder=own_site)
     found = json.loads(done("evaluate", MODEL, "--against", f"{TASK}.logistic", "--json", folder=own_site))
     difference = found["compared_with"][f"{TASK}.logistic@1"]["difference"]["auroc"]
     assert difference["low"] <= difference["value"] <= difference["high"]

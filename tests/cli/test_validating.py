@@ -17,6 +17,13 @@ def test_a_design_that_lacks_its_day_is_refused(site: Path) -> None:
     assert "first day" in refused("validate", TASK, "--design", "temporal", folder=site)
 
 
+def test_what_refits_and_more_patients_tell_stands_in_the_next_report(own_site: Path) -> None:
+    assert "refit" in done("stability", MODEL, "--refits", "2", folder=own_site)
+    done("learning-curve", TASK, "-l", "tree", "--size", "60", "--repeats", "1", folder=own_site)
+    kept = (own_site / "models" / MODEL / "1" / "evidence" / "sections").iterdir()
+    assert {path.stem for path in kept} == {"stability", "learning-curve"}
+
+
 def test_a_model_is_recalibrated_given_ranges_and_evaluated(own_site: Path) -> None:
     said = json.loads(
         done("recalibrate", MODEL, "--folds", "2", "--method", "intercept", "--json", folder=own_site)

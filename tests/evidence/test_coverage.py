@@ -7,11 +7,14 @@ import polars as pl
 import pytest
 
 from medloom.evidence.coverage import coverage
+from medloom.evidence.coverage_section import coverage_section
 from medloom.evidence.stability import stability
 from medloom.foundation.errors import InputError
 from medloom.tasks.demographics import demographics
+from medloom.tasks.external import from_frame
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.tasks.survival import Curves
 from tests.learners.tabular.worlds import samples_of as many_risks
 from tests.training.worlds import samples_of
 
@@ -54,6 +57,23 @@ def test_risks_by_hand() -> None:
     ).metrics
     assert found["width"].value == pytest.approx(0.3)
     assert found["observed"].value == pytest.approx(samples.frame["label"].mean())
+
+
+def test_curves_by_hand() -> None:
+    """Forty patients, an event a day: by day 10 ten have had it, of bounds 20 % to 30 %."""
+    frame = pl.DataFrame({"x": range(40), "days": [float(i + 1) for i in range(40)], "died": [True] * 40})
+    samples = from_frame(frame, None, time="days", event="died", unit="d", horizons=[10])
+    values = np.full((40, 1, 2), 0.25)
+    said = Curves(np.array([10.0, 30.0]), values, values - 0.05, values + 0.05)
+    predictions = said.predictions(samples.frame["sample_id"], samples.question.outputs)
+    found = coverage(samples, predictions, 0.9, replicates=50)
+    assert {name: round(one.value or 0, 3) for name, one in found.metrics.items()} == {
+        "width.10": 0.1,
+        "low.10": 0.2,
+        "observed.10": 0.25,
+        "high.10": 0.3,
+    }
+    assert "By 10 d, risks were said to lie between 20.0% and 30.0%" in coverage_section(found).sentences[0].en
 
 
 def test_who_is_less_often_covered_is_seen() -> None:

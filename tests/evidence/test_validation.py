@@ -10,6 +10,13 @@ import pytest
 
 from medloom.evidence import validation
 from medloom.evidence.evaluation import evaluate
+from medloom.evidence.section import Section
+from medloom.evidence.validation_sections import (
+    external_section,
+    learning_curve_section,
+    stability_section,
+    validation_section,
+)
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError
 from medloom.tasks.external import from_frame
@@ -17,6 +24,7 @@ from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Learner, Model
 from medloom.tasks.samples import Samples
 from medloom.training import designs
+from medloom.training.recalibration import recalibrated
 from tests.training.worlds import frame_of, samples_of
 
 LEARNERS = {"binary": "logistic", "multiclass": "logistic", "regression": "linear"}
@@ -128,10 +136,10 @@ def test_a_small_sample_scatters_more() -> None:
     assert means[0] > means[1]
 
 
-def survivors(n: int = 200) -> Samples:
-    random = np.random.default_rng(0)
+def survivors(n: int = 200, seed: int = 0, faster: float = 1.0) -> Samples:
+    random = np.random.default_rng(seed)
     age = random.normal(60, 10, n)
-    days = random.exponential(300 * np.exp((60 - age) / 10))
+    days = random.exponential(300 / faster * np.exp((60 - age) / 10))
     rows = pl.DataFrame({"age": age, "days": days.clip(1, 400), "died": days < 400})
     samples = from_frame(rows, None, time="days", event="died")
     when = [datetime(2020, 1, 1) + timedelta(days=day) for day in range(n)]
@@ -148,7 +156,45 @@ def test_survival_is_validated_over_time() -> None:
     assert found.evaluation.metrics["c_index"].value > 0.6  # type: ignore[operator]
 
 
-def test_curves_of_several_models_are_not_mixed() -> None:
-    learner = registry.load("medloom.learners", "kaplan-meier")()
-    with pytest.raises(InputError, match="temporal"):
-        validation.cross_validation(survivors(), learner, 2)
+def test_curves_of_several_models_are_evaluated_at_the_same_times() -> None:
+    learner = registry.load("medloom.learners", "cox")()
+    found = validation.cross_validation(survivors(), learner, 2, replicates=20)
+    assert found.evaluation.n == 200
+    assert found.evaluation.metrics["c_index"].value > 0.6  # type: ignore[operator]
+    assert found.parts["1"].keys() == found.parts["2"].keys() == found.evaluation.metrics.keys()
+    section = validation_section(found)
+    assert [row[0].text.en for row in section.tables[0].rows] == ["all together", "1", "2"]
+    assert Section.from_json(section.to_json()) == section
+
+
+def test_risks_of_prognosis_scatter_and_are_learned_from_ever_more_patients() -> None:
+    samples, learner = survivors(), registry.load("medloom.learners", "cox")()
+    model = learner.fit(samples, samples.where(pl.lit(False)))
+    found = validation.stability_of(model, learner, samples, refits=2)
+    assert found.frame["value"].is_between(0, 1).all() and stability_section(found).figures
+    curve = validation.learning_curve(samples, learner, [60, 120], repeats=1)
+    shown = learning_curve_section(curve, "survival").tables[0]
+    assert [row[0].text.en for row in shown.rows] == ["60", "120"]
+
+
+def test_prognosis_is_recalibrated_elsewhere_on_the_log_of_the_cumulative_hazard() -> None:
+    """There everything comes twice as fast: the intercept is log 2."""
+    samples, learner = survivors(500), registry.load("medloom.learners", "cox")()
+    model = learner.fit(samples, samples.where(pl.lit(False)))
+    there = survivors(500, seed=1, faster=2.0)
+    found = validation.external(model, there, folds=2, replicates=20)
+    line = found.model.calibrator
+    assert line.method == "intercept"
+    assert line.intercept[0] == pytest.approx(np.log(2), abs=0.15)  # type: ignore[attr-defined]
+    assert found.after.metrics["ibs"].value < found.before.metrics["ibs"].value  # type: ignore[operator]
+    assert external_section(found).tables[0].rows
+    assert recalibrated(model, samples).calibrator.method == "none"
+
+
+def test_curves_of_competing_events_are_not_recalibrated() -> None:
+    frame = pl.DataFrame({"x": [float(i % 7) for i in range(90)], "days": [1.0 + i % 30 for i in range(90)],
+                          "what": [("death", "relapse", None)[i % 3] for i in range(90)]})  # fmt: skip
+    samples = designs.marked(from_frame(frame, None, time="days", event="what"), "train")
+    model = registry.load("medloom.learners", "kaplan-meier")().fit(samples, samples.where(pl.lit(False)))
+    with pytest.raises(InputError, match="competing events"):
+        recalibrated(model, samples)

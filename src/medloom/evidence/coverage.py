@@ -65,8 +65,6 @@ class Coverage:
         for dimension, parts in self.subgroups.items():
             places |= {f"subgroups.{dimension}.{name}": found for name, found in parts.items()}
         return {
-            "kind": self.kind,
-            "unit": self.unit,
             "level": self.level,
             "n": self.n,
             "n_subjects": self.n_subjects,
