@@ -29,6 +29,7 @@ from medloom.evidence.characteristics import (
 from medloom.evidence.characteristics_section import inputs_section, people_section
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.section import Section
+from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import input_name
 from medloom.foundation import registry
 from medloom.foundation.errors import NotFoundError
@@ -73,9 +74,9 @@ class Characteristics:
     n: int
     missing: float | None
 
-    def sections(self, name_of: Callable[[str], Text2]) -> list[Section]:
-        """Give what a report shows."""
-        made = [people_section(self.people)]
+    def sections(self, split: str, name_of: Callable[[str], Text2]) -> list[Section]:
+        """Give what the report of an evaluation of `split` shows."""
+        made = [people_section(self.people, ("train", split))]
         return made if not self.covariates else [*made, inputs_section(self.covariates, self.n, name_of)]
 
     def write(self, folder: Path) -> None:
@@ -105,7 +106,12 @@ def characterise(one: Trained, split: str, seed: int = 0) -> Characteristics:
 def names_for(site: Site) -> Callable[[str], Text2]:
     """Give what names a model's inputs for people, with the record's descriptions and units."""
     descriptions, units = site.record.catalogue.descriptions(), site.record.catalogue.units()
-    return lambda name: input_name(name, descriptions, units)
+
+    def named(input: str) -> Text2:
+        said, unit = input_name(input, descriptions, units), unit_of(input, units)
+        return said if unit is None else Text2(f"{said.en} [{unit}]", f"{said.zh} [{unit}]")
+
+    return named
 
 
 def keep(

@@ -120,7 +120,7 @@ def evaluate(
     sections = [
         *_findings(cohort, dossier, seed),
         robustness_section(tried),
-        *characteristics.sections(cards.names_for(site)),
+        *characteristics.sections(split, cards.names_for(site)),
         *kept_sections(site, name),
     ]
     important = _important(site, dossier, seed)

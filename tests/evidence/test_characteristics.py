@@ -27,7 +27,7 @@ def test_few_persons_are_not_told_nor_can_they_be_reckoned() -> None:
     }
     shown = {key: {name: n.shown for name, n in one.groups["sex"].items()} for key, one in found.items()}
     assert shown == {key: {"F": HIDDEN, "M": FEW} for key in ("all", "with", "without")}
-    text = str(people_section(summarise_people(frame, people, outcome)).to_json())
+    text = str(people_section(summarise_people(frame, people, outcome), ["train"]).to_json())
     assert "'60'" not in text and "'18'" not in text and "'42'" not in text
 
 

@@ -6,38 +6,40 @@ from typing import Final
 from medloom.evidence import words
 from medloom.evidence.characteristics import FEW, Covariate, DemographicSummary, People
 from medloom.evidence.section import Cell, Section, cell, table
+from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
 
 _SHOWN: Final = 25
 
 
-def people_section(found: DemographicSummary) -> Section:
-    """Tell who the patients of each split are, with and without the outcome."""
-    tables = []
-    for split, parts in found.splits.items():
-        titles = {
-            "all": text2("all"),
-            "with": text2("with the outcome"),
-            "without": text2("without the outcome"),
-        }
-        head = (words.split_name(split), *(titles[key] for key in parts))
-        rows: list[list[Cell]] = [
-            [cell(text2("persons")), *(cell(one.persons.shown) for one in parts.values())]
-        ]
-        rows.append([cell(text2("age, years: mean (SD)")), *(_age(one) for one in parts.values())])
-        for dimension, groups in parts["all"].groups.items():
-            for name in groups:
-                label = words.subgroup_name(dimension, name)
-                shown = Cell(label, words.dimension_name(dimension))
-                rows.append([shown, *(_share(one, dimension, name) for one in parts.values())])
-        tables.append(table(head, rows))
+def people_section(found: DemographicSummary, splits: Sequence[str]) -> Section:
+    """Tell who the patients of some splits are, side by side, with and without the outcome."""
+    shown = [
+        (split, key, one)
+        for split in dict.fromkeys(splits)
+        if split in found.splits
+        for key, one in found.splits[split].items()
+    ]
+    titles = _titles()
+    head = [
+        fill(text2("{split}: {who}"), split=words.split_name(split), who=titles[key])
+        for split, key, _ in shown
+    ]
+    rows: list[list[Cell]] = [
+        [cell(text2("persons")), *(cell(one.persons.shown) for *_, one in shown)],
+        [cell(text2("age, years: mean (SD)")), *(_age(one) for *_, one in shown)],
+    ]
+    for dimension, groups in (shown[0][2].groups if shown else {}).items():
+        for name in groups:
+            label = Cell(words.subgroup_name(dimension, name), words.dimension_name(dimension))
+            rows.append([label, *(_share(one, dimension, name) for *_, one in shown)])
     return Section(
         "people",
         text2("Who the patients are"),
-        tables=tuple(tables),
+        tables=(table(("", *head), rows),),
         note=text2(
             "Persons, counted once in each column, at the moment of prediction. Fewer than ten are not told (<10);"
-            " where others would tell them, neither are these (≥10)."
+            " where others would tell them, neither are these (≥10). Other splits: characteristics.json."
         ),
     )
 
@@ -55,14 +57,11 @@ def inputs_section(found: Sequence[Covariate], n: int, name_of: Callable[[str], 
         :_SHOWN
     ]
     columns = ("with", "without") if outcome else ("all",)
-    titles = {"all": text2("all"), "with": text2("with the outcome"), "without": text2("without the outcome")}
+    titles = _titles()
     head = (
         text2("input"),
         text2("known of"),
-        *(
-            Text2(f"{titles[key].en}, {text2('mean (SD)').en}", f"{titles[key].zh}，{text2('mean (SD)').zh}")
-            for key in columns
-        ),
+        *(fill(text2("{who}, mean (SD)"), who=titles[key]) for key in columns),
         *((text2("difference, in SD"),) if outcome else ()),
         text2("evaluated − learned from, in SD"),
     )
@@ -91,12 +90,18 @@ def inputs_section(found: Sequence[Covariate], n: int, name_of: Callable[[str], 
     )
 
 
+def _titles() -> dict[str, Text2]:
+    return {"all": text2("all"), "with": text2("with the outcome"), "without": text2("without the outcome")}
+
+
 def _age(one: People) -> Cell:
     return cell(None if one.age is None else f"{one.age[0]:.1f} ({one.age[1]:.1f})")
 
 
 def _share(one: People, dimension: str, name: str) -> Cell:
-    count = one.groups[dimension][name]
+    count = one.groups[dimension].get(name)
+    if count is None:
+        return cell(None)
     if count.n is None or not one.persons.n:
         return cell(count.shown)
     share = f"{count.n / one.persons.n:.1%}"

@@ -275,13 +275,13 @@ def _split_rule(known: Known) -> Text2:
 def _people_train(known: Known) -> Text2 | None:
     assert known.people is not None
     parts = known.people.splits.get("train", {})
-    return _described(parts["all"]) if parts else None
+    return fill(text2("Learned from: {people}"), people=_described(parts["all"])) if parts else None
 
 
 def _people_test(known: Known) -> Text2 | None:
     assert known.people is not None and known.evaluation is not None
     parts = known.people.splits.get(known.evaluation.split, {})
-    return _described(parts["all"]) if parts else None
+    return fill(text2("Tested on: {people}"), people=_described(parts["all"])) if parts else None
 
 
 def _described(one: People) -> Text2:

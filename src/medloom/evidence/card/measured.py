@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from medloom.evidence import survival_words, words
 from medloom.evidence.card.fact import Maker, clauses, listed, together
@@ -17,6 +17,7 @@ from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.demographics import UNKNOWN
 
+Found = TypeVar("Found")
 _CALIBRATION: Final = (
     "calibration_slope",
     "calibration_intercept",
@@ -62,6 +63,11 @@ def _dimensions(names: Iterable[str]) -> Text2:
     """Name what people differ in, within a sentence."""
     said = listed(words.dimension_name(name) for name in names)
     return Text2(said.en.lower(), said.zh)
+
+
+def _single(found: Mapping[str, Found]) -> dict[str, Found]:
+    """Leave out pairs of dimensions, which the report has."""
+    return {name: one for name, one in found.items() if " × " not in name}
 
 
 def _primary(evaluation: Evaluation) -> tuple[str, ...]:
@@ -145,7 +151,7 @@ def _subgroups(known: Known) -> Text2 | None:
     evaluation = _of(known)
     first = _primary(evaluation)[0]
     said = []
-    for dimension, groups in evaluation.subgroups.items():
+    for dimension, groups in _single(evaluation.subgroups).items():
         parts = [
             Text2(f"{name.en} {value.en}", f"{name.zh} {value.zh}")
             for key, part in groups.items()
@@ -163,7 +169,7 @@ def _subgroups(known: Known) -> Text2 | None:
 def _fairness(known: Known) -> Text2 | None:
     evaluation = _of(known)
     said = []
-    for dimension, one in evaluation.fairness.items():
+    for dimension, one in _single(evaluation.fairness).items():
         estimable = [name for name, gap in one.gaps.items() if gap.value is not None]
         chosen = next(
             (name for name in ("equalised_odds", _primary(evaluation)[0]) if name in estimable), None
@@ -193,7 +199,7 @@ def _fairness_measured(known: Known) -> Text2 | None:
     evaluation = _of(known)
     if not evaluation.fairness:
         return None
-    names = _dimensions(evaluation.fairness)
+    names = _dimensions(_single(evaluation.fairness))
     rates = listed(_named(evaluation, name) for name in next(iter(evaluation.fairness.values())).gaps)
     return fill(
         text2(
@@ -217,8 +223,7 @@ def _not_tested(known: Known) -> Text2 | None:
     first = _primary(evaluation)[0]
     few = [
         words.subgroup_name(dimension, key)
-        for dimension, groups in evaluation.subgroups.items()
-        if " × " not in dimension
+        for dimension, groups in _single(evaluation.subgroups).items()
         for key, part in groups.items()
         if key != UNKNOWN and first in part.metrics and part.metrics[first].value is None
     ]
