@@ -28,12 +28,7 @@ def robustness_section(found: Robustness) -> Section:
         sentences=tuple(_sentences(found)),
         figures=tuple(one for one in figures if one is not None),
         tables=tuple(one for one in tables if one is not None),
-        note=text2(
-            "Inputs were changed of {n:,} samples of {subjects:,} subjects; differences are paired. All that is known"
-            " of a code goes, or moves, together. Rarer or commoner outcomes are the same patients weighed otherwise.",
-            n=found.n,
-            subjects=found.n_subjects,
-        ),
+        note=_note(found),
     )
 
 
@@ -55,6 +50,19 @@ def worst_in_words(found: Robustness) -> Text2:
     )
 
 
+def _note(found: Robustness) -> Text2:
+    note = text2(
+        "Inputs were changed of {n:,} samples of {subjects:,} subjects; differences are paired. All that is known"
+        " of a code goes, or moves, together. Rarer or commoner outcomes are the same patients weighed otherwise.",
+        n=found.n,
+        subjects=found.n_subjects,
+    )
+    if found.threshold is None:
+        return note
+    at = text2(" Decisions, and PPV, are at a risk of {risk}.", risk=f"{found.threshold:.0%}")
+    return Text2(note.en + at.en, note.zh + at.zh)
+
+
 def _sentences(found: Robustness) -> list[Text2]:
     said = [worst_in_words(found)]
     unusual = found.trials.get("unusual", ())
@@ -62,7 +70,8 @@ def _sentences(found: Robustness) -> list[Text2]:
         said.append(
             fill(
                 text2(
-                    "For the tenth of patients least like those it learned from, {metric} is {inside}; else {rest}."
+                    "For the tenth of patients least like those it learned from, {metric} is {inside};"
+                    " for the others {rest}."
                 ),
                 metric=_metric(found.primary),
                 inside=_said(unusual[1].metrics[found.primary]),
