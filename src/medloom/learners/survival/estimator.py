@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,11 @@ class SurvivalEstimator(ABC):
     scale: str
     explains_slowly: bool = False
     times: Floats
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        """Give the learner's arguments that a search settled; with them nothing is searched for again."""
+        return {}
 
     @abstractmethod
     def curves(self, x: NDArray[np.floating]) -> Curves:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,10 @@ class SurvivalModel(WindowedModel[SurvivalEstimator]):
         unit = self.origin.question.unit
         scale = self.estimator.scale
         return f"{scale}, {unit}" if scale == "time lost" and unit else scale
+
+    @property
+    def settled(self) -> dict[str, Any]:
+        return self.estimator.settled
 
     def predict(self, samples: Samples) -> Predictions:
         """Predict for each sample, in order, the chance of each event by each time of the model's grid.
