@@ -10,6 +10,7 @@ from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
 
 _SHOWN: Final = 25
+_COMMON: Final = 0.1  # share of samples; inputs that fewer have come behind
 
 
 def people_section(found: DemographicSummary, splits: Sequence[str]) -> Section:
@@ -53,9 +54,10 @@ def inputs_section(found: Sequence[Covariate], n: int, name_of: Callable[[str], 
         name_of: an input's name for people.
     """
     outcome = any("with" in one.mean for one in found)
-    ranked = sorted(found, key=lambda one: (-abs((one.smd if outcome else one.shift) or 0.0), one.name))[
-        :_SHOWN
-    ]
+    ranked = sorted(
+        found, key=lambda one: (_rare(one), -abs((one.smd if outcome else one.shift) or 0.0), one.name)
+    )
+    ranked = ranked[:_SHOWN]
     columns = ("with", "without") if outcome else ("all",)
     titles = _titles()
     head = (
@@ -88,6 +90,11 @@ def inputs_section(found: Sequence[Covariate], n: int, name_of: Callable[[str], 
             n=n,
         ),
     )
+
+
+def _rare(one: Covariate) -> bool:
+    """Tell of an input that few have: how it differs with the outcome says little of the patients."""
+    return one.present is None or one.present < _COMMON
 
 
 def _titles() -> dict[str, Text2]:
