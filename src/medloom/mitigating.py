@@ -105,15 +105,21 @@ def mitigate(
         raise InputError(
             "threshold {threshold} is not between 0 and 1; write 0.2 for a risk of 20 %", threshold=one
         )
-    made = _made(trained, by, method, aim, one, samples, folds, seed)
     tested = trained.samples.in_split(split)
     if not len(tested):
         raise InputError(
             "there are no samples in split {split!r} of task {task!r}", split=split, task=question.task
         )
+    names = group_names(tested, by)
+    if len(np.unique(names)) < 2:
+        raise InputError(
+            "all {n} samples are of one group by {by}; there are no two groups to make alike",
+            n=len(names),
+            by=by,
+        )
+    made = _made(trained, by, method, aim, one, samples, folds, seed)
     name = None if site is None else models.save(site.directory, made)
     answers = read_answers(question, tested.frame, made.predict(tested).frame)
-    names = group_names(tested, by)
     old, new = _risks(trained.model, tested), answers.predicted
     own = made.thresholds.thresholds if isinstance(made, ThresholdedModel) else {}
     limits = made.thresholds.of(names) if isinstance(made, ThresholdedModel) else np.full(len(names), one)

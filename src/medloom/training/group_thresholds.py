@@ -198,7 +198,7 @@ def choose_thresholds(
     >>> halved = np.where(names == "F", risk / 2, risk)
     >>> found = choose_thresholds(halved, risk > 0.6, names, np.arange(200), 0.45, "equal_opportunity")
     >>> {name: round(value, 2) for name, value in found.items()}
-    {'F': 0.28, 'M': 0.56}
+    {'F': 0.34, 'M': 0.68}
     """
     if aim not in AIMS:
         raise InputError("there is no aim {aim!r}; there are: {aims}", aim=aim, aims=", ".join(AIMS))
