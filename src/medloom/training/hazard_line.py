@@ -54,7 +54,7 @@ def fit_line(
 ) -> tuple[float, float]:
     """Learn intercept and slope from cumulative hazards reached (n,) and events seen (n,), each weighted.
 
-    >>> fit_line("intercept", np.full(4, 0.5), np.array([1.0, 1, 1, 1]), np.ones(4))[0].round(3)
+    >>> round(fit_line("intercept", np.full(4, 0.5), np.array([1.0, 1, 1, 1]), np.ones(4))[0], 3)
     0.693
     """
     from scipy.optimize import minimize_scalar
