@@ -64,6 +64,25 @@ def test_who_is_not_followed_after_the_prediction_has_no_answer() -> None:
     assert cohort.samples.frame["subject_id"].to_list() == [2]
 
 
+def test_asked_at_every_visit_each_answer_is_the_time_that_is_left() -> None:
+    visits = [{"subject_id": 1, "time": at(24 * day), "code": "X//visit"} for day in (0, 30, 60, 90)]
+    record = record_of(
+        [*visits, {"subject_id": 1, "time": at(24 * 75), "code": "X//outcome"}, *stay(2, 24 * 40)]
+    )
+    asked = {"event": ["X//visit", "ENCOUNTER//inpatient//START"], "which": "every"}
+    landmarks = task_of(
+        kind="survival", prediction_time=asked, predict=PREDICT, exclude=[{"event": ["X//outcome"]}]
+    )
+    frame = apply(landmarks, record).samples.frame
+    assert frame["group"].to_list() == [1, 1, 1, 2]  # day 90 comes after the event, and is not asked
+    assert frame["label"].to_list() == [
+        {"time": 75.0, "event": "event"},
+        {"time": 45.0, "event": "event"},
+        {"time": 15.0, "event": "event"},
+        {"time": 40.0, "event": None},
+    ]
+
+
 def test_the_question_names_events_and_horizons_in_its_unit() -> None:
     question = task_of(kind="survival", predict=PREDICT).question
     assert (question.outputs, question.horizons, question.unit) == (("event",), (7.0, 30.0), "d")

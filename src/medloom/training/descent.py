@@ -26,13 +26,18 @@ _SLOWER: Final = 0.999  # of the mean square
 _TINY: Final = 1e-8
 
 
+def has_torch() -> bool:
+    """Tell whether PyTorch is installed, without importing it."""
+    return find_spec("torch") is not None
+
+
 def check_torch(learner: str) -> None:
     """Refuse to go on where PyTorch is not installed.
 
     Raises:
         InputError: it is not; the message names the command that installs it.
     """
-    if find_spec("torch") is None:
+    if not has_torch():
         raise InputError(
             'learner {learner!r} needs PyTorch; install it with: pip install "medloom[deep]"', learner=learner
         )

@@ -71,14 +71,14 @@ def read_networks(folder: Path) -> list[Network]:
     return networks
 
 
-def typical_rows(x: Floats, scores: Floats) -> Floats:
+def typical_rows(x: NDArray[np.floating], scores: Floats) -> Floats:
     """Give means of training samples with similar scores, low to high: (b, c).
 
     Reasons need something to compare a patient with, and a package must not hold other
-    patients: each row is the mean of at least 20 (of all, where there are fewer).
+    patients: each number is a mean of at least 20 (of all, where there are fewer); what is known of fewer is missing.
 
     Args:
-        x: (n, c).
+        x: (n, c) NaN: missing.
         scores: (n, k).
 
     >>> typical_rows(np.array([[1.0], [3.0]]), np.array([[0.0], [1.0]])).tolist()
@@ -86,4 +86,11 @@ def typical_rows(x: Floats, scores: Floats) -> Floats:
     """
     order = np.argsort(scores @ np.arange(1, scores.shape[1] + 1), kind="stable")
     parts = min(_BACKGROUND, max(1, len(x) // _LEAST_BEHIND_ONE))
-    return np.stack([x[rows].mean(axis=0) for rows in np.array_split(order, parts)])
+    return np.stack([_mean_known(x[rows]) for rows in np.array_split(order, parts)])
+
+
+def _mean_known(x: NDArray[np.floating]) -> Floats:
+    known = (~np.isnan(x)).sum(axis=0)
+    enough = known >= min(_LEAST_BEHIND_ONE, len(x))
+    mean: Floats = np.nansum(x, axis=0, dtype=np.float64) / np.maximum(known, 1)
+    return np.where(enough, mean, np.nan)

@@ -1,5 +1,6 @@
 """What every registered survival learner does, whatever it is; a new one is tested by being registered."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -13,6 +14,7 @@ import pytest
 from medloom.evidence.survival import Brier, Censoring, harrell, integrated
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, LeakageError
+from medloom.learners.survival import auto
 from medloom.learners.survival.learner import SurvivalLearner
 from medloom.learners.survival.model import SurvivalModel
 from medloom.record.record import Record
@@ -37,16 +39,24 @@ QUICK: dict[str, dict[str, Any]] = {
     "aft": {"strengths": (0.1, 0.01)},
     "cox": {"l1_ratios": (0.1,)},
     "fine-gray": {"l1_ratios": (0.1,)},
+    "survival-auto": {"learners": ["aft", "kaplan-meier"], "folds": 2},
     "deepsurv": {"n_models": 2, "max_epochs": 30, "batch": 64},
     "discrete-hazard": {"n_models": 2, "max_epochs": 30, "batch": 64},
 }
 WORLDS = [pytest.param(ONE, id="one"), pytest.param(TWO, id="two")]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _a_quick_setting_of_what_is_blended() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(auto, "_SETTINGS", (("aft", {"shapes": ["weibull"], "strengths": [0.1]}),))
+        yield
+
+
 def test_none_is_missing() -> None:
     names = {one.name for one in LEARNERS}
     assert names >= {"kaplan-meier", "cox", "fine-gray", "survival-forest", "survival-gbdt", "aft"}
-    assert names >= {"deepsurv", "discrete-hazard"}
+    assert names >= {"deepsurv", "discrete-hazard", "survival-auto"}
 
 
 def small(learner: type[SurvivalLearner], **parameters: Any) -> SurvivalLearner:

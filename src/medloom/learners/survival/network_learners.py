@@ -40,7 +40,7 @@ class DeepSurvLearner(SurvivalLearner):
     estimator: ClassVar[type[SurvivalEstimator]] = NetworkHazards
 
     hidden: Sequence[int] = (32,)
-    dropout: float = 0.2
+    dropout: float = 0.5
     weight_decay: float = 0.1
     learning_rate: float = 0.003
     batch: int = 256
@@ -88,7 +88,7 @@ class DiscreteHazardLearner(SurvivalLearner):
 
     intervals: int = 10
     hidden: Sequence[int] = (32,)
-    dropout: float = 0.2
+    dropout: float = 0.5
     weight_decay: float = 0.1
     learning_rate: float = 0.003
     batch: int = 256

@@ -1,0 +1,292 @@
+"""The best mean of the other survival learners, weighted by what they said of patients they had not seen.
+
+Stacking of curves: weights are chosen by the likelihood of what came true under the weighted mean, as in Yao et al.,
+Bayesian Analysis 2018;13:917-1007, section 3; for survival with another loss in Wey, Connett and Rudser, Biostatistics
+2015;16:537-549.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import tr
+from medloom.foundation.progress import progress
+from medloom.foundation.seeds import derive
+from medloom.learners.members import Member
+from medloom.learners.survival.blend import BlendedCurves
+from medloom.learners.survival.estimator import SurvivalEstimator
+from medloom.learners.survival.learner import SurvivalLearner
+from medloom.learners.survival.problem import Problem
+from medloom.tasks.survival import Outcomes
+from medloom.training.descent import has_torch
+from medloom.training.networks import typical_rows
+from medloom.training.parameters import check_parameter
+from medloom.training.preparation import Preparation
+
+_log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+
+# Settings to try of a learner, quick ones first; of others their defaults. Fine and Gray's differs from Cox's only
+# where events compete.
+_SETTINGS: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
+    ("aft", {}),
+    ("cox", {}),
+    ("fine-gray", {}),
+    ("survival-forest", {}),
+    ("survival-forest", {"min_leaf": 5, "random_thresholds": True}),
+    ("survival-forest", {"min_leaf": 1, "random_thresholds": False}),
+    ("survival-gbdt", {}),
+    ("survival-gbdt", {"num_leaves": 31, "min_leaf": 5}),
+    ("deepsurv", {}),
+    ("discrete-hazard", {}),
+)
+_COMPETING: Final = ("fine-gray",)
+_DEEP: Final = ("deepsurv", "discrete-hazard")
+_INTERVALS: Final = 20  # of time, in which what came true is looked up
+_IMPOSSIBLE: Final = 1e-4  # chance that is given to what a model says cannot be
+_ROUNDS: Final = 300
+_LEAST: Final = 0.05  # share of a member
+
+
+@dataclass(frozen=True)
+class SurvivalAutoLearner(SurvivalLearner):
+    """The best mean of the other survival learners' curves, found within a time budget.
+
+    All are judged on the same folds by patient of train and tuning together; held-out patients are never seen. The
+    weights are those under which what came true of patients left out was most likely; the few that count are
+    learned again from all. Learners that need PyTorch are tried where it is installed.
+
+    Args:
+        minutes: for trying; the setting that runs is finished, and learning the blend comes on top.
+        folds: to judge by.
+        members: models in the blend at most.
+        learners: names to choose from; None: all of prognosis that are registered.
+        blend: a blend that was found before, `learner`, `parameters` and `weight` of each member; nothing is searched
+            then. Refits of a model on folds or resamples take the blend it has.
+        windows: of the inputs; None: as suits the histories.
+    """
+
+    name: ClassVar = "survival-auto"
+    estimator: ClassVar[type[SurvivalEstimator]] = BlendedCurves
+    prepares: ClassVar[bool] = False
+
+    minutes: float = 10.0
+    folds: int = 5
+    members: int = 6
+    learners: Sequence[str] | None = None
+    blend: Sequence[dict[str, Any]] | None = None
+    windows: Sequence[str] | None = None
+
+    def _check_parameters(self) -> None:
+        check_parameter(self.name, "minutes", self.minutes, self.minutes > 0, tr("above 0"))
+        check_parameter(self.name, "folds", self.folds, self.folds >= 2, tr("2 or more"))
+        check_parameter(self.name, "members", self.members, self.members >= 1, tr("1 or more"))
+        fits = all(set(one) == {"learner", "parameters", "weight"} for one in self.blend or ())
+        check_parameter(
+            self.name,
+            "blend",
+            self.blend,
+            self.blend is None or (bool(self.blend) and fits),
+            tr("a list of learner, parameters and weight"),
+        )
+
+    def _learn(self, problem: Problem) -> SurvivalEstimator:
+        chosen, tried = self._chosen(problem)
+        members = [_learned_again(problem, one, weight) for one, weight in chosen]
+        x = problem.together()[0]
+        nothing = np.empty((0, x.shape[1]), np.float32)
+        scores = BlendedCurves(problem.times, members, nothing).scores(x)
+        background = typical_rows(x, scores).astype(np.float32)
+        return BlendedCurves(problem.times, members, background, [one.to_json() for one in tried])
+
+    def _chosen(self, problem: Problem) -> tuple[list[tuple[Tried, float]], list[Tried]]:
+        """Give the members of the blend with their weights, and all that was tried on the way."""
+        if self.blend is not None:
+            known = {kind.name: kind for kind, _ in _candidates([one["learner"] for one in self.blend], 2)}
+            again = [
+                (Tried(known[one["learner"]](**one["parameters"]), one["parameters"], None), one["weight"])
+                for one in self.blend
+            ]
+            return again, []
+        candidates = list(_candidates(self.learners, problem.outcomes.causes))
+        tried = _tried(problem, candidates, self.folds, 60 * self.minutes)
+        usable = [one for one in tried if one.chance is not None]
+        if not usable:
+            raise InputError(
+                "no learner could be learned from these samples; the first said: {why}", why=tried[0].why
+            )
+        weights = stacked(
+            np.column_stack([one.chance for one in usable if one.chance is not None]), self.members
+        )
+        chosen = [(one, weight) for one, weight in zip(usable, weights, strict=True) if weight > 0]
+        said = ", ".join(f"{one.made.name}={weight:.2f}" for one, weight in chosen)
+        _log.info("searched trials=%d blend=%s", len(tried), said)
+        return chosen, tried
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One setting and how it did.
+
+    Attributes:
+        made: the learner.
+        parameters: those that differ from its defaults.
+        chance: (n,) that it gave to what came true of samples not learned from; None: it failed.
+        why: it failed, in words; empty otherwise.
+    """
+
+    made: SurvivalLearner
+    parameters: Mapping[str, Any]
+    chance: Floats | None
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what a table of trials shows."""
+        loss = None if self.chance is None else float(f"{-np.log(self.chance).mean():.6g}")
+        return {
+            "learner": self.made.name,
+            "parameters": dict(self.parameters),
+            "loss": loss,
+            "why": self.why,
+        }
+
+
+def stacked(chance: Floats, members: int) -> Floats:
+    """Find the weights (m,) of a mixture under which what came true was most likely; they sum to 1.
+
+    By expectation maximisation. The least of them fall away until at most so many, and none below 5 %, are left.
+
+    Args:
+        chance: (n, m) that each model gave to what came true.
+        members: at most.
+
+    >>> stacked(np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.3]]), 2).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    kept = np.arange(chance.shape[1])
+    while True:
+        weights = np.full(len(kept), 1 / len(kept))
+        for _ in range(_ROUNDS):
+            share = chance[:, kept] * weights
+            weights = (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
+        least = int(np.argmin(weights))
+        if len(kept) == 1 or (len(kept) <= members and weights[least] >= _LEAST):
+            found = np.zeros(chance.shape[1])
+            found[kept] = weights
+            return found
+        kept = np.delete(kept, least)
+
+
+def chance_of(outcomes: Outcomes, incidence: Floats, edges: Floats) -> Floats:
+    """Give the chance that curves gave to what came true: (n,).
+
+    Of an event: that it happens in its interval; of a censored sample: that nothing happens in those it lived through.
+
+    Args:
+        outcomes: of the n.
+        incidence: (n, k, t) at the ends of the intervals.
+        edges: (t,) those ends, ascending.
+
+    >>> outcomes = Outcomes(np.array([0.5, 1.5]), np.array([1, 0]))
+    >>> chance_of(outcomes, np.array([[[0.2, 0.6]], [[0.2, 0.6]]]), np.array([1.0, 2.0])).tolist()
+    [0.2, 0.8]
+    """
+    rows, time_ = np.arange(len(outcomes)), outcomes.time
+    padded = np.concatenate([np.zeros((*incidence.shape[:2], 1)), incidence], axis=-1)
+    place = np.minimum(np.searchsorted(edges, time_, "left"), len(edges) - 1)
+    own = np.maximum(outcomes.cause - 1, 0)
+    event = padded[rows, own, place + 1] - padded[rows, own, place]
+    free = 1 - padded[rows, :, np.searchsorted(edges, time_, "right")].sum(axis=1)
+    chance: Floats = np.maximum(np.where(outcomes.happened, event, free), _IMPOSSIBLE)
+    return chance
+
+
+def _tried(
+    problem: Problem,
+    candidates: Sequence[tuple[type[SurvivalLearner], Mapping[str, Any]]],
+    folds: int,
+    seconds: float,
+) -> list[Tried]:
+    """Try settings on the same folds, one after the other, until all are tried or time is used up."""
+    x, outcomes = problem.together()
+    groups = np.concatenate([problem.groups, problem.groups_tuning])
+    places = np.unique(np.linspace(0, len(problem.times) - 1, _INTERVALS + 1).round().astype(int)[1:])
+    divided = problem.folds(folds)
+    prepared: dict[tuple[int, bool], Floats] = {}
+    none = np.empty(0, np.int64)
+    started, tried = time.monotonic(), list[Tried]()
+    with progress(tr("Searching"), total=len(candidates)) as advance:
+        for kind, parameters in candidates:
+            if tried and time.monotonic() - started > seconds:
+                break
+            made, chance = kind(**parameters), np.empty(len(outcomes))
+            try:
+                for place, (inside, outside) in enumerate(divided):
+                    own = x
+                    if made.prepares:
+                        key = (place, made._curved)
+                        if key not in prepared:
+                            prepared[key] = Preparation.fit(x[inside], curved=made._curved).transform(x)
+                        own = prepared[key]
+                    part = Problem(
+                        own[inside],
+                        outcomes[inside],
+                        groups[inside],
+                        own[:0],
+                        outcomes[none],
+                        groups[:0],
+                        problem.times,
+                        derive(problem.seed, "fold", str(place)),
+                    )
+                    incidence = made._learn(part).curves(own[outside]).incidence[..., places]
+                    chance[outside] = chance_of(outcomes[outside], incidence, problem.times[places])
+                tried.append(Tried(made, parameters, chance))
+            except InputError as error:
+                tried.append(Tried(made, parameters, None, str(error)))
+            advance(1)
+    return tried
+
+
+def _candidates(
+    names: Sequence[str] | None, causes: int
+) -> Iterator[tuple[type[SurvivalLearner], Mapping[str, Any]]]:
+    """Find the settings to choose from; without names, those of other packages too."""
+    known = [name for name, _ in _SETTINGS]
+    asked = registry.registered("medloom.learners") if names is None else names
+    for name in sorted(asked, key=lambda one: known.index(one) if one in known else len(known)):
+        kind: Any = registry.load("medloom.learners", name)
+        fits = issubclass(kind, SurvivalLearner) and kind is not SurvivalAutoLearner
+        if names is None and (
+            not fits
+            or not kind.needs_inputs
+            or (name in _COMPETING and causes == 1)
+            or (name in _DEEP and not has_torch())
+        ):
+            continue
+        if not fits:
+            raise InputError(
+                "learner {name!r} does not answer survival questions; choose among those that do", name=name
+            )
+        for parameters in [one for own, one in _SETTINGS if own == name] or [{}]:
+            yield kind, parameters
+
+
+def _learned_again(problem: Problem, tried: Tried, weight: float) -> Member[SurvivalEstimator]:
+    """Learn a chosen setting from all samples of train and tuning."""
+    preparation, part = None, problem
+    if tried.made.prepares:
+        preparation = Preparation.fit(problem.together()[0], curved=tried.made._curved)
+        tuning = preparation.transform(problem.x_tuning)
+        part = replace(problem, x=preparation.transform(problem.x), x_tuning=tuning)
+    estimator = tried.made._learn(part)
+    return Member(tried.made.name, dict(tried.parameters), float(weight), preparation, estimator)
