@@ -78,7 +78,7 @@ def robustness(
     >>> import polars as pl
     >>> from medloom import train
     >>> frame = pl.DataFrame({"x": [float(i % 97) for i in range(400)], "ill": [i % 97 > 48 for i in range(400)]})
-    >>> found = robustness(train(frame, "logistic", label="ill"), replicates=20)
+    >>> found = robustness(train(frame, "logistic", label="ill", ranges=False), replicates=20)
     >>> found.worst.name.en, found.worst.difference.value < -0.2
     ('without x', True)
     """
@@ -127,7 +127,8 @@ def unusual(
 
     >>> from medloom import train
     >>> frame = pl.DataFrame({"x": [i % 97 for i in range(400)], "ill": [i % 97 > 48 for i in range(400)]})
-    >>> found = unusual(train(frame, "tree", label="ill"), pl.DataFrame({"x": [50, 9000]}))
+    >>> model = train(frame, "tree", label="ill", ranges=False).model
+    >>> found = unusual(model, pl.DataFrame({"x": [50, 9000]}))
     >>> found["percentile"].to_list()[0] < 50 < 99 < found["percentile"].to_list()[1], found["inputs"][1].to_list()
     (True, ['x'])
     """
