@@ -1,10 +1,10 @@
 """Small tables of medicine: `auto` beside AutoPrognosis, in the same time on the same rows.
 
 Four classics, ten random splits each into three quarters and one. Both sides get the training rows, the rows to answer,
-one core and the same wall-clock time for search and learning, in turn, each in a process of its own that has loaded its
-libraries; neither knows the test labels. Where a side takes longer it is let finish, and the time it took stands in the
-result. `auto` was not tuned on these tables, but on others. A rank is 1 or 2 by AUROC on the test rows, 1.5 where these
-are equal.
+the same core and the same wall-clock time for search and learning, in turn, each in a process of its own that has
+loaded its libraries; neither knows the test labels. Where a side takes longer it is let finish, and the time it took
+stands in the result. `auto` was not tuned on these tables, but on others. A rank is 1 or 2 by AUROC on the test rows,
+1.5 where these are equal.
 
 Columns are numbers, as the files have them; rows with a gap, which are few, are left out, so that no side's imputation
 is measured. The length of follow-up, known only afterwards, is no input (heart failure).
@@ -20,7 +20,11 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,9 +65,18 @@ def run(bench: Bench) -> None:
     bench.data |= {name: {"rows": len(table)} for name, table in tables.items()}
     bench.data["budget"] = {"seconds": SECONDS, "cores": 1, "splits": SPLITS}
     units = _Units(bench)
-    for number in range(SPLITS):
-        for name, table in tables.items():
-            units.do(name, number, table, {SIDES[0]: Path(sys.executable), SIDES[1]: python})
+    pythons = {SIDES[0]: Path(sys.executable), SIDES[1]: python}
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in sorted(os.sched_getaffinity(0)):
+        cores.put(core)
+
+    def one(number: int, name: str) -> None:
+        core = cores.get()
+        units.do(name, number, tables[name], pythons, core)
+        cores.put(core)
+
+    with ThreadPoolExecutor(cores.qsize()) as pool:
+        list(pool.map(one, *zip(*product(range(SPLITS), tables), strict=True)))
     bench.figures |= _compared(units.done)
 
 
@@ -76,15 +89,16 @@ class _Units:
 
         scripts = [Path(__file__).with_name(name).read_text() for name in ("tabular.py", "_tabular_peer.py")]
         version = digest([*scripts, medloom.__version__, bench.seed])[:12]
+        self._lock = Lock()
         self._bench, self._path = bench, bench.work / f"units-{version}.jsonl"
         lines = self._path.read_text().splitlines() if self._path.is_file() else []
         self.done: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
-    def do(self, name: str, number: int, table: pl.DataFrame, pythons: dict[str, Path]) -> None:
-        """Learn one split by each side that has not, and score its answers."""
+    def do(self, name: str, number: int, table: pl.DataFrame, pythons: dict[str, Path], core: int) -> None:
+        """Learn one split on one core by each side that has not, and score its answers."""
         known = {one["side"] for one in self.done if (one["table"], one["split"]) == (name, number)}
         train, test = _divided(table, self._bench.seed + number)
-        paths = [self._bench.work / one for one in ("train.csv", "test.csv", "answers.npy")]
+        paths = [self._bench.work / f"{core}-{one}" for one in ("train.csv", "test.csv", "answers.npy")]
         train.write_csv(paths[0])
         test.drop("label").write_csv(paths[1])
         for side, python in pythons.items():
@@ -92,13 +106,13 @@ class _Units:
                 continue
             script = Path(__file__) if side == "auto" else Path(__file__).with_name("_tabular_peer.py")
             asked = [*map(str, paths), str(SECONDS), str(self._bench.seed + number)]
-            self._bench.looked()
-            found = _measured(str(python), str(script), *asked)
+            found = _measured(core, str(python), str(script), *asked)
             unit = {"table": name, "split": number, "side": side} | found
             unit |= _scored(test["label"].to_numpy(), np.load(paths[2], allow_pickle=False))
-            with self._path.open("a") as lines:
+            with self._lock, self._path.open("a") as lines:
+                self._bench.looked()
                 lines.write(json.dumps(unit) + "\n")
-            self.done.append(unit)
+                self.done.append(unit)
 
 
 def _tables(folder: Path) -> dict[str, pl.DataFrame]:
@@ -138,18 +152,16 @@ def _divided(table: pl.DataFrame, seed: int) -> tuple[pl.DataFrame, pl.DataFrame
     return table.filter(~pl.Series(test)), table.filter(pl.Series(test))
 
 
-def _measured(*command: str) -> dict[str, float]:
-    """Run a side on one core; gives seconds of search and learning, of the processor, and peak memory."""
+def _measured(core: int, *command: str) -> dict[str, float]:
+    """Run a side on that core; gives seconds of search and learning, of the processor, and peak memory."""
     measure = Path(__file__).with_name("_measure.py")
-    core = min(os.sched_getaffinity(0))
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     found = subprocess.run(
-        [sys.executable, str(measure), *command],
+        ["taskset", "-c", str(core), sys.executable, str(measure), *command],
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=os.environ | one_thread | {"HF_HUB_OFFLINE": "1"},
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
     measured = json.loads(found.stdout)
     said = json.loads(measured["printed"])

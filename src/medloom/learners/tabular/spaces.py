@@ -33,11 +33,12 @@ LIGHT: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _STARTS_OF_FEW: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "logistic": ({}, {"l1_ratios": [0.0], "curved": False}),
-    "gbdt": ({}, {"num_leaves": 4}),
-    "forest": ({}, {"max_features": 0.5, "min_leaf": 10}),
+    # trees of one question: a sum of curves
+    "gbdt": ({"num_leaves": 2}, {}),
+    "forest": ({"max_features": 0.5, "min_leaf": 10}, {}),
     "svm": (
-        {"n_components": 500, "widths": [0.05, 0.1], "costs": [0.03, 0.1, 0.3]},
         {"kernel": "linear", "costs": [0.01, 0.1, 1.0]},
+        {"n_components": 500, "widths": [0.02, 0.1], "costs": [0.1, 0.3, 1.0]},
     ),
     "mlp": ({"hidden": [16], "learning_rate": 0.005, "penalty": 1.0, "max_epochs": 100},),
 }
@@ -57,7 +58,7 @@ def draw(trial: "optuna.Trial", learner: str) -> dict[str, Any]:
 def _gbdt(trial: "optuna.Trial") -> dict[str, Any]:
     return {
         "learning_rate": trial.suggest_float("gbdt.learning_rate", 0.02, 0.1, log=True),
-        "num_leaves": trial.suggest_int("gbdt.num_leaves", 4, 31, log=True),
+        "num_leaves": trial.suggest_int("gbdt.num_leaves", 2, 31, log=True),
         "min_leaf": trial.suggest_int("gbdt.min_leaf", 10, 80, log=True),
         "feature_fraction": trial.suggest_float("gbdt.feature_fraction", 0.1, 0.8),
         "lambda_l2": trial.suggest_float("gbdt.lambda_l2", 1.0, 100.0, log=True),
