@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -15,7 +15,7 @@ import polars as pl
 
 from medloom.api import Trained
 from medloom.evidence.card.card import Card, make_card, write_card
-from medloom.evidence.card.fact import Fact
+from medloom.evidence.card.fact import Fact, together
 from medloom.evidence.card.facts import facts_of
 from medloom.evidence.card.known import InputsKnown, Known, PackageKnown, PartSize
 from medloom.evidence.card.person import FILE, blank_file, read_answers
@@ -29,8 +29,9 @@ from medloom.evidence.characteristics import (
 from medloom.evidence.characteristics_section import inputs_section, people_section
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.section import Section
+from medloom.evidence.words import dimension_name
 from medloom.explanation.windowed import unit_of
-from medloom.explanation.wording import input_name
+from medloom.explanation.wording import fill, input_name
 from medloom.foundation import registry
 from medloom.foundation.errors import NotFoundError
 from medloom.foundation.files import write_text
@@ -55,6 +56,7 @@ from medloom.training.wrapping import WrappingModel
 
 _FACTS: Final = "facts.json"
 _CHARACTERISTICS: Final = "characteristics.json"
+_WEIGHING: Final = ("class_weight", "balanc", "oversampl", "undersampl", "smote")  # in names of settings
 _DESCRIBED: Final = 20_000  # samples of a split, over which inputs are described
 
 
@@ -224,9 +226,11 @@ def _known(
         learner_is=_summary(origin.learner),
         parameters=origin.parameters,
         seed=origin.seed,
-        weighted=_weighs(origin.learner, origin.parameters),
+        weighted=_weighs(one.model),
         package=PackageKnown(str(one.name), package_digest(directory), content["versions"], base),
         updated=_updated(one.model),
+        mitigated=_mitigated(one.model),
+        own_thresholds=any(isinstance(each, ThresholdedModel) for each in _around(one.model)),
         explained_by=None if model is None else model.estimator.method,
         sections={each.key: each for each in sections},
         evaluated=date.today(),
@@ -256,9 +260,7 @@ def _parts(samples: Samples) -> Mapping[str, PartSize]:
 
 def _windowed(model: Model) -> WindowedModel | None:  # type: ignore[type-arg]
     """Find the model of window features inside whatever was put around it."""
-    while isinstance(model, WrappingModel):
-        model = model.model
-    return model if isinstance(model, WindowedModel) else None
+    return next((each for each in _around(model) if isinstance(each, WindowedModel)), None)
 
 
 def _drawn(samples: Samples, seed: int) -> Samples:
@@ -276,41 +278,62 @@ def _summary(learner: str) -> Text2 | None:
     return Text2(*said)
 
 
-def _weighs(learner: str, parameters: Mapping[str, object]) -> bool | None:
-    """Tell whether a learner of ours has a setting that weighs or resamples classes; of others nothing is known."""
-    entry = registry.registered("medloom.learners").get(learner)
+def _around(model: Model) -> Iterator[Model]:
+    """Give a model and what it holds, from the outside in."""
+    yield model
+    while isinstance(model, WrappingModel):
+        model = model.model
+        yield model
+
+
+def _weighs(model: Model) -> bool | None:
+    """Tell whether a model of ours was learned with classes weighed or resampled; of others nothing is known."""
+    entry = registry.registered("medloom.learners").get(model.origin.learner)
     if entry is None or not entry.value.startswith("medloom."):
         return None
-    return any("weigh" in name or "balanc" in name or "sampl" in name for name in parameters)
+    if any(isinstance(each, ReweighedModel) for each in _around(model)):
+        return True
+    return any(word in name for name in model.origin.parameters for word in _WEIGHING)
+
+
+def _mitigated(model: Model) -> Text2:
+    """Say what was done so that groups are treated alike."""
+    said = []
+    for each in _around(model):
+        if isinstance(each, ReweighedModel):
+            by = dimension_name(each.by)
+            said.append(
+                fill(
+                    text2(
+                        "Learned from samples reweighed so that the outcome is as frequent in every group ({by})."
+                    ),
+                    by=by,
+                )
+            )
+        elif isinstance(each, ThresholdedModel):
+            by = dimension_name(each.thresholds.by)
+            said.append(fill(text2("Whom it flags is decided by a threshold for each group ({by})."), by=by))
+    return together(said) if said else text2("It was not reweighed, and has no thresholds by group.")
 
 
 def _updated(model: Model) -> Text2:
-    """Say what was done to a model's answers after it was trained."""
-    if isinstance(model, ConformalModel):
-        inner = _updated(model.model)
-        sure = text2(
-            "Ranges were added ({scheme}, {level:.0%}) from {n:,} samples.",
-            scheme=model.scheme,
-            level=model.level,
-            n=model.basis.n,
-        )
-        return Text2(f"{inner.en} {sure.en}", f"{inner.zh}{sure.zh}")
-    if isinstance(model, ThresholdedModel):
-        inner, chosen = _updated(model.model), model.thresholds
-        said = text2(
-            "Thresholds by {by} were chosen on {n:,} samples ({aim}); its risks were not changed.",
-            by=chosen.by,
-            n=model.basis.n,
-            aim=chosen.aim,
-        )
-        return Text2(f"{inner.en} {said.en}", f"{inner.zh}{said.zh}")
-    if isinstance(model, ReweighedModel):
-        return text2("It was learned from samples reweighed by {by} and outcome.", by=model.by)
-    if isinstance(model, CalibratedModel):
-        return text2(
-            "Its answers were recalibrated ({method}) on {n:,} samples of {subjects:,} subjects.",
-            method=model.calibrator.method,
-            n=model.basis.n,
-            subjects=model.basis.n_groups,
-        )
-    return text2("The model is as it was trained; nothing was updated.")
+    """Say what was done to a model's answers after it was trained, the first first."""
+    said = []
+    for each in _around(model):
+        if isinstance(each, ConformalModel):
+            made = text2(
+                "Ranges were added ({scheme}, {level:.0%}) from {n:,} samples.",
+                scheme=each.scheme,
+                level=each.level,
+                n=each.basis.n,
+            )
+            said.append(made)
+        elif isinstance(each, CalibratedModel):
+            made = text2(
+                "Its answers were recalibrated ({method}) on {n:,} samples of {subjects:,} subjects.",
+                method=each.calibrator.method,
+                n=each.basis.n,
+                subjects=each.basis.n_groups,
+            )
+            said.append(made)
+    return together(reversed(said)) if said else text2("The model is as it was trained; nothing was updated.")

@@ -85,6 +85,8 @@ def known(evaluation: Evaluation) -> Known:
         weighted=False,
         package=PackageKnown("bleed.gbdt@1", "ab" * 32, {"numpy": "2"}, None),
         updated=Text2("As it was trained.", "未更新。"),
+        mitigated=Text2("Not reweighed.", "未重新加权。"),
+        own_thresholds=False,
         explained_by="TreeSHAP",
         sections={},
         evaluated=date(2026, 1, 2),

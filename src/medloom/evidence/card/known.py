@@ -75,6 +75,8 @@ class Known:
         weighted: whether the learner has a setting that weighs or resamples classes.
         package: where it is kept.
         updated: what was done to its answers after it was trained, in words; empty: nothing.
+        mitigated: what was done to it so that groups are treated alike, in words.
+        own_thresholds: whether a threshold is part of it.
         explained_by: how contributions of inputs are found.
         sections: of its report, by key.
         evaluated: when.
@@ -101,6 +103,8 @@ class Known:
     weighted: bool | None = None
     package: PackageKnown | None = None
     updated: Text2 | None = None
+    mitigated: Text2 | None = None
+    own_thresholds: bool | None = None
     explained_by: str | None = None
     sections: Mapping[str, Section] | None = None
     evaluated: date | None = None

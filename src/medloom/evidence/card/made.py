@@ -293,5 +293,6 @@ FACTS: Final[Mapping[str, Maker]] = {
     "prediction_code": (("package.name",), _prediction_code),
     "code": (("package.versions", "medloom"), _code),
     "explanations": (("explained_by",), _explanations),
+    "mitigation": (("mitigated",), lambda known: known.mitigated),
     "updating": (("updated",), lambda known: known.updated),
 }

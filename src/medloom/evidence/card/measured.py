@@ -137,6 +137,10 @@ def _utility(known: Known) -> Text2 | None:
 
 def _thresholds(known: Known) -> Text2 | None:
     names = [words.threshold_name(one.name) for one in _of(known).thresholds]
+    if known.own_thresholds:
+        return text2(
+            "A threshold for each group is part of the model; it was chosen on other data than these."
+        )
     if not names:
         return None
     return fill(
@@ -452,7 +456,7 @@ FACTS: Final[Mapping[str, Maker]] = {
     "interpretation": (("evaluation.metrics", "evaluation.compared_with"), _interpretation),
     "calibration": (("evaluation.metrics",), _calibration),
     "utility": (("evaluation.curves", "evaluation.thresholds"), _utility),
-    "thresholds": (("evaluation.thresholds",), _thresholds),
+    "thresholds": (("evaluation.thresholds", "own_thresholds"), _thresholds),
     "subgroups": (("evaluation.subgroups",), _subgroups),
     "fairness": (("evaluation.fairness",), _fairness),
     "fairness_measured": (("evaluation.fairness",), _fairness_measured),
@@ -477,7 +481,7 @@ FACTS: Final[Mapping[str, Maker]] = {
     "local_performance": (("evaluation.metrics", "subjects"), _local_performance),
     "local_fairness": (("evaluation.fairness", "subjects"), _local_fairness),
     "riley": _section("development"),
-    "mitigation": _section("mitigation"),
+    "mitigation_price": _section("mitigation"),
     "reliability": _section("robustness", "stability", "coverage"),
     "external_source": _section("elsewhere"),
     "external_people": _section("elsewhere-people"),
