@@ -120,7 +120,7 @@ def unusual(
 
     Returns:
         `sample_id`; `percentile`: how many of 100 training patients are closer to their middle; `inputs` and `values`:
-        what adds most to the distance, one input a code, the strongest first.
+        what adds most to the distance, one input a code, the strongest first; a null: that nothing is known of it.
 
     Raises:
         InputError: the model does not know, having learned from fewer than 50 patients.
@@ -152,7 +152,10 @@ def unusual(
                     "sample_id": part.frame["sample_id"],
                     "percentile": percentile,
                     "inputs": [[names[at] for at in row] for row in rows],
-                    "values": [[float(x[place, at]) for at in row] for place, row in enumerate(rows)],
+                    "values": [
+                        [None if np.isnan(x[place, at]) else float(x[place, at]) for at in row]
+                        for place, row in enumerate(rows)
+                    ],
                 },
                 schema=_UNUSUAL,
             )
