@@ -8,7 +8,7 @@ from typing import Final
 from medloom.evidence import words
 from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
-from medloom.evidence.characteristics import People
+from medloom.evidence.characteristics import Count, People
 from medloom.explanation.wording import fill
 from medloom.foundation.durations import hours
 from medloom.foundation.messages import Text2, text2
@@ -246,12 +246,12 @@ def _splits(known: Known) -> Text2:
             said.append(
                 fill(
                     text2(
-                        "{split}: {samples:,} samples of {subjects:,} subjects, {outcome:,} with the outcome"
+                        "{split}: {samples:,} samples of {subjects:,} subjects, {outcome} with the outcome"
                     ),
                     split=name,
                     samples=part.samples,
                     subjects=part.subjects,
-                    outcome=part.with_outcome,
+                    outcome=Count.of(part.with_outcome).shown,
                 )
             )
     return fill(text2("{splits}."), splits=clauses(said))

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from medloom.evidence import survival_words, words
 from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
+from medloom.evidence.characteristics import Count
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.first_screen import COMPARED, cautions
@@ -297,10 +298,10 @@ def _events(known: Known) -> Text2:
     evaluation = _of(known)
     if isinstance(evaluation.prevalence, float):
         return text2(
-            "Evaluated: {n:,} samples of {subjects:,} subjects, {events:,} with the outcome ({share:.1%}).",
+            "Evaluated: {n:,} samples of {subjects:,} subjects, {events} with the outcome ({share:.1%}).",
             n=evaluation.n,
             subjects=evaluation.n_subjects,
-            events=round(evaluation.prevalence * evaluation.n),
+            events=Count.of(round(evaluation.prevalence * evaluation.n)).shown,
             share=evaluation.prevalence,
         )
     return text2(
