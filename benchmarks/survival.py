@@ -56,6 +56,7 @@ Members = tuple[tuple[str, dict[str, Any]], ...]
 COX: Members = (("cox", {}),)
 GBDT: Members = (("survival-gbdt", {"num_leaves": 31, "min_leaf": 5}),)
 RANDOM: Members = (("survival-forest", {"min_leaf": 5, "random_thresholds": True}),)
+NETWORK: Members = (("deepsurv", {}),)
 # One learner, or several whose curves are averaged.
 CANDIDATES: dict[str, Members] = {
     "cox": COX,
@@ -65,7 +66,11 @@ CANDIDATES: dict[str, Members] = {
     "forest-random": RANDOM,
     "gbdt": (("survival-gbdt", {}),),
     "gbdt-large": GBDT,
+    "deepsurv": NETWORK,
+    "discrete-hazard": (("discrete-hazard", {}),),
     "cox+gbdt-large+forest-random": (*COX, *GBDT, *RANDOM),
+    "cox+gbdt-large+forest-random+deepsurv": (*COX, *GBDT, *RANDOM, *NETWORK),
+    "auto": (("survival-auto", {"folds": 3}),),
 }
 Floats = NDArray[np.float64]
 

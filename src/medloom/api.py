@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -37,6 +37,9 @@ from medloom.training.wrapping import WrappingModel
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_SEARCH_OF_PROGNOSIS: Final = "survival-auto"
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ def train(
     Args:
         what: a task of a site (the model is saved there, and a task named by its path too), samples, or a data frame
             with a row a sample.
-        learner: name of a registered learner, with `parameters`; or a learner.
+        learner: name of a registered learner, with `parameters`; or a learner. `auto` searches among learners; of a
+            survival question `survival-auto` does.
         label: of a frame: the column to predict.
         time: of a frame, instead of a label: the column of times until an event, or until follow-up ended without.
         event: of a frame: the column that says whether, or which; empty, 0 or `no`: none.
@@ -151,6 +155,8 @@ def train(
         kind=kind,
         seed=seed,
     )
+    if learner == "auto" and samples.question.kind == "survival":
+        made = made_learner(_SEARCH_OF_PROGNOSIS, parameters)
     model = made.fit(samples.in_split("train"), samples.in_split("tuning"), seed=seed)
     why_not = None
     if ranges:

@@ -1,8 +1,7 @@
 """The best mean of the other survival learners, weighted by what they said of patients they had not seen.
 
-Stacking of curves: weights are chosen by the likelihood of what came true under the weighted mean, as in Yao et al.,
-Bayesian Analysis 2018;13:917-1007, section 3; for survival with another loss in Wey, Connett and Rudser, Biostatistics
-2015;16:537-549.
+Stacking of curves by the Brier score under censoring (Wey, Connett and Rudser, Biostatistics 2015;16:537-549), bagged
+over patients.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from medloom.foundation.seeds import derive
 from medloom.learners.members import Member
 from medloom.learners.survival.blend import BlendedCurves
 from medloom.learners.survival.estimator import SurvivalEstimator
+from medloom.learners.survival.forest import censoring_weights
 from medloom.learners.survival.learner import SurvivalLearner
 from medloom.learners.survival.problem import Problem
-from medloom.tasks.survival import Outcomes
 from medloom.training.descent import has_torch
 from medloom.training.networks import typical_rows
 from medloom.training.parameters import check_parameter
@@ -52,9 +51,9 @@ _SETTINGS: Final[tuple[tuple[str, Mapping[str, Any]], ...]] = (
 )
 _COMPETING: Final = ("fine-gray",)
 _DEEP: Final = ("deepsurv", "discrete-hazard")
-_INTERVALS: Final = 20  # of time, in which what came true is looked up
-_IMPOSSIBLE: Final = 1e-4  # chance that is given to what a model says cannot be
-_ROUNDS: Final = 300
+_TIMES: Final = 20  # at which curves are judged
+_BAGS: Final = 20
+_HELD: Final = 1e4  # how hard weights are held to sum to 1
 _LEAST: Final = 0.05  # share of a member
 
 
@@ -63,8 +62,8 @@ class SurvivalAutoLearner(SurvivalLearner):
     """The best mean of the other survival learners' curves, found within a time budget.
 
     All are judged on the same folds by patient of train and tuning together; held-out patients are never seen. The
-    weights are those under which what came true of patients left out was most likely; the few that count are
-    learned again from all. Learners that need PyTorch are tried where it is installed.
+    weights are those whose mean errs least of patients left out; the few learners that count learn again from all.
+    Learners that need PyTorch are tried where it is installed.
 
     Args:
         minutes: for trying; the setting that runs is finished, and learning the blend comes on top.
@@ -120,15 +119,16 @@ class SurvivalAutoLearner(SurvivalLearner):
             return again, []
         candidates = list(_candidates(self.learners, problem.outcomes.causes))
         tried = _tried(problem, candidates, self.folds, 60 * self.minutes)
-        usable = [one for one in tried if one.chance is not None]
+        usable = [(one, one.errors) for one in tried if one.errors is not None]
         if not usable:
             raise InputError(
                 "no learner could be learned from these samples; the first said: {why}", why=tried[0].why
             )
-        weights = stacked(
-            np.column_stack([one.chance for one in usable if one.chance is not None]), self.members
-        )
-        chosen = [(one, weight) for one, weight in zip(usable, weights, strict=True) if weight > 0]
+        errors = np.stack([each for _, each in usable], axis=1)
+        groups = np.concatenate([problem.groups, problem.groups_tuning])
+        products = np.einsum("nia,nja->nij", errors, errors)
+        weights = stacked(products, groups, self.members, derive(problem.seed, "bags"))
+        chosen = [(one, weight) for (one, _), weight in zip(usable, weights, strict=True) if weight > 0]
         said = ", ".join(f"{one.made.name}={weight:.2f}" for one, weight in chosen)
         _log.info("searched trials=%d blend=%s", len(tried), said)
         return chosen, tried
@@ -141,18 +141,21 @@ class Tried:
     Attributes:
         made: the learner.
         parameters: those that differ from its defaults.
-        chance: (n,) that it gave to what came true of samples not learned from; None: it failed.
+        errors: (n, k · t) of curves of samples not learned from, each by the root of what it stands for, as others
+            were censored; None: it failed.
         why: it failed, in words; empty otherwise.
     """
 
     made: SurvivalLearner
     parameters: Mapping[str, Any]
-    chance: Floats | None
+    errors: NDArray[np.float32] | None
     why: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Give what a table of trials shows."""
-        loss = None if self.chance is None else float(f"{-np.log(self.chance).mean():.6g}")
+        """Give what a table of trials shows; the loss is the Brier score, over times, summed over events."""
+        loss = None
+        if self.errors is not None:
+            loss = float(f"{(self.errors.astype(np.float64) ** 2).sum(axis=1).mean():.6g}")
         return {
             "learner": self.made.name,
             "parameters": dict(self.parameters),
@@ -161,54 +164,48 @@ class Tried:
         }
 
 
-def stacked(chance: Floats, members: int) -> Floats:
-    """Find the weights (m,) of a mixture under which what came true was most likely; they sum to 1.
+def stacked(products: Floats, groups: NDArray[np.int64], members: int, seed: int) -> Floats:
+    """Find the weights (m,) of a mean that errs least; they sum to 1.
 
-    By expectation maximisation. The least of them fall away until at most so many, and none below 5 %, are left.
+    Bagged over groups, which draws them towards equal shares where chance decides. The least of them fall away
+    until at most so many, and none below 5 %, are left.
 
     Args:
-        chance: (n, m) that each model gave to what came true.
+        products: (n, m, m) of each sample's errors, each model's with each other's.
+        groups: (n,) what is resampled together.
         members: at most.
+        seed: of the bags.
 
-    >>> stacked(np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.3]]), 2).tolist()
-    [1.0, 0.0, 0.0]
+    >>> errors = np.array([[0.1, 0.5], [0.2, 0.6]])
+    >>> stacked(errors[:, :, None] * errors[:, None, :], np.arange(2), 2, 0).tolist()
+    [1.0, 0.0]
     """
-    kept = np.arange(chance.shape[1])
+    rng = np.random.default_rng(seed)
+    numbers = np.unique(groups, return_inverse=True)[1]
+    n = int(numbers.max()) + 1
+    drawn = rng.multinomial(n, np.full(n, 1 / n), size=_BAGS)
+    bags = np.einsum("bn,nij->bij", drawn[:, numbers], products)
+    kept = np.arange(products.shape[1])
     while True:
-        weights = np.full(len(kept), 1 / len(kept))
-        for _ in range(_ROUNDS):
-            share = chance[:, kept] * weights
-            weights = (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
+        weights = np.mean([_least(bag[np.ix_(kept, kept)]) for bag in bags], axis=0)
         least = int(np.argmin(weights))
         if len(kept) == 1 or (len(kept) <= members and weights[least] >= _LEAST):
-            found = np.zeros(chance.shape[1])
+            found = np.zeros(products.shape[1])
             found[kept] = weights
             return found
         kept = np.delete(kept, least)
 
 
-def chance_of(outcomes: Outcomes, incidence: Floats, edges: Floats) -> Floats:
-    """Give the chance that curves gave to what came true: (n,).
+def _least(product: Floats) -> Floats:
+    """Find weights (m,) ≥ 0 that sum to 1 and make w' product w least."""
+    from scipy.optimize import nnls
 
-    Of an event: that it happens in its interval; of a censored sample: that nothing happens in those it lived through.
-
-    Args:
-        outcomes: of the n.
-        incidence: (n, k, t) at the ends of the intervals.
-        edges: (t,) those ends, ascending.
-
-    >>> outcomes = Outcomes(np.array([0.5, 1.5]), np.array([1, 0]))
-    >>> chance_of(outcomes, np.array([[[0.2, 0.6]], [[0.2, 0.6]]]), np.array([1.0, 2.0])).tolist()
-    [0.2, 0.8]
-    """
-    rows, time_ = np.arange(len(outcomes)), outcomes.time
-    padded = np.concatenate([np.zeros((*incidence.shape[:2], 1)), incidence], axis=-1)
-    place = np.minimum(np.searchsorted(edges, time_, "left"), len(edges) - 1)
-    own = np.maximum(outcomes.cause - 1, 0)
-    event = padded[rows, own, place + 1] - padded[rows, own, place]
-    free = 1 - padded[rows, :, np.searchsorted(edges, time_, "right")].sum(axis=1)
-    chance: Floats = np.maximum(np.where(outcomes.happened, event, free), _IMPOSSIBLE)
-    return chance
+    m, size = len(product), float(np.trace(product)) / len(product)
+    value, vector = np.linalg.eigh(product / max(size, np.finfo(np.float64).tiny))
+    root = np.sqrt(np.maximum(value, 0))[:, None] * vector.T
+    found, _ = nnls(np.vstack([root, np.full((1, m), _HELD)]), np.append(np.zeros(m), _HELD))
+    shares: Floats = found / found.sum()
+    return shares
 
 
 def _tried(
@@ -220,7 +217,11 @@ def _tried(
     """Try settings on the same folds, one after the other, until all are tried or time is used up."""
     x, outcomes = problem.together()
     groups = np.concatenate([problem.groups, problem.groups_tuning])
-    places = np.unique(np.linspace(0, len(problem.times) - 1, _INTERVALS + 1).round().astype(int)[1:])
+    happened = outcomes.time[outcomes.happened]
+    times = np.unique(np.quantile(happened, np.linspace(0, 1, _TIMES + 2)[1:-1]))
+    root = np.sqrt(censoring_weights(outcomes, times) / len(times))[:, None]
+    came = np.stack([outcomes.cause == one for one in range(1, outcomes.causes + 1)], axis=1)
+    truth = came[:, :, None] & (outcomes.time[:, None] <= times)[:, None]
     divided = problem.folds(folds)
     prepared: dict[tuple[int, bool], Floats] = {}
     none = np.empty(0, np.int64)
@@ -229,7 +230,7 @@ def _tried(
         for kind, parameters in candidates:
             if tried and time.monotonic() - started > seconds:
                 break
-            made, chance = kind(**parameters), np.empty(len(outcomes))
+            made, errors = kind(**parameters), np.empty(truth.shape)
             try:
                 for place, (inside, outside) in enumerate(divided):
                     own = x
@@ -248,9 +249,9 @@ def _tried(
                         problem.times,
                         derive(problem.seed, "fold", str(place)),
                     )
-                    incidence = made._learn(part).curves(own[outside]).incidence[..., places]
-                    chance[outside] = chance_of(outcomes[outside], incidence, problem.times[places])
-                tried.append(Tried(made, parameters, chance))
+                    said = made._learn(part).curves(own[outside]).at(times)
+                    errors[outside] = root[outside] * (truth[outside] - said)
+                tried.append(Tried(made, parameters, errors.reshape(len(errors), -1).astype(np.float32)))
             except InputError as error:
                 tried.append(Tried(made, parameters, None, str(error)))
             advance(1)

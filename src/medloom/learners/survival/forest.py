@@ -220,16 +220,24 @@ def tuned_growth(
 
 def censored_error(outcomes: Outcomes, incidence: Floats, times: Floats) -> float:
     """Give the mean Brier score, over events and times, of incidences (n, k, t); censored samples stood for."""
-    counted = Timeline.of(outcomes).counted()
-    own = step_at(counted.steps, counted.uncensored, outcomes.time, 1.0)
-    by = step_at(counted.steps, counted.uncensored, times, 1.0)
-    early = outcomes.time[:, None] <= times
-    weight = np.where(early, (outcomes.happened / np.maximum(own, 0.01))[:, None], 1 / np.maximum(by, 0.01))
+    weight, early = censoring_weights(outcomes, times), outcomes.time[:, None] <= times
     error = 0.0
     for cause in range(1, outcomes.causes + 1):
         truth = early & (outcomes.cause == cause)[:, None]
         error += float((weight * (truth - incidence[:, cause - 1]) ** 2).mean())
     return error
+
+
+def censoring_weights(outcomes: Outcomes, times: Floats) -> Floats:
+    """Give how many samples each stands for at some times, as others were censored before them: (n, t).
+
+    Graf et al., Stat Med 1999;18:2529-2545.
+    """
+    counted = Timeline.of(outcomes).counted()
+    own = step_at(counted.steps, counted.uncensored, outcomes.time, 1.0)
+    by = step_at(counted.steps, counted.uncensored, times, 1.0)
+    early = outcomes.time[:, None] <= times
+    return np.where(early, (outcomes.happened / np.maximum(own, 0.01))[:, None], 1 / np.maximum(by, 0.01))
 
 
 def learned_forest(
