@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from medloom.api import learner
 from medloom.foundation.errors import InputError
 from medloom.learners.tabular.answers import answers_of, labels_as_numbers, loss, scores_of
 from medloom.learners.tabular.auto import AutoLearner, Tried, _Search
@@ -131,3 +132,17 @@ def test_trials_are_logged_to_mlflow(tmp_path: Path) -> None:
 def test_logging_without_a_folder_is_refused() -> None:
     with pytest.raises(InputError, match="a folder, to track in"):
         fitted(track="mlflow")
+
+
+def test_no_trial_begins_that_there_is_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    truth = (rng.random((60, 1)) < 0.5).astype(np.float64)
+    problem = Problem("binary", truth, truth, np.arange(60), truth[:0], truth[:0], np.arange(0), 0)
+    candidates = {name: type(learner(name)) for name in ("tree", "forest")}
+    search = _Search(problem, candidates, 3, None)
+    # a tree takes a second here: a forest would take many
+    monkeypatch.setattr(
+        search, "_try", lambda name, given: Tried(len(search.tried), name, given, 0.5, 1.0, truth)
+    )
+    search.run(8, 30.0)
+    assert {one.learner for one in search.tried} == {"tree"}
