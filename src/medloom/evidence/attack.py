@@ -19,7 +19,7 @@ from medloom.explanation.asking import Answer, Inputs, Integers, in_blocks
 Aim = Callable[[Floats], Floats]
 """What is to become large: answers (n, k) of the n samples, in order → (n,)."""
 
-_STEPS: Final = 3
+_STEPS: Final = 2
 # Standard deviations. A model that moves in steps shows almost none of them within the smaller distance.
 _NEAR: Final = 0.02
 _TINY: Final = 0.001
@@ -64,11 +64,10 @@ def attacked(answer: Answer, x: Inputs, facts: Facts, places: Integers, aim: Aim
     by = np.zeros((len(x), len(facts.each)))
     best, most = x.copy(), aim(in_blocks(answer, x))
     now = most
-    for step in range(_STEPS):
+    for _ in range(_STEPS):
         slope = _slopes(answer, x, facts, places, aim, by, now, min(_NEAR, reach / 4))
-        # the first step reaches the corner that a straight line would make the worst; later ones look around it
-        size = reach if step == 0 else reach * 2 / (step + 1)
-        by[:, places] = np.clip(by[:, places] + size * np.sign(slope), -reach, reach)
+        # the first step reaches the corner that is the worst of a straight line; the next looks around it
+        by[:, places] = np.clip(by[:, places] + reach * np.sign(slope), -reach, reach)
         tried = facts.moved(x, by)
         now = aim(in_blocks(answer, tried))
         better = now > most

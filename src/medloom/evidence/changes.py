@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 
 from medloom.evidence.attack import attacked, is_smooth
 from medloom.evidence.perturbation import Facts, Floats, another_unit, system_of
-from medloom.evidence.trial import Planned, Trial, Trials
+from medloom.evidence.trial import Family, Planned, Trial, Trials
 from medloom.explanation.asking import Answer, Inputs, in_blocks
 from medloom.explanation.wording import code_name, fill, same, unit_spelled
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 from medloom.tasks.samples import Samples
 
-Family = Literal["missing", "lost", "noise", "units", "attack"]
-FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
+CHANGES: Final[tuple[Family, ...]] = ("missing", "lost", "noise", "units", "attack")
+"""What happens to inputs."""
+
 Found = dict[Family, tuple[Trial, ...] | Text2]
 
 WITHHELD: Final = (0.1, 0.25, 0.5, 0.75)  # shares of a sample's facts
@@ -27,8 +28,10 @@ REACH: Final = (0.05, 0.1, 0.25)  # standard deviations
 _REPEATS: Final = 2  # of what is random, beside the resamples
 _IN_WRONG_UNIT: Final = 6  # facts
 _LOST_ALONE: Final = 6  # columns of a table, which come from no named source
-_MAY_CHANGE: Final = 20  # facts, in an attack
+_MAY_CHANGE: Final = 10  # facts, in an attack
 _ATTACKED: Final = 400  # samples, of many
+_CELLS: Final = 200_000  # inputs of all that are attacked, where a sample has very many; but at least
+_LEAST_ATTACKED: Final = 200
 _LOOKED_AT: Final = 50  # samples, to see whether there are slopes
 
 
@@ -80,7 +83,7 @@ class Changes:
         """Plan all changes, ask the model, and measure: the trials of each family, or why there are none."""
         if not self.known.any():
             nothing = text2("nothing is known of these samples that could be withheld or off")
-            return dict.fromkeys(FAMILIES, nothing)
+            return dict.fromkeys(CHANGES, nothing)
         planned: dict[Family, list[Planned]] = {
             "missing": list(self._missing()),
             "lost": list(self._lost()),
@@ -112,22 +115,26 @@ class Changes:
     def _lost(self) -> Iterator[Planned]:
         systems: dict[str, tuple[Text2, list[int]]] = {}
         alone: list[int] = []
-        seen = self.known.any(axis=0)
-        for place in self.ranked[seen[self.ranked]].tolist():
+        seen = set(np.flatnonzero(self.known.any(axis=0)).tolist())
+        for place in self.ranked.tolist():
             found = system_of(self.facts.each[place].code)
+            if place not in seen:
+                continue
             if found is None:
                 alone.append(place)
             else:
                 systems.setdefault(found[0], (found[1], []))[1].append(place)
-        lost = [(name, None, places) for name, places in systems.values()]
-        lost += [
-            (self._name(code), code, [at]) for at in alone[:_LOST_ALONE] if (code := self.facts.each[at].code)
+        lost: list[tuple[Text2, str | None, list[int]]] = [
+            (name, None, places) for name, places in systems.values()
         ]
-        for name, code, places in lost:
+        for place in alone[:_LOST_ALONE]:
+            code = self.facts.each[place].code
+            lost.append((self._name(code), code, [place]))
+        for name, of, places in lost:
             mask = np.zeros(len(self.facts.each), bool)
             mask[places] = True
             said = [self._ask(self.facts.without(self.x, mask))]
-            yield Planned(fill(text2("without {name}"), name=name), said, None, code)
+            yield Planned(fill(text2("without {name}"), name=name), said, None, of)
 
     def _noise(self) -> Iterator[Planned]:
         for size in JITTER:
@@ -157,7 +164,8 @@ class Changes:
 
     def _attack(self) -> tuple[Trial, ...] | Text2:
         places = np.array(self.continuous[:_MAY_CHANGE], np.int64)
-        few = generator(self.seed, "attacked").permutation(len(self.x))[: max(_ATTACKED, len(self.x) // 5)]
+        most = min(_ATTACKED, max(_LEAST_ATTACKED, _CELLS // self.x.shape[1]))
+        few = generator(self.seed, "attacked").permutation(len(self.x))[:most]
         who = np.zeros(len(self.x), bool)
         who[few] = True
         part, x, before = self.trials.where(who), self.x[who], self.before[who]

@@ -42,8 +42,13 @@ LESS_IS_BETTER: Final = frozenset({"mae", "brier", "log_loss"})
 class Judge(Protocol):
     """Outcomes, beside which answers (n, k) are put."""
 
-    threshold: float | None
-    group: NDArray[np.intp]
+    @property
+    def threshold(self) -> float | None:
+        """Give the risk from which on somebody is flagged; None: none is."""
+
+    @property
+    def group(self) -> NDArray[np.intp]:
+        """Give what is resampled together: (n,)."""
 
     def why_not(self, said: Floats) -> Text2 | None:
         """Say why answers cannot be judged; None: they can."""

@@ -105,7 +105,7 @@ class Facts:
             columns = np.flatnonzero(of_column == place)
             values = columns[what[columns] == "value"]
             slopes = columns[what[columns] == "slope"]
-            fixed = is_fixed(code) or any(names[column] == AGE for column in columns)
+            fixed = is_fixed(code) or any(names[column] == AGE for column in columns.tolist())
             each.append(Fact(code, columns, values, slopes, fixed))
             spread[place], positive[place] = _spread(names, values, train)
         return cls(tuple(each), of_column, blank, spread, positive)

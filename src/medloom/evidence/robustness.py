@@ -10,30 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from medloom.evidence.calibration import brier, calibration_intercept
-from medloom.evidence.changes import FAMILIES as CHANGES
-from medloom.evidence.changes import Asked, Changes
+from medloom.evidence.changes import CHANGES, Asked, Changes, Found
 from medloom.evidence.discrimination import auroc
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.judging import LESS_IS_BETTER, METRICS, FlatJudge, Who, judge_of
 from medloom.evidence.metrics import FEWEST_SUBJECTS, not_estimable
 from medloom.evidence.tally import Floats, rank
 from medloom.evidence.threshold import at_threshold
-from medloom.evidence.trial import Planned, Trial, Trials, nothing
+from medloom.evidence.trial import FAMILIES, Family, Planned, Trial, Trials, nothing
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 from medloom.tasks.kinds import Kind
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
-
-Family = Literal["missing", "lost", "noise", "units", "attack", "prevalence", "periods", "unusual"]
-FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 
 FACTORS: Final = (0.25, 0.5, 2.0, 4.0)  # of the prevalence
 BEYOND: Final = (90, 95, 99)  # percentiles of training patients
@@ -104,7 +100,8 @@ class Robustness:
     def to_json(self) -> dict[str, Any]:
         """Answer plain JSON values; reasons in English."""
         why: dict[str, str] = {family: reason.en for family, reason in self.reasons.items()}
-        for family, trials in {"whole": (self.whole,), **self.trials}.items():
+        every: list[tuple[str, tuple[Trial, ...]]] = [("whole", (self.whole,)), *self.trials.items()]
+        for family, trials in every:
             for at, one in enumerate(trials):
                 parts = {**one.metrics, "difference": one.difference}
                 why |= {f"{family}.{at}.{name}": est.reason.en for name, est in parts.items() if est.reason}
@@ -158,7 +155,7 @@ def robustness(
     samples = samples if weighed.all() else samples.where(pl.lit(pl.Series(weighed)))
     judge, said = judge_of(samples, predictions, threshold)
     trials = Trials(kind, judge, replicates, seed)
-    found: dict[Family, tuple[Trial, ...] | Text2] = {
+    found: Found = {
         "prevalence": _prevalence(trials, said),
         "periods": _periods(trials, said, samples.frame["prediction_time"], today or datetime.now()),
         "unusual": unusual if isinstance(unusual, Text2) else _unusual(trials, said, unusual),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medloom.evidence import survival_words, words
-from medloom.evidence.changes import FAMILIES as CHANGES
+from medloom.evidence.changes import CHANGES
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.robustness import Family, Robustness
+from medloom.evidence.robustness import Robustness
 from medloom.evidence.section import Cell, Figure, Section, Table, cell, table
+from medloom.evidence.trial import Family
 from medloom.explanation.wording import fill, same
 from medloom.foundation.charts import Axis, Guide, Line, line_chart, nice_high
 from medloom.foundation.messages import Text2, text2

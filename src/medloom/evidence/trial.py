@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
@@ -14,6 +14,11 @@ from medloom.evidence.judging import METRICS, Judge, Who
 from medloom.evidence.tally import Floats
 from medloom.foundation.messages import Text2
 from medloom.tasks.kinds import Kind
+
+Family = Literal["missing", "lost", "noise", "units", "attack", "prevalence", "periods", "unusual"]
+"""What can happen: to the inputs of patients, to who comes, and when."""
+
+FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 
 
 @dataclass(frozen=True)
