@@ -30,7 +30,7 @@ from medloom.learners.tabular.blend import BlendEstimator
 from medloom.learners.tabular.estimator import Estimator
 from medloom.learners.tabular.learner import TabularLearner
 from medloom.learners.tabular.problem import Problem
-from medloom.learners.tabular.spaces import COSTS, LIGHT, draw, starts
+from medloom.learners.tabular.spaces import AGAIN, COSTS, LIGHT, draw, starts
 from medloom.tasks.kinds import Kind
 from medloom.training.parameters import check_parameter
 from medloom.training.preparation import Preparation
@@ -46,7 +46,7 @@ _BAGS: Final = 20  # resamples of patients that it is done on
 _EVEN: Final = 0.5  # of the weight, for good trials alike
 _NEAR: Final = 1.1  # times the best loss is near it
 _HOPELESS: Final = 1.2  # times the loss of the best in the first fold: such a trial is not gone on with
-_AGAIN: Final = 2.0  # learning a member whole takes at most about so many times what its trial took
+_EARLY: Final = 0.5  # of the time: so long a learner of which nothing is known is tried, dear as it may be
 _MISFITS: Final = 20  # settings drawn in a row that there is no time for: then the search is over
 _MOST_KEPT: Final = 1_000_000_000  # bytes of prepared folds held at a time
 _FAMILY: Final = 4  # trials of one learner that may enter a blend
@@ -62,7 +62,7 @@ class AutoLearner(TabularLearner):
 
     Args:
         minutes: for search and learning together; a trial begins only if earlier ones tell that there is time for it
-            and for learning the blend, and what runs is finished.
+            and for learning the blend, but each learner has one in the first half; what runs is finished.
         trials: at most.
         folds: to judge by.
         members: models in the blend at most.
@@ -214,7 +214,7 @@ class _Search:
                 else:
                     learner = trial.suggest_categorical("learner", sorted(self._candidates))
                     parameters = draw(trial, learner)
-                if self.tried and time.monotonic() + self._expected(learner) + self._set_aside() > ends:
+                if self.tried and not self._fits(learner, ends - time.monotonic(), seconds):
                     study.tell(trial, state=optuna.trial.TrialState.FAIL)
                     misfits += not first
                     continue
@@ -269,6 +269,12 @@ class _Search:
             if place < len(known)
         ]
 
+    def _fits(self, learner: str, left: float, seconds: float) -> bool:
+        """Tell whether there is time for a trial of this learner, and for learning the blend after it."""
+        if left > _EARLY * seconds and all(one.learner != learner for one in self.tried):
+            return True
+        return self._expected(learner) + self._set_aside() <= left
+
     def _expected(self, learner: str) -> float:
         """Expect so many seconds of a trial, from those of this learner, else from others' and what they cost."""
         own = [one.seconds for one in self.tried if one.learner == learner and one.loss is not None]
@@ -282,13 +288,11 @@ class _Search:
 
     def _set_aside(self) -> float:
         """Expect so many seconds of learning the blend: a member of each learner, more or less."""
-        best: dict[str, Tried] = {}
+        longest: dict[str, float] = {}
         for one in self.tried:
-            if one.loss is not None and one.loss < (
-                best[one.learner].loss or 0 if one.learner in best else np.inf
-            ):
-                best[one.learner] = one
-        return _AGAIN * sum(one.seconds for one in best.values())
+            if one.loss is not None:
+                longest[one.learner] = max(one.seconds, longest.get(one.learner, 0.0))
+        return sum(AGAIN.get(name, 1.0) * each for name, each in longest.items())
 
     def _try(self, learner: str, parameters: dict[str, Any]) -> Tried:
         number, started = len(self.tried), time.monotonic()
