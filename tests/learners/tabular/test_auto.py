@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from medloom.api import learner
 from medloom.foundation.errors import InputError
 from medloom.learners.tabular.answers import answers_of, labels_as_numbers, loss, scores_of
 from medloom.learners.tabular.auto import AutoLearner, Tried, _Search
@@ -134,15 +133,12 @@ def test_logging_without_a_folder_is_refused() -> None:
         fitted(track="mlflow")
 
 
-def test_no_trial_begins_that_there_is_no_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    truth = (rng.random((60, 1)) < 0.5).astype(np.float64)
+def test_no_trial_begins_that_there_is_no_time_for() -> None:
+    truth = np.arange(60)[:, None] % 2.0
     problem = Problem("binary", truth, truth, np.arange(60), truth[:0], truth[:0], np.arange(0), 0)
-    candidates = {name: type(learner(name)) for name in ("tree", "forest")}
-    search = _Search(problem, candidates, 3, None)
-    # a tree takes a second here: a forest would take many
-    monkeypatch.setattr(
-        search, "_try", lambda name, given: Tried(len(search.tried), name, given, 0.5, 1.0, truth)
-    )
-    search.run(8, 30.0)
-    assert {one.learner for one in search.tried} == {"tree"}
+    search = _Search(problem, {}, 3, None)
+    search.tried.append(Tried(0, "tree", {}, 0.5, 1.0, truth))
+    assert search._fits("tree", 5.0, 60.0)
+    assert not search._fits("tree", 1.5, 60.0), "learning the blend takes time too"
+    assert search._fits("forest", 40.0, 60.0), "each learner is tried once, early on"
+    assert not search._fits("forest", 20.0, 60.0)
