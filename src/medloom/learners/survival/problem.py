@@ -81,7 +81,7 @@ class Problem:
 
     def folds(self, folds: int = 5) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Divide all samples by group: rows inside and outside of each fold, every event on both sides."""
-        from sklearn.model_selection import StratifiedGroupKFold
+        from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
         _, outcomes = self.together()
         groups = np.concatenate([self.groups, self.groups_tuning])
@@ -92,9 +92,13 @@ class Problem:
                 "too few samples to choose settings by: each event needs at least two patients in train; "
                 "widen the task's population, or leave rare events out"
             )
-        splitter = StratifiedGroupKFold(possible, shuffle=True, random_state=derive(self.seed, "folds"))
+        # where each group is one sample the second does the same, in no time
+        alone = len(np.unique(groups)) == len(groups)
+        made = StratifiedKFold if alone else StratifiedGroupKFold
+        splitter = made(possible, shuffle=True, random_state=derive(self.seed, "folds"))
+        divided = splitter.split(np.arange(len(outcomes)), outcomes.cause, None if alone else groups)
         return [
             (inside, outside)
-            for inside, outside in splitter.split(np.arange(len(outcomes)), outcomes.cause, groups)
+            for inside, outside in divided
             if len(np.unique(outcomes.cause[inside])) == len(np.unique(outcomes.cause))
         ]
