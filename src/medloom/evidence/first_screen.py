@@ -7,7 +7,7 @@ from medloom.evidence import words
 from medloom.evidence.drawings import forest
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
-from medloom.evidence.section import Cell, Table, cell
+from medloom.evidence.section import Cell, Table, cell, number
 from medloom.foundation.messages import Text2, text2
 
 COMPARED = {
@@ -76,7 +76,7 @@ def _compared(evaluation: Evaluation, others: Mapping[str, Evaluation]) -> Table
     rows = [(this_model(evaluation.model), *_cells(evaluation.metrics, names), cell(None))]
     ordered = sorted(evaluation.compared_with.items(), key=lambda item: item[0] == "prevalence")
     rows += [
-        (cell(words.compared_name(name)), *_cells(other.metrics, names), cell(other.difference[names[0]]))
+        (cell(words.compared_name(name)), *_cells(other.metrics, names), number(other.difference[names[0]]))
         for name, other in ordered
     ]
     rows += [
@@ -88,4 +88,4 @@ def _compared(evaluation: Evaluation, others: Mapping[str, Evaluation]) -> Table
 
 
 def _cells(found: Mapping[str, Estimate], names: Sequence[str]) -> list[Cell]:
-    return [cell(found[name]) for name in names]
+    return [number(found[name]) for name in names]

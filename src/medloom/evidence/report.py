@@ -113,6 +113,7 @@ def _words() -> dict[str, Text2]:
         "how_good": text2("How good"),
         "for_whom": text2("For whom"),
         "compared": text2("Compared with what"),
+        "contents": text2("Further on:"),
         "paired": text2(
             "A difference is this model minus the other, both on the same resampled subjects (paired)."
             " “–” means not estimable, or not measured in the same run."

@@ -177,6 +177,11 @@ def cell(said: Said, digits: int = 3, detail: Text2 | None = None) -> Cell:
     return Cell(Text2(text, text), detail)
 
 
+def number(one: Estimate, digits: int = 3) -> Cell:
+    """Make a cell of an estimate whose reason, where it has no value, is told elsewhere on the page."""
+    return Cell(Text2("–", "–")) if one.value is None else cell(one, digits)
+
+
 def marked(one: Cell) -> Cell:
     """Give the cell set off from others."""
     return replace(one, marked=True)

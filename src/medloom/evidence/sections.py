@@ -7,7 +7,7 @@ from medloom.evidence.drawings import drawings
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.fairness_section import fairness_section
-from medloom.evidence.section import Cell, Figure, Said, Section, Table, cell, marked, table
+from medloom.evidence.section import Cell, Figure, Said, Section, Table, cell, marked, number, table
 from medloom.foundation.messages import Text2, text2
 
 _WITHIN = {
@@ -44,9 +44,8 @@ def measures_section(
     made = []
     for name, one, meaning in rows:
         assert isinstance(one, Estimate)
-        value = Cell(cell(one).text, None if one.value is None else cell(one).detail)
         said = one.reason if one.value is None and one.reason else meaning
-        made.append((cell(name), value, cell(Text2("", "") if said is None else said)))
+        made.append((cell(name), number(one), cell(Text2("", "") if said is None else said)))
     head = (text2("measure"), text2("value (95 % interval)"), text2("what it means"))
     method = text2(
         "Every interval is a 95 % percentile interval of a bootstrap over subjects:"
@@ -95,7 +94,7 @@ def _thresholds(evaluation: Evaluation) -> Section | None:
     rows = [
         (
             Cell(words.threshold_name(one.name), Text2(f"≥ {one.value:.3g}", f"≥ {one.value:.3g}")),
-            *(cell(one.found[name], _DIGITS.get(name, 2)) for name in _RATES),
+            *(number(one.found[name], _DIGITS.get(name, 2)) for name in _RATES),
         )
         for one in evaluation.thresholds
     ]
@@ -165,7 +164,7 @@ def _subgroups(evaluation: Evaluation) -> Section | None:
                 cell(part.n_subjects),
                 *([share] if binary else []),
             ]
-            rows.append([*head, *(cell(part.metrics[one]) for one in names)])
+            rows.append([*head, *(number(part.metrics[one]) for one in names)])
     return subgroups_section(
         rows, [*([text2("outcome in")] if binary else []), *map(words.metric_name, names)]
     )

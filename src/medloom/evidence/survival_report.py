@@ -7,7 +7,7 @@ from medloom.evidence.estimate import Estimate
 from medloom.evidence.fairness_section import fairness_section
 from medloom.evidence.first_screen import NARROW, FirstScreen, this_model
 from medloom.evidence.metrics import no_solution
-from medloom.evidence.section import Figure, Section, Table, cell
+from medloom.evidence.section import Figure, Section, Table, cell, number
 from medloom.evidence.sections import measures_section, subgroups_section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_words import metric_meaning, metric_name
@@ -41,7 +41,7 @@ def survival_sections(evaluation: SurvivalEvaluation) -> list[Section]:
         (
             cell(words.subgroup_name(dimension, name)),
             cell(part.n_subjects),
-            *(cell(part.metrics[one]) for one in names),
+            *(number(part.metrics[one]) for one in names),
         )
         for dimension, group in evaluation.subgroups.items()
         for name, part in group.items()
@@ -88,12 +88,12 @@ def _names(evaluation: SurvivalEvaluation) -> tuple[str, ...]:
 
 
 def _compared(evaluation: SurvivalEvaluation, names: Sequence[str]) -> Table:
-    rows = [(this_model(evaluation.model), *(cell(evaluation.metrics[name]) for name in names), cell(None))]
+    rows = [(this_model(evaluation.model), *(number(evaluation.metrics[name]) for name in names), cell(None))]
     rows += [
         (
             cell(words.compared_name(name)),
-            *(cell(other.metrics[one]) for one in names),
-            cell(other.difference[names[1]]),
+            *(number(other.metrics[one]) for one in names),
+            number(other.difference[names[1]]),
         )
         for name, other in evaluation.compared_with.items()
     ]
