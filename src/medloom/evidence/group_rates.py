@@ -48,12 +48,14 @@ class GroupRates(Protocol):
     Attributes:
         rates: what is measured.
         odds: sensitivity and false positive rate, of each class; none where there is nothing to choose.
-        reasons: group → rate → why it cannot be estimated there.
     """
 
     rates: tuple[str, ...]
     odds: tuple[tuple[str, str], ...]
-    reasons: Mapping[str, Mapping[str, Text2]]
+
+    @property
+    def reasons(self) -> Mapping[str, Mapping[str, Text2]]:
+        """Tell group → rate → why it cannot be estimated there."""
 
     def __call__(self, weight: Floats) -> dict[tuple[str, str], Floats]:
         """Measure with weights (b, n): (rate, group) → (b,), where it can be estimated."""
@@ -75,7 +77,7 @@ class RiskRates:
 
     def __init__(self, answers: Answers, groups: Groups, threshold: float, calibrated: bool = True) -> None:
         self.rates = RATES + (CALIBRATION if calibrated else ())
-        self.reasons = {
+        self.reasons: Mapping[str, Mapping[str, Text2]] = {
             name: _of_risks(answers.where(chosen), self.rates, threshold) for name, chosen in groups.items()
         }
         self._threshold = threshold
@@ -147,7 +149,7 @@ class ClassRates:
             for name in answers.classes
         )
         self._classes, self._exclusive = answers.classes, answers.kind == "multiclass"
-        self.reasons = {
+        self.reasons: Mapping[str, Mapping[str, Text2]] = {
             name: _of_classes(answers.where(own), truth[own], self.rates) for name, own in groups.items()
         }
         self._groups = {
@@ -202,16 +204,16 @@ class ValueRates:
     odds: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, answers: Answers, groups: Groups) -> None:
-        self.rates = VALUES
+        self.rates: tuple[str, ...] = VALUES
         self._answers = answers
-        self.reasons = {}
+        self.reasons: dict[str, dict[str, Text2]] = {}
         for name, own in groups.items():
             known = not_estimable(answers.where(own))
             every = known.get("mae")
             self.reasons[name] = (
-                {rate: known[rate] for rate in VALUES if rate in known}
+                {rate: known[rate] for rate in self.rates if rate in known}
                 if every is None
-                else dict.fromkeys(VALUES, every)
+                else dict.fromkeys(self.rates, every)
             )
         self._groups = {name: own for name, own in groups.items() if "mae" not in self.reasons[name]}
 
