@@ -232,7 +232,7 @@ def test_the_page_says_how_likely_compared_with_what_and_why() -> None:
         "Above the model's average answer (11 %): 1.7 times as high",
         "average answer 11 %",
         "The model starts from its average answer, 11 %.",
-        "Calibrated between 12 % and 26 %: the closer, the more like patients were known.",
+        "Between 12 % and 26 %, as patients with such answers fared: the closer, the more of them were known.",
         "Higher than for 83 of 100 patients it did not learn from.",
         "Osteoarthritis",
         "recorded 3 times",
