@@ -73,7 +73,9 @@ def test_curves_by_hand() -> None:
         "observed.10": 0.25,
         "high.10": 0.3,
     }
-    assert "By 10 d, risks were said to lie between 20.0% and 30.0%" in coverage_section(found).sentences[0].en
+    assert (
+        "By 10 d, risks were said to lie between 20.0% and 30.0%" in coverage_section(found).sentences[0].en
+    )
 
 
 def test_who_is_less_often_covered_is_seen() -> None:
