@@ -56,6 +56,7 @@ Members = tuple[tuple[str, dict[str, Any]], ...]
 COX: Members = (("cox", {}),)
 GBDT: Members = (("survival-gbdt", {"num_leaves": 31, "min_leaf": 5}),)
 RANDOM: Members = (("survival-forest", {"min_leaf": 5, "random_thresholds": True}),)
+FINE: Members = (("survival-forest", {"min_leaf": 3, "random_thresholds": True, "n_trees": 300}),)
 NETWORK: Members = (("deepsurv", {}),)
 # One learner, or several whose curves are averaged.
 CANDIDATES: dict[str, Members] = {
@@ -69,7 +70,8 @@ CANDIDATES: dict[str, Members] = {
     "deepsurv": NETWORK,
     "discrete-hazard": (("discrete-hazard", {}),),
     "cox+gbdt-large+forest-random": (*COX, *GBDT, *RANDOM),
-    "cox+gbdt-large+forest-random+deepsurv": (*COX, *GBDT, *RANDOM, *NETWORK),
+    "gbdt-large+forest-fine+deepsurv": (*GBDT, *FINE, *NETWORK),
+    "cox+gbdt-large+forest-fine+deepsurv": (*COX, *GBDT, *FINE, *NETWORK),
     "auto": (("survival-auto", {"folds": 3}),),
 }
 Floats = NDArray[np.float64]
