@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,10 @@ from medloom.evidence.characteristics import (
 )
 from medloom.evidence.characteristics_section import inputs_section, people_section
 from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.fairness_section import fairness_section
 from medloom.evidence.section import Section
+from medloom.evidence.validation import External
+from medloom.evidence.validation_sections import external_section
 from medloom.evidence.words import dimension_name
 from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import fill, input_name
@@ -103,6 +106,25 @@ def characterise(one: Trained, split: str, seed: int = 0) -> Characteristics:
     cells = inputs.dense.size + inputs.sparse.shape[0] * inputs.sparse.shape[1]
     missing = float(np.isnan(inputs.dense).sum() / cells) if cells else None
     return Characteristics(people, tuple(found), len(learned), missing)
+
+
+def elsewhere_sections(found: External, samples: Samples) -> list[Section]:
+    """Give what the report and the card tell of an external validation: how it did, for whom, and on whom."""
+    before = found.before
+    tested = samples.in_split("held_out")
+    tested = tested if len(tested) else samples
+    outcome = has_outcome(samples.question.kind, tested.frame["label"])
+    everybody = tested.frame.with_columns(split=pl.lit("elsewhere"))
+    people = people_section(summarise_people(everybody, demographics(tested), outcome), ("elsewhere",))
+    made = [
+        external_section(found),
+        replace(people, key="elsewhere-people", title=text2("Who the patients elsewhere are")),
+    ]
+    fair = fairness_section(before.fairness, before.kind, before.unit)
+    if fair is not None:
+        title = text2("Elsewhere: is it as good for some as for others")
+        made.append(replace(fair, key="elsewhere-fairness", title=title))
+    return made
 
 
 def names_for(site: Site) -> Callable[[str], Text2]:

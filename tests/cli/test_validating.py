@@ -21,7 +21,14 @@ def test_what_refits_and_more_patients_tell_stands_in_the_next_report(own_site: 
     assert "refit" in done("stability", MODEL, "--refits", "2", folder=own_site)
     done("learning-curve", TASK, "-l", "tree", "--size", "60", "--repeats", "1", folder=own_site)
     kept = (own_site / "models" / MODEL / "1" / "evidence" / "sections").iterdir()
-    assert {path.stem for path in kept} == {"stability", "learning-curve"}
+    assert {"stability", "learning-curve"} <= {path.stem for path in kept}
+
+
+def test_a_model_is_tested_on_another_site_and_its_card_says_so(own_site: Path, site: Path) -> None:
+    found = json.loads(done("validate-elsewhere", MODEL, site, "--json", folder=own_site))
+    assert found["before"]["n"] == found["after"]["n"] > 0
+    kept = (own_site / "models" / MODEL / "1" / "evidence" / "sections").iterdir()
+    assert {"elsewhere", "elsewhere-people"} <= {path.stem for path in kept}
 
 
 def test_a_model_is_recalibrated_given_ranges_and_evaluated(own_site: Path) -> None:

@@ -1,8 +1,9 @@
-"""Commands on how far a model can be trusted: validate, stability, learning-curve, recalibrate, ranges."""
+"""Commands on how far a model can be trusted, here and elsewhere."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,10 @@ def register(app: typer.Typer) -> None:
     app.command(
         "validate", help=tr("Test a learner on all patients that are not held out, by folds, period or site.")
     )(validate)
+    app.command(
+        "validate-elsewhere",
+        help=tr("Test a model on another hospital's site, as it came and updated there."),
+    )(validate_elsewhere)
     app.command("stability", help=tr("How much a patient's answer depends on who else was learned from."))(
         stability
     )
@@ -89,6 +94,46 @@ def validate(
     screen.say()
     screen.table([tr("part"), screen.spoken(said)], rows, right=[1])
     _say_where(kept)
+
+
+def validate_elsewhere(
+    model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
+    other: Annotated[Path, typer.Argument(help=tr("The folder of the other hospital's site."))],
+    update: Annotated[str, typer.Option(help="auto, intercept, slope, temperature, beta, isotonic")] = "auto",
+    site: SiteOption = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Validate on another site."""
+    from medloom import api, cards, dossier, validation
+    from medloom.tasks import library
+
+    opened, there = Site.open(site), Site.open(other)
+    trained = api.trained(opened, model)
+    assert trained.name is not None
+    task = library.find(trained.name.task, opened.directory)
+    with screen.showing_progress(json):
+        samples = api.ask(there.record, task)
+        found = validation.validate_elsewhere(trained, samples, update, seed=seed)  # type: ignore[arg-type]
+    for section in cards.elsewhere_sections(found, samples):
+        dossier.keep_section(opened, trained.name, section)
+    if json:
+        screen.json(found.to_json())
+        return
+    difference = found.after.compared_with["before"].difference
+    survival = isinstance(found.before, SurvivalEvaluation)
+    rows = [
+        (
+            screen.spoken((survival_words.metric_name if survival else metric_name)(metric)),
+            before.said(),
+            found.after.metrics[metric].said(),
+            difference[metric].said() if metric in difference else "–",
+        )
+        for metric, before in found.before.metrics.items()
+        if metric in found.after.metrics
+    ]
+    screen.table([tr("measure"), tr("as it came"), tr("updated"), tr("difference")], rows, right=[1, 2, 3])
+    _say_where(trained.name)
 
 
 def stability(

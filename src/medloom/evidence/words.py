@@ -319,6 +319,7 @@ def split_name(split: str) -> Text2:
         "tuning": text2("tuning"),
         "calibration": text2("calibration"),
         "held_out": text2("held out"),
+        "elsewhere": text2("elsewhere"),
     }
     return names.get(split, Text2(split, split))
 
