@@ -72,7 +72,6 @@ CANDIDATES: dict[str, Members] = {
     "cox+gbdt-large+forest-random": (*COX, *GBDT, *RANDOM),
     "gbdt-large+forest-fine+deepsurv": (*GBDT, *FINE, *NETWORK),
     "cox+gbdt-large+forest-fine+deepsurv": (*COX, *GBDT, *FINE, *NETWORK),
-    "auto": (("survival-auto", {"folds": 3}),),
 }
 Floats = NDArray[np.float64]
 
