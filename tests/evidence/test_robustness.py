@@ -10,7 +10,7 @@ import pytest
 from medloom.evidence.attack import attacked
 from medloom.evidence.changes import Asked
 from medloom.evidence.perturbation import Facts
-from medloom.evidence.robustness import Robustness, robustness
+from medloom.evidence.robustness import Robustness, _of_some_subjects, robustness
 from medloom.evidence.robustness_section import robustness_section, worst_in_words
 from medloom.evidence.section import Section
 from medloom.foundation.messages import text2
@@ -98,6 +98,17 @@ def test_a_rarer_outcome_moves_calibration_by_its_odds_and_leaves_the_ranking(fo
     assert moved == pytest.approx(odds, abs=0.1)
     assert half.difference.value == pytest.approx(0, abs=1e-12)
     assert half.metrics["ppv"].value < whole.metrics["ppv"].value  # type: ignore[operator]
+
+
+def test_a_very_common_outcome_can_only_become_rarer() -> None:
+    frame = people(400).with_columns(ill=pl.Series(np.arange(400) % 20 > 0))
+    found = tried(frame).trials["prevalence"]
+    assert [one.strength for one in found] == [0.25, 0.5, 1.0]
+    assert found[-1].difference.value == 0
+
+
+def test_one_patient_with_more_samples_than_are_asked_for_is_tried_all_the_same() -> None:
+    assert _of_some_subjects(np.zeros(50, np.int64), 20, 0).sum() == 50
 
 
 def test_an_attack_on_a_straight_line_finds_its_worst_corner() -> None:

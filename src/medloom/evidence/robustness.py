@@ -202,7 +202,8 @@ def _prevalence(trials: Trials, said: Floats) -> tuple[Trial, ...] | Text2:
     truth, threshold = answers.truth, judge.threshold or 0.0
     share = float(truth.mean())
     ranking = rank(truth, answers.predicted).coarse([threshold])
-    targets = {factor: share * factor for factor in (1.0, *FACTORS) if share * factor <= _COMMONEST}
+    targets = {1.0: share}  # what the others are set against, however common it is
+    targets |= {factor: share * factor for factor in FACTORS if share * factor <= _COMMONEST}
 
     def measure(weight: Floats) -> dict[str, Floats]:
         out: dict[str, Floats] = {}
@@ -292,10 +293,11 @@ def _no_calendar(times: pl.Series, today: datetime) -> Text2 | None:
 
 
 def _of_some_subjects(groups: NDArray[np.int64], most: int, seed: int) -> Who:
-    """Choose whole subjects at random, as many as have `most` samples at most: (n,)."""
+    """Choose whole subjects at random, as many as have `most` samples at most, and one in any case: (n,)."""
     if len(groups) <= most:
         return np.ones(len(groups), bool)
     _, who, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = generator(seed, "some subjects").permutation(len(sizes))
-    kept = order[np.cumsum(sizes[order]) <= most]
+    within = int((np.cumsum(sizes[order]) <= most).sum())
+    kept = order[: max(1, within)]
     return np.isin(who, kept)
