@@ -55,25 +55,26 @@ def folded_hazards(
         asked: gives a model's log-hazards (n,) for inputs (n, c).
     """
     x, outcomes = problem.together()
+    divided = problem.folds(folds)
+    left_out = np.sort(np.concatenate([outside for _, outside in divided]))
     parts: list[list[Part]] = []
     unseen = np.zeros((len(outcomes), outcomes.causes))
     for cause in range(1, outcomes.causes + 1):
         own, each = outcomes.of(cause), []
-        for place, (inside, outside) in enumerate(problem.folds(folds)):
+        for place, (inside, outside) in enumerate(divided):
             seed = derive(problem.seed, name, str(cause), str(place)) & 0x7FFFFFFF
             part = learned(Trial(x[inside], own[inside], x[outside], own[outside]), seed)
             unseen[outside, cause - 1] = asked(part, x[outside])
             each.append(part)
         parts.append(each)
-    slope = np.array(
-        [_slope(unseen[:, column], outcomes.of(column + 1)) for column in range(outcomes.causes)]
-    )
+    unseen, known = unseen[left_out], outcomes[left_out]
+    slope = np.array([_slope(unseen[:, column], known.of(column + 1)) for column in range(known.causes)])
     level = -slope * unseen.mean(axis=0)
-    return FoldedHazards(parts, slope, level, Baseline.of(outcomes, unseen * slope + level, problem.times))
+    return FoldedHazards(parts, slope, level, Baseline.of(known, unseen * slope + level, problem.times))
 
 
 def _slope(scores: Floats, outcomes: Outcomes) -> float:
-    """Find what log-hazards must be multiplied by to fit best, from 0 to 2: calibration's slope."""
+    """Find what log-hazards must be multiplied by to fit best, from 0.05 to 2: calibration's slope."""
     from scipy.optimize import minimize_scalar
 
     if np.ptp(scores) == 0:

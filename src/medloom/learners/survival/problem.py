@@ -80,7 +80,14 @@ class Problem:
         return np.concatenate([self.x, self.x_tuning]), self.outcomes.with_more(self.tuning)
 
     def folds(self, folds: int = 5) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Divide all samples by group: rows inside and outside of each fold, every event on both sides."""
+        """Divide all samples by group: rows inside and outside of each fold.
+
+        A fold that would leave no patient with some event inside is left out, so that not all samples need be outside
+        of one.
+
+        Raises:
+            InputError: too few patients have an event.
+        """
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
         _, outcomes = self.together()
@@ -88,17 +95,24 @@ class Problem:
         causes = [len(np.unique(groups[outcomes.cause == one])) for one in range(1, outcomes.causes + 1)]
         possible = min(folds, *causes, len(np.unique(groups)))
         if possible < 2:
-            raise InputError(
-                "too few samples to choose settings by: each event needs at least two patients in train; "
-                "widen the task's population, or leave rare events out"
-            )
+            raise _too_few()
         # where each group is one sample the second does the same, in no time
         alone = len(np.unique(groups)) == len(groups)
         made = StratifiedKFold if alone else StratifiedGroupKFold
         splitter = made(possible, shuffle=True, random_state=derive(self.seed, "folds"))
         divided = splitter.split(np.arange(len(outcomes)), outcomes.cause, None if alone else groups)
-        return [
+        found = [
             (inside, outside)
             for inside, outside in divided
-            if len(np.unique(outcomes.cause[inside])) == len(np.unique(outcomes.cause))
+            if np.isin(range(1, outcomes.causes + 1), outcomes.cause[inside]).all()
         ]
+        if not found:
+            raise _too_few()
+        return found
+
+
+def _too_few() -> InputError:
+    return InputError(
+        "too few samples to choose settings by: each event needs at least two patients in train; "
+        "widen the task's population, or leave rare events out"
+    )
