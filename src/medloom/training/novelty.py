@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.training.arrays import read_array, write_arrays
+from medloom.training.products import product
 
 Floats = NDArray[np.float64]
 
@@ -80,11 +81,11 @@ class Novelty:
         >>> bool(percentile[0] < 20), float(percentile[1].round(1))
         (True, 99.8)
         """
+        step = max(1, -(-len(x) // _ROWS_LOOKED_AT))
+        x, groups = x[::step], groups[::step]
         subjects = len(np.unique(groups))
         if subjects < FEWEST:
             return None
-        step = -(-len(x) // _ROWS_LOOKED_AT)
-        x, groups = x[::step], groups[::step]
         kept = _that_vary(x)
         if not len(kept):
             return None
@@ -199,5 +200,5 @@ def _moments(z: Floats) -> tuple[Floats, Floats]:
 
 def _products(away: Floats, precision: Floats) -> Floats:
     """Divide squared distances between columns: (n, d) → (n, d)."""
-    parts: Floats = away * (away @ precision)
+    parts: Floats = away * product(away, precision)
     return parts
