@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -13,6 +14,7 @@ from medloom import cards, dossier
 from medloom.cli.app import app
 from medloom.evidence.card.checklist import all_items
 from medloom.foundation.errors import InputError, NotFoundError
+from medloom.learners.windowed import WindowedModel
 from tests.sites import site_of
 
 
@@ -39,7 +41,7 @@ def test_a_card_is_written_with_the_evaluation_and_again_with_what_people_answer
     answers = tmp_path / "site" / "models" / "outcome.tree" / "card.yaml"
     answers.write_text(blank.replace("hti-1.1.ii:\n", "hti-1.1.ii: own means\n"), encoding="utf-8")
     told = CliRunner().invoke(app, ["card", "outcome.tree", *where]).output
-    assert "questions are for a person" in told
+    assert "questions are for a person" in told and ">" not in told, "which would empty the answers"
     after = json.loads((folder / "card.json").read_text("utf-8"))["hti-1.1.ii"]
     own = {"en": "own means", "zh": "own means"}
     assert (after["answer"], after["source"], after["missing"]) == (own, "person", None)
@@ -47,3 +49,17 @@ def test_a_card_is_written_with_the_evaluation_and_again_with_what_people_answer
     answers.write_text("hti-1.1.2: x\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"nearest: hti-1.1.i"):
         cards.card(site, "outcome.tree")
+    with pytest.raises(InputError, match=r"no split '../x'"):
+        cards.card(site, "outcome.tree", "../x")
+
+
+def test_of_a_blend_of_both_sorts_the_card_does_not_say_how_missing_values_are_taken() -> None:
+    frame = pl.DataFrame({"x": [float(i % 97) for i in range(300)], "ill": [i % 97 > 48 for i in range(300)]})
+
+    def filled(*names: str) -> bool | None:
+        blend = [{"learner": name, "parameters": {}, "weight": 1 / len(names)} for name in names]
+        made = ml.train(frame, "auto", label="ill", blend=blend, ranges=False)
+        assert isinstance(made.model, WindowedModel)
+        return cards._filled(made.model)
+
+    assert (filled("logistic", "tree"), filled("logistic"), filled("tree")) == (None, True, False)

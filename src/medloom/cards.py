@@ -36,7 +36,7 @@ from medloom.evidence.words import dimension_name
 from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import fill, input_name
 from medloom.foundation import registry
-from medloom.foundation.errors import NotFoundError
+from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2
 from medloom.foundation.seeds import generator
@@ -176,10 +176,10 @@ def card(site: Site, model: str, split: str = "held_out") -> tuple[Card, Path]:
 
     Raises:
         NotFoundError: there is no such model, or it was not evaluated.
-        InputError: the file of a person's answers is not valid.
+        InputError: there is no such split, or the file of a person's answers is not valid.
     """
     name = site.model_name(model)
-    folder = models.evidence_directory(site.directory, name) / split
+    folder = evidence_of(site, name, split)
     kept = folder / _FACTS
     if not kept.is_file():
         raise NotFoundError(
@@ -191,6 +191,19 @@ def card(site: Site, model: str, split: str = "held_out") -> tuple[Card, Path]:
     facts = {key: Fact.from_json(fact) for key, fact in content["facts"].items()}
     person = read_answers(answers_file(site, name))
     return make_card(Text2(**content["title"]), str(name), split, facts, person), folder
+
+
+def evidence_of(site: Site, name: ModelName, split: str) -> Path:
+    """Place what is found of a model on a split.
+
+    Raises:
+        InputError: there is no such split.
+    """
+    if split not in SPLITS:
+        raise InputError(
+            "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
+        )
+    return models.evidence_directory(site.directory, name) / split
 
 
 def answers_file(site: Site, name: ModelName) -> Path:
@@ -242,7 +255,7 @@ def _known(
             model.features.codes,
             tuple(important),
             characteristics.missing,
-            model.preparation is not None,
+            _filled(model),
         ),
         learner=origin.learner,
         learner_is=_summary(origin.learner),
@@ -283,6 +296,13 @@ def _parts(samples: Samples) -> Mapping[str, PartSize]:
 def _windowed(model: Model) -> WindowedModel | None:  # type: ignore[type-arg]
     """Find the model of window features inside whatever was put around it."""
     return next((each for each in _around(model) if isinstance(each, WindowedModel)), None)
+
+
+def _filled(model: WindowedModel) -> bool | None:  # type: ignore[type-arg]
+    """Tell whether missing values are replaced before anything looks at them; None: by some members of a blend only."""
+    parts = getattr(model.estimator, "members", None) or (model,)
+    filled = {part.preparation is not None for part in parts}
+    return filled.pop() if len(filled) == 1 else None
 
 
 def _drawn(samples: Samples, seed: int) -> Samples:

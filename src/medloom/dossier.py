@@ -45,7 +45,7 @@ from medloom.stressing import robustness, unlike
 from medloom.tasks import models
 from medloom.tasks.demographics import demographics
 from medloom.tasks.history import STATIC
-from medloom.tasks.kinds import SPLITS, Split
+from medloom.tasks.kinds import Split
 from medloom.tasks.labelling import Cohort
 from medloom.tasks.model import Model
 from medloom.tasks.models import ModelName
@@ -98,11 +98,8 @@ def evaluate(
         InputError: there is no such split, it is empty, or a model answers another question than the task asks now.
         LeakageError: a model was learned under another split than the task and the site have now.
     """
-    if split not in SPLITS:
-        raise InputError(
-            "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
-        )
     name = site.model_name(model)
+    folder = cards.evidence_of(site, name, split)
     cohort = site.task(name.task).cohort
     one = with_samples(site, name, cohort.samples)
     others: dict[str, Trained] = {}
@@ -112,7 +109,7 @@ def evaluate(
             raise InputError("{other} answers another task than {model}", other=other, model=name)
         others[str(other)] = with_samples(site, other, one.samples)
     evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
-    dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / split)
+    dossier = Dossier(one, evaluation, folder)
     dossier.write_json(dossier.folder / _EVALUATION)
     tried = _robustness(site, dossier, seed)
     dossier = replace(dossier, robustness=tried)

@@ -205,6 +205,46 @@ def test_an_answer_to_what_is_not_asked_is_refused(text: str, message: str) -> N
         parse_answers(text)
 
 
+def test_what_few_had_cannot_be_counted_out_from_shares(everything: Known) -> None:
+    held_out = everything.evaluation
+    assert held_out is not None
+    few = replace(
+        everything,
+        evaluation=replace(held_out, n=100, prevalence=0.03),
+        parts={"train": PartSize(100, 100, 95), "held_out": PartSize(100, 100, 3)},
+    )
+    facts = facts_of(few)
+    said = " ".join(facts[name].text.en for name in ("events", "splits", "same_question"))
+    assert "<10 with the outcome." in said and "≥10 with the outcome" in said
+    assert "%" not in said and "95" not in said
+
+
+def test_of_samples_that_were_learned_from_nothing_is_claimed_that_held_out_ones_would_prove(
+    everything: Known,
+) -> None:
+    assert everything.evaluation is not None
+    facts = facts_of(replace(everything, evaluation=replace(everything.evaluation, split="train")))
+    assert not {"resampling", "leakage"} & facts.keys()
+    assert facts["beyond_apparent"].text.en.startswith("No")
+
+
+def test_of_a_blend_it_is_not_said_that_nothing_is_imputed(everything: Known) -> None:
+    assert everything.inputs is not None
+    facts = facts_of(replace(everything, inputs=replace(everything.inputs, filled=None)))
+    for name in ("missing", "missing_in_use", "preparation"):
+        assert "members of the blend" in facts[name].text.en
+        assert "nothing is imputed" not in facts[name].text.en and "unscaled" not in facts[name].text.en
+
+
+def test_markdown_of_a_card_holds_no_markup_of_others(everything: Known) -> None:
+    title = Text2("<script>x</script> ![a](http://b)", "图")
+    facts = facts_of(everything)
+    text = card_markdown(make_card(title, "m", "held_out", facts, parse_answers("hti-1.3.i: <img src=x>\\|")))
+    assert "<script" not in text and "<img" not in text and "![a](" not in text
+    rows = [line for line in text.splitlines() if "&lt;img" in line and line.startswith("|")]
+    assert rows and all(row.replace("\\\\", "").replace("\\|", "").count("|") == 4 for row in rows)
+
+
 def test_prognosis_has_a_card_too(everything: Known) -> None:
     outcomes, risk = drawn(0, 150)
     people = pl.DataFrame({"sample_id": np.arange(150), "sex": ["F", "M"] * 75, "age": [50.0] * 150})

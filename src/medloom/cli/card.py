@@ -42,11 +42,10 @@ def card(
     screen.say(tr("Kept in {folder}", folder=folder))
     if made.open:
         file = cards.answers_file(opened, opened.model_name(model))
-        screen.say(
-            tr(
-                "{n} questions are for a person: medloom card {model} --blank > {file}",
-                n=len(made.open),
-                model=model,
-                file=file,
-            )
+        # a shell empties what it redirects into before anything is read
+        said = (
+            "{n} questions are for a person: medloom card {model} --blank prints them, {file} takes the answers"
+            if file.exists()
+            else "{n} questions are for a person: medloom card {model} --blank > {file}"
         )
+        screen.say(tr(said, n=len(made.open), model=model, file=file))

@@ -44,6 +44,15 @@ class Count:
         """
         return cls(None, FEW) if n < FEWEST else cls(n, f"{n:,}")
 
+    @classmethod
+    def of_part(cls, n: int, whole: int) -> Count:
+        """Count a part of a number that is told: hidden too where the others are few.
+
+        >>> Count.of_part(91, 100).shown, Count.of_part(90, 100).shown, Count.of_part(100, 100).shown
+        ('≥10', '90', '100')
+        """
+        return cls(None, HIDDEN) if n >= FEWEST and 0 < whole - n < FEWEST else cls.of(n)
+
 
 @dataclass(frozen=True)
 class People:

@@ -251,7 +251,7 @@ def _splits(known: Known) -> Text2:
                     split=name,
                     samples=part.samples,
                     subjects=part.subjects,
-                    outcome=Count.of(part.with_outcome).shown,
+                    outcome=Count.of_part(part.with_outcome, part.samples).shown,
                 )
             )
     return fill(text2("{splits}."), splits=clauses(said))

@@ -151,8 +151,8 @@ def card_markdown(card: Card) -> str:
     parts = []
     for at, spoken in enumerate(LANGUAGES):
         with speaking(spoken):
-            lines = [f"# {tr('Model card')}: {card.title[at]}", "", f"> {intended_use()[at]}", ""]
-            lines += [f"- **{name[at]}** {together(said)[at]}" for _, name, said in _first(card)]
+            lines = [f"# {tr('Model card')}: {_escaped(card.title[at])}", "", f"> {intended_use()[at]}", ""]
+            lines += [f"- **{name[at]}** {_escaped(together(said)[at])}" for _, name, said in _first(card)]
             lines += [f"- **{_words()['blank'][at]}** {_counted(card)[at]}"]
             for name in NAMES:
                 lines += _markdown_of(card, checklist(name), at)
@@ -279,21 +279,20 @@ def _markdown_of(card: Card, listed: Checklist, at: int) -> list[str]:
         for item in part.items:
             one = card.answers[f"{listed.key}.{item.id}"]
             number = "" if listed.key == "chai" else f"{item.id} "
-            said = [one.text[at]] if one.text is not None else []
+            said = [_escaped(one.text[at])] if one.text is not None else []
             if one.missing is not None:
-                said.append(f"— *{said_of['must'][at]}" + (f"{one.missing[at]}*" if said else "*"))
+                said.append(f"— *{said_of['must'][at]}" + (f"{_escaped(one.missing[at])}*" if said else "*"))
             by = {"computed": said_of["computed"], "person": said_of["person"], None: said_of["dash"]}[
                 one.source
             ]
-            lines.append(
-                f"| {_escaped(number + item.asks.text[at])} | {_escaped(' '.join(said))} | {by[at]} |"
-            )
+            lines.append(f"| {_escaped(number + item.asks.text[at])} | {' '.join(said)} | {by[at]} |")
     return lines
 
 
 def _escaped(text: str) -> str:
-    """Keep a text in its cell, and markup in it from being markup."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+    """Keep a text in its line and its cell, and what would be a tag, a link or a picture from being one."""
+    plain = "".join(f"\\{sign}" if sign in "\\|[" else sign for sign in text)
+    return " ".join(plain.replace("<", "&lt;").split())
 
 
 def _words() -> dict[str, Text2]:

@@ -34,14 +34,14 @@ class InputsKnown:
         important: the weightiest, for people.
         missing: share of values that are missing in the samples it learned from.
         filled: whether missing values are replaced by the mean and told in inputs of their own; False: they are
-            taken as missing.
+            taken as missing; None: members of a blend differ in it.
     """
 
     names: tuple[str, ...]
     codes: tuple[str | None, ...]
     important: tuple[Text2, ...]
     missing: float | None
-    filled: bool
+    filled: bool | None
 
 
 @dataclass(frozen=True)

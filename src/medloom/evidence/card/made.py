@@ -104,7 +104,8 @@ def _tuning(known: Known) -> Text2 | None:
     if part is None:
         return None
     return text2(
-        "What had to be chosen was chosen on {n:,} tuning samples, never on those held out.", n=part.samples
+        "What had to be chosen was chosen on training and tuning samples ({n:,} for tuning), never on those held out.",
+        n=part.samples,
     )
 
 
@@ -149,13 +150,21 @@ def _preparation(known: Known) -> Text2:
             )
             if found
             else text2("Inputs enter as they stand in the table."),
-            text2(
-                "Continuous inputs are clipped to percentiles, put on a logarithm where skewed, and standardised."
-            )
-            if known.inputs.filled
-            else text2("They enter unscaled; no value is cut into categories beforehand."),
+            _scaled(known.inputs.filled),
         ]
     )
+
+
+def _scaled(filled: bool | None) -> Text2:
+    if filled is None:
+        return text2(
+            "Into some members of the blend they enter clipped and standardised, into others as they are."
+        )
+    if filled:
+        return text2(
+            "Continuous inputs are clipped to percentiles, put on a logarithm where skewed, and standardised."
+        )
+    return text2("They enter unscaled; no value is cut into categories beforehand.")
 
 
 def _same_preparation(known: Known) -> Text2:
@@ -195,7 +204,12 @@ def _missing(known: Known) -> Text2:
     )
 
 
-def _handled(filled: bool) -> Text2:
+def _handled(filled: bool | None) -> Text2:
+    if filled is None:
+        return text2(
+            "Some members of the blend replace a missing value by the mean, and that it is missing is an input of its"
+            " own; others take it as missing."
+        )
     if filled:
         return text2(
             "A missing value is replaced by the mean, and that it is missing is an input of its own."

@@ -240,7 +240,10 @@ def _not_tested(known: Known) -> Text2 | None:
     return together(
         [
             fill(text2("Too few to judge: {groups}."), groups=listed(few)) if few else None,
-            fill(text2("Not known of the patients, and so not tested: {names}."), names=_dimensions(absent))
+            fill(
+                text2("Not recorded, or the same of all, and so not compared: {names}."),
+                names=_dimensions(absent),
+            )
             if absent
             else None,
         ]
@@ -280,10 +283,8 @@ def _tested_on(known: Known) -> Text2:
     evaluation = _of(known)
     split = words.split_name(evaluation.split)
     if evaluation.split == "held_out":
-        return text2(
-            "Internal validation on held-out patients of the same source, never shown to the learner."
-        )
-    return fill(text2("Tested on the split {split} of the same source."), split=split)
+        return text2("Tested on held-out patients of the same record, never shown to the learner.")
+    return fill(text2("Tested on the split {split} of the same record."), split=split)
 
 
 def _beyond_apparent(known: Known) -> Text2:
@@ -297,12 +298,14 @@ def _beyond_apparent(known: Known) -> Text2:
 def _events(known: Known) -> Text2:
     evaluation = _of(known)
     if isinstance(evaluation.prevalence, float):
+        events = Count.of_part(round(evaluation.prevalence * evaluation.n), evaluation.n)
+        share = f" ({evaluation.prevalence:.1%})" if events.n is not None else ""
         return text2(
-            "Evaluated: {n:,} samples of {subjects:,} subjects, {events} with the outcome ({share:.1%}).",
+            "Evaluated: {n:,} samples of {subjects:,} subjects, {events} with the outcome{share}.",
             n=evaluation.n,
             subjects=evaluation.n_subjects,
-            events=Count.of(round(evaluation.prevalence * evaluation.n)).shown,
-            share=evaluation.prevalence,
+            events=events.shown,
+            share=share,
         )
     return text2(
         "Evaluated: {n:,} samples of {subjects:,} subjects.", n=evaluation.n, subjects=evaluation.n_subjects
@@ -332,7 +335,8 @@ def _measures(known: Known) -> Text2:
 
 def _intervals(known: Known) -> Text2:
     return text2(
-        "Every number has a 95 % interval by a bootstrap that draws subjects, all of their samples together."
+        "Intervals are of 95 %, by a bootstrap that draws subjects, all of their samples together; where none could be"
+        " given, none stands."
     )
 
 
@@ -376,7 +380,9 @@ def _leakage(known: Known) -> Text2 | None:
     )
 
 
-def _resampling(known: Known) -> Text2:
+def _resampling(known: Known) -> Text2 | None:
+    if _of(known).split != "held_out":
+        return None
     return text2(
         "Not applicable: performance was measured on patients set aside. Intervals resample these; nothing is refitted."
     )
@@ -386,13 +392,13 @@ def _same_question(known: Known) -> Text2 | None:
     evaluation, parts = _of(known), known.parts
     assert parts is not None
     said = text2(
-        "Both come from the same source, by the same definition of who is asked, of inputs and of outcome."
+        "Both come from the same record, by the same definition of who is asked, of inputs and of outcome."
     )
     train, tested = parts.get("train"), parts.get(evaluation.split)
     if train is None or tested is None or train.with_outcome is None or tested.with_outcome is None:
         return said
-    if not train.samples or not tested.samples:
-        return said
+    if any(Count.of_part(one.with_outcome or 0, one.samples).n is None for one in (train, tested)):
+        return said  # a share of a known number would count them out
     return together(
         [
             said,
@@ -471,7 +477,7 @@ FACTS: Final[Mapping[str, Maker]] = {
     "intervals": (("evaluation.metrics",), _intervals),
     "comparisons": (("evaluation.compared_with",), _comparisons),
     "clusters": (("evaluation.subgroups",), _clusters),
-    "leakage": (("evaluation.split", "parts"), _leakage),
+    "leakage": (("evaluation.split", "parts", "inputs"), _leakage),
     "resampling": (("evaluation.split",), _resampling),
     "same_question": (("evaluation.split", "parts", "task"), _same_question),
     "objective": (("evaluation", "learner"), _objective),
