@@ -44,7 +44,7 @@ from medloom.learners.windowed import WindowedModel
 from medloom.site import Site
 from medloom.tasks import library, models
 from medloom.tasks.demographics import demographics
-from medloom.tasks.kinds import SPLITS
+from medloom.tasks.kinds import SPLITS, Split
 from medloom.tasks.labelling import Cohort
 from medloom.tasks.model import Model
 from medloom.tasks.models import ModelName
@@ -179,7 +179,7 @@ def card(site: Site, model: str, split: str = "held_out") -> tuple[Card, Path]:
         InputError: there is no such split, or the file of a person's answers is not valid.
     """
     name = site.model_name(model)
-    folder = evidence_of(site, name, split)
+    folder = models.evidence_directory(site.directory, name) / known_split(split)
     kept = folder / _FACTS
     if not kept.is_file():
         raise NotFoundError(
@@ -193,8 +193,8 @@ def card(site: Site, model: str, split: str = "held_out") -> tuple[Card, Path]:
     return make_card(Text2(**content["title"]), str(name), split, facts, person), folder
 
 
-def evidence_of(site: Site, name: ModelName, split: str) -> Path:
-    """Place what is found of a model on a split.
+def known_split(split: str) -> Split:
+    """Take the name of a split.
 
     Raises:
         InputError: there is no such split.
@@ -203,7 +203,7 @@ def evidence_of(site: Site, name: ModelName, split: str) -> Path:
         raise InputError(
             "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
         )
-    return models.evidence_directory(site.directory, name) / split
+    return split
 
 
 def answers_file(site: Site, name: ModelName) -> Path:

@@ -98,8 +98,7 @@ def evaluate(
         InputError: there is no such split, it is empty, or a model answers another question than the task asks now.
         LeakageError: a model was learned under another split than the task and the site have now.
     """
-    name = site.model_name(model)
-    folder = cards.evidence_of(site, name, split)
+    chosen, name = cards.known_split(split), site.model_name(model)
     cohort = site.task(name.task).cohort
     one = with_samples(site, name, cohort.samples)
     others: dict[str, Trained] = {}
@@ -108,16 +107,16 @@ def evaluate(
         if other.task != name.task:
             raise InputError("{other} answers another task than {model}", other=other, model=name)
         others[str(other)] = with_samples(site, other, one.samples)
-    evaluation = evaluate_trained(one, split, compared_with=others, seed=seed)
-    dossier = Dossier(one, evaluation, folder)
+    evaluation = evaluate_trained(one, chosen, compared_with=others, seed=seed)
+    dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / chosen)
     dossier.write_json(dossier.folder / _EVALUATION)
     tried = _robustness(site, dossier, seed)
     dossier = replace(dossier, robustness=tried)
-    characteristics = cards.characterise(one, split, seed)
+    characteristics = cards.characterise(one, chosen, seed)
     sections = [
         *_findings(cohort, dossier, seed),
         robustness_section(tried),
-        *characteristics.sections(split, cards.names_for(site)),
+        *characteristics.sections(chosen, cards.names_for(site)),
         *kept_sections(site, name),
     ]
     important = _important(site, dossier, seed)
@@ -126,7 +125,7 @@ def evaluate(
         evaluation,
         sections=sections,
         important=important,
-        rests_on=_rests_on(site, one, split, seed),
+        rests_on=_rests_on(site, one, chosen, seed),
         provenance=_provenance(site, dossier),
     )
     weightiest = [said for said, _ in important[:_NAMED]]
