@@ -150,6 +150,8 @@ def test_what_cannot_be_mitigated_says_why() -> None:
         ml.mitigate(trained, "sex", "luck")  # type: ignore[arg-type]
     with pytest.raises(LeakageError):
         ml.mitigate(trained, "sex", samples=trained.samples.in_split("held_out"))
+    with pytest.raises(LeakageError, match=r"patients of split 'calibration' were learned from"):
+        ml.mitigate(trained, "sex", split="calibration", threshold=0.4)
 
 
 def test_one_sensitivity_for_all_is_that_of_fairlearn() -> None:

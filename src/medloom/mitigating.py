@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medloom.api import Trained
 from medloom.evidence.answers import read_answers
 from medloom.evidence.intervals import REPLICATES
 from medloom.evidence.mitigation import Decisions, Price, price
 from medloom.evidence.mitigation_section import as_text
-from medloom.foundation.errors import InputError
+from medloom.foundation.errors import InputError, LeakageError
 from medloom.site import Site
+from medloom.stressing import innermost
 from medloom.tasks import models
 from medloom.tasks.demographics import group_names
 from medloom.tasks.kinds import Split
@@ -24,7 +26,6 @@ from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import AIMS, Aim, ThresholdedModel, thresholded
 from medloom.training.ranges import passed_on, with_default_ranges
 from medloom.training.reweighing import ReweighedLearner
-from medloom.training.wrapping import WrappingModel
 from medloom.validation import unlearned_of
 
 Method = Literal["thresholds", "reweighing"]
@@ -77,14 +78,14 @@ def mitigate(
         threshold: the one risk from which everybody is flagged; None: the share with the outcome in training.
         samples: to choose thresholds on; None: the `calibration` split or, where there is none, answers out of fold.
         folds: how many, for that; None: 5, or 3 of many patients.
-        split: where the price is measured.
+        split: where the price is measured, of patients that neither model nor thresholds were learned from.
         site: where the new model is to be kept, as the next version of its name.
         replicates: of the bootstrap over patients.
         seed: of everything random.
 
     Raises:
         InputError: the question is not binary, or the samples do not allow it, with the remedy.
-        LeakageError: the samples are held out, or the model has learned from their patients.
+        LeakageError: the samples are held out, or the model has learned from their patients, or from those of `split`.
 
     >>> import polars as pl
     >>> from medloom import train
@@ -117,7 +118,14 @@ def mitigate(
             n=len(names),
             by=by,
         )
-    made = _made(trained, by, method, aim, one, samples, folds, seed)
+    made, learned = _made(trained, by, method, aim, one, samples, folds, seed)
+    known = len(np.intersect1d(learned, tested.groups))
+    if known:
+        raise LeakageError(
+            "{n} of the patients of split {split!r} were learned from, and would not show the price; take held_out",
+            n=known,
+            split=split,
+        )
     name = None if site is None else models.save(site.directory, made)
     answers = read_answers(question, tested.frame, made.predict(tested).frame)
     old, new = _risks(trained.model, tested), answers.predicted
@@ -150,27 +158,25 @@ def _made(
     samples: Samples | None,
     folds: int | None,
     seed: int,
-) -> Model:
+) -> tuple[Model, NDArray[np.int64]]:
+    """Make the model; give with it the groups it learned from, or its thresholds were chosen on."""
+    developed = trained.samples.in_split("train", "tuning").groups
     if method == "thresholds":
         basis = unlearned_of(trained, samples, folds, seed)
         said = passed_on(trained.model, basis.answers)
-        return thresholded(trained.model, basis.samples, by, aim, threshold, said)
+        made = thresholded(trained.model, basis.samples, by, aim, threshold, said)
+        own = basis.samples.record_digest == trained.samples.record_digest
+        return made, np.union1d(developed, basis.samples.groups) if own else developed
     if method == "reweighing":
-        learner = ReweighedLearner(_innermost(trained.model).relearner(), by)
+        learner = ReweighedLearner(innermost(trained.model).relearner(), by)
         own = trained.samples.in_split("train"), trained.samples.in_split("tuning")
         model = learner.fit(*own, seed=trained.model.origin.seed)
         if not isinstance(trained.model, ConformalModel):
-            return model
-        return with_default_ranges(model, trained.samples, seed)[0]
+            return model, developed
+        return with_default_ranges(model, trained.samples, seed)[0], developed
     raise InputError(
         "there is no method {method!r}; there are: {methods}", method=method, methods=", ".join(METHODS)
     )
-
-
-def _innermost(model: Model) -> Model:
-    while isinstance(model, WrappingModel):
-        model = model.model
-    return model
 
 
 def _risks(model: Model, samples: Samples) -> Floats:

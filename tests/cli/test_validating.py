@@ -24,11 +24,18 @@ def test_what_refits_and_more_patients_tell_stands_in_the_next_report(own_site: 
     assert {"stability", "learning-curve"} <= {path.stem for path in kept}
 
 
-def test_a_model_is_tested_on_another_site_and_its_card_says_so(own_site: Path, site: Path) -> None:
-    found = json.loads(done("validate-elsewhere", MODEL, site, "--json", folder=own_site))
+def test_a_model_is_tested_on_another_site_and_its_card_says_so(
+    own_site: Path, site: Path, stays: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "st-james"
+    done("init", "st-james", folder=tmp_path)
+    done("import", "table", stays, "--mapping", stays.parent / "mapping.yaml", folder=other)
+    found = json.loads(done("validate-elsewhere", MODEL, other, "--json", folder=own_site))
     assert found["before"]["n"] == found["after"]["n"] > 0
     kept = (own_site / "models" / MODEL / "1" / "evidence" / "sections").iterdir()
     assert {"elsewhere", "elsewhere-people"} <= {path.stem for path in kept}
+    said = refused("validate-elsewhere", MODEL, site, folder=own_site)
+    assert "holds the record that readmission-30d.tree@1 was learned from" in said
 
 
 def test_a_model_is_recalibrated_given_ranges_and_evaluated(own_site: Path) -> None:

@@ -15,7 +15,7 @@ from medloom.evidence import survival_words
 from medloom.evidence.section import Section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.words import metric_name
-from medloom.foundation.errors import NotFoundError
+from medloom.foundation.errors import LeakageError, NotFoundError
 from medloom.foundation.messages import tr
 from medloom.site import Site
 from medloom.tasks.models import ModelName
@@ -114,6 +114,12 @@ def validate_elsewhere(
     task = library.find(trained.name.task, opened.directory)
     with screen.showing_progress(json):
         samples = api.ask(there.record, task)
+        if samples.record_digest == trained.samples.record_digest:
+            raise LeakageError(
+                "{folder} holds the record that {model} was learned from; name the folder of another hospital's site",
+                folder=other.name,
+                model=trained.name,
+            )
         found = validation.validate_elsewhere(trained, samples, update, seed=seed)  # type: ignore[arg-type]
     for section in cards.elsewhere_sections(found, samples):
         dossier.keep_section(opened, trained.name, section)
