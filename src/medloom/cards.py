@@ -101,8 +101,14 @@ def characterise(one: Trained, split: str, seed: int = 0) -> Characteristics:
     if model is None or not len(learned):
         return Characteristics(people, None, 0, None)
     inputs = model.inputs(learned)
-    tested = None if split == "train" else model.inputs(_drawn(samples.where(pl.col("split") == split), seed))
-    found = summarise_inputs(inputs, learned.groups, has_outcome(kind, learned.frame["label"]), tested)
+    others = None if split == "train" else _drawn(samples.where(pl.col("split") == split), seed)
+    found = summarise_inputs(
+        inputs,
+        learned.groups,
+        has_outcome(kind, learned.frame["label"]),
+        None if others is None else model.inputs(others),
+        None if others is None else others.groups,
+    )
     cells = inputs.dense.size + inputs.sparse.shape[0] * inputs.sparse.shape[1]
     missing = float(np.isnan(inputs.dense).sum() / cells) if cells else None
     return Characteristics(people, tuple(found), len(learned), missing)

@@ -165,8 +165,8 @@ def _made(
         basis = unlearned_of(trained, samples, folds, seed)
         said = passed_on(trained.model, basis.answers)
         made = thresholded(trained.model, basis.samples, by, aim, threshold, said)
-        own = basis.samples.record_digest == trained.samples.record_digest
-        return made, np.union1d(developed, basis.samples.groups) if own else developed
+        same = basis.samples.record_digest == trained.samples.record_digest
+        return made, np.union1d(developed, basis.samples.groups) if same else developed
     if method == "reweighing":
         learner = ReweighedLearner(innermost(trained.model).relearner(), by)
         own = trained.samples.in_split("train"), trained.samples.in_split("tuning")

@@ -63,6 +63,27 @@ def test_inputs_are_described_with_and_without_the_outcome() -> None:
     ]
 
 
+def test_means_of_all_and_of_most_do_not_tell_those_of_a_few() -> None:
+    outcome = np.arange(40) < 3
+    frame = pl.DataFrame({"sample_id": range(40), "group": range(40), "split": ["train"] * 40})
+    people = pl.DataFrame({"sample_id": range(40), "sex": ["F"] * 40, "age": [40.0] * 40})
+    found = summarise_people(frame, people, outcome).splits["train"]
+    assert {key: one.age for key, one in found.items()} == {"all": (40.0, 0.0), "with": None, "without": None}
+    value = np.arange(40.0, dtype=np.float32).reshape(-1, 1)
+    matrix = FeatureMatrix(value, sp.csr_matrix((40, 0)), ("x",), (None,))
+    (one,) = summarise_inputs(matrix, np.arange(40), outcome)
+    assert one.mean == {"all": 19.5, "with": None, "without": None} and one.smd is None
+
+
+def test_a_shift_is_not_told_of_samples_of_a_few_patients() -> None:
+    matrix = FeatureMatrix(
+        np.arange(40.0, dtype=np.float32).reshape(-1, 1), sp.csr_matrix((40, 0)), ("x",), (None,)
+    )
+    (many,) = summarise_inputs(matrix, np.arange(40), None, matrix, np.arange(40))
+    (few,) = summarise_inputs(matrix, np.arange(40), None, matrix, np.arange(40) % 2)
+    assert (many.shift, few.shift) == (0.0, None)
+
+
 def test_prognosis_has_an_outcome_where_an_event_was_seen() -> None:
     label = pl.Series([{"time": 2.0, "event": "death"}, {"time": 5.0, "event": None}])
     found = has_outcome("survival", label)

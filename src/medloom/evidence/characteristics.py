@@ -171,6 +171,7 @@ def summarise_inputs(
     who: NDArray[np.int64],
     outcome: NDArray[np.bool_] | None,
     evaluated: FeatureMatrix | None = None,
+    evaluated_who: NDArray[np.int64] | None = None,
 ) -> list[Covariate]:
     """Describe each input over the samples that were learned from.
 
@@ -179,6 +180,7 @@ def summarise_inputs(
         who: (n,) persons.
         outcome: (n,) as `has_outcome` tells.
         evaluated: the same inputs of the samples that judged the model.
+        evaluated_who: persons of these; None: each is a person.
 
     >>> import scipy.sparse as sp
     >>> x = np.array([[0.0], [2.0]] * 20, np.float32)
@@ -191,9 +193,11 @@ def summarise_inputs(
     if outcome is not None:
         parts |= {"with": outcome, "without": ~outcome}
     moments = {key: _moments(learned, mine, who) for key, mine in parts.items()}
-    elsewhere = (
-        None if evaluated is None else _moments(evaluated, np.ones(evaluated.shape[0], np.bool_), None)
-    )
+    elsewhere = None
+    if evaluated is not None:
+        n = evaluated.shape[0]
+        each = np.arange(n) if evaluated_who is None else evaluated_who
+        elsewhere = _moments(evaluated, np.ones(n, np.bool_), each)
     made = []
     for place, name in enumerate(learned.names):
         counts = windowed(name)
@@ -201,6 +205,8 @@ def summarise_inputs(
         whole = moments["all"]
         present = whole.positive[place] if is_count else whole.known[place]
         shown = {key: one.at(place) for key, one in moments.items()}
+        if None in shown.values():  # the mean of all and of one half tells the other's
+            shown |= {key: None for key in shown if key != "all"}
         pair = (shown["with"], shown["without"]) if outcome is not None else (None, None)
         other = None if elsewhere is None else elsewhere.at(place)
         made.append(
@@ -232,11 +238,10 @@ class _Moments:
         return float(self.mean[place]), float(self.sd[place])
 
 
-def _moments(matrix: FeatureMatrix, mine: NDArray[np.bool_], who: NDArray[np.int64] | None) -> _Moments:
+def _moments(matrix: FeatureMatrix, mine: NDArray[np.bool_], who: NDArray[np.int64]) -> _Moments:
     rows = np.flatnonzero(mine)
     n = max(1, len(rows))
-    many = who is not None and len(rows) > 0
-    repeats = int(np.unique(who[rows], return_counts=True)[1].max()) if many and who is not None else 1
+    repeats = int(np.unique(who[rows], return_counts=True)[1].max()) if len(rows) else 1
     columns: list[tuple[float, float, float, float, bool]] = []
 
     def describe(values: Floats, zeros: int, told_by: NDArray[np.integer]) -> None:
@@ -245,7 +250,7 @@ def _moments(matrix: FeatureMatrix, mine: NDArray[np.bool_], who: NDArray[np.int
         mean = float(values.sum() / size) if size else np.nan
         sd = float(np.sqrt(max(0.0, (np.square(values).sum() / size) - mean**2))) if size else np.nan
         telling = len(told_by)
-        if telling < FEWEST * repeats and who is not None:
+        if telling < FEWEST * repeats:
             telling = len(np.unique(who[told_by]))
         # what all but a few have tells of the few as well
         others = len(rows) - len(told_by)
@@ -301,6 +306,9 @@ def _persons(who: NDArray[np.int64], mine: NDArray[np.bool_]) -> Count:
 def _guarded(parts: dict[str, People]) -> dict[str, People]:
     """Hide, beside each hidden number, one that it could be told from: of the same group, and of the same people."""
     persons = _pair_hidden([parts[key].persons for key in parts])
+    halves = all(
+        one.age is not None for one in parts.values()
+    )  # the mean of all and of one half tells the other's
     tables = {
         dimension: [
             [parts[key].groups[dimension][name] for key in parts] for name in parts["all"].groups[dimension]
@@ -319,7 +327,7 @@ def _guarded(parts: dict[str, People]) -> dict[str, People]:
     return {
         key: People(
             persons[at],
-            one.age,
+            one.age if key == "all" or halves else None,
             {
                 dimension: {
                     name: tables[dimension][place][at] for place, name in enumerate(one.groups[dimension])
