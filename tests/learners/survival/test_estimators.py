@@ -239,8 +239,12 @@ def test_a_network_finds_what_no_line_can() -> None:
     time = rng.exponential(np.exp(-2 * np.abs(x[:, 0])))
     outcomes = Outcomes(time, np.ones(600, dtype=np.int64))
     descent = Descent((16,), 0.0, 0.01, 0.02, 64, 40, 5)
-    found = learned_deepsurv(problem_of(x, outcomes), descent, 2)
+    problem = problem_of(x, outcomes)
+    found = learned_deepsurv(problem, descent, 2)
     assert np.corrcoef(found.scores(x)[:, 0], np.abs(x[:, 0]))[0, 1] > 0.9
+    # the likelihood leaves their level open; they are compared with each other, and averaged
+    for network, (inside, _) in zip(found.networks[0], problem.folds(2), strict=True):
+        assert network.scores(x[inside]).mean() == pytest.approx(0, abs=1e-9)
 
 
 def test_without_pytorch_it_is_said_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

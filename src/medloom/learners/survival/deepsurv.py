@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -117,13 +118,14 @@ def learned_deepsurv(problem: Problem, descent: Descent, n_models: int) -> Netwo
 
     def learned(trial: Trial, seed: int) -> Network:
         judge = PartialLikelihood(trial.judge)
-        return descent.network(
+        network = descent.network(
             trial.x,
             1,
             lambda scores, rows: _loss(scores[:, 0], trial.outcomes[rows]),
             lambda network: judge.loss(network.scores(trial.x_judge)[:, 0]),
             seed,
         )
+        return centred(network, trial.x)
 
     found = folded_hazards(problem, n_models, "network", learned, lambda part, x: part.scores(x)[:, 0])
     x, _ = problem.together()
@@ -131,6 +133,19 @@ def learned_deepsurv(problem: Problem, descent: Descent, n_models: int) -> Netwo
     made = NetworkHazards(found.baseline, found.parts, found.slope, found.level, nothing)
     background = typical_rows(x, made.scores(x))
     return NetworkHazards(found.baseline, found.parts, found.slope, found.level, background)
+
+
+def centred(network: Network, x: Floats) -> Network:
+    """Shift scores so that their mean over x (n, c) is 0.
+
+    The partial likelihood leaves their level open, and those of several networks are compared with each other.
+
+    >>> network = Network((np.ones((1, 1)),), (np.zeros(1),))
+    >>> centred(network, np.array([[1.0], [3.0]])).scores(np.array([[1.0], [3.0]])).ravel().tolist()
+    [-1.0, 1.0]
+    """
+    last = network.biases[-1] - network.scores(x).mean(axis=0)
+    return replace(network, biases=(*network.biases[:-1], last))
 
 
 def _loss(score: Tensor, outcomes: Outcomes) -> Tensor:
