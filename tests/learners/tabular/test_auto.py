@@ -78,11 +78,18 @@ def test_a_learner_of_another_kind_is_refused() -> None:
         fitted(learners=["linear"])
 
 
+def test_two_patients_with_an_answer_are_too_few_to_search_by() -> None:
+    y = np.isin(np.arange(60), (3, 50)).astype(np.float64)[:, None]
+    problem = Problem("binary", y, y, np.arange(60), y[:0], y[:0], np.arange(0), 0)
+    with pytest.raises(InputError, match="name one learner"):
+        AutoLearner(trials=1, learners=["tree"])._learn(problem)
+
+
 def test_a_blend_is_no_worse_on_what_it_was_chosen_by_than_its_best_member() -> None:
     rng = np.random.default_rng(0)
     truth = (rng.random((200, 1)) < 0.4).astype(np.float64)
     problem = Problem("binary", truth, truth, np.arange(200), truth[:0], truth[:0], np.arange(0), 0)
-    search = _Search(problem, {}, 2, None)
+    search = _Search(problem, {}, 3, None)
     for number in range(5):
         scores = (2 * truth - 1) + rng.normal(0, 2, (200, 1))
         search.tried.append(

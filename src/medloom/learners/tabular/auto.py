@@ -49,6 +49,7 @@ _HOPELESS: Final = 1.2  # times the loss of the best in the first fold: such a t
 _EARLY: Final = 0.5  # of the time: so long a learner of which nothing is known is tried, dear as it may be
 _MISFITS: Final = 20  # settings drawn in a row that there is no time for: then the search is over
 _MOST_KEPT: Final = 1_000_000_000  # bytes of prepared folds held at a time
+_LEAST_FOLDS: Final = 3  # one to judge by, one to choose settings by, one to learn from
 _FAMILY: Final = 4  # trials of one learner that may enter a blend
 
 
@@ -182,6 +183,12 @@ class _Search:
         self._x, self._y = problem.together()
         self._groups = np.concatenate([problem.groups, problem.groups_tuning])
         self._folds = [outside for _, outside in problem.folds(folds)]
+        # a fold whose others would have no patient with some answer is left out
+        if len(self._folds) < _LEAST_FOLDS or sum(map(len, self._folds)) < len(self._y):
+            raise InputError(
+                "too few samples to search by: each answer needs at least three patients in train; widen the task's "
+                "population, merge rare classes, or name one learner"
+            )
         self._prepared: dict[tuple[int, bool], tuple[Preparation, Floats]] = {}
         self._folder = None if folder is None else Path(folder) / self._name(folds)
         self.tried: list[Tried] = []
