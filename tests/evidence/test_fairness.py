@@ -20,6 +20,19 @@ def world(n: int = 600, unfair: float = 0.0, seed: int = 0) -> tuple[object, pl.
     return binary_answers(truth, risk), ids, people
 
 
+def test_of_many_groups_that_do_not_differ_hardly_any_is_said_to_lie_apart() -> None:
+    said = []
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        risk = random.beta(2, 3, 900)
+        people = pl.DataFrame({"sample_id": range(900), "race": [f"g{at % 6}" for at in range(900)]})
+        answers = binary_answers(random.random(900) < risk, risk)
+        found = fairness(answers, people["sample_id"], people, replicates=100)["race"]
+        said.append(((found.gaps["equalised_odds"].low or 0) > 0, found.apart("equalised_odds")))
+    of_two, of_six = np.sum(said, axis=0)
+    assert of_six <= 2 < of_two, "the interval alone is one of two groups that were not looked for"
+
+
 def test_rates_are_those_counted_by_hand() -> None:
     answers, ids, people = world()
     found = fairness(answers, ids, people, 0.5, replicates=50)["sex"]

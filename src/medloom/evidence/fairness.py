@@ -5,8 +5,8 @@ calibration within groups (Kleinberg, Mullainathan and Raghavan, ITCS 2017, who 
 groups differ in how often the outcome occurs). Which of them matters is a person's to decide; so all are shown.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from medloom.evidence.answers import Answers
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.group_rates import RATES, GroupRates, Groups, rates_of
-from medloom.evidence.intervals import REPLICATES, bootstrap, estimate
+from medloom.evidence.intervals import LEVEL, REPLICATES, bootstrap, estimate
 from medloom.evidence.subgroups import split_by
 from medloom.evidence.tally import Floats
 from medloom.foundation.messages import text2
@@ -40,15 +40,23 @@ class Fairness:
             something is chosen: the larger of the gaps in sensitivity and false positive rate, over all classes. The
             interval is that of the difference between the same two groups, and so may reach below nought.
         between: rate → the groups with the lowest and the highest value.
+        chance: gap → share of resamples in which as many groups of these sizes that do not differ lie as far apart;
+            the more groups there are, the further apart some of them lie, which the interval of a gap does not tell.
     """
 
     threshold: float | None
     groups: dict[str, dict[str, Estimate]]
     gaps: dict[str, Estimate]
     between: dict[str, tuple[str, str]]
+    chance: dict[str, float] = field(default_factory=dict)
+
+    def apart(self, name: str) -> bool:
+        """Tell whether a gap is larger than chance makes that of as many groups."""
+        gap = self.gaps.get(name)
+        return gap is not None and (gap.low or 0) > 0 and self.chance.get(name, 1.0) < 1 - LEVEL
 
     def to_json(self) -> dict[str, Any]:
-        """Answer {"threshold", "groups", "gaps", "between"}."""
+        """Answer {"threshold", "groups", "gaps", "between", "chance"}."""
         return {
             "threshold": self.threshold,
             "groups": {
@@ -57,6 +65,7 @@ class Fairness:
             },
             "gaps": {name: one.to_json() for name, one in self.gaps.items()},
             "between": {name: list(pair) for name, pair in self.between.items()},
+            "chance": self.chance,
         }
 
 
@@ -170,6 +179,7 @@ def _compared(
     groups: dict[str, dict[str, Estimate]] = {name: {} for name in measure.reasons}
     gaps: dict[str, Estimate] = {}
     between: dict[str, tuple[str, str]] = {}
+    noise: dict[str, Floats] = {}
     for rate in measure.rates:
         for name, reasons in measure.reasons.items():
             at, reason = _place(dimension, rate, name), reasons.get(rate)
@@ -184,14 +194,29 @@ def _compared(
         each = (_place(dimension, rate, high), _place(dimension, rate, low))
         gaps[rate] = estimate(values[high] - values[low], drawn[each[0]] - drawn[each[1]] if drawn else None)
         between[rate] = (low, high)
+        if drawn:
+            around = [drawn[_place(dimension, rate, name)] - value for name, value in values.items()]
+            noise[rate] = np.ptp(np.stack(around), axis=0)
     if measure.odds:
-        gaps[EQUALISED_ODDS] = largest(gaps, measure.odds)
-    return Fairness(threshold, groups, gaps, between)
+        known = [name for pair in measure.odds if all(one in between for one in pair) for name in pair]
+        gaps[EQUALISED_ODDS] = _largest(gaps, known, measure.odds)
+        if known and drawn:
+            noise[EQUALISED_ODDS] = np.max([noise[name] for name in known], axis=0)
+    chance = {name: share for name, one in noise.items() if (share := _chance(gaps[name], one)) is not None}
+    return Fairness(threshold, groups, gaps, between, chance)
 
 
-def largest(gaps: Mapping[str, Estimate], odds: tuple[tuple[str, str], ...]) -> Estimate:
+def _largest(
+    gaps: Mapping[str, Estimate], known: Sequence[str], odds: tuple[tuple[str, str], ...]
+) -> Estimate:
     """Take the largest of the gaps in sensitivity and false positive rate, of the classes of which both are known."""
-    known = [gaps[name] for pair in odds if all(gaps[one].value is not None for one in pair) for name in pair]
     if known:
-        return max(known, key=lambda one: one.value or 0.0)
+        return max((gaps[name] for name in known), key=lambda one: one.value or 0.0)
     return next(gaps[name] for pair in odds for name in pair if gaps[name].value is None)
+
+
+def _chance(gap: Estimate, noise: Floats) -> float | None:
+    """Give the share of resamples (r,) that spread groups of the same value as far; None where no interval is given."""
+    if gap.value is None or gap.low is None:
+        return None
+    return float((noise[np.isfinite(noise)] >= gap.value).mean())

@@ -57,7 +57,7 @@ def fairness_section(found: Mapping[str, Fairness], kind: str, unit: str | None 
 
 
 def _sentences(found: Mapping[str, Fairness], kind: str, unit: str | None) -> tuple[Text2, ...]:
-    """Name the gaps whose intervals leave out nought, at most three, the dimensions before their pairs."""
+    """Name the gaps that chance does not make, at most three, the dimensions before their pairs."""
     gaps = next(iter(found.values())).gaps
     told = {"regression": ["mae"], "survival": [name for name in gaps if name.endswith("c_index")]}.get(
         kind, [EQUALISED_ODDS]
@@ -65,10 +65,8 @@ def _sentences(found: Mapping[str, Fairness], kind: str, unit: str | None) -> tu
     named = _of_survival(unit) if kind == "survival" else words.metric_name
     said = []
     for dimension, one in found.items():
-        for rate in told:
-            gap = one.gaps.get(rate)
-            if gap is not None and gap.low is not None and gap.low > 0:
-                said.append(_apart(words.dimension_name(dimension), named(rate), gap))
+        name = words.dimension_name(dimension)
+        said += [_apart(name, named(rate), one.gaps[rate]) for rate in told if one.apart(rate)]
     if said:
         return tuple(said[:3])
     known = [one.gaps[rate] for one in found.values() for rate in told if rate in one.gaps]
@@ -160,7 +158,9 @@ def _note(found: Mapping[str, Fairness], kind: str) -> Text2:
     parts.append(
         text2(
             "A gap is the difference between the groups with the lowest and the highest value, which stand beneath it;"
-            " its interval is that of the difference between these two. Among many groups some lie apart by chance."
+            " its interval is that of the difference between these two. Among many groups some lie apart by chance:"
+            " gaps are named above that are larger than those between as many groups that do not differ, in 95 % of"
+            " resamples."
         )
     )
     if kind in ("binary", "multiclass", "multilabel"):
