@@ -247,7 +247,8 @@ def _learned(held_out_shift: float, learner: str) -> tuple[np.ndarray[Any, Any],
     shifted = frame.with_columns(
         x=pl.when(split == "held_out").then(pl.col("x") * 50 + held_out_shift).otherwise("x")
     )
-    one = ml.learner(learner, **({"n_models": 1} if learner == "mlp" else {}))
+    quick = {"mlp": {"n_models": 1, "max_epochs": 40}, "gbdt": {"n_models": 1}}
+    one = ml.learner(learner, **quick.get(learner, {}))
     trained = ml.train(shifted, one, label="ill", ranges=False)
     train = trained.samples.in_split("train")
     return trained.predict(train).frame["value"].to_numpy(), str(trained.model.origin.parameters)

@@ -32,7 +32,8 @@ LEARNERS = _tabular()
 QUICK: dict[str, dict[str, Any]] = {
     "auto": {"learners": ["gbdt", "tree"], "trials": 2, "folds": 3},
     "forest": {"n_trees": 60},
-    "mlp": {"n_models": 2},
+    "gbdt": {"n_models": 2},
+    "mlp": {"n_models": 2, "max_epochs": 40},
     "svm": {"n_components": 200, "costs": (1.0,)},
 }
 PAIRS = [pytest.param(one, kind, id=f"{one.name}-{kind}") for one in LEARNERS for kind in sorted(one.kinds)]

@@ -210,7 +210,14 @@ def test_no_training_sample_stands_in_the_package(learner: MlpLearner | SvmLearn
 
 @pytest.mark.parametrize(
     "learner",
-    [LogisticLearner(), TreeLearner(), ForestLearner(n_trees=20), SvmLearner(), MlpLearner(), GbdtLearner()],
+    [
+        LogisticLearner(),
+        TreeLearner(),
+        ForestLearner(n_trees=20),
+        SvmLearner(n_components=100, costs=(1.0,)),
+        MlpLearner(n_models=1, max_epochs=30),
+        GbdtLearner(n_models=1),
+    ],
 )
 def test_two_classes_asked_as_several_get_an_answer_each(learner: LogisticLearner) -> None:
     samples = samples_of("multiclass")
