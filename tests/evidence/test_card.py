@@ -16,6 +16,7 @@ from medloom.evidence.card.facts import MAKERS, facts_of
 from medloom.evidence.card.known import InputsKnown, Known, PackageKnown, PartSize
 from medloom.evidence.card.person import blank_file, parse_answers
 from medloom.evidence.characteristics import summarise_people
+from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation, evaluate
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, speaking
@@ -217,6 +218,26 @@ def test_what_few_had_cannot_be_counted_out_from_shares(everything: Known) -> No
     said = " ".join(facts[name].text.en for name in ("events", "splits", "same_question"))
     assert "<10 with the outcome." in said and "≥10 with the outcome" in said
     assert "%" not in said and "95" not in said
+
+
+def test_gaps_that_chance_may_make_are_told_as_such(everything: Known) -> None:
+    evaluation = everything.evaluation
+    assert evaluation is not None
+
+    def told(chance: float) -> str:
+        fair = {
+            name: replace(
+                one,
+                gaps=dict.fromkeys(one.gaps, Estimate(0.2, 0.1, 0.3)),
+                chance=dict.fromkeys(one.gaps, chance),
+            )
+            for name, one in evaluation.fairness.items()
+        }
+        known = replace(everything, evaluation=replace(evaluation, fairness=fair))
+        return facts_of(known)["fairness"].text.en
+
+    assert "0.20 (0.10–0.30), no more than chance may make it" in told(0.2)
+    assert "0.20 (0.10–0.30)" in told(0.01) and "chance" not in told(0.01)
 
 
 def test_of_samples_that_were_learned_from_nothing_is_claimed_that_held_out_ones_would_prove(

@@ -76,6 +76,10 @@ def test_curves_by_hand() -> None:
     assert (
         "By 10 d, risks were said to lie between 20.0% and 30.0%" in coverage_section(found).sentences[0].en
     )
+    later = coverage(samples, predictions, 0.9, replicates=50, horizons=(10.0, 90.0))
+    never = later.metrics["observed.90"]
+    assert never.value is None and never.reason is not None and "followed for so long" in never.reason.en
+    assert len(coverage_section(later).sentences) == 1
 
 
 def test_who_is_less_often_covered_is_seen() -> None:

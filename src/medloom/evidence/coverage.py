@@ -203,18 +203,27 @@ class _Followed:
     def where(self, chosen: NDArray[np.bool_]) -> _Followed:
         return replace(self, outcomes=self.outcomes[chosen])
 
+    @property
+    def beyond(self) -> frozenset[str]:
+        """Name what was not observed, as nobody was followed so long."""
+        last = self.outcomes.time.max() if len(self.outcomes) else 0.0
+        return frozenset(
+            f"{self.name(cause)}observed.{horizon:g}"
+            for cause in range(len(self.events))
+            for horizon in self.horizons
+            if horizon > last
+        )
+
     def observed(self, weight: Floats) -> dict[str, Floats]:
-        """Estimate the share with each event by each horizon: weights (..., n) → (...,)."""
+        """Estimate the share with each event by each horizon that was reached: weights (..., n) → (...,)."""
         counted = Timeline.of(self.outcomes).counted(weight)
         share = step_at(counted.steps, counted.incidence, self.horizons, 0.0)
-        last = self.outcomes.time.max() if len(self.outcomes) else 0.0
-        return {
+        found = {
             f"{self.name(cause)}observed.{horizon:g}": share[..., cause, at]
-            if horizon <= last
-            else np.full(share.shape[:-2], np.nan)
             for cause in range(len(self.events))
             for at, horizon in enumerate(self.horizons)
         }
+        return {name: values for name, values in found.items() if name not in self.beyond}
 
 
 def _of_curves(samples: Samples, predictions: Predictions, followed: _Followed) -> dict[str, Floats]:
@@ -238,7 +247,7 @@ def _of_curves(samples: Samples, predictions: Predictions, followed: _Followed) 
 
 def _thirds(risk: Floats | None) -> list[tuple[str, str, NDArray[np.bool_]]]:
     """Divide by predicted risk; patients with equal risks stay together."""
-    if risk is None or not len(risk):
+    if risk is None or not np.isfinite(risk).any():
         return []
     place = np.searchsorted(np.nanquantile(risk, [1 / 3, 2 / 3]), risk, "right")
     named = [("risk", name, place == at) for at, name in enumerate(THIRDS)]
@@ -299,7 +308,8 @@ def _means(
 
     whole = measure(np.ones(group.size))
     drawn = bootstrap(measure, group, replicates, seed, *names)
-    return {name: estimate(whole[name], drawn.get(name)) for name in names_of}
+    never = Estimate(None, reason=text2("nobody was followed for so long"))
+    return {name: estimate(whole[name], drawn.get(name)) if name in whole else never for name in names_of}
 
 
 def _as_json(found: Mapping[str, Estimate]) -> dict[str, dict[str, float | None]]:

@@ -189,7 +189,9 @@ def _fairness(known: Known) -> Text2 | None:
         )
         said.append(
             fill(
-                text2("by {dimension}: {metric} {value}"),
+                text2("by {dimension}: {metric} {value}")
+                if one.apart(chosen)
+                else text2("by {dimension}: {metric} {value}, no more than chance may make it"),
                 dimension=Text2(by.en.lower(), by.zh),
                 metric=label,
                 value=value,
