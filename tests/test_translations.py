@@ -10,6 +10,7 @@ import json
 import re
 import string
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,11 +95,12 @@ def test_no_template_is_translated_twice() -> None:
 def test_no_translation_is_left_over() -> None:
     # Any literal counts, not only the arguments of `tr`: names of metrics, reasons of quarantine.
     sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
-    said = {text for source in sources for text in _literals(source)}
-    said |= {template.text for template in _templates() if template.text is not None}
-    composed = re.compile(
-        "|".join({pattern for source in sources for pattern in _composed(source)}) or "(?!)"
-    )
+    said = {template.text for template in _templates() if template.text is not None}
+    patterns: set[str] = set()
+    for source in sources:
+        said.update(_literals(source))
+        patterns.update(_composed(source))
+    composed = re.compile("|".join(patterns) or "(?!)")
     left_over = [
         f"{path.name}: {key!r}"
         for path in _locale_files()
@@ -147,15 +149,23 @@ def test_templates_are_found_in_pages(page: str, templates: list[str]) -> None:
     assert [template.text for template in _in_page(page, "x.html")] == templates
 
 
-def _templates() -> Iterator[Template]:
+@cache
+def _templates() -> tuple[Template, ...]:
+    found: list[Template] = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        yield from _in_source(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
+        found += _in_source(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
     for path in sorted([*PACKAGE.rglob("*.j2"), *PACKAGE.rglob("*.html")]):
-        yield from _in_page(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
+        found += _in_page(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _nodes(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
 
 
 def _in_source(source: str, place: str) -> Iterator[Template]:
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -185,7 +195,7 @@ def _in_expression(node: jinja2.nodes.Expr, place: str) -> Iterator[Template]:
 
 
 def _literals(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
             yield node.value.split("\n", 1)[0]  # a docstring's first line is what a list of plug-ins shows
@@ -193,7 +203,7 @@ def _literals(source: str) -> Iterator[str]:
 
 def _composed(source: str) -> Iterator[str]:
     """Give a pattern for every f-string that has words of its own."""
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes(source):
         if isinstance(node, ast.JoinedStr):
             parts = [str(part.value) if isinstance(part, ast.Constant) else None for part in node.values]
             if re.search(r"\w{3}", " ".join(part for part in parts if part)):
