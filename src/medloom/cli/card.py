@@ -42,10 +42,22 @@ def card(
     screen.say(tr("Kept in {folder}", folder=folder))
     if made.open:
         file = cards.answers_file(opened, opened.model_name(model))
-        # a shell empties what it redirects into before anything is read
-        said = (
-            "{n} questions are for a person: medloom card {model} --blank prints them, {file} takes the answers"
-            if file.exists()
-            else "{n} questions are for a person: medloom card {model} --blank > {file}"
+        n = len(made.open)
+        if file.exists():  # a shell would empty it before anything is read
+            screen.say(
+                tr(
+                    "{n} questions are for a person: medloom card {model} --blank prints them, {file} takes the answers",
+                    n=n,
+                    model=model,
+                    file=file,
+                )
+            )
+            return
+        screen.say(
+            tr(
+                "{n} questions are for a person: medloom card {model} --blank > {file}",
+                n=n,
+                model=model,
+                file=file,
+            )
         )
-        screen.say(tr(said, n=len(made.open), model=model, file=file))
