@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from medloom.foundation.hashing import mix64
 from medloom.tasks.demographics import UNKNOWN, age_band, demographics
 from medloom.tasks.samples import Samples
+from medloom.training.weights import one_a_patient
 
 Floats = NDArray[np.float64]
 By = Literal["sex", "age"]
@@ -58,10 +59,9 @@ class Ranks:
         >>> Ranks.of(np.array([3.0, 1.0, 2.0]), np.arange(3)).share.tolist()
         [0.25, 0.5, 0.75]
         """
-        _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
-        patients = len(counts)
+        patients = len(np.unique(groups))
         order = np.argsort(scores, kind="stable")
-        share = np.cumsum(1 / counts[place][order]) / (patients + 1)
+        share = np.cumsum(one_a_patient(groups)[order]) / (patients + 1)
         return cls(scores[order].astype(np.float64), share.astype(np.float64), patients)
 
     def quantile(self, level: float) -> float:

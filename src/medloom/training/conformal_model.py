@@ -39,6 +39,7 @@ from medloom.training.curve_bands import LEAST as FEWEST
 from medloom.training.curve_bands import CurveBands, band_times
 from medloom.training.recalibration import Basis
 from medloom.training.venn_abers import VennAbers
+from medloom.training.weights import one_a_patient
 from medloom.training.wrapping import WrappingModel, check_open
 
 Scheme = Literal["residual", "quantiles", "adaptive", "venn-abers", "observed"]
@@ -312,7 +313,7 @@ def conformal(
                 told[name] = Ranks.of(scores[rows], groups)
         elif name == EVERYONE or (found >= _LEAST_VENN_ABERS and _both(labels[rows])):
             some = generator(0, "venn-abers", name).permutation(rows)[:_MOST_VENN_ABERS]
-            weight = _one_a_patient(samples.groups[some])
+            weight = one_a_patient(samples.groups[some])
             told[name] = tuple(
                 VennAbers.fit(said[some, k], labels[some, k], weight) for k in range(said.shape[1])
             )
@@ -404,11 +405,6 @@ def _in_order(low: Floats, high: Floats) -> tuple[Floats, Floats]:
 
 def _both(labels: Floats) -> bool:
     return bool((labels.min(axis=0) < labels.max(axis=0)).all())
-
-
-def _one_a_patient(groups: NDArray[np.int64]) -> Floats:
-    _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / counts[place], dtype=np.float64)
 
 
 def _told_as_json(told: Told) -> Any:

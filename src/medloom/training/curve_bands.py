@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from medloom.foundation.errors import InputError
 from medloom.tasks.survival import Curves, Outcomes
 from medloom.training.nonparametric import Timeline, grid_of
+from medloom.training.weights import one_a_patient
 
 Floats = NDArray[np.float64]
 
@@ -68,17 +69,17 @@ class CurveBands:
         Raises:
             InputError: the patients are too few, or followed too short.
         """
-        _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
-        if len(counts) < LEAST:
+        patients = len(np.unique(groups))
+        if patients < LEAST:
             raise InputError(
                 "{n} calibration patients are too few for a band around curves; at least {least} are needed",
-                n=len(counts),
+                n=patients,
                 least=LEAST,
             )
         times = grid[(grid > 0) & (grid <= curves.times[-1])]
         if not len(times):
             raise InputError("the curves end before the first time a band could be told for")
-        weight = np.asarray(1.0 / counts[place], dtype=np.float64)
+        weight = one_a_patient(groups)
         risks = curves.at(times)
         k, t = risks.shape[1:]
         found = np.full((3, k, t, _KNOTS), np.nan)
@@ -86,7 +87,7 @@ class CurveBands:
             for at in range(t):
                 told = _observed(risks[:, cause, at], outcomes, cause, float(times[at]), weight, level)
                 found[:, cause, at, : told.shape[1]] = told
-        return cls(times, found[0], found[1], found[2], len(counts))
+        return cls(times, found[0], found[1], found[2], patients)
 
     def around(self, curves: Curves) -> Curves:
         """Put limits around curves; beyond the last time that is told there are none (NaN)."""

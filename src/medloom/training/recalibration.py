@@ -31,6 +31,7 @@ from medloom.training.calibrators import (
     unchanged,
 )
 from medloom.training.hazard_line import line_log_likelihood, moved, reached
+from medloom.training.weights import one_a_patient
 from medloom.training.wrapping import WrappingModel, check_open
 
 SIGNIFICANT: Final = 0.05
@@ -231,7 +232,7 @@ def choose(kind: Kind, answers: Floats, labels: Floats, groups: NDArray[np.int64
 
     if kind not in _LADDER:
         raise InputError("models of {kind} questions cannot be recalibrated", kind=kind)
-    weight = np.ones(len(labels)) if groups is None else _one_a_patient(groups)
+    weight = np.ones(len(labels)) if groups is None else one_a_patient(groups)
     found, refused = _fitted(kind, answers, labels, weight)
     if len(found) < 2:
         assert refused is not None
@@ -280,8 +281,3 @@ def _degrees(kind: Kind, k: int) -> dict[Used, int]:
     if kind == "multiclass":
         return {"none": 0, "intercept": k - 1, "slope": k}
     return {"none": 0, "intercept": k, "slope": 2 * k, "beta": 3 * k}
-
-
-def _one_a_patient(groups: NDArray[np.int64]) -> Floats:
-    _, place, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    return np.asarray(1.0 / counts[place], dtype=np.float64)
