@@ -46,7 +46,7 @@ def card(
         if file.exists():  # a shell would empty it before anything is read
             screen.say(
                 tr(
-                    "{n} questions are for a person: medloom card {model} --blank prints them, {file} takes the answers",
+                    "{n} questions are for a person: medloom card {model} --blank prints them; answer in {file}",
                     n=n,
                     model=model,
                     file=file,
