@@ -126,6 +126,8 @@ def test_patients_that_were_learned_from_are_refused() -> None:
     for verb in (ml.recalibrate, ml.with_ranges):
         with pytest.raises(LeakageError, match="learned from 50 of these patients"):
             verb(trained, samples=trained.samples.in_split("train"))
+    with pytest.raises(LeakageError, match="learned from"):
+        ml.validate_elsewhere(trained, trained.samples)
 
 
 def test_a_model_without_ranges_says_how_to_get_them() -> None:

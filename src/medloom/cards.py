@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -37,7 +36,7 @@ from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import fill, input_name
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, NotFoundError
-from medloom.foundation.files import write_text
+from medloom.foundation.files import read_json, write_json
 from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2
 from medloom.foundation.seeds import generator
 from medloom.learners.windowed import WindowedModel
@@ -88,7 +87,7 @@ class Characteristics:
         """Keep it as `characteristics.json`."""
         inputs = [] if self.covariates is None else [one.to_json() for one in self.covariates]
         content = {"people": self.people.to_json(), "samples": self.n, "inputs": inputs}
-        write_text(folder / _CHARACTERISTICS, json.dumps(content, indent=1, ensure_ascii=False))
+        write_json(folder / _CHARACTERISTICS, content)
 
 
 def characterise(one: Trained, split: str, seed: int = 0) -> Characteristics:
@@ -172,7 +171,7 @@ def keep(
     characteristics.write(folder)
     title = {"en": evaluation.title.en, "zh": evaluation.title.zh}
     content = {"title": title, "facts": {name: fact.to_json() for name, fact in facts.items()}}
-    write_text(folder / _FACTS, json.dumps(content, indent=1, ensure_ascii=False))
+    write_json(folder / _FACTS, content)
     person = read_answers(answers_file(site, one.name))
     write_card(folder, make_card(evaluation.title, str(one.name), evaluation.split, facts, person))
 
@@ -193,7 +192,7 @@ def card(site: Site, model: str, split: str = "held_out") -> tuple[Card, Path]:
             model=name,
             split=split,
         )
-    content = json.loads(kept.read_text(encoding="utf-8"))
+    content = read_json(kept)
     facts = {key: Fact.from_json(fact) for key, fact in content["facts"].items()}
     person = read_answers(answers_file(site, name))
     return make_card(Text2(**content["title"]), str(name), split, facts, person), folder

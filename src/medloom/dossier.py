@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -37,7 +36,7 @@ from medloom.explanation.tree_drawing import TreeWords, tree_drawing
 from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import input_name
 from medloom.foundation.errors import InputError
-from medloom.foundation.files import write_text
+from medloom.foundation.files import read_json, write_json, write_text
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 from medloom.site import Site
@@ -85,7 +84,7 @@ class Dossier:
 
     def write_json(self, path: Path) -> None:
         """Write the evaluation as JSON."""
-        write_text(path, json.dumps(self.evaluation.to_json(), indent=1, ensure_ascii=False))
+        write_json(path, self.evaluation.to_json())
 
 
 def evaluate(
@@ -136,7 +135,7 @@ def evaluate(
 def keep_section(site: Site, name: ModelName, section: Section) -> Path:
     """Keep a finding about a model, under its key; the next report of the model shows it."""
     path = models.evidence_directory(site.directory, name) / _SECTIONS / f"{section.key}.json"
-    write_text(path, json.dumps(section.to_json(), indent=1, ensure_ascii=False))
+    write_json(path, section.to_json())
     return path
 
 
@@ -147,7 +146,7 @@ def kept_sections(site: Site, name: ModelName) -> list[Section]:
         IntegrityError: a kept section was altered into something else.
     """
     folder = models.evidence_directory(site.directory, name) / _SECTIONS
-    return [Section.from_json(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json"))]
+    return [Section.from_json(read_json(path)) for path in sorted(folder.glob("*.json"))]
 
 
 def patient_page(
@@ -272,7 +271,7 @@ def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
         units=catalogue.units(),
         seed=seed,
     )
-    write_text(dossier.folder / _ROBUSTNESS, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    write_json(dossier.folder / _ROBUSTNESS, found.to_json())
     return found
 
 
@@ -296,7 +295,7 @@ def _coverage(dossier: Dossier, seed: int) -> Section | None:
         return None
     samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)
     found = coverage_of(model, samples, seed=seed)
-    write_text(dossier.folder / _COVERAGE, json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+    write_json(dossier.folder / _COVERAGE, found.to_json())
     return coverage_section(found)
 
 
@@ -406,7 +405,7 @@ def _tested(site: Site, one: Trained, evaluation: Evaluation | None) -> _Tested 
         kept = models.evidence_directory(site.directory, one.name) / "held_out" / _EVALUATION
         if not kept.is_file():
             return None
-        found = json.loads(kept.read_text(encoding="utf-8"))
+        found = read_json(kept)
     metrics = {name: Estimate(**values) for name, values in found["metrics"].items()}
     return _Tested(found["n_subjects"], metrics, found.get("curves", {}).get("calibration", {}))
 

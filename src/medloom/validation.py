@@ -144,7 +144,10 @@ def validate_elsewhere(
 
     Raises:
         InputError: the question is another one, or the samples do not allow the update.
+        LeakageError: the samples are of the model's own record, with patients it has learned from.
     """
+    if isinstance(trained, Trained):
+        _check_not_learned_from(trained, samples)
     model = trained.model if isinstance(trained, Trained) else trained
     return validation.external(model, samples, update, replicates=replicates, seed=seed)
 

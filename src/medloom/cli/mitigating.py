@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import Annotated
 
 import typer
 
 from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
-from medloom.foundation.files import write_text
+from medloom.foundation.files import write_json
 from medloom.foundation.messages import tr
 from medloom.site import Site
 from medloom.tasks import models
@@ -58,7 +57,7 @@ def mitigate(
     assert name is not None
     dossier.keep_section(opened, name, mitigation_section(made.price))
     path = models.evidence_directory(opened.directory, name) / "mitigation.json"
-    write_text(path, dumps(made.price.to_json(), indent=1, ensure_ascii=False))
+    write_json(path, made.price.to_json())
     if json:
         screen.json(made.price.to_json())
         return

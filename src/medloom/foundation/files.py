@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from medloom.foundation.errors import LockedError, MedloomError, StorageError
+from medloom.foundation.errors import IntegrityError, LockedError, MedloomError, StorageError
 
 
 @contextmanager
@@ -122,3 +124,22 @@ def storage_errors(folder: Path) -> Iterator[None]:
                 "no permission to read or write in {name!r}; check its owner and mode", name=name
             ) from error
         raise
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain JSON values atomically, for people to read too."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def read_json(path: Path) -> Any:
+    """Read what `write_json` wrote.
+
+    Raises:
+        IntegrityError: it is none any more.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise IntegrityError(
+            "{file} was altered and cannot be read; make it again with: medloom evaluate", file=path.name
+        ) from error

@@ -7,7 +7,6 @@ everywhere else. CHAI's Applied Model Card v0.2; 45 CFR 170.315(b)(11)(iv)(B); T
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Final, Literal
 from medloom.evidence import words
 from medloom.evidence.card.checklist import NAMES, Checklist, Item, all_items, checklist
 from medloom.evidence.card.fact import Fact, clauses, together
-from medloom.foundation.files import write_text
+from medloom.foundation.files import write_json, write_text
 from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2, tr
 from medloom.foundation.pages import intended_use, render_page
 
@@ -128,7 +127,7 @@ def write_card(folder: Path, card: Card) -> None:
     """Write `card.html`, `card.md` and `card.json`, each replaced whole."""
     write_text(folder / "card.html", card_html(card))
     write_text(folder / "card.md", card_markdown(card))
-    write_text(folder / "card.json", json.dumps(card.to_json(), indent=1, ensure_ascii=False))
+    write_json(folder / "card.json", card.to_json())
 
 
 def card_html(card: Card) -> str:
