@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLLOWED = ("docs/first-hour.md", "docs/first-hour.zh-CN.md")
-WITH_FIGURES = ("README.md", "README.zh-CN.md", "benchmarks/README.md")
+WITH_FIGURES = ("README.md", "README.zh-CN.md", "benchmarks/README.md", "docs/trust.md")
 LEFT_OUT = "..."
 
 _STEP = re.compile(
