@@ -44,12 +44,19 @@ _SEARCH_OF_PROGNOSIS: Final = "survival-auto"
 
 @dataclass(frozen=True)
 class Trained:
-    """A model together with the samples it was made from, so that it can be evaluated at once."""
+    """A model together with the samples it was made from, so that it can be evaluated at once.
+
+    Printed it says what it is; nothing of a patient.
+    """
 
     model: Model
     samples: Samples
     name: ModelName | None = None  # where a site keeps it
     without_ranges: Text2 | None = None  # why a model that was to tell ranges does not
+
+    def __repr__(self) -> str:
+        origin = self.model.origin
+        return f"Trained({self.name or origin.learner}, task={origin.question.task}, samples={len(self.samples):,})"
 
     @property
     def recalibration(self) -> CalibratedModel | None:

@@ -36,7 +36,7 @@ from medloom.explanation.windowed import unit_of
 from medloom.explanation.wording import fill, input_name
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, NotFoundError
-from medloom.foundation.files import read_json, write_json
+from medloom.foundation.files import read_json, write_json, write_text
 from medloom.foundation.messages import LANGUAGES, Text2, speaking, text2
 from medloom.foundation.seeds import generator
 from medloom.learners.windowed import WindowedModel
@@ -216,9 +216,14 @@ def answers_file(site: Site, name: ModelName) -> Path:
     return models.directory(site.directory, name).parent.parent / FILE
 
 
-def blank(found: Card) -> str:
-    """Write the file of answers that a person fills in."""
-    return blank_file(found.open)
+def ask(found: Card, file: Path) -> None:
+    """Write what is still open into the file of a person's answers; answers that are there stay.
+
+    Raises:
+        InputError: the file is not what `medloom card` reads.
+    """
+    kept = file.read_text(encoding="utf-8") if file.is_file() else ""
+    write_text(file, blank_file(found.open, kept))
 
 
 def _known(

@@ -168,7 +168,7 @@ def test_what_is_known_is_answered_and_the_rest_is_a_persons(everything: Known) 
     page = card_html(card)
     parsed = Parsed(page)
     assert len(parsed.ids) == len(set(parsed.ids))
-    for words in ("What it is", "For whom", "How good", "Not to be used", "Still blank", "不得使用"):
+    for words in ("What it is", "For whom", "How good", "Limits of use", "Still blank", "使用限制"):
         assert words in page
     assert page.count('scope="row"') == len(all_items()) and "<script" not in page
 

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from medloom.evidence.coverage import coverage
+from medloom.evidence.coverage import Coverage, coverage
 from medloom.evidence.coverage_section import coverage_section
+from medloom.evidence.estimate import Estimate
 from medloom.evidence.stability import stability
 from medloom.foundation.errors import InputError
 from medloom.tasks.demographics import demographics
@@ -131,3 +132,20 @@ def test_several_risks_of_a_sample_are_averaged() -> None:
     found = coverage(samples, Predictions(frame), None, replicates=50).metrics
     assert found["width"].value == pytest.approx(0.2)
     assert found["observed"].value == pytest.approx(samples.frame["label"].list.len().sum() / 80)
+
+
+def test_a_part_of_the_risks_that_does_not_come_true_is_named() -> None:
+    def told(low: float, seen: tuple[float, float, float], high: float) -> dict[str, Estimate]:
+        return {"low": Estimate(low), "observed": Estimate(*seen), "high": Estimate(high)}
+
+    parts = {
+        "risk": {
+            "lowest": told(0.1, (0.08, 0.04, 0.12), 0.12),
+            "highest": told(0.25, (0.36, 0.3, 0.43), 0.29),
+        }
+    }
+    found = Coverage(None, 100, 100, told(0.16, (0.18, 0.15, 0.21), 0.19), parts, "binary")
+    _, missed = coverage_section(found).sentences
+    assert missed.en == (
+        "Not so in one part: said 25.0% to 29.0%, observed 36.0% (30.0%–43.0%) (highest third)."
+    )

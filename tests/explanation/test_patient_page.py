@@ -228,7 +228,7 @@ def test_the_page_says_how_likely_compared_with_what_and_why() -> None:
     text = read(patient_html(a_page())).text
     for said in (
         "18 %",
-        "Of 100 patients like this one, about 18 would have this outcome.",
+        "Of 100 patients like this one, the model expects about 18 to have this outcome.",
         "Above the model's average answer (11 %): 1.7 times as high",
         "average answer 11 %",
         "The model starts from its average answer, 11 %.",
@@ -247,7 +247,7 @@ def test_the_page_says_how_likely_compared_with_what_and_why() -> None:
 def test_the_page_says_it_all_in_chinese_too() -> None:
     text = read(patient_html(a_page())).text
     for said in (
-        "每 100 名与该患者相似的患者中，约有 18 名会发生该结局。",
+        "模型预计：每 100 名与该患者相似的患者中，约有 18 名会发生该结局。",
         "高于模型的平均答案（11 %）：约为其 1.7 倍",
         "病历较短。",
         "疾病与症状",
@@ -357,10 +357,10 @@ def test_inputs_about_one_thing_are_one_reason() -> None:
 @pytest.mark.parametrize(
     ("risk", "said"),
     [
-        (0.004, "Of 1,000 patients like this one, about 4 would"),
-        (0.0001, "Fewer than 1 of 1,000 patients"),
-        (0.999, "More than 99 of 100 patients"),
-        (0.0, "Fewer than 1 of 1,000"),
+        (0.004, "Of 1,000 patients like this one, the model expects about 4"),
+        (0.0001, "expects fewer than 1 of 1,000 patients"),
+        (0.999, "expects more than 99 of 100 patients"),
+        (0.0, "expects fewer than 1 of 1,000"),
     ],
 )
 def test_rare_and_near_certain_risks_are_not_rounded_to_none_or_all(risk: float, said: str) -> None:

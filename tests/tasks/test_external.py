@@ -151,3 +151,8 @@ def test_rows_of_unknown_patients_are_not_taken_for_one_patient() -> None:
     frame = pl.DataFrame({"who": ["a", None, None], "x": [1, 2, 3], "y": [True, False, True]})
     with pytest.raises(InputError, match="which patient 2 rows are of"):
         from_frame(frame, "y", group="who")
+
+
+def test_the_patient_may_be_named_among_what_is_left_out() -> None:
+    frame = pl.DataFrame({"who": ["a", "b", "c"], "x": [1, 2, 3], "y": [True, False, True]})
+    assert from_frame(frame, "y", group="who", drop=["who"]).frame["group"].n_unique() == 3

@@ -21,7 +21,11 @@ def card(
     model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
     split: Annotated[str, typer.Option(help="train, tuning, calibration, held_out")] = "held_out",
     blank: Annotated[
-        bool, typer.Option("--blank", help=tr("Print the file that people fill in, with what is still open."))
+        bool,
+        typer.Option(
+            "--blank",
+            help=tr("Write what is still open into the file that people fill in; answers there stay."),
+        ),
     ] = False,
     site: SiteOption = None,
     json: JsonOption = False,
@@ -32,8 +36,10 @@ def card(
 
     opened = Site.open(site)
     made, folder = cards.card(opened, model, split)
+    file = cards.answers_file(opened, opened.model_name(model))
     if blank:
-        screen.say(cards.blank(made))
+        cards.ask(made, file)
+        screen.say(tr("Answer in {file}, then: medloom card {model}", file=file, model=model))
         return
     write_card(folder, made)
     if json:
@@ -41,22 +47,10 @@ def card(
         return
     screen.say(tr("Kept in {folder}", folder=folder))
     if made.open:
-        file = cards.answers_file(opened, opened.model_name(model))
-        n = len(made.open)
-        if file.exists():  # a shell would empty it before anything is read
-            screen.say(
-                tr(
-                    "{n} questions are for a person: medloom card {model} --blank prints them; answer in {file}",
-                    n=n,
-                    model=model,
-                    file=file,
-                )
-            )
-            return
         screen.say(
             tr(
-                "{n} questions are for a person: medloom card {model} --blank > {file}",
-                n=n,
+                "{n} different questions are for a person; medloom card {model} --blank puts them into {file}",
+                n=len(made.open),
                 model=model,
                 file=file,
             )

@@ -70,6 +70,7 @@ def _sentences(found: Coverage) -> list[Text2]:
                     seen=seen,
                 )
             )
+            said += _missed(found)
         else:
             said.append(
                 text2(
@@ -84,6 +85,28 @@ def _sentences(found: Coverage) -> list[Text2]:
                 )
             )
     return said
+
+
+def _missed(found: Coverage) -> list[Text2]:
+    """Name the thirds of risk in which the outcome surely came true more, or less, often than was said."""
+    out = []
+    for name, part in found.subgroups.get("risk", {}).items():
+        low, seen, high = (part[key] for key in ("low", "observed", "high"))
+        if None in (low.value, seen.value, seen.low, seen.high, high.value):
+            continue
+        assert seen.low is not None and seen.high is not None
+        assert low.value is not None and high.value is not None and seen.value is not None
+        if low.value <= seen.high and seen.low <= high.value:
+            continue
+        template = text2(
+            "Not so in one part: said {low} to {high}, observed {seen}.",
+            low=f"{low.value:.1%}",
+            high=f"{high.value:.1%}",
+            seen=f"{seen.value:.1%} ({seen.low:.1%}–{seen.high:.1%})",
+        )
+        part_of = _third(name)
+        out.append(Text2(f"{template.en[:-1]} ({part_of.en}).", f"{template.zh[:-1]}（{part_of.zh}）。"))
+    return out
 
 
 def _metric(name: str, unit: str | None) -> Text2:

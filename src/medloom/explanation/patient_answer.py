@@ -51,12 +51,14 @@ def known_before(page: PatientPage) -> list[Text2]:
 def _answer_of_risk(page: PatientPage, risk: float) -> dict[str, Any]:
     affected, of = _frequency(risk)
     if affected == 0:
-        said = text2("Fewer than 1 of 1,000 patients like this one would have this outcome.")
+        said = text2("The model expects fewer than 1 of 1,000 patients like this one to have this outcome.")
     elif affected == of:
-        said = text2("More than 99 of 100 patients like this one would have this outcome.")
+        said = text2("The model expects more than 99 of 100 patients like this one to have this outcome.")
     else:
         said = text2(
-            "Of {of} patients like this one, about {n} would have this outcome.", n=affected, of=f"{of:,}"
+            "Of {of} patients like this one, the model expects about {n} to have this outcome.",
+            n=affected,
+            of=f"{of:,}",
         )
     figures = [people_drawing(of, affected)]
     usual = _usual(page)

@@ -135,6 +135,7 @@ def from_frame(
                 columns=", ".join(frame.columns),
             )
     first = asked[0]
+    drop = [column for column in drop if column != group]  # the patient is no input anyway
     frame = frame.drop(drop).filter(pl.col(first).is_not_null() & ~_is_nan(frame, first))
     if not frame.height:
         raise InputError("column {column!r} holds no value to learn from", column=first)

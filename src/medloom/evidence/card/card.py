@@ -238,7 +238,7 @@ def _counts(card: Card) -> dict[str, int]:
 def _counted(card: Card) -> Text2:
     counts = _counts(card)
     return text2(
-        "{blank} of {all} items are blank and {part} are answered in part: {open} questions for a person."
+        "{blank} of {all} items are blank and {part} are answered in part: {open} different questions for a person."
         " {computed} are answered from what is known, {person} by a person.",
         **counts,
     )
@@ -300,7 +300,7 @@ def _words() -> dict[str, Text2]:
         "what": text2("What it is"),
         "whom": text2("For whom"),
         "good": text2("How good"),
-        "not_for": text2("Not to be used"),
+        "not_for": text2("Limits of use"),
         "blank": text2("Still blank"),
         "nothing": text2("Not known."),
         "item": text2("item"),
@@ -317,10 +317,10 @@ def _words() -> dict[str, Text2]:
         "by_person": text2("answered by a person"),
         "part": text2("in part"),
         "empty": text2("blank"),
-        "questions": text2("questions for a person"),
+        "questions": text2("different questions for a person"),
         "how": text2(
             "Nothing here is invented: an answer is computed only where the data prove it. Others are written by people"
-            " of the hospital into models/TASK.LEARNER/card.yaml; medloom card MODEL --blank prints what to fill in."
+            " of the hospital into models/TASK.LEARNER/card.yaml; medloom card MODEL --blank asks there what is open."
         ),
         "from": text2("from"),
     }

@@ -57,12 +57,21 @@ def parse_answers(text: str, name: str = FILE) -> dict[str, Text2]:
     return found
 
 
-def blank_file(open_items: Mapping[str, Text2]) -> str:
+def blank_file(open_items: Mapping[str, Text2], kept: str = "") -> str:
     """Write the file that a person fills in: what is asked as comments, in the current language, and empty answers.
 
     Args:
         open_items: item → what a person must say.
+        kept: what the file holds already; it stays as it is, and what it does not ask yet comes behind.
+
+    Raises:
+        InputError: what is kept is no such file.
     """
+    if kept.strip():
+        document, _ = read_document(kept, FILE)
+        asked_before = set(document) if isinstance(document, dict) else set()
+        rest = {name: must for name, must in open_items.items() if name not in asked_before}
+        return kept.rstrip("\n") + "\n" + (f"\n{blank_file(rest)}" if rest else "")
     at = 0 if language() == "en" else 1
     lines = [
         f"# {line}"
