@@ -232,7 +232,7 @@ def test_the_page_says_how_likely_compared_with_what_and_why() -> None:
         "Above the model's average answer (11 %): 1.7 times as high",
         "average answer 11 %",
         "The model starts from its average answer, 11 %.",
-        "Between 12 % and 26 %, as patients with such answers fared: the closer, the more of them were known.",
+        "Where patients with such answers were tested, the risk lay between 12 % and 26 %; the more of them",
         "Higher than for 83 of 100 patients it did not learn from.",
         "Osteoarthritis",
         "recorded 3 times",

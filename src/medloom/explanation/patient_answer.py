@@ -198,8 +198,8 @@ def _range(page: PatientPage, write: Any) -> list[Text2]:
     if page.is_risk:  # no interval that holds some share of patients
         return [
             text2(
-                "Between {low} and {high}, as patients with such answers fared: the closer, the more of them were"
-                " known.",
+                "Where patients with such answers were tested, the risk lay between {low} and {high}; the more of"
+                " them, the narrower.",
                 **ends,
             )
         ]
