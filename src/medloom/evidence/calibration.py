@@ -15,8 +15,8 @@ SMALLEST_RISK = 1e-7
 """Risks of exactly 0 or 1 have no logit; they are moved this far inside before recalibration."""
 
 _EPSILON = float(np.finfo(np.float64).eps)
-# Newton's steps shrink quadratically: after one of 1e-6 the next would be about 1e-12.
-_TOLERANCE = 1e-6
+# Newton's steps shrink quadratically: after one of 1e-4 the next would be about 1e-8.
+_TOLERANCE = 1e-4
 _STEPS = 40
 _STEEPEST = 1e4
 

@@ -18,7 +18,7 @@ INDICES: Final = ("e_avg", "e50", "e90", "e_max")
 
 _KNOTS: Final = (0.05, 0.35, 0.65, 0.95)  # quantiles, Harrell's table 2.3
 _STEPS: Final = 25
-_TOLERANCE: Final = 1e-6
+_TOLERANCE: Final = 1e-4  # of a step of Newton's method; the next would be about 1e-8
 # A hundredth of an event's weight: keeps the curve finite where a spline could separate the outcomes.
 _RIDGE: Final = 1e-2
 

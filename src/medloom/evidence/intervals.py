@@ -6,10 +6,7 @@ costs a few sums. Percentile intervals: Efron and Tibshirani 1993, chapter 13; g
 Field and Welsh, J R Stat Soc B 2007;69:369-390.
 """
 
-import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,11 +21,8 @@ from medloom.foundation.seeds import generator
 REPLICATES = 1000
 LEVEL = 0.95
 
-_AT_ONCE = 250_000
-"""Weights held at a time; enough to amortise Python, few enough for the processor's cache."""
-
-_WORKERS = 4
-"""Threads at most; each holds weights of its own, and sums are short."""
+_AT_ONCE = 1_000_000
+"""Weights held at a time; enough to amortise Python, few enough for memory."""
 
 _SHARE_ESTIMABLE = 0.95
 """An interval over fewer replicates than this would be one over the lucky ones."""
@@ -56,14 +50,10 @@ def bootstrap(
         return {}
     random = generator(seed, "bootstrap", *names)
     block = max(1, _AT_ONCE // group.size)
-    sizes = [min(block, replicates - first) for first in range(0, replicates, block)]
-    weights = (_weights(random, rows, groups, group) for rows in sizes)
     parts: list[Mapping[str, Floats]] = []
-    # NumPy works outside of Python's lock; weights are drawn in turn, so that the numbers do not depend on the cores.
-    workers = min(_WORKERS, os.cpu_count() or 1, len(sizes))
-    with ThreadPoolExecutor(workers) as pool:
-        while drawn := list(islice(weights, workers)):
-            parts += pool.map(measure, drawn)
+    for first in range(0, replicates, block):
+        rows = min(block, replicates - first)
+        parts.append(measure(_weights(random, rows, groups, group)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -135,6 +135,7 @@ def tally(outcome: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None)
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Divide, answering NaN (not estimable) where nothing was counted."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        quotient: Floats = np.where(denominator > 0, numerator / denominator, np.nan)
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    quotient: Floats = np.full(shape, np.nan)
+    np.divide(numerator, denominator, out=quotient, where=np.asarray(denominator) > 0)
     return quotient
