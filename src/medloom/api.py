@@ -33,7 +33,7 @@ from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
 from medloom.training.ranges import with_default_ranges
 from medloom.training.recalibration import CalibratedModel
-from medloom.training.wrapping import WrappingModel
+from medloom.training.wrapping import layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,10 +61,7 @@ class Trained:
     @property
     def recalibration(self) -> CalibratedModel | None:
         """Give what was done to the model's answers and learned for it; None: nothing."""
-        model = self.model
-        while isinstance(model, WrappingModel) and not isinstance(model, CalibratedModel):
-            model = model.model
-        return model if isinstance(model, CalibratedModel) else None
+        return layer(self.model, CalibratedModel)
 
     def predict(self, what: Samples | pl.DataFrame | pd.DataFrame | None = None) -> Predictions:
         """Answer for samples, or for rows of a table (as `predict`); for its own samples when none are given."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
@@ -54,7 +54,7 @@ from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import ThresholdedModel
 from medloom.training.recalibration import CalibratedModel
 from medloom.training.reweighing import ReweighedModel
-from medloom.training.wrapping import WrappingModel
+from medloom.training.wrapping import layers
 
 _FACTS: Final = "facts.json"
 _CHARACTERISTICS: Final = "characteristics.json"
@@ -275,7 +275,7 @@ def _known(
         package=PackageKnown(str(one.name), package_digest(directory), content["versions"], base),
         updated=_updated(one.model),
         mitigated=_mitigated(one.model),
-        own_thresholds=any(isinstance(each, ThresholdedModel) for each in _around(one.model)),
+        own_thresholds=any(isinstance(each, ThresholdedModel) for each in layers(one.model)),
         explained_by=None if model is None else model.estimator.method,
         sections={each.key: each for each in sections},
         evaluated=date.today(),
@@ -305,7 +305,7 @@ def _parts(samples: Samples) -> Mapping[str, PartSize]:
 
 def _windowed(model: Model) -> WindowedModel | None:  # type: ignore[type-arg]
     """Find the model of window features inside whatever was put around it."""
-    return next((each for each in _around(model) if isinstance(each, WindowedModel)), None)
+    return next((each for each in layers(model) if isinstance(each, WindowedModel)), None)
 
 
 def _filled(model: WindowedModel) -> bool | None:  # type: ignore[type-arg]
@@ -330,20 +330,12 @@ def _summary(learner: str) -> Text2 | None:
     return Text2(*said)
 
 
-def _around(model: Model) -> Iterator[Model]:
-    """Give a model and what it holds, from the outside in."""
-    yield model
-    while isinstance(model, WrappingModel):
-        model = model.model
-        yield model
-
-
 def _weighs(model: Model) -> bool | None:
     """Tell whether a model of ours was learned with classes weighed or resampled; of others nothing is known."""
     entry = registry.registered("medloom.learners").get(model.origin.learner)
     if entry is None or not entry.value.startswith("medloom."):
         return None
-    if any(isinstance(each, ReweighedModel) for each in _around(model)):
+    if any(isinstance(each, ReweighedModel) for each in layers(model)):
         return True
     return any(word in name for name in model.origin.parameters for word in _WEIGHING)
 
@@ -351,7 +343,7 @@ def _weighs(model: Model) -> bool | None:
 def _mitigated(model: Model) -> Text2:
     """Say what was done so that groups are treated alike."""
     said = []
-    for each in _around(model):
+    for each in layers(model):
         if isinstance(each, ReweighedModel):
             by = dimension_name(each.by)
             said.append(
@@ -371,7 +363,7 @@ def _mitigated(model: Model) -> Text2:
 def _updated(model: Model) -> Text2:
     """Say what was done to a model's answers after it was trained, the first first."""
     said = []
-    for each in _around(model):
+    for each in layers(model):
         if isinstance(each, ConformalModel):
             made = text2(
                 "Ranges were added ({scheme}, {level:.0%}) from {n:,} samples.",

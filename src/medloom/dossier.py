@@ -53,7 +53,7 @@ from medloom.tasks.samples import Samples
 from medloom.tasks.survival import read_curves
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import ThresholdedModel
-from medloom.training.wrapping import WrappingModel
+from medloom.training.wrapping import layer
 
 _REPORT: Final = "report.html"
 _COVERAGE: Final = "coverage.json"
@@ -222,12 +222,11 @@ def patient_page(
 
 def _told(model: Model, said: pl.DataFrame) -> dict[str, Any]:
     """Give what a model tells of how sure it is of several answers, and what that promises."""
-    while isinstance(model, WrappingModel) and not isinstance(model, ConformalModel):
-        model = model.model
-    if not isinstance(model, ConformalModel):
+    ranged = layer(model, ConformalModel)
+    if ranged is None:
         return {}
-    level = None if model.scheme == "venn-abers" else model.level
-    if model.scheme in ("venn-abers", "adaptive"):
+    level = None if ranged.scheme == "venn-abers" else ranged.level
+    if ranged.scheme in ("venn-abers", "adaptive"):
         bounds = {name: (low, high) for name, low, high in said.select("output", "low", "high").iter_rows()}
         several = {name: ends for name, ends in bounds.items() if None not in ends and said.height > 1}
         in_set = said.filter(pl.col("in_set"))["output"].to_list()

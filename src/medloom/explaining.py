@@ -38,7 +38,7 @@ from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import ThresholdedModel
 from medloom.training.recalibration import CalibratedModel
 from medloom.training.reweighing import ReweighedModel
-from medloom.training.wrapping import WrappingModel
+from medloom.training.wrapping import WrappingModel, innermost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -307,9 +307,8 @@ def surrogate_rules(
 
 def flags_of(model: Model) -> frozenset[str]:
     """Name the inputs that are 0 or 1, as far as the model knows."""
-    while isinstance(model, WrappingModel):
-        model = model.model
-    return frozenset(model.features.flags) if isinstance(model, TabularModel) else frozenset()
+    inner = innermost(model)
+    return frozenset(inner.features.flags) if isinstance(inner, TabularModel) else frozenset()
 
 
 def asked(model: Model) -> AskedModel:

@@ -15,7 +15,6 @@ from medloom.evidence.mitigation import Decisions, Price, price
 from medloom.evidence.mitigation_section import as_text
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.site import Site
-from medloom.stressing import innermost
 from medloom.tasks import models
 from medloom.tasks.demographics import group_names
 from medloom.tasks.kinds import Split
@@ -26,6 +25,7 @@ from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import AIMS, Aim, ThresholdedModel, thresholded
 from medloom.training.ranges import passed_on, with_default_ranges
 from medloom.training.reweighing import ReweighedLearner
+from medloom.training.wrapping import innermost
 from medloom.validation import unlearned_of
 
 Method = Literal["thresholds", "reweighing"]

@@ -29,7 +29,7 @@ from medloom.tasks.model import Model
 from medloom.tasks.samples import Samples
 from medloom.training.inputs import batches, dense_inputs
 from medloom.training.novelty import FEWEST
-from medloom.training.wrapping import WrappingModel
+from medloom.training.wrapping import innermost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,13 +209,6 @@ def tried(trained: Trained, seed: int = 0) -> Asked | Text2:
         within_asked.answer,
         _facts(inner, learned, seed),
     )
-
-
-def innermost(model: Model) -> Model:
-    """Give the model that others are put around."""
-    while isinstance(model, WrappingModel):
-        model = model.model
-    return model
 
 
 def _percentiles(model: Model, samples: Samples) -> Floats | Text2:

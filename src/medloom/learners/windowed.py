@@ -201,6 +201,7 @@ class WindowedLearner(Learner, ABC, Generic[Labels, Learned]):
     needs_inputs: ClassVar[bool] = True  # whether there is nothing to learn where no input varies
 
     windows: Sequence[str] | None
+    curved: bool = False  # whether an input also enters by its distance from its median
 
     def fit(
         self, train: Samples, tuning: Samples, seed: int = 0, features: WindowFeatures | None = None
@@ -227,7 +228,7 @@ class WindowedLearner(Learner, ABC, Generic[Labels, Learned]):
         novelty = _novelty(specification, x, train.groups)
         preparation = None
         if self.prepares:
-            preparation = Preparation.fit(x, curved=self._curved)
+            preparation = Preparation.fit(x, curved=self.curved)
             x, x_tuning = preparation.transform(x), preparation.transform(x_tuning)
         elif self.needs_inputs:
             check_varies(x)
@@ -262,10 +263,6 @@ class WindowedLearner(Learner, ABC, Generic[Labels, Learned]):
 
     def _check_parameters(self) -> None:
         """Check the values of the constructor's arguments; their types have been."""
-
-    @property
-    def _curved(self) -> bool:
-        return False
 
     def _inputs(self, specification: WindowFeatures, samples: Samples) -> Any:
         if not len(samples):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import ClassVar, TypeVar
 
 import polars as pl
 
 from medloom.foundation.errors import InputError
 from medloom.tasks.model import Learner, Model
+
+M = TypeVar("M", bound=Model)
 
 
 class WrappingModel(Model):
@@ -42,6 +45,25 @@ class WrappingModel(Model):
     def importance(self) -> pl.DataFrame:
         """Rank the inputs of the model inside."""
         return self.model.importance()
+
+
+def layers(model: Model) -> Iterator[Model]:
+    """Give a model and what it holds, from the outside in."""
+    yield model
+    while isinstance(model, WrappingModel):
+        model = model.model
+        yield model
+
+
+def layer(model: Model, kind: type[M]) -> M | None:
+    """Find the outermost layer of a kind; None: there is none."""
+    return next((one for one in layers(model) if isinstance(one, kind)), None)
+
+
+def innermost(model: Model) -> Model:
+    """Give the model that others are put around."""
+    *_, last = layers(model)
+    return last
 
 
 def check_open(model: Model) -> None:

@@ -236,9 +236,9 @@ def _tried(
                 for place, (inside, outside) in enumerate(divided):
                     own = x
                     if made.prepares:
-                        key = (place, made._curved)
+                        key = (place, made.curved)
                         if key not in prepared:
-                            prepared[key] = Preparation.fit(x[inside], curved=made._curved).transform(x)
+                            prepared[key] = Preparation.fit(x[inside], curved=made.curved).transform(x)
                         own = prepared[key]
                     part = Problem(
                         own[inside],
@@ -287,7 +287,7 @@ def _learned_again(problem: Problem, tried: Tried, weight: float) -> Member[Surv
     """Learn a chosen setting from all samples of train and tuning."""
     preparation, part = None, problem
     if tried.made.prepares:
-        preparation = Preparation.fit(problem.together()[0], curved=tried.made._curved)
+        preparation = Preparation.fit(problem.together()[0], curved=tried.made.curved)
         tuning = preparation.transform(problem.x_tuning)
         part = replace(problem, x=preparation.transform(problem.x), x_tuning=tuning)
     estimator = tried.made._learn(part)

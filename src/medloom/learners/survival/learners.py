@@ -68,10 +68,6 @@ class CoxLearner(SurvivalLearner):
     def _learn(self, problem: Problem) -> SurvivalEstimator:
         return learned_cox(problem, self.l1_ratios)
 
-    @property
-    def _curved(self) -> bool:
-        return self.curved
-
 
 @dataclass(frozen=True)
 class FineGrayLearner(SurvivalLearner):
@@ -98,10 +94,6 @@ class FineGrayLearner(SurvivalLearner):
 
     def _learn(self, problem: Problem) -> SurvivalEstimator:
         return learned_subdistribution(problem, self.l1_ratios)
-
-    @property
-    def _curved(self) -> bool:
-        return self.curved
 
 
 @dataclass(frozen=True)
@@ -246,10 +238,6 @@ class AftLearner(SurvivalLearner):
         return learned_acceleration(
             problem, shapes, np.sort(np.asarray(self.strengths, dtype=np.float64))[::-1]
         )
-
-    @property
-    def _curved(self) -> bool:
-        return self.curved
 
 
 def _check_ratios(name: str, ratios: Sequence[float]) -> None:

@@ -57,10 +57,6 @@ class DeepSurvLearner(SurvivalLearner):
         check_torch(self.name)
         return learned_deepsurv(problem, _descent(self), self.n_models)
 
-    @property
-    def _curved(self) -> bool:
-        return self.curved
-
 
 @dataclass(frozen=True)
 class DiscreteHazardLearner(SurvivalLearner):
@@ -105,10 +101,6 @@ class DiscreteHazardLearner(SurvivalLearner):
     def _learn(self, problem: Problem) -> SurvivalEstimator:
         check_torch(self.name)
         return learned_discrete(problem, _descent(self), self.n_models, self.intervals)
-
-    @property
-    def _curved(self) -> bool:
-        return self.curved
 
 
 def _check_descent(learner: DeepSurvLearner | DiscreteHazardLearner) -> None:

@@ -348,9 +348,9 @@ class _Search:
         return scores_of(part.kind, made._learn(part).predict(x[outside]))
 
     def _prepared_for(self, made: TabularLearner, place: int, rows: NDArray[np.int64]) -> Floats:
-        key = (place, made._curved)
+        key = (place, made.curved)
         if key not in self._prepared:
-            preparation = Preparation.fit(self._x[rows], curved=made._curved)
+            preparation = Preparation.fit(self._x[rows], curved=made.curved)
             found = preparation, preparation.transform(self._x)
             if found[1].nbytes * 2 * len(self._folds) > _MOST_KEPT:
                 return found[1]
@@ -471,7 +471,7 @@ def _learned_again(
     member, preparation = made(**parameters), None
     part = problem
     if member.prepares:
-        preparation = Preparation.fit(problem.together()[0], curved=member._curved)
+        preparation = Preparation.fit(problem.together()[0], curved=member.curved)
         tuning = preparation.transform(problem.x_tuning) if len(problem.y_tuning) else np.empty((0, 0))
         part = replace(problem, x=preparation.transform(problem.x), x_tuning=tuning)
     return Member(learner, parameters, weight, preparation, member._learn(part))

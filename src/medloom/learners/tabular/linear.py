@@ -93,10 +93,6 @@ class ElasticNetLearner(TabularLearner):
     def _learn(self, problem: Problem) -> Estimator:
         return LinearEstimator(problem.kind, tuned_line(problem, self.l1_ratios, self.refit))
 
-    @property
-    def _curved(self) -> bool:
-        return self.curved
-
 
 @dataclass(frozen=True)
 class LogisticLearner(ElasticNetLearner):
