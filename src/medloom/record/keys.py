@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -41,6 +42,11 @@ def site_key(site: SiteDirectory, create: bool = False) -> bytes:
         )
     identity = _identity(site, create)
     return _from_keyring(identity, create) if place == "keyring" else _from_file(identity, create)
+
+
+def derived(key: bytes, purpose: str) -> bytes:
+    """Derive a 256-bit key for one purpose, so that no key serves two."""
+    return hmac.digest(key, f"medloom/{purpose}".encode(), hashlib.sha256)
 
 
 def key_file(identity: str) -> Path:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from medloom.foundation.errors import KeyUnavailableError, NotFoundError
 from medloom.record.database import connect, database_errors, transaction
+from medloom.record.keys import derived
 
 ERASED = -1
 
@@ -56,7 +57,7 @@ class Vault:
 
     def derived(self, purpose: str) -> bytes:
         """Derive a 256-bit key for one purpose, so that no key serves two."""
-        return hmac.digest(self._key, f"medloom/{purpose}".encode(), hashlib.sha256)
+        return derived(self._key, purpose)
 
     def seal(self, data: bytes, purpose: str) -> bytes:
         """Encrypt `data`; `open` gives it back only for the same purpose."""
@@ -122,6 +123,10 @@ class Vault:
         query = "SELECT subject_id FROM identifier WHERE token = ?"
         row = self._connection.execute(query, (self._token(system, identifier),)).fetchone()
         return None if row is None else int(row[0])
+
+    def known(self, system: str, identifier: str) -> int | None:
+        """Look an identifier up: `ERASED` for an erased one, None where it is unknown."""
+        return self._known(self._token(system, identifier))
 
     def identifiers(self, subject_id: int) -> list[tuple[str, str]]:
         """List the (system, identifier) pairs of a subject."""

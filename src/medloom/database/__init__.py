@@ -1,0 +1,1 @@
+"""`site.db`: what people and models did: accounts, audit, advice, reviews, releases, background work."""

@@ -1,0 +1,260 @@
+"""Opening `site.db`, SQLite by default or PostgreSQL by URL; one transaction is whole or nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from medloom.database import migrations
+from medloom.database.audit import AuditLog
+from medloom.foundation.errors import InputError, MedloomError, StorageError
+from medloom.foundation.site import SiteDirectory
+from medloom.record.keys import derived, site_key
+
+T = TypeVar("T")
+
+URL_VARIABLE: Final = "MEDLOOM_DATABASE"
+_FILE: Final = "site.db"
+_PATIENCE: Final = 10  # seconds to wait for another writer, or for a server
+_AT_ONCE: Final = 64  # writers whose work is kept in one transaction
+_CONNECTIONS: Final = 20
+
+
+class DatabaseGoneError(StorageError):
+    """`site.db` cannot be reached now; it may be again."""
+
+
+class Database:
+    """The database of a site, with its audit log.
+
+    Writers of one process queue up, and those who wait are kept together in one transaction: a commit costs a write
+    to the disk, whether of one or of many.
+
+    Args:
+        url: of SQLAlchemy: `sqlite:////path/site.db`, `postgresql+psycopg://…`.
+        audit: the log.
+
+    Raises:
+        InputError: this is no URL of a database that is known here.
+        DatabaseGoneError: it cannot be reached.
+    """
+
+    def __init__(self, url: str | URL, audit: AuditLog) -> None:
+        self.audit = audit
+        self._engine = _engine(url)
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        with self.writing() as connection:
+            migrations.upgrade(connection)
+        self._writer = threading.Thread(target=self._write_all, name="medloom-database", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    def of(cls, site: SiteDirectory) -> Database:
+        """Open a site's: as MEDLOOM_DATABASE says, else `site.db` in its directory."""
+        url = os.environ.get(URL_VARIABLE) or URL.create("sqlite", database=str(site.root / _FILE))
+        return cls(url, AuditLog(derived(site_key(site), "audit")))
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection that sees one moment.
+
+        Raises:
+            DatabaseGoneError: it cannot be reached.
+        """
+        with _refusals(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Keep all that is done in the block, or, when it fails, none of it.
+
+        Raises:
+            DatabaseGoneError: it cannot be reached; nothing was kept.
+            StorageError: the disk is full or read-only; nothing was kept.
+        """
+        with _refusals(), self._lock, self._engine.connect() as plain:
+            connection = plain.execution_options(medloom_writes=True)
+            with connection.begin():
+                yield connection
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do some work in a transaction shared with whoever writes at the same time; back when it is on the disk.
+
+        What fails undoes its own work alone. Raises as `writing`, and whatever `work` raises.
+        """
+        job = _Job(work)
+        self._queue.put(job)
+        result: T = job.done.result()
+        return result
+
+    def close(self) -> None:
+        """Finish what was begun and let go."""
+        self._queue.put(None)
+        self._writer.join()
+        self._engine.dispose()
+
+    def _write_all(self) -> None:
+        while (first := self._queue.get()) is not None:
+            jobs = [first]
+            last = False
+            while len(jobs) < _AT_ONCE and not self._queue.empty():
+                more = self._queue.get()
+                if more is None:
+                    last = True
+                    break
+                jobs.append(more)
+            self._write_together(jobs)
+            if last:
+                return
+
+    def _write_together(self, jobs: list[_Job]) -> None:
+        try:
+            with self.writing() as connection:
+                for job in jobs:
+                    job.do(connection, alone=len(jobs) == 1)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            for job in jobs:
+                job.fail(error)
+        else:
+            for job in jobs:
+                job.finish()
+
+
+class _Job:
+    """Work that waits to be written, and who waits for it."""
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self.work = work
+        self.done: Future[Any] = Future()
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def do(self, connection: Connection, *, alone: bool) -> None:
+        if alone:
+            self._result = self.work(connection)
+            return
+        try:
+            with connection.begin_nested():
+                self._result = self.work(connection)
+        except DBAPIError as error:
+            if error.connection_invalidated or _is_gone(error):
+                raise
+            self._error = error
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits
+            self._error = error
+
+    def finish(self) -> None:
+        if self._error is not None:
+            self.done.set_exception(self._error)
+        else:
+            self.done.set_result(self._result)
+
+    def fail(self, error: BaseException) -> None:
+        self.done.set_exception(self._error or error)
+
+
+def _engine(url: str | URL) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise InputError(
+                "{backend!r} is no database that Medloom can use; there are sqlite and postgresql",
+                backend=parsed.get_backend_name(),
+            )
+        if parsed.get_backend_name() == "sqlite":
+            engine = create_engine(
+                parsed,
+                pool_size=_CONNECTIONS,
+                max_overflow=_CONNECTIONS,
+                connect_args={"timeout": _PATIENCE, "check_same_thread": False},
+            )
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(
+            parsed,
+            pool_size=_CONNECTIONS,
+            max_overflow=_CONNECTIONS,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _PATIENCE},
+        )
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InputError(
+            "{variable} is no URL of a database; it looks like postgresql://user:password@host/name",
+            variable=URL_VARIABLE,
+        ) from error
+    except ModuleNotFoundError as error:
+        raise InputError(
+            "the driver of PostgreSQL is not installed; install it with: pip install 'medloom[postgres]'"
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so
+    for pragma in (
+        "journal_mode = WAL",  # readers do not wait for the writer
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("medloom_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what a database refuses inside the block into errors that say what mends them."""
+    try:
+        yield
+    except MedloomError:
+        raise
+    except DBAPIError as error:
+        if _is_full(error):
+            raise StorageError(
+                "the disk that holds {name!r} is full; free some space and repeat: nothing was changed",
+                name=_FILE,
+            ) from None  # the statement's values may be of a patient
+        if error.connection_invalidated or _is_gone(error):
+            raise DatabaseGoneError(
+                "the database of the site cannot be reached now; repeat in a moment"
+            ) from None
+        raise
+
+
+def _is_full(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlite_errorname", "") == "SQLITE_FULL" or (
+        getattr(error.orig, "sqlstate", None) == "53100"
+    )
+
+
+def _is_gone(error: DBAPIError) -> bool:
+    name = getattr(error.orig, "sqlite_errorname", "")
+    gone = (
+        "SQLITE_CANTOPEN",
+        "SQLITE_IOERR",
+        "SQLITE_READONLY",
+        "SQLITE_BUSY",
+        "SQLITE_NOTADB",
+        "SQLITE_CORRUPT",
+    )
+    if name:
+        return name.startswith(gone) or (name == "SQLITE_ERROR" and "no such table" in str(error.orig))
+    state = getattr(error.orig, "sqlstate", None)
+    # PostgreSQL: 08 connection, 57P shut down; psycopg gives none where no server answered
+    return type(error.orig).__name__ == "OperationalError" and (state is None or state[:2] in ("08", "57"))
