@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from medloom.foundation.hashing import hash64_all, mix64
 from medloom.knowledge import units
 from medloom.record.importing import Batch, CodeInfo, as_batch_frame
 from medloom.record.schema import EARLIEST, LATEST, ONCE
-from medloom.record.vault import ERASED, Vault
+from medloom.record.vault import ERASED
 
 # Facts waiting to be merged: the record's columns and what merging needs beside them.
 # `keyed`: the source named the fact; otherwise its content does and `part` is counted later.
@@ -44,11 +45,21 @@ _CONTENT = (
 _QUARANTINED = ("subject_id", "time", "code", "numeric_value", "text_value", "unit", "known_time", "role")
 
 
+class Identities(Protocol):
+    """Who the patients are: the vault, or whoever stands in for it."""
+
+    def derived(self, purpose: str) -> bytes:
+        """Derive a 256-bit key for one purpose."""
+
+    def assign(self, system: str, identifiers: Sequence[str]) -> NDArray[np.int64]:
+        """Give each identifier its `subject_id`: (n,) int64, `ERASED` for the erased."""
+
+
 @dataclass
 class Normaliser:
     """Turns batches into pending rows; remembers, over one import, identifiers, units and descriptions."""
 
-    vault: Vault
+    identities: Identities
     system: str
     number: int
     units: dict[str, str]  # code → canonical unit, as the record has it so far
@@ -62,7 +73,7 @@ class Normaliser:
     _factors: dict[tuple[str, str], tuple[float, float] | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._pepper = self.vault.derived("keys")
+        self._pepper = self.identities.derived("keys")
 
     def normalise(self, batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Split a batch into pending rows and facts for quarantine (with `problem`)."""
@@ -126,7 +137,7 @@ class Normaliser:
     def _subjects(self, patients: pl.Series) -> pl.Series:
         met = patients.unique(maintain_order=True).drop_nulls()
         unknown = [patient for patient in met if patient and patient not in self.subjects]
-        self.subjects.update(zip(unknown, self.vault.assign(self.system, unknown).tolist(), strict=True))
+        self.subjects.update(zip(unknown, self.identities.assign(self.system, unknown).tolist(), strict=True))
         table = pl.DataFrame(
             {"patient": met, "id": [self.subjects.get(patient) for patient in met]},
             schema_overrides={"id": pl.Int64},

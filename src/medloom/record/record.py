@@ -21,6 +21,7 @@ from medloom.record.assets import Assets
 from medloom.record.catalogue import CodeCatalogue
 from medloom.record.commit import split_names
 from medloom.record.database import database_errors
+from medloom.record.guests import Guests
 from medloom.record.importing import Importer
 from medloom.record.ingest import ImportReport
 from medloom.record.keys import site_key
@@ -237,6 +238,16 @@ class Record:
                 others=", ".join(map(repr, others)),
             )
         raise NotFoundError("no subject has this identifier (and system); check its spelling")
+
+    @contextmanager
+    def guests(self) -> Iterator[Guests]:
+        """Tell, inside the block, who people are whose facts are read beside the record and not kept.
+
+        Raises:
+            KeyUnavailableError: the site's key is not there.
+        """
+        with self._vault(create=True) as vault:
+            yield Guests(vault)
 
     def _change(self, change: lifecycle.Change) -> None:
         site = self._on_disk()

@@ -137,8 +137,13 @@ class MemoryStore:
         self._table = dictionary_encoded(rows.to_arrow())
 
     @classmethod
-    def of_events(cls, rows: pl.DataFrame, split_seed: int = 0) -> MemoryStore:
-        """Keep rows of `RECORD_SCHEMA`; splits follow the hash of the subject's number."""
+    def of_events(
+        cls, rows: pl.DataFrame, split_seed: int = 0, catalogue: CodeCatalogue | None = None
+    ) -> MemoryStore:
+        """Keep rows of `RECORD_SCHEMA`; splits follow the hash of the subject's number.
+
+        Without a catalogue one is derived from the rows.
+        """
         rows = rows.sort("subject_id", "time", nulls_last=False, maintain_order=True)
         ids = rows["subject_id"].unique().sort()
         hashes = hash64_all(f"{split_seed}\x1f{subject}" for subject in ids)
@@ -146,7 +151,7 @@ class MemoryStore:
         subjects = pl.DataFrame({"subject_id": ids, "split_position": position}).with_columns(
             fixed_split=pl.lit(None, dtype=pl.String)
         )
-        return cls(rows, CodeCatalogue.of_events(rows), subjects.cast(SUBJECTS_SCHEMA))
+        return cls(rows, catalogue or CodeCatalogue.of_events(rows), subjects.cast(SUBJECTS_SCHEMA))
 
     def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
         table = self._table if subjects is None else _only(self._table, subjects)
