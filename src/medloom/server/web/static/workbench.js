@@ -1,0 +1,37 @@
+// What every page of the workbench does beyond its HTML; without it all still works.
+
+// A menu closes by Escape, or by a press beside it.
+const menus = () => document.querySelectorAll("details.menu[open]");
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of menus()) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+document.addEventListener("pointerdown", (event) => {
+  for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+});
+
+// Up and down move from row to row while the focus is on a row's link.
+document.addEventListener("keydown", (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const link = event.target.closest?.(".row-link");
+  if (!step || !link) return;
+  const links = [...link.closest("table").querySelectorAll(".row-link")];
+  const next = links[links.indexOf(link) + step];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
+
+// A form is sent once, however impatiently its button is pressed.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, 3000);
+});
