@@ -39,5 +39,5 @@ class Guests:
 
 
 def _guest(person: str, pepper: bytes) -> int:
-    """Hash to -2⁶² - 1 … -2: neither the record's numbers nor `ERASED`."""
-    return -2 - (hash64(person, pepper) >> 2)
+    """Hash to -2⁵² - 1 … -2: no number of the record's, not `ERASED`, and exact in JSON."""
+    return -2 - (hash64(person, pepper) >> 12)

@@ -1,6 +1,6 @@
 """Who saw or changed what, and why: appended to, never changed."""
 
-from sqlalchemy import Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
 
 from medloom.database.metadata import metadata
 
@@ -12,7 +12,7 @@ audit = Table(
     Column("actor", String(120), nullable=False, index=True),
     Column("role", String(20), nullable=False),
     Column("action", String(40), nullable=False, index=True),
-    Column("subject_id", Integer, index=True),
+    Column("subject_id", BigInteger, index=True),
     Column("target", String(200), nullable=False),
     Column("reason", Text, nullable=False),
     Column("outcome", String(10), nullable=False),

@@ -1,6 +1,6 @@
 """What people answered: reviews of advice, and experts' readings of cases, from which labels come."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
 
 from medloom.database.metadata import metadata
 
@@ -15,9 +15,10 @@ review = Table(
     Column("reason", String(20)),  # of an override, coded
     Column("comment", Text, nullable=False),
     Column("answer", Text),  # JSON: what the reviewer would have answered
+    Column("suggestions", Text, nullable=False),  # JSON: which of the advice's proposals were taken up
     Column("via", String(20), nullable=False),
     Column("made", String(27), nullable=False),
-    Column("decided", String(27), nullable=False),  # when the clinician acted; told by another system, earlier
+    Column("decided", String(27), nullable=False),  # by the clinician; may be told later
     Column("supersedes", ForeignKey("review.id"), unique=True),
 )
 # A person has one chain of reviews an advice.
@@ -35,7 +36,7 @@ reading_item = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("task", String(80), nullable=False),
-    Column("subject_id", Integer, nullable=False),
+    Column("subject_id", BigInteger, nullable=False),
     Column("prediction_time", String(26), nullable=False),  # the site's wall clock
     Column("advice_id", ForeignKey("advice.id"), nullable=False),
     Column("why", Text, nullable=False),  # JSON: list of codes

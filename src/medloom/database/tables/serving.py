@@ -1,6 +1,6 @@
 """What answers, and what it answered: releases and advice."""
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from medloom.database.metadata import metadata
 
@@ -39,7 +39,7 @@ advice = Table(
     Column("service", String(20), nullable=False),
     Column("model", String(160), nullable=False, index=True),
     Column("package", String(64), nullable=False),
-    Column("subject_id", Integer, nullable=False, index=True),
+    Column("subject_id", BigInteger, nullable=False, index=True),
     Column("prediction_time", String(26), nullable=False),  # the site's wall clock
     Column("output", String(120), nullable=False),
     Column("value", Float, nullable=False),
