@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import numpy as np
 import polars as pl
 
 from medloom.foundation.hashing import digest
@@ -20,20 +21,29 @@ def with_splits(splits: Splits, record: Record, frame: pl.DataFrame) -> pl.DataF
     - `fact`: by static facts (site, set), tuning set aside by hash within train.
     - `time`: subjects first asked on or after a day are held out; what others were asked from then on is dropped.
     """
-    if splits.by == "fact":
-        subjects = _by_fact(splits, record)
-    elif splits.by == "time":
-        subjects = _by_time(splits, record, frame)
-    elif splits.by == "hash":
-        hashed = record.subjects.with_columns(fixed_split=pl.lit(None, pl.String))
-        subjects = hashed.select("subject_id", split_names(hashed, record.settings))
-    else:
-        subjects = record.splits()
-    joined = frame.join(subjects, on="subject_id", how="inner", maintain_order="left")
+    joined = frame.join(splits_of(splits, record, frame), on="subject_id", how="inner", maintain_order="left")
     if splits.by == "time" and splits.held_out_from is not None:
         start = datetime.combine(splits.held_out_from, datetime.min.time())
         joined = joined.filter((pl.col("split") == "held_out") | (pl.col("prediction_time") < start))
     return joined
+
+
+def splits_of(splits: Splits, record: Record, asked: pl.DataFrame) -> pl.DataFrame:
+    """Give the split of those asked: frame of `subject_id`, `split`; without who belongs to none.
+
+    Args:
+        splits: the task's rule.
+        record: whose subjects they are.
+        asked: `subject_id`, `prediction_time`; all moments of a subject.
+    """
+    if splits.by == "fact":
+        return _by_fact(splits, record, asked)
+    if splits.by == "time":
+        return _by_time(splits, record, asked)
+    subjects = record.subjects.join(asked, on="subject_id", how="semi")
+    if splits.by == "hash":
+        subjects = subjects.with_columns(fixed_split=pl.lit(None, pl.String))
+    return subjects.select("subject_id", split_names(subjects, record.settings))
 
 
 def split_rule(splits: Splits, record: Record) -> str:
@@ -43,10 +53,11 @@ def split_rule(splits: Splits, record: Record) -> str:
     return digest({"task": rule, "shares": settings.split.model_dump(), "seed": settings.split_seed})
 
 
-def _by_fact(splits: Splits, record: Record) -> pl.DataFrame:
-    columns = ["subject_id", "time", "code"]
+def _by_fact(splits: Splits, record: Record, asked: pl.DataFrame) -> pl.DataFrame:
+    columns, subjects = ["subject_id", "time", "code"], asked["subject_id"].unique()
     parts = [
-        pl.DataFrame(record.read(columns, part)).filter(pl.col("time").is_null()) for part in record.parts()
+        pl.DataFrame(record.read(columns, part)).filter(pl.col("time").is_null())
+        for part in (np.intersect1d(part, subjects) for part in record.parts())
     ]
     facts = pl.concat([part.with_columns(pl.col("code").cast(pl.String)) for part in parts])
     held_out = facts.filter(pl.col("code").is_in(splits.held_out)).select("subject_id").unique()
