@@ -115,6 +115,11 @@ class Asker:
         frame = self._with_split(asked, asked).with_columns(until=pl.lit(None, pl.Datetime("us")))
         return self._samples(frame.select(_CURRENT.names()), means), reasons
 
+    def blank(self, moment: datetime, subject: int) -> Samples:
+        """Give a sample for a history that is handed in (`Samples.holding`); the record is not looked at."""
+        frame = pl.DataFrame([(subject, moment, "held_out", None)], schema=_CURRENT, orient="row")
+        return self._samples(frame, self._means())
+
     def _means(self) -> _Resolved:
         """Give what the task means now: a fact that has just come may have brought a new code."""
         catalogue = self.record.catalogue
