@@ -102,6 +102,19 @@ def by_address() -> dict[str, str]:
     return {bare(address): name for name, listed in _ADDRESSES.items() for address in listed.split()}
 
 
+def address(vocabulary_id: str) -> str | None:
+    """Give the URI under which FHIR knows a vocabulary; None: it has none.
+
+    >>> address("LOINC"), address("ICD9Proc"), address("HemOnc")
+    ('http://loinc.org', 'urn:oid:2.16.840.1.113883.6.104', None)
+    """
+    listed = _ADDRESSES.get(vocabulary_id)
+    if listed is None:
+        return None
+    first = listed.split()[0]
+    return f"urn:oid:{first}" if first[0].isdigit() else first
+
+
 @cache
 def by_name() -> dict[str, str]:
     """Map each known name (see `squeezed`) to its vocabulary_id.

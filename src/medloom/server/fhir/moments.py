@@ -1,0 +1,123 @@
+"""The site's wall clock as FHIR dates and instants, and dates of a search as wall clock (R4 § 2.24.0.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from medloom.foundation.errors import InputError
+from medloom.record.importers.fhir.times import wall_clock
+from medloom.record.schema import end_of_day
+
+Precision = Literal["year", "month", "day"]
+_LENGTHS: Final = {"year": 4, "month": 7, "day": 10}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Writes the wall clock of a site's zone.
+
+    >>> clock = Clock("Asia/Shanghai")
+    >>> clock.written(datetime(2020, 3, 1, 8)), clock.written(datetime(2020, 3, 1), "month")
+    ('2020-03-01T08:00:00+08:00', '2020-03')
+    """
+
+    zone: str
+
+    def written(self, time: datetime, precision: Precision | None = None) -> str:
+        """Give a FHIR dateTime, as precise as the source was; without a precision also an instant."""
+        if precision is not None:
+            return time.date().isoformat()[: _LENGTHS[precision]]
+        moment = time.replace(tzinfo=ZoneInfo(self.zone))
+        offset = moment.utcoffset() or timedelta()
+        if offset % timedelta(minutes=1):  # local mean time, before there were zones: FHIR has no such offset
+            moment = moment.astimezone(UTC)
+        return moment.isoformat()
+
+    def recorded(self, time: datetime, known: datetime | None) -> str | None:
+        """Say when a fact became known, if its source says so; None: not later than it happened."""
+        if known is None or known <= time:
+            return None
+        if _is_end_of_day(known):
+            return None if known.date() == time.date() else known.date().isoformat()
+        return self.written(known)
+
+
+def precision() -> pl.Expr:
+    """Tell as what a fact's time was written: `year`, `month`, `day`, or null for a moment.
+
+    A date without a time is known at the end of that day, month or year: no moment ends so.
+
+    >>> row = {"time": datetime(2020, 2, 1), "known_time": datetime(2020, 2, 29, 23, 59, 59, 999999)}
+    >>> pl.DataFrame([row]).select(precision()).item()
+    'month'
+    """
+    time, known = pl.col("time"), pl.col("known_time")
+    tick = pl.duration(microseconds=1)
+    midnight = time == time.dt.truncate("1d")
+    return (
+        pl.when((time == time.dt.truncate("1y")) & (known == time.dt.offset_by("1y") - tick))
+        .then(pl.lit("year"))
+        .when((time == time.dt.truncate("1mo")) & (known == time.dt.offset_by("1mo") - tick))
+        .then(pl.lit("month"))
+        .when(midnight & (known == end_of_day(known)))
+        .then(pl.lit("day"))
+        .alias("precision")
+    )
+
+
+def last_moment() -> pl.Expr:
+    """Give the end of the time a fact's date stands for, of a frame with `time` and `precision`."""
+    time, kind = pl.col("time"), pl.col("precision")
+    tick = pl.duration(microseconds=1)
+    return (
+        pl.when(kind == "year")
+        .then(time.dt.offset_by("1y") - tick)
+        .when(kind == "month")
+        .then(time.dt.offset_by("1mo") - tick)
+        .when(kind == "day")
+        .then(time.dt.offset_by("1d") - tick)
+        .otherwise(time)
+        .alias("until")
+    )
+
+
+def _is_end_of_day(time: datetime) -> bool:
+    return (time + timedelta(microseconds=1)).time() == datetime.min.time()
+
+
+# R4 § 3.1.1.5.5: how the parameter's range [low, high] and the resource's [time, until] must lie
+_COMPARED: Final[dict[str, Callable[[pl.Expr, pl.Expr, datetime, datetime], pl.Expr]]] = {
+    "eq": lambda time, until, low, high: (time >= low) & (until <= high),
+    "ne": lambda time, until, low, high: (time < low) | (until > high),
+    "gt": lambda time, until, low, high: until > high,
+    "lt": lambda time, until, low, high: time < low,
+    "ge": lambda time, until, low, high: until >= low,
+    "le": lambda time, until, low, high: time <= high,
+    "sa": lambda time, until, low, high: time > high,
+    "eb": lambda time, until, low, high: until < low,
+}
+
+
+def date_filter(value: str, zone: str, time: pl.Expr, until: pl.Expr) -> pl.Expr:
+    """Turn a date of a search, such as `ge2020-03`, into a filter on ranges of wall clock.
+
+    Raises:
+        InputError: it is no date, or its prefix is not known here.
+    """
+    prefix, text = (value[:2], value[2:]) if value[:2].isalpha() else ("eq", value)
+    text = text.replace(" ", "+")  # an offset's plus sign that was not escaped
+    parsed = wall_clock(pl.Series([text], dtype=pl.String), zone).row(0)
+    if prefix not in _COMPARED or parsed[0] is None:
+        raise InputError(
+            "{value!r} is not a date of a search; write one such as ge2020-01-31, with one of {prefixes}",
+            value=value[:40],
+            prefixes=", ".join(_COMPARED),
+        )
+    low, high = parsed[0], parsed[1] or parsed[0]
+    return _COMPARED[prefix](time, until, low, high).fill_null(value=False)

@@ -1,0 +1,92 @@
+"""Patient and Encounter: who it is about, and when they were in care."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from medloom.server.fhir.chart import Chart, Stay
+from medloom.server.fhir.moments import Precision
+from medloom.server.fhir.terms import HL7, OWN, Json, coding
+
+_GENDERS: Final = {"M": "male", "F": "female", "other": "other", "unknown": "unknown"}
+_CLASSES: Final = {
+    "inpatient": ("IMP", "inpatient encounter"),
+    "emergency": ("EMER", "emergency"),
+    "outpatient": ("AMB", "ambulatory"),
+    "home": ("HH", "home health"),
+    "virtual": ("VR", "virtual"),
+}
+_OLDEST_SHOWN: Final = 89  # years: beyond it the year alone may tell who it is (45 CFR 164.514(b)(2)(i)(C))
+
+
+def patient(chart: Chart) -> Json:
+    """Tell who the patient is; names are nowhere in the record.
+
+    Who may not see identifiers sees the year of birth, nothing beyond 89 years of age, and of a death only
+    that it was; the resource is marked pseudonymised.
+    """
+    made: Json = {"resourceType": "Patient", "id": str(chart.subject_id), "meta": {}}
+    if (changed := chart.seen_since()) is not None and changed > datetime.min:
+        made["meta"]["lastUpdated"] = chart.clock.written(changed)
+    open_to_reader = chart.identifiers is not None
+    if chart.identifiers is not None:
+        named = [_identifier(system, value) for system, value in chart.identifiers]
+        if named:
+            made["identifier"] = named
+    else:
+        made["meta"]["security"] = [coding(HL7 + "v3-ObservationValue", "PSEUDED", "pseudonymized")]
+    if gender := chart.static("GENDER"):
+        made["gender"] = _GENDERS.get(gender.partition("//")[2], "unknown")
+    if (born := chart.born()) is not None:
+        time, precision = born
+        age = chart.age(chart.now)
+        if open_to_reader:
+            made["birthDate"] = _date(time, precision)
+        elif age is not None and age <= _OLDEST_SHOWN:
+            made["birthDate"] = f"{time.year:04d}"
+    if (died := chart.died()) is not None:
+        if open_to_reader:
+            made["deceasedDateTime"] = chart.clock.written(*died)
+        else:
+            made["deceasedBoolean"] = True
+    if not made["meta"]:
+        del made["meta"]
+    return made
+
+
+def encounter(stay: Stay, chart: Chart) -> Json:
+    """Tell of one stay or visit; intensive care has no class in HL7's v3 ActCode, so it has one of ours."""
+    code, display = _CLASSES.get(stay.kind, (None, None))
+    period: Json = {"start": chart.clock.written(stay.start, stay.start_precision)}
+    if stay.end is not None:
+        period["end"] = chart.clock.written(stay.end, stay.end_precision)
+    made: Json = {
+        "resourceType": "Encounter",
+        "id": stay.id,
+        "meta": {"lastUpdated": chart.clock.written(stay.visible)},
+        "status": stay.status,
+        "class": (
+            coding(HL7 + "v3-ActCode", code, display) if code else coding(f"{OWN}encounter-class", stay.kind)
+        ),
+        "subject": {"reference": f"Patient/{chart.subject_id}"},
+        "period": period,
+    }
+    if stay.discharge:
+        value = stay.discharge.partition("//")[2]
+        display = chart.descriptions.get(stay.discharge)
+        disposition = {"code": value} | ({"display": display} if display else {})
+        made["hospitalization"] = {"dischargeDisposition": {"coding": [disposition]}}
+    return made
+
+
+def _identifier(system: str, value: str) -> Json:
+    if not system:
+        return {"use": "usual", "value": value}
+    is_uri = ":" in system and " " not in system
+    return {"use": "usual", "system": system if is_uri else f"{OWN}identifiers:{system}", "value": value}
+
+
+def _date(time: datetime, precision: Precision | Any) -> str:
+    length = {"year": 4, "month": 7}.get(precision, 10)
+    return time.date().isoformat()[:length]
