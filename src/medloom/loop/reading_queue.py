@@ -1,0 +1,220 @@
+"""Which cases experts read: what was overridden, what the model is least sure of, and a sample of all.
+
+The sample is what tells how often the model is right; the others are what it can learn most from. A patient at a
+moment is asked about once a question. Cases enter in no particular order, so that their place tells a reader nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from medloom.database.audit import Entry
+from medloom.database.engine import Database
+from medloom.database.metadata import utc_now
+from medloom.database.tables.reviewing import reading_item
+from medloom.database.tables.serving import advice, release
+from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.messages import Text2, text2
+from medloom.foundation.seeds import generator
+from medloom.loop.advice import Advice
+from medloom.loop.choices import CATEGORICAL
+from medloom.loop.readings import CLOSED, Why
+from medloom.loop.releases import Actor
+
+AMONG: Final = 5_000
+"""Latest advice that a draw chooses from."""
+
+_EVEN: Final = 0.5  # where a release names no threshold
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How many cases of each sort to draw.
+
+    Attributes:
+        uncertain: whose answer is nearest to the threshold of the release, or whose likeliest classes are closest.
+        wide: whose answer has the widest range.
+        unlike: who differ from the patients it learned from.
+        audit: at random among all patients.
+        seed: of the random sample and of the order.
+    """
+
+    uncertain: int = 10
+    wide: int = 5
+    unlike: int = 5
+    audit: int = 10
+    seed: int = 0
+
+
+def draw(database: Database, task: str, by: Actor, wanted: Draw | None = None) -> dict[int, tuple[Why, ...]]:
+    """Put stored advice of a task into the queue, one case a patient.
+
+    Patients about whom a case of this task is open are left out, and what was in the queue once never enters again.
+
+    Args:
+        database: of the site.
+        task: whose advice.
+        by: who asks for it.
+        wanted: how many of which; None: as `Draw` has it.
+
+    Returns:
+        the numbers of the new cases, and why each was chosen.
+
+    Raises:
+        NotFoundError: no advice of this task is stored.
+        InputError: its answers are no categories that two readers could agree on.
+    """
+    how = wanted or Draw()
+
+    def work(connection: Connection) -> dict[int, tuple[Why, ...]]:
+        chosen = _chosen(_candidates(connection, task), how, _threshold(connection, task))
+        added = {_insert(connection, one.advice, one.moment, why, by): tuple(why) for one, why in chosen}
+        database.audit.append(
+            connection,
+            Entry(
+                by.name, by.role, "cases.drawn", target=task, detail={"cases": len(added), "seed": how.seed}
+            ),
+        )
+        return added
+
+    return database.write(work)
+
+
+def put_overridden(connection: Connection, row: Row[Any], by: Actor) -> None:
+    """Put an advice (a row of its table) that was overridden into the queue, unless the case is there already."""
+    one = Advice.from_json(json.loads(row.content))
+    if one.question.kind not in CATEGORICAL:
+        return
+    known = connection.execute(
+        select(reading_item.c.id, reading_item.c.why).where(
+            reading_item.c.task == one.question.task,
+            reading_item.c.subject_id == one.subject_id,
+            reading_item.c.prediction_time == row.prediction_time,
+        )
+    ).first()
+    if known is None:
+        _insert(connection, one, row.prediction_time, ["overridden"], by)
+    elif "overridden" not in (why := json.loads(known.why)):
+        connection.execute(
+            update(reading_item)
+            .where(reading_item.c.id == known.id)
+            .values(why=json.dumps([*why, "overridden"]))
+        )
+
+
+def why_name(why: Why) -> Text2:
+    """Name why a case is in the queue."""
+    return {
+        "overridden": text2("a clinician overrode the advice"),
+        "uncertain": text2("the model was undecided"),
+        "wide": text2("the model was unsure: a wide range"),
+        "unlike": text2("the patient differs from those the model learned from"),
+        "audit": text2("random sample"),
+    }[why]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """An advice, and the text its moment is stored as."""
+
+    advice: Advice
+    moment: str
+
+
+def _candidates(connection: Connection, task: str) -> list[_Candidate]:
+    """List the latest advice about each patient that may enter, by patient."""
+    rows = connection.execute(
+        select(advice.c.subject_id, advice.c.prediction_time, advice.c.content)
+        .where(advice.c.model.startswith(f"{task}.", autoescape=True))
+        .order_by(advice.c.made.desc(), advice.c.id)
+        .limit(AMONG)
+    ).all()
+    if not rows:
+        raise NotFoundError(
+            "no advice of {task!r} is stored yet: open the worklist or a patient first", task=task
+        )
+    kind = json.loads(rows[0].content)["question"]["kind"]
+    if kind not in CATEGORICAL:
+        raise InputError(
+            "readers cannot agree on answers of a {kind} question; they can on those of: {kinds}",
+            kind=kind,
+            kinds=", ".join(CATEGORICAL),
+        )
+    items = connection.execute(
+        select(reading_item.c.subject_id, reading_item.c.prediction_time, reading_item.c.state).where(
+            reading_item.c.task == task
+        )
+    ).all()
+    asked = {(item.subject_id, item.prediction_time) for item in items}
+    waiting = {item.subject_id for item in items if item.state not in CLOSED}
+    latest = {row.subject_id: row for row in reversed(rows)}
+    return [
+        _Candidate(Advice.from_json(json.loads(row.content)), row.prediction_time)
+        for subject, row in sorted(latest.items())
+        if subject not in waiting and (subject, row.prediction_time) not in asked
+    ]
+
+
+def _chosen(found: Sequence[_Candidate], how: Draw, threshold: float) -> list[tuple[_Candidate, list[Why]]]:
+    """Choose cases, each with all reasons it was chosen for, in no particular order."""
+    why: dict[int, list[Why]] = {}
+
+    def choose(reason: Why, places: Iterable[int]) -> None:
+        for place in places:
+            why.setdefault(place, []).append(reason)
+
+    everyone = range(len(found))
+    choose("uncertain", sorted(everyone, key=lambda at: _doubt(found[at].advice, threshold))[: how.uncertain])
+    ranged = [at for at in everyone if _width(found[at].advice) > 0]
+    choose("wide", sorted(ranged, key=lambda at: -_width(found[at].advice))[: how.wide])
+    choose("unlike", [at for at in everyone if _is_unusual(found[at].advice)][: how.unlike])
+    random = generator(how.seed, "queue")
+    choose("audit", random.permutation(len(found))[: how.audit].tolist())
+    places = list(why)
+    return [(found[places[at]], why[places[at]]) for at in random.permutation(len(places))]
+
+
+def _insert(connection: Connection, one: Advice, moment: str, why: Sequence[Why], by: Actor) -> int:
+    values = {
+        "task": one.question.task,
+        "subject_id": one.subject_id,
+        "prediction_time": moment,
+        "advice_id": one.id,
+        "why": json.dumps(why),
+        "state": "open",
+        "added": utc_now(),
+        "added_by": by.name,
+    }
+    (number,) = connection.execute(insert(reading_item), values).inserted_primary_key or (0,)
+    return int(number)
+
+
+def _threshold(connection: Connection, task: str) -> float:
+    stored = connection.execute(
+        select(release.c.threshold).where(release.c.task == task, release.c.state == "active")
+    ).scalar()
+    return _EVEN if stored is None else float(stored)
+
+
+def _doubt(one: Advice, threshold: float) -> float:
+    """Tell how far the answer is from being another one: the smaller, the less it is decided."""
+    if one.question.kind == "binary":
+        return abs(one.answer.value - threshold)
+    best = sorted((answer.value for answer in one.answers), reverse=True)
+    return best[0] - best[1]
+
+
+def _width(one: Advice) -> float:
+    low, high = one.answer.low, one.answer.high
+    return 0.0 if low is None or high is None else high - low
+
+
+def _is_unusual(one: Advice) -> bool:
+    """Tell whether readers were warned that the patient is unlike those the model learned from."""
+    said = one.unlike
+    return said is not None and any(warned.en.startswith(said.en) for warned in one.cautions)
