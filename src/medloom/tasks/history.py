@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,9 +11,12 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from medloom.foundation.hashing import sha256_bytes
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH
 from medloom.record.store import as_array
+from medloom.tasks import history_format
+from medloom.tasks.history_format import Parts
 
 STATIC: Final = np.iinfo(np.int64).min  # `time` of a static fact
 MICROSECONDS_PER_HOUR: Final = 3_600_000_000
@@ -28,6 +31,10 @@ class Visibility:
     static: frozenset[str] = frozenset()  # codes that may be seen without a time
     window: int | None = None  # µs before the prediction time; None: all
     only: frozenset[str] | None = None  # codes; None: all
+
+    def shows(self, code: str) -> bool:
+        """Tell whether facts with a code may be seen."""
+        return code not in self.hidden and (self.only is None or code in self.only)
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,94 @@ class History:
     def offsets(self) -> NDArray[np.int64]:
         """Give where each sample's facts begin and end: (m + 1,)."""
         return np.searchsorted(self.sample, np.arange(self.n_samples + 1))
+
+    def digest(self) -> str:
+        """Name the content: hex; codes of no fact, and the order in which codes are numbered, are none of it."""
+        return sha256_bytes(self._payload())
+
+    def to_bytes(self) -> bytes:
+        """Give all there is, for `from_bytes`."""
+        return history_format.pack(self._payload())
+
+    @classmethod
+    def from_bytes(cls, packed: bytes) -> History:
+        """Read back what `to_bytes` gave; models answer on it as they did on the original.
+
+        Raises:
+            IntegrityError: it is damaged, or was written by a newer Medloom.
+        """
+        return cls(*history_format.unpack(packed))
+
+    def of(self, samples: NDArray[np.integer]) -> History:
+        """Give the history of some samples, in the order of their positions."""
+        offsets = self.offsets
+        starts, lengths = offsets[samples], np.diff(offsets)[samples]
+        numbered = np.repeat(np.arange(len(samples), dtype=np.int32), lengths)
+        taken = self._rows(_ranges(starts, lengths))
+        return replace(taken, prediction_time=self.prediction_time[samples], sample=numbered)
+
+    def without(self, codes: Set[str]) -> History:
+        """Leave out all facts of some codes."""
+        return self._rows(np.flatnonzero(~_among(self.vocabulary, codes)[self.code]))
+
+    def with_values(self, changes: Mapping[str, float | None], static: Set[str] = frozenset()) -> History:
+        """Suppose other values of some codes, in every sample.
+
+        The latest value of a code becomes the one given, NaN: none, only that the fact is there. Where there is no
+        fact of the code, one is added, at the prediction time.
+
+        Args:
+            changes: code → value in the code's unit, None: no fact of it at all.
+            static: codes whose facts have no time.
+
+        >>> empty = np.empty(0, np.int32)
+        >>> nothing = History(np.array([0]), empty, empty, empty.astype(np.int64), empty.astype(np.float32), ())
+        >>> nothing.with_values({"LOINC//8867-4": 72}).value.tolist()
+        [72.0]
+        """
+        made = self.without({code for code, value in changes.items() if value is None})
+        for code, value in changes.items():
+            if value is not None:
+                made = made._with_value(code, value, code in static)
+        return made
+
+    def _payload(self) -> bytes:
+        parts = (self.prediction_time, self.sample, self.code, self.time, self.value, self.vocabulary)
+        return history_format.payload(Parts(*parts, self.columns))
+
+    def _rows(self, rows: NDArray[np.integer]) -> History:
+        return replace(
+            self,
+            sample=self.sample[rows],
+            code=self.code[rows],
+            time=self.time[rows],
+            value=self.value[rows],
+            columns={name: column.take(pl.Series(rows).to_arrow()) for name, column in self.columns.items()},
+        )
+
+    def _with_value(self, code: str, value: float, static: bool) -> History:
+        vocabulary = self.vocabulary if code in self.vocabulary else (*self.vocabulary, code)
+        number = vocabulary.index(code)
+        rows = np.flatnonzero(self.code == number)
+        latest = np.full(self.n_samples, -1)
+        for found in (rows, rows[~np.isnan(self.value[rows])]):  # rather the last of those that have a value
+            latest[self.sample[found]] = found
+        values = self.value.copy()
+        if not np.isnan(value):
+            values[latest[latest >= 0]] = value
+        lacking = np.flatnonzero(latest < 0).astype(np.int32)
+        n = len(lacking)
+        times = np.full(n, STATIC) if static else self.prediction_time[lacking]
+        longer = History(
+            self.prediction_time,
+            np.append(self.sample, lacking),
+            np.append(self.code, np.full(n, number, np.int32)),
+            np.append(self.time, times),
+            np.append(values, np.full(n, value, np.float32)),
+            vocabulary,
+            {name: _lengthened(column, n) for name, column in self.columns.items()},
+        )
+        return longer._rows(np.lexsort((longer.time, longer.sample)))
 
 
 def read_history(
@@ -126,13 +221,10 @@ def read_history(
 
 
 def _shown(vocabulary: Sequence[str], visibility: Visibility) -> NDArray[np.bool_]:
-    def may_see(code: str) -> bool:
-        return code not in visibility.hidden and (visibility.only is None or code in visibility.only)
-
-    return np.fromiter((may_see(code) for code in vocabulary), np.bool_, len(vocabulary))
+    return np.fromiter((visibility.shows(code) for code in vocabulary), np.bool_, len(vocabulary))
 
 
-def _among(vocabulary: Sequence[str], codes: frozenset[str]) -> NDArray[np.bool_]:
+def _among(vocabulary: Sequence[str], codes: Set[str]) -> NDArray[np.bool_]:
     return np.fromiter((code in codes for code in vocabulary), np.bool_, len(vocabulary))
 
 
@@ -144,6 +236,12 @@ def _take(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
     if not _says_anything(column):
         return pa.nulls(len(rows), column.type)
     return column.take(pl.Series(rows).to_arrow()).combine_chunks()
+
+
+def _lengthened(column: pa.Array, n: int) -> pa.Array:
+    """Put n nulls behind a column."""
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return pa.concat_arrays([plain, pa.nulls(n, plain.type)])
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]:

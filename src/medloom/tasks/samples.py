@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +20,9 @@ from medloom.tasks.question import Question
 from medloom.tasks.withheld import WITHHELD_SCHEMA, known_later
 
 SAMPLE_COLUMNS: Final = ("sample_id", "subject_id", "prediction_time", "item", "group", "split", "label")
+
+MODELS_READ: Final = ("text_value",)
+"""The further columns of a history that models ask for."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Samples:
     _record: Record
     _visibility: Visibility
     split_rule: str = ""
+    _held: _Held | None = None
 
     def __post_init__(self) -> None:
         _check(self.frame, self.question)
@@ -59,28 +64,67 @@ class Samples:
 
     def where(self, condition: pl.Expr) -> Samples:
         """Keep the samples for which an expression over the frame's columns holds."""
-        return replace(self, frame=self.frame.filter(condition))
+        return self._of(self.frame.filter(condition))
 
     def hiding(self, *codes: str) -> Samples:
         """Keep facts with some codes from models too, such as the name of the hospital where others are tested."""
         hidden = self._visibility.hidden | set(codes)
-        return replace(self, _visibility=replace(self._visibility, hidden=hidden))
+        held = self._held and replace(self._held, history=self._held.history.without(set(codes)))
+        return replace(self, _visibility=replace(self._visibility, hidden=hidden), _held=held)
 
     def parts(self, most: int = 200_000) -> Iterator[Samples]:
         """Cut into pieces whose histories fit into memory: by the record's own parts, at most `most` samples each."""
         ids = self.subject_ids
+        if self._held is not None:
+            for first in range(0, len(ids), most):
+                yield self._of(self.frame.slice(first, most))
+            return
         edges = [0, *(int(np.searchsorted(ids, part[-1], "right")) for part in self._record.parts())]
         for start, stop in zip(edges, [*edges[1:], len(ids)], strict=True):
             for first in range(start, stop, most):
-                yield replace(self, frame=self.frame.slice(first, min(most, stop - first)))
+                yield self._of(self.frame.slice(first, min(most, stop - first)))
 
     def history(self, columns: Sequence[str] = ()) -> History:
         """Give what was known of each sample at its prediction time; nothing else of the record is reachable.
 
         Args:
-            columns: further columns of the record to carry along: `text_value`, `role`, `asset`, ….
+            columns: further columns of the record to carry along: `text_value`, `role`, `asset`, …; a history that is
+                held has its own.
+
+        Raises:
+            InputError: the history that is held lacks a column, or is of other samples.
         """
+        if self._held is not None:
+            return self._held.of(self, columns)
         return read_history(self._record, self.subject_ids, self.prediction_times, self._visibility, columns)
+
+    def held(self, columns: Sequence[str] = MODELS_READ) -> Samples:
+        """Read the history once, for all that is going to ask for it; it stays in memory with the samples."""
+        return self if self._held is not None else self.holding(self.history(columns))
+
+    def holding(self, history: History) -> Samples:
+        """Give these samples another history, in their order: one that was kept, or supposed.
+
+        Raises:
+            InputError: it is of other prediction times.
+        """
+        if not np.array_equal(history.prediction_time, self.prediction_times):
+            raise InputError("this history is of other samples")
+        return replace(self, _held=_Held(self.sample_ids, self.subject_ids, history))
+
+    def supposing(self, changes: Mapping[str, float | None]) -> Samples:
+        """Suppose other values of some codes, as `History.with_values` takes them.
+
+        Raises:
+            InputError: models may not see one of the codes.
+        """
+        for code in changes:
+            if not self._visibility.shows(code):
+                raise InputError(
+                    "models of task {task!r} do not see {code}", task=self.question.task, code=code
+                )
+        held = self.held()
+        return held.holding(held.history().with_values(changes, self._visibility.static))
 
     def assets(self) -> pl.DataFrame:
         """List the visible assets: frame of `sample_id`, `asset`, `code`, `time`."""
@@ -101,6 +145,11 @@ class Samples:
         found = pl.concat(parts) if parts else pl.DataFrame(schema=WITHHELD_SCHEMA)
         summed = found.group_by("code", "description").agg(pl.col("samples").sum())
         return summed.sort(["samples", "code"], descending=[True, False])
+
+    @property
+    def sample_ids(self) -> NDArray[np.int64]:
+        """Give each sample's number: (n,) int64."""
+        return self.frame["sample_id"].to_numpy()
 
     @property
     def subject_ids(self) -> NDArray[np.int64]:
@@ -131,6 +180,44 @@ class Samples:
             "split",
         ).write_csv()
         return sha256_bytes(f"{self.record_digest}\n{text}".encode())
+
+    def _of(self, frame: pl.DataFrame) -> Samples:
+        """Keep some rows; what was checked of all need not be checked of some again."""
+        part = copy(self)
+        object.__setattr__(part, "frame", frame)
+        return part
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The history of some samples (n), by their numbers."""
+
+    sample_ids: NDArray[np.int64]
+    subject_ids: NDArray[np.int64]
+    history: History
+
+    def of(self, samples: Samples, columns: Sequence[str]) -> History:
+        """Find the history of samples that are among these."""
+        missing = [name for name in columns if name not in self.history.columns]
+        if missing:
+            raise InputError(
+                "the history that is held lacks {columns}; name them: samples.held(columns)",
+                columns=", ".join(missing),
+            )
+        ids, history, subjects = samples.sample_ids, self.history, self.subject_ids
+        known = True
+        if not np.array_equal(ids, self.sample_ids):
+            known = bool(np.isin(ids, self.sample_ids).all())
+            order = np.argsort(self.sample_ids, kind="stable")
+            rows = order[np.searchsorted(self.sample_ids, ids, sorter=order)] if known else order[:0]
+            history, subjects = history.of(rows), subjects[rows]
+        if (
+            not known
+            or not np.array_equal(subjects, samples.subject_ids)
+            or not np.array_equal(history.prediction_time, samples.prediction_times)
+        ):
+            raise InputError("the history that is held is of other samples")
+        return history
 
 
 def _label_as_text(kind: pl.DataType) -> pl.Expr:
