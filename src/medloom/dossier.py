@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -179,7 +179,7 @@ def patient_page(
     catalogue = site.record.catalogue
     labels = one.samples.in_split("train").frame["label"]
     usual = labels.mean() if labels.dtype in (pl.Boolean, pl.Float64) else None
-    tested = _tested(site, one, evaluation)
+    tested = Tested.of(evaluation.to_json()) if evaluation is not None else kept_evaluation(site, one.name)
     base = dict(explanation.baseline.select("output", "value").iter_rows())
     low, high = predictions.frame.select("low", "high").row(0) if len(question.outputs) == 1 else (None, None)
     curves = None
@@ -373,14 +373,21 @@ def _percentile(one: Trained, answer: float, output: str) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Tested:
-    """What a patient's page says of an evaluation."""
+class Tested:
+    """What is said of an evaluation where one patient is spoken of."""
 
     n_subjects: int
     metrics: dict[str, Estimate]
     calibration: dict[str, Any]
 
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Tested:
+        """Take it from the JSON of an evaluation."""
+        metrics = {name: Estimate(**values) for name, values in found["metrics"].items()}
+        return cls(found["n_subjects"], metrics, found.get("curves", {}).get("calibration", {}))
+
     def line(self) -> Text2:
+        """Say in one line how good the model was, on how many patients."""
         first = next(iter(self.metrics))
         parts = []
         for name in (first, "calibration_slope"):
@@ -391,22 +398,16 @@ class _Tested:
         return Text2(*(" · ".join([*(part[at] for part in parts), n]) for at in (0, 1)))
 
     def caveat(self, risk: float) -> Text2 | None:
+        """Say what testing found of such risks, where it was not as they say."""
         return words.caveat(self.metrics, self.calibration, risk)
 
 
-def _tested(site: Site, one: Trained, evaluation: Evaluation | None) -> _Tested | None:
-    """Take what is known of a model: as given, else as it was kept for the held-out patients."""
-    if evaluation is not None:
-        found = evaluation.to_json()
-    else:
-        if one.name is None:
-            return None
-        kept = models.evidence_directory(site.directory, one.name) / "held_out" / _EVALUATION
-        if not kept.is_file():
-            return None
-        found = read_json(kept)
-    metrics = {name: Estimate(**values) for name, values in found["metrics"].items()}
-    return _Tested(found["n_subjects"], metrics, found.get("curves", {}).get("calibration", {}))
+def kept_evaluation(site: Site, name: ModelName | None) -> Tested | None:
+    """Take what is known of a model from held-out patients; None: nothing."""
+    if name is None:
+        return None
+    kept = models.evidence_directory(site.directory, name) / "held_out" / _EVALUATION
+    return Tested.of(read_json(kept)) if kept.is_file() else None
 
 
 def _provenance(site: Site, dossier: Dossier) -> dict[str, str]:

@@ -8,7 +8,18 @@ import typer
 from typer import core
 
 from medloom import __version__
-from medloom.cli import bench, card, datasets, demo, explaining, mitigating, modelling, records, validating
+from medloom.cli import (
+    bench,
+    card,
+    datasets,
+    demo,
+    explaining,
+    mitigating,
+    modelling,
+    records,
+    serving,
+    validating,
+)
 from medloom.cli.help import SpeakingGroup
 from medloom.foundation.messages import tr
 
@@ -52,6 +63,7 @@ explaining.register(app)
 validating.register(app)
 mitigating.register(app)
 card.register(app)
+serving.register(app)
 datasets.register(app)
 bench.register(app)
 demo.register(app)

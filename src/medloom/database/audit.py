@@ -128,6 +128,6 @@ class AuditLog:
             )
         return Verified(number, previous)
 
-    def _seal(self, row: Mapping[str, Any]) -> str:
+    def _seal(self, row: Any) -> str:
         content = json.dumps([row[name] for name in _SEALED], ensure_ascii=False, separators=(",", ":"))
         return hmac.new(self._key, content.encode(), hashlib.sha256).hexdigest()

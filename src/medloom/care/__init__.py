@@ -1,0 +1,1 @@
+"""Clinical services: each joins released models, and what is known, into advice."""

@@ -1,0 +1,251 @@
+"""The service `risk`: a released model's answer about one patient, made into advice, stored, and made again."""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select
+
+from medloom import api
+from medloom.database.audit import Entry
+from medloom.database.engine import Database
+from medloom.database.metadata import utc_now
+from medloom.database.tables.serving import advice as advice_table
+from medloom.database.tables.serving import advice_input
+from medloom.explanation.wording import readable
+from medloom.foundation.errors import IntegrityError, NotFoundError
+from medloom.foundation.messages import Text2, text2
+from medloom.loop.advice import Advice, Answer, Reason
+from medloom.loop.releases import Actor
+from medloom.loop.serving import Served, main_answers
+from medloom.site import Site
+from medloom.stressing import unlike
+from medloom.tasks import library, models
+from medloom.tasks.asking import Asker
+from medloom.tasks.history import History
+from medloom.tasks.model import Model
+from medloom.tasks.package import package_digest
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
+
+SERVICE: Final = "risk"
+_REASONS: Final = 10
+_CLOSE: Final = 1e-9  # answers on another machine may differ in the last digits
+
+
+@dataclass(frozen=True)
+class Given:
+    """Advice and what it was made from."""
+
+    advice: Advice
+    sample: Samples
+    predictions: Predictions
+    history: History
+
+
+def advise(
+    served: Served,
+    sample: Samples,
+    against: tuple[Text2, ...] = (),
+    *,
+    explain: bool = True,
+    record_digest: str = "",
+) -> Given:
+    """Let a released model answer about one sample, and say what a reader needs to weigh the answer.
+
+    Args:
+        served: the model.
+        sample: exactly one.
+        against: why the task itself would not ask now, where it would not.
+        explain: whether to say why, and how unlike those it learned from the patient is.
+        record_digest: of the record asked; empty: found here, which takes a while on large records.
+    """
+    held = sample.held()
+    history = held.history()
+    predictions = served.model.predict(held)
+    question = held.question
+    main = main_answers(predictions, held).row(0, named=True)
+    answers = tuple(_answer(row) for row in predictions.frame.iter_rows(named=True))
+    cautions = [*against, *_met_before(held)]
+    made = Advice(
+        id=secrets.token_hex(16),
+        service=SERVICE,
+        model=str(served.name),
+        package=served.release.package,
+        question=question,
+        subject_id=int(held.frame["subject_id"][0]),
+        prediction_time=held.frame["prediction_time"][0],
+        made=utc_now(),
+        answers=answers,
+        output=main["output"],
+        input_digest=history.digest(),
+        record_digest=record_digest,
+        evidence=None if served.tested is None else served.tested.line(),
+        alert=None if served.release.threshold is None else main["value"] >= served.release.threshold,
+        cautions=tuple(cautions),
+    )
+    if question.kind == "binary" and served.tested is not None:
+        caveat = served.tested.caveat(main["value"])
+        made = replace(made, cautions=(*made.cautions, *([] if caveat is None else [caveat])))
+    if explain:
+        made = _explained(served, held, made)
+    return Given(made, held, predictions, history)
+
+
+def keep(
+    database: Database, given: Given, by: Actor, via: str, *, audited: bool = True
+) -> Callable[[Connection], None]:
+    """Give the work that stores advice with its input, and tells of it in the audit log; hand it to `write`."""
+    advice, content = given.advice, given.history.to_bytes
+    row = {
+        "id": advice.id,
+        "made": advice.made,
+        "service": advice.service,
+        "model": advice.model,
+        "package": advice.package,
+        "subject_id": advice.subject_id,
+        "prediction_time": advice.prediction_time.isoformat(),
+        "output": advice.output,
+        "value": advice.answer.value,
+        "input": advice.input_digest,
+        "asked_by": by.name,
+        "via": via,
+        "content": json.dumps(advice.to_json(), ensure_ascii=False),
+    }
+
+    def work(connection: Connection) -> None:
+        known = select(advice_input.c.digest).where(advice_input.c.digest == advice.input_digest)
+        if connection.execute(known).first() is None:
+            connection.execute(insert(advice_input), {"digest": advice.input_digest, "content": content()})
+        connection.execute(insert(advice_table), row)
+        if audited:
+            entry = Entry(
+                by.name, by.role, "advice.given", advice.subject_id, target=advice.id, detail={"via": via}
+            )
+            database.audit.append(connection, entry)
+
+    return work
+
+
+def find(database: Database, advice_id: str) -> Advice:
+    """Find stored advice.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    with database.reading() as connection:
+        content = connection.execute(
+            select(advice_table.c.content).where(advice_table.c.id == advice_id)
+        ).scalar()
+    if content is None:
+        raise NotFoundError("there is no advice {advice!r}", advice=advice_id)
+    return Advice.from_json(json.loads(content))
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What came out when stored advice was made again.
+
+    Attributes:
+        advice: as it was given.
+        answers: as they come out now, from the input that was stored.
+        same: whether they are the same, up to rounding.
+        record_says_the_same: whether the record, asked about the same moment, still gives this input; facts that
+            came late or were corrected change it. None: the patient is no longer in it.
+    """
+
+    advice: Advice
+    answers: tuple[Answer, ...]
+    same: bool
+    record_says_the_same: bool | None
+
+
+def reproduce(site: Site, database: Database, advice_id: str) -> Reproduced:
+    """Make stored advice again, from the model and the input that were used.
+
+    Raises:
+        NotFoundError: there is no such advice, or its model is gone.
+        IntegrityError: the model's package or the stored input is another one.
+    """
+    told = find(database, advice_id)
+    name = site.model_name(told.model)
+    if package_digest(models.directory(site.directory, name)) != told.package:
+        raise IntegrityError("the package of {model} is not the one that gave this advice", model=told.model)
+    with database.reading() as connection:
+        content = connection.execute(
+            select(advice_input.c.content).where(advice_input.c.digest == told.input_digest)
+        ).scalar()
+    if content is None:
+        raise NotFoundError("the input of advice {advice!r} is not stored", advice=advice_id)
+    history = History.from_bytes(content)
+    if history.digest() != told.input_digest:
+        raise IntegrityError("the stored input of advice {advice!r} was altered", advice=advice_id)
+    asker = Asker(library.find(name.task, site.directory), site.record)
+    answers = _answers_again(models.load(site.directory, name), asker, told, history)
+    return Reproduced(told, answers, _alike(answers, told.answers), _still(asker, told))
+
+
+def _answers_again(model: Model, asker: Asker, told: Advice, history: History) -> tuple[Answer, ...]:
+    sample = asker.blank(told.prediction_time, told.subject_id).holding(history)
+    predictions = model.predict(sample)
+    return tuple(_answer(row) for row in predictions.frame.iter_rows(named=True))
+
+
+def _still(asker: Asker, told: Advice) -> bool | None:
+    try:
+        sample, _ = asker.at(told.prediction_time, told.subject_id)
+    except NotFoundError:
+        return None
+    return sample.held().history().digest() == told.input_digest
+
+
+def _alike(first: tuple[Answer, ...], second: tuple[Answer, ...]) -> bool:
+    return len(first) == len(second) and all(
+        a.output == b.output
+        and a.end == b.end
+        and math.isclose(a.value, b.value, rel_tol=_CLOSE, abs_tol=_CLOSE)
+        for a, b in zip(first, second, strict=True)
+    )
+
+
+def _explained(served: Served, held: Samples, made: Advice) -> Advice:
+    explanation = served.model.explain(held)
+    catalogue = served.site.record.catalogue
+    descriptions, units = catalogue.descriptions(), catalogue.units()
+    top = explanation.top(int(held.frame["sample_id"][0]), _REASONS, made.output)
+    baseline = dict(explanation.baseline.select("output", "value").iter_rows())
+    trained = api.Trained(served.model, held, served.name)
+    far = unlike(trained, held, descriptions, units)
+    return replace(
+        made,
+        reasons=tuple(
+            Reason(
+                row["input"],
+                row["code"],
+                row["value"],
+                row["contribution"],
+                readable(row["input"], row["value"], descriptions, units),
+            )
+            for row in top.iter_rows(named=True)
+        ),
+        baseline=baseline[made.output],
+        scale=explanation.scale,
+        unlike=None if far is None else far.said,
+        cautions=made.cautions if far is None or far.caution is None else (*made.cautions, far.caution),
+    )
+
+
+def _answer(row: dict[str, Any]) -> Answer:
+    return Answer(row["output"], row["value"], row["low"], row["high"], row["in_set"], row["end"])
+
+
+def _met_before(sample: Samples) -> list[Text2]:
+    """Warn where the model learned from this very patient."""
+    if sample.frame["split"][0] == "held_out":
+        return []
+    return [text2("The model was made with this patient's record: its answer may be too sure.")]

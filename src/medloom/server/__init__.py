@@ -1,0 +1,1 @@
+"""One process that serves a site: workbench, HTTP API, FHIR, CDS Hooks."""

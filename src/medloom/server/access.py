@@ -1,0 +1,162 @@
+"""Who may do what: roles, what each is permitted, and how a route says what it needs. Nothing is allowed by default."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+from fastapi import Request
+
+from medloom.foundation.errors import MedloomError
+from medloom.foundation.messages import Language, Text2, text2
+from medloom.loop.releases import Actor
+
+
+class ForbiddenError(MedloomError):
+    """The person is known, and may not do this."""
+
+
+class NotSignedInError(MedloomError):
+    """Nobody is signed in, or no longer."""
+
+
+class Permission(StrEnum):
+    """What a route may need."""
+
+    READ_PATIENTS = "read-patients"  # records and advice, by pseudonym, within the care team
+    SEE_IDENTIFIERS = "see-identifiers"  # birth dates, the hospital's identifiers
+    ASK = "ask"  # let a released model answer
+    ANSWER = "answer"  # accept or override advice
+    REVIEW = "review"  # read cases of the experts' queue
+    ADJUDICATE = "adjudicate"
+    READ_MODELS = "read-models"  # evidence, cards, releases
+    PROPOSE_RELEASE = "propose-release"
+    SIGN_RELEASE = "sign-release"  # and refuse, retire, roll back
+    READ_DATA = "read-data"  # imports, quality
+    IMPORT = "import"
+    WRITE_EVENTS = "write-events"  # facts, live
+    EXPORT = "export"
+    MANAGE_ACCOUNTS = "manage-accounts"
+    READ_AUDIT = "read-audit"
+    OWN_ACCOUNT = "own-account"  # one's password, language, tokens
+
+
+Role = Literal["clinician", "expert", "data_scientist", "governance", "admin"]
+
+_P = Permission
+ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
+    "clinician": frozenset(
+        {_P.READ_PATIENTS, _P.SEE_IDENTIFIERS, _P.ASK, _P.ANSWER, _P.READ_MODELS, _P.OWN_ACCOUNT}
+    ),
+    "expert": frozenset({_P.REVIEW, _P.ADJUDICATE, _P.READ_MODELS, _P.OWN_ACCOUNT}),
+    "data_scientist": frozenset(
+        {
+            _P.READ_PATIENTS,
+            _P.ASK,
+            _P.READ_MODELS,
+            _P.PROPOSE_RELEASE,
+            _P.READ_DATA,
+            _P.IMPORT,
+            _P.WRITE_EVENTS,
+            _P.EXPORT,
+            _P.OWN_ACCOUNT,
+        }
+    ),
+    "governance": frozenset(
+        {_P.READ_MODELS, _P.SIGN_RELEASE, _P.READ_DATA, _P.READ_AUDIT, _P.EXPORT, _P.OWN_ACCOUNT}
+    ),
+    "admin": frozenset({_P.MANAGE_ACCOUNTS, _P.READ_AUDIT, _P.OWN_ACCOUNT}),
+}
+
+
+def role_name(role: str) -> Text2:
+    """Name a role for people."""
+    return {
+        "clinician": text2("clinician"),
+        "expert": text2("expert reviewer"),
+        "data_scientist": text2("data scientist"),
+        "governance": text2("governance lead"),
+        "admin": text2("administrator"),
+    }[role]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who acts in a request.
+
+    Attributes:
+        account_id: number of the account.
+        login: what they sign in with; stands in the audit log.
+        name: how pages call them.
+        role: one of `ROLES`.
+        permissions: of the role; of a token, those of its scopes alone.
+        language: of their pages.
+        sees_all: patients beyond their care team too.
+        csrf: what forms of their session carry; None: they came with a token, which no browser sends by itself.
+        session: digest of the session, or None.
+        must_change: whether to choose a password of their own before anything else.
+    """
+
+    account_id: int
+    login: str
+    name: str
+    role: Role
+    permissions: frozenset[Permission]
+    language: Language
+    sees_all: bool
+    csrf: str | None = None
+    session: str | None = None
+    must_change: bool = False
+
+    @property
+    def actor(self) -> Actor:
+        """Give who acts, for the audit log."""
+        return Actor(self.login, self.role)
+
+
+Guard = Callable[[Request], Awaitable[Person]]
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def may(permission: Permission) -> Guard:
+    """Give the dependency of a route that needs a permission; every route that is not public has exactly one.
+
+    Raises, in a request:
+        NotSignedInError: nobody is signed in.
+        ForbiddenError: the person may not, or the form is not of their session.
+    """
+
+    async def guard(request: Request) -> Person:
+        person = signed_in(request)
+        if permission not in person.permissions:
+            raise ForbiddenError("your role does not permit this ({permission})", permission=permission.value)
+        if person.must_change and permission is not Permission.OWN_ACCOUNT:
+            raise ForbiddenError("choose a password of your own first")
+        if person.csrf is not None and request.method not in _SAFE:
+            await _check_form(request, person.csrf)
+        return person
+
+    guard.permission = permission  # type: ignore[attr-defined]
+    return guard
+
+
+def signed_in(request: Request) -> Person:
+    """Tell who is signed in; raises NotSignedInError."""
+    person: Person | None = request.scope.get("person")
+    if person is None:
+        raise NotSignedInError("sign in first")
+    return person
+
+
+async def _check_form(request: Request, csrf: str) -> None:
+    sent = request.headers.get("x-csrf-token")
+    if sent is None:
+        kind = request.headers.get("content-type", "")
+        if kind.startswith(("application/x-www-form-urlencoded", "multipart/form-data")):
+            sent = str((await request.form()).get("csrf") or "")
+    if not hmac.compare_digest((sent or "").encode(), csrf.encode()):
+        raise ForbiddenError("this form is not of your session, or too old; load the page again")

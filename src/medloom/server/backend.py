@@ -1,0 +1,119 @@
+"""What the server's routes work with: a site, its database, its released models, and who may see whom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from fastapi import Request
+
+from medloom.database.audit import Entry
+from medloom.database.engine import Database
+from medloom.loop.serving import Serving
+from medloom.server import accounts
+from medloom.server.access import ForbiddenError, Person
+from medloom.server.sessions import Sessions
+from medloom.server.settings import ServerSettings
+from medloom.site import Site
+
+_TEAM_REMEMBERED = 2.0  # seconds
+
+
+@dataclass
+class Backend:
+    """Everything behind the routes of one site.
+
+    Attributes:
+        site: the site.
+        database: its `site.db`.
+        serving: its released models.
+        settings: of this server.
+        clock: the site's wall clock.
+    """
+
+    site: Site
+    database: Database
+    serving: Serving
+    settings: ServerSettings
+    clock: Callable[[], datetime]
+    sessions: Sessions = field(init=False)
+    _teams: dict[int, tuple[float, frozenset[int]]] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sessions = Sessions(self.database)
+
+    @classmethod
+    def of(cls, site: Site, settings: ServerSettings | None = None) -> Backend:
+        """Open what belongs to a site."""
+        settings = settings or ServerSettings()
+        database = Database.of(site.directory)
+        clock = settings.clock(ZoneInfo(site.settings.time_zone))
+        return cls(site, database, Serving(site, database, clock), settings, clock)
+
+    def now(self) -> datetime:
+        """Tell the site's wall clock (naive): what was known later is not shown."""
+        return self.clock()
+
+    def sees(self, person: Person, subject_id: int) -> bool:
+        """Tell whether a patient is one of a person's."""
+        return person.sees_all or person.role == "data_scientist" or subject_id in self.team(person)
+
+    def team(self, person: Person) -> frozenset[int]:
+        """List the patients of a person's care team, and those they broke glass for."""
+        known = self._teams.get(person.account_id)
+        now = time.monotonic()
+        if known is None or known[0] < now:
+            known = (now + _TEAM_REMEMBERED, accounts.team_of(self.database, person.account_id))
+            self._teams[person.account_id] = known
+        return known[1]
+
+    def check_sees(self, person: Person, subject_id: int) -> None:
+        """Refuse who may not see a patient, and note that they tried.
+
+        Raises:
+            ForbiddenError: the patient is not of the person's care team, and no glass was broken.
+        """
+        if not self.sees(person, subject_id):
+            self.told(Entry(person.login, person.role, "patient.refused", subject_id, outcome="refused"))
+            raise OutsideTeamError(subject_id)
+
+    def break_glass(self, person: Person, subject_id: int, reason: str) -> None:
+        """Let a person see a patient of others for some hours; raises as `accounts.break_glass`."""
+        accounts.break_glass(self.database, person.account_id, person.actor, subject_id, reason)
+        self._teams.pop(person.account_id, None)
+
+    def saw(
+        self, person: Person, subject_id: int | None, action: str, target: str = "", reason: str = ""
+    ) -> None:
+        """Note in the audit log that a person saw something."""
+        self.told(Entry(person.login, person.role, action, subject_id, target, reason))
+
+    def told(self, *entries: Entry) -> None:
+        """Write into the audit log."""
+        self.database.write(lambda connection: self.database.audit.append(connection, *entries))
+
+    def accounts_changed(self) -> None:
+        """Say that accounts, teams or tokens are not what they were."""
+        self.sessions.forget()
+        self._teams.clear()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+
+class OutsideTeamError(ForbiddenError):
+    """The patient is not one of the person's; they may break glass."""
+
+    def __init__(self, subject_id: int) -> None:
+        super().__init__("this patient is not of your care team")
+        self.subject_id = subject_id
+
+
+def the_backend(request: Request) -> Backend:
+    """Give a route the backend of its application."""
+    backend: Backend = request.app.state.backend
+    return backend

@@ -1,0 +1,135 @@
+"""What every request passes before any route: host, size, who it is; and what every answer carries."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from medloom.foundation.errors import InputError, MedloomError
+from medloom.server.access import ForbiddenError, Person
+from medloom.server.backend import Backend
+from medloom.server.errors import answer_to
+from medloom.server.sessions import PREFIX
+
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+# What is kept as a file of its own carries its styles with it; nothing in it runs.
+DOCUMENT_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; sandbox"
+_HEADERS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
+}
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_UPLOADS: Final = ("/data/upload", "/api/v1/imports")
+
+
+class TooLargeError(InputError):
+    """A request's body is longer than what is taken."""
+
+
+def cookie_name(secure: bool) -> str:
+    """Name the cookie of sessions; a browser takes one that begins so over TLS alone, and of this host alone."""
+    return "__Host-medloom" if secure else "medloom"
+
+
+class Gate:
+    """Middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, backend: Backend) -> None:
+        self._app = app
+        self._backend = backend
+        self._cookie = cookie_name(backend.settings.secure)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer why not."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        dressed = self._dressed(scope, send)
+        try:
+            self._check_host(headers)
+            limited = self._limited(scope, headers, receive)
+            scope["person"] = person = await self._person(headers)
+            if person is not None and person.csrf is not None and scope["method"] not in _SAFE:
+                self._check_origin(headers)
+        except MedloomError as error:
+            await answer_to(error, scope["path"], headers)(scope, receive, dressed)
+            return
+        await self._app(scope, limited, dressed)
+
+    def _check_host(self, headers: Headers) -> None:
+        host = headers.get("host", "")
+        name = host if host.endswith("]") else host.rsplit(":", 1)[0] if ":" in host else host
+        if name.lower() not in self._backend.settings.hosts:
+            raise ForbiddenError("this server is not known by the name it was called by; see --host-name")
+
+    def _check_origin(self, headers: Headers) -> None:
+        """Refuse what a browser sends on behalf of another page."""
+        origin = headers.get("origin")
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
+            origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+        ):
+            raise ForbiddenError("this request came from another site's page")
+
+    def _limited(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+        settings = self._backend.settings
+        most = settings.most_upload if scope["path"].startswith(_UPLOADS) else settings.most_body
+        announced = headers.get("content-length", "0")
+        if not announced.isdecimal() or int(announced) > most:
+            raise TooLargeError("the request is larger than {n:,} bytes", n=most)
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise TooLargeError("the request is larger than {n:,} bytes", n=most)
+            return message
+
+        return counted
+
+    async def _person(self, headers: Headers) -> Person | None:
+        kind, _, secret = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and secret.startswith(PREFIX):
+            return await self._asked(secret, token=True)
+        if secret := cookie_parser(headers.get("cookie", "")).get(self._cookie, ""):
+            return await self._asked(secret, token=False)
+        return None
+
+    async def _asked(self, secret: str, *, token: bool) -> Person | None:
+        sessions = self._backend.sessions
+        known, person = sessions.remembered(secret)
+        if known:
+            return person
+        find = sessions.of_token if token else sessions.of_cookie
+        return await run_in_threadpool(find, secret)
+
+    def _dressed(self, scope: Scope, send: Send) -> Send:
+        secure = self._backend.settings.secure
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("content-security-policy", POLICY)
+                if not scope["path"].startswith("/static/"):
+                    headers.setdefault("cache-control", "no-store")
+                if secure:
+                    headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+            await send(message)
+
+        return dressed

@@ -1,0 +1,188 @@
+"""Coming in and going out; the language of pages; one's own account."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import LANGUAGES, speaking, tr
+from medloom.server import accounts
+from medloom.server.access import Permission, Person, may
+from medloom.server.backend import Backend, the_backend
+from medloom.server.errors import wanted_language
+from medloom.server.gate import cookie_name
+from medloom.server.web.rendering import go_to, page
+
+router = APIRouter()
+
+BackendOf = Annotated[Backend, Depends(the_backend)]
+Oneself = Annotated[Person, Depends(may(Permission.OWN_ACCOUNT))]
+_YEAR = 365 * 24 * 3600
+_HOMES = {
+    "clinician": "/worklist",
+    "expert": "/review",
+    "data_scientist": "/models",
+    "governance": "/models",
+    "admin": "/admin",
+}
+
+
+@router.get("/")
+def home(person: Oneself) -> Response:
+    """Go to where this person works."""
+    if person.must_change:
+        return RedirectResponse("/account", 303)
+    return RedirectResponse(_HOMES[person.role], 303)
+
+
+@router.get("/sign-in")
+def sign_in_form(request: Request, next: str = "/") -> Response:
+    """Show the form."""
+    if request.scope.get("person") is not None:
+        return RedirectResponse(_own_page(next), 303)
+    return page(request, None, "sign_in.html.j2", next=_own_page(next), name="", error=None)
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request,
+    backend: BackendOf,
+    name: Annotated[str, Form(max_length=200)],
+    password: Annotated[str, Form(max_length=2000)],
+    next: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Check name and password and begin a session."""
+    account = accounts.authenticate(backend.database, name.strip().lower(), password)
+    if account is None:
+        with speaking(wanted_language(request.headers, request)):
+            error = tr(
+                "Name or password is wrong, or the account is locked for 15 minutes after five failures."
+            )
+        return page(
+            request, None, "sign_in.html.j2", status=401, next=_own_page(next), name=name, error=error
+        )
+    answer = RedirectResponse(_own_page(next), 303)
+    answer.set_cookie(
+        cookie_name(backend.settings.secure),
+        backend.sessions.start(account.id),
+        httponly=True,
+        secure=backend.settings.secure,
+        samesite="lax",
+        path="/",
+    )
+    return answer
+
+
+@router.post("/sign-out")
+def sign_out(backend: BackendOf, person: Oneself) -> Response:
+    """End the session."""
+    backend.sessions.end(person)
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(
+        cookie_name(backend.settings.secure), path="/", secure=backend.settings.secure, httponly=True
+    )
+    # what a browser kept of this site on a shared computer
+    answer.headers["clear-site-data"] = '"cache", "storage"'
+    return answer
+
+
+@router.post("/language")
+def choose_language(
+    request: Request,
+    backend: BackendOf,
+    language: Annotated[str, Form(max_length=2)],
+    next: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Choose the language of pages: of the account, or of this browser where nobody is signed in."""
+    if language not in LANGUAGES:
+        raise InputError("there is no language {language!r}", language=language)
+    person: Person | None = request.scope.get("person")
+    if person is not None:
+        accounts.change(backend.database, person.actor, person.login, language=language)
+        backend.accounts_changed()
+    answer = RedirectResponse(_own_page(next), 303)
+    answer.set_cookie(
+        "language", language, max_age=_YEAR, httponly=True, samesite="lax", secure=backend.settings.secure
+    )
+    return answer
+
+
+@router.get("/account")
+def own_account(request: Request, backend: BackendOf, person: Oneself) -> Response:
+    """Show one's own account: password, tokens."""
+    return _account(request, backend, person)
+
+
+@router.post("/account/password")
+def change_password(
+    request: Request,
+    backend: BackendOf,
+    person: Oneself,
+    current: Annotated[str, Form(max_length=2000)],
+    password: Annotated[str, Form(max_length=2000)],
+) -> Response:
+    """Choose another password; one has to sign in with it."""
+    if accounts.authenticate(backend.database, person.login, current) is None:
+        with speaking(wanted_language(request.headers, request)):
+            return _account(request, backend, person, error=tr("The current password is wrong."))
+    try:
+        accounts.set_password(backend.database, person.actor, person.login, password)
+    except InputError as error:
+        with speaking(wanted_language(request.headers, request)):
+            return _account(request, backend, person, error=str(error))
+    backend.accounts_changed()
+    with speaking(wanted_language(request.headers, request)):
+        return go_to("/sign-in", tr("Your password was changed. Sign in with it."), request=request)
+
+
+@router.post("/account/tokens")
+def new_token(
+    request: Request,
+    backend: BackendOf,
+    person: Oneself,
+    name: Annotated[str, Form(max_length=80)],
+    scopes: Annotated[list[str], Form()],
+    days: Annotated[int, Form()] = 90,
+) -> Response:
+    """Make a token for a program; it is shown once."""
+    secret = backend.sessions.new_token(person, name, scopes, days)
+    return _account(request, backend, person, secret=secret)
+
+
+@router.post("/account/tokens/{number}/revoke")
+def revoke_token(request: Request, backend: BackendOf, person: Oneself, number: int) -> Response:
+    """Let a token open nothing any more."""
+    backend.sessions.revoke_token(person, number)
+    with speaking(wanted_language(request.headers, request)):
+        return go_to("/account", tr("The token was revoked."), request=request)
+
+
+def _account(
+    request: Request, backend: Backend, person: Person, error: str | None = None, secret: str | None = None
+) -> Response:
+    scopes = sorted(one.value for one in person.permissions if one is not Permission.OWN_ACCOUNT)
+    return page(
+        request,
+        person,
+        "account.html.j2",
+        status=200 if error is None else 422,
+        tokens=backend.sessions.tokens(person),
+        scopes=scopes,
+        error=error,
+        secret=secret,
+    )
+
+
+def _own_page(address: str) -> str:
+    """Take an address within this site alone, so that nobody is sent elsewhere.
+
+    >>> _own_page("/patients/7?x=1"), _own_page("//evil.example"), _own_page("https://evil.example/")
+    ('/patients/7?x=1', '/', '/')
+    """
+    parts = urlsplit(address.replace("\\", "/"))
+    safe = address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.netloc
+    return address if safe and address.isprintable() else "/"
