@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 import typer
@@ -19,8 +20,12 @@ from medloom.foundation.files import remove
 from medloom.foundation.messages import tr
 from medloom.foundation.site import SETTINGS_FILE
 
+if TYPE_CHECKING:
+    from medloom.site import Site
+
 _TASK = "gi-bleed-after-nsaid"
 _FOLDER = Path("medloom-demo")
+_NOW = datetime(2000, 8, 13, 9)  # when most patients of these data have begun such a drug in the last 90 days
 _MARK = ".medloom-demo"  # only a folder with this file is ever replaced
 
 
@@ -34,6 +39,8 @@ def demo(
         Path, typer.Option("--into", help=tr("Where to; a demo that is there is made anew."))
     ] = _FOLDER,
     seed: Annotated[int, typer.Option(help=tr("Of everything random."))] = 0,
+    serve: Annotated[bool, typer.Option("--serve", help=tr("End in the workbench, in a browser."))] = False,
+    port: Annotated[int, typer.Option(help=tr("Port of the workbench."))] = 8000,
 ) -> None:
     """Run the demo."""
     started = time.perf_counter()
@@ -114,6 +121,9 @@ def demo(
     dossier.patient_page(
         site, gbdt, held_out.where(_row(places[0])), page, evaluation=dossiers[1].evaluation, reveal=True
     )
+    if serve:
+        _serve(site, port)
+        return
     screen.heading(tr("Done in {seconds:.0f} s", seconds=time.perf_counter() - started))
     screen.table(
         [tr("open"), tr("what it shows")],
@@ -129,11 +139,40 @@ def demo(
         (tr("why, for another patient"), f"{again} explain {_TASK}.gbdt --subject {other} --site {folder}"),
         (tr("another learner"), f"{again} train {_TASK} --learner forest --site {folder}"),
         (tr("other questions"), f"{again} tasks --site {folder}"),
+        (tr("the workbench, in a browser"), f"{again} demo --serve --into {folder}"),
     ):
         screen.say(what)
         screen.command(command)
     screen.say(tr("the same with your own CSV"))
     screen.command(tr("docs/first-hour.md"))
+
+
+def _serve(site: Site, port: int) -> None:
+    from medloom.cli.serving import run
+    from medloom.server.access import role_name
+    from medloom.server.demonstration import prepare
+    from medloom.server.running import Address
+    from medloom.server.settings import ServerSettings
+
+    made = prepare(site, _TASK, _NOW)
+    screen.heading(tr("7  The workbench, as of {day}: sign in as", day=_NOW.date().isoformat()))
+    screen.table(
+        [tr("name"), tr("password"), tr("role")],
+        [(name, password, screen.spoken(role_name(role))) for name, role, password in made],
+    )
+    screen.say()
+    screen.say(
+        tr(
+            "First scientist proposes {model} under Models and governance signs it; then clinician sees its advice,"
+            " and expert reads what was overridden under Review.",
+            model=f"{_TASK}.gbdt",
+        )
+    )
+    screen.say(tr("The same site again, later:"))
+    screen.command(
+        f"{screen.program()} serve --site {site.directory.root} --as-of {_NOW.date().isoformat()} --port {port}"
+    )
+    run(site, Address(port=port), ServerSettings(as_of=_NOW, demonstration=True))
 
 
 def _make_room(folder: Path) -> None:
