@@ -72,33 +72,86 @@ def draw(database: Database, task: str, by: Actor, wanted: Draw | None = None) -
     how = wanted or Draw()
 
     def work(connection: Connection) -> dict[int, tuple[Why, ...]]:
-        chosen = _chosen(_candidates(connection, task), how, _threshold(connection, task))
-        added = {_insert(connection, one.advice, one.moment, why, by): tuple(why) for one, why in chosen}
-        database.audit.append(
-            connection,
-            Entry(
-                by.name, by.role, "cases.drawn", target=task, detail={"cases": len(added), "seed": how.seed}
-            ),
-        )
-        return added
+        found = _candidates(connection, task)
+        doubts = [_doubt(one, _threshold(connection, task)) for one in found]
+        chosen = choose(doubts, [_width(one) for one in found], [is_unusual(one) for one in found], how)
+        return _put(database, connection, [(found[place], why) for place, why in chosen], by, how.seed)
 
     return database.write(work)
+
+
+def put(
+    database: Database, chosen: Sequence[tuple[Advice, Sequence[Why]]], by: Actor, seed: int = 0
+) -> dict[int, tuple[Why, ...]]:
+    """Put stored advice into the queue, in this order, and why; gives the numbers of the new cases.
+
+    What was in the queue once, about the same patient and moment, does not enter again.
+    """
+    return database.write(lambda connection: _put(database, connection, chosen, by, seed))
+
+
+def choose(
+    doubts: Sequence[float], widths: Sequence[float], unusual: Sequence[bool], how: Draw
+) -> list[tuple[int, list[Why]]]:
+    """Choose among n patients, each with all reasons it was chosen for, in no particular order.
+
+    Args:
+        doubts: how far each answer is from another one; the smaller, the less it is decided.
+        widths: of the range of each answer; 0: it has none.
+        unusual: who differs from those the model learned from.
+        how: how many of which.
+    """
+    why: dict[int, list[Why]] = {}
+
+    def take(reason: Why, places: Iterable[int]) -> None:
+        for place in places:
+            why.setdefault(place, []).append(reason)
+
+    everyone = range(len(doubts))
+    take("uncertain", sorted(everyone, key=lambda at: doubts[at])[: how.uncertain])
+    ranged = [at for at in everyone if widths[at] > 0]
+    take("wide", sorted(ranged, key=lambda at: -widths[at])[: how.wide])
+    take("unlike", [at for at in everyone if unusual[at]][: how.unlike])
+    random = generator(how.seed, "queue")
+    take("audit", random.permutation(len(doubts))[: how.audit].tolist())
+    places = list(why)
+    return [(places[at], why[places[at]]) for at in random.permutation(len(places))]
+
+
+def check_categorical(kind: str) -> None:
+    """Refuse questions whose answers are no categories.
+
+    Raises:
+        InputError: two readers could not be said to agree.
+    """
+    if kind not in CATEGORICAL:
+        raise InputError(
+            "readers cannot agree on answers of a {kind} question; they can on those of: {kinds}",
+            kind=kind,
+            kinds=", ".join(CATEGORICAL),
+        )
+
+
+def entered(database: Database, task: str) -> tuple[set[int], set[tuple[int, str]]]:
+    """Tell about whom a case is open, and of whom there was one about which moment (as it is stored)."""
+    with database.reading() as connection:
+        return _entered(connection, task)
+
+
+def is_unusual(one: Advice) -> bool:
+    """Tell whether readers were warned that the patient is unlike those the model learned from."""
+    said = one.unlike
+    return said is not None and any(warned.en.startswith(said.en) for warned in one.cautions)
 
 
 def put_overridden(connection: Connection, row: Row[Any], by: Actor) -> None:
     """Put an advice (a row of its table) that was overridden into the queue, unless the case is there already."""
     one = Advice.from_json(json.loads(row.content))
-    if one.question.kind not in CATEGORICAL:
+    if one.question.kind not in CATEGORICAL or one.subject_id < 0:  # of a guest, nothing is kept to be read
         return
-    known = connection.execute(
-        select(reading_item.c.id, reading_item.c.why).where(
-            reading_item.c.task == one.question.task,
-            reading_item.c.subject_id == one.subject_id,
-            reading_item.c.prediction_time == row.prediction_time,
-        )
-    ).first()
+    known = _known(connection, one)
     if known is None:
-        _insert(connection, one, row.prediction_time, ["overridden"], by)
+        _insert(connection, one, ["overridden"], by)
     elif "overridden" not in (why := json.loads(known.why)):
         connection.execute(
             update(reading_item)
@@ -118,19 +171,11 @@ def why_name(why: Why) -> Text2:
     }[why]
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """An advice, and the text its moment is stored as."""
-
-    advice: Advice
-    moment: str
-
-
-def _candidates(connection: Connection, task: str) -> list[_Candidate]:
+def _candidates(connection: Connection, task: str) -> list[Advice]:
     """List the latest advice about each patient that may enter, by patient."""
     rows = connection.execute(
         select(advice.c.subject_id, advice.c.prediction_time, advice.c.content)
-        .where(advice.c.model.startswith(f"{task}.", autoescape=True))
+        .where(advice.c.model.startswith(f"{task}.", autoescape=True), advice.c.subject_id > 0)
         .order_by(advice.c.made.desc(), advice.c.id)
         .limit(AMONG)
     ).all()
@@ -138,54 +183,61 @@ def _candidates(connection: Connection, task: str) -> list[_Candidate]:
         raise NotFoundError(
             "no advice of {task!r} is stored yet: open the worklist or a patient first", task=task
         )
-    kind = json.loads(rows[0].content)["question"]["kind"]
-    if kind not in CATEGORICAL:
-        raise InputError(
-            "readers cannot agree on answers of a {kind} question; they can on those of: {kinds}",
-            kind=kind,
-            kinds=", ".join(CATEGORICAL),
-        )
-    items = connection.execute(
-        select(reading_item.c.subject_id, reading_item.c.prediction_time, reading_item.c.state).where(
-            reading_item.c.task == task
-        )
-    ).all()
-    asked = {(item.subject_id, item.prediction_time) for item in items}
-    waiting = {item.subject_id for item in items if item.state not in CLOSED}
+    check_categorical(json.loads(rows[0].content)["question"]["kind"])
+    waiting, asked = _entered(connection, task)
     latest = {row.subject_id: row for row in reversed(rows)}
     return [
-        _Candidate(Advice.from_json(json.loads(row.content)), row.prediction_time)
+        Advice.from_json(json.loads(row.content))
         for subject, row in sorted(latest.items())
         if subject not in waiting and (subject, row.prediction_time) not in asked
     ]
 
 
-def _chosen(found: Sequence[_Candidate], how: Draw, threshold: float) -> list[tuple[_Candidate, list[Why]]]:
-    """Choose cases, each with all reasons it was chosen for, in no particular order."""
-    why: dict[int, list[Why]] = {}
-
-    def choose(reason: Why, places: Iterable[int]) -> None:
-        for place in places:
-            why.setdefault(place, []).append(reason)
-
-    everyone = range(len(found))
-    choose("uncertain", sorted(everyone, key=lambda at: _doubt(found[at].advice, threshold))[: how.uncertain])
-    ranged = [at for at in everyone if _width(found[at].advice) > 0]
-    choose("wide", sorted(ranged, key=lambda at: -_width(found[at].advice))[: how.wide])
-    choose("unlike", [at for at in everyone if _is_unusual(found[at].advice)][: how.unlike])
-    random = generator(how.seed, "queue")
-    choose("audit", random.permutation(len(found))[: how.audit].tolist())
-    places = list(why)
-    return [(found[places[at]], why[places[at]]) for at in random.permutation(len(places))]
+def _entered(connection: Connection, task: str) -> tuple[set[int], set[tuple[int, str]]]:
+    items = connection.execute(
+        select(reading_item.c.subject_id, reading_item.c.prediction_time, reading_item.c.state).where(
+            reading_item.c.task == task
+        )
+    ).all()
+    waiting = {item.subject_id for item in items if item.state not in CLOSED}
+    return waiting, {(item.subject_id, item.prediction_time) for item in items}
 
 
-def _insert(connection: Connection, one: Advice, moment: str, why: Sequence[Why], by: Actor) -> int:
+def _put(
+    database: Database,
+    connection: Connection,
+    chosen: Sequence[tuple[Advice, Sequence[Why]]],
+    by: Actor,
+    seed: int,
+) -> dict[int, tuple[Why, ...]]:
+    added = {}
+    for one, why in chosen:
+        if _known(connection, one) is None:
+            added[_insert(connection, one, why, by)] = tuple(why)
+    tasks = " ".join(sorted({one.question.task for one, _ in chosen}))
+    entry = Entry(by.name, by.role, "cases.drawn", target=tasks, detail={"cases": len(added), "seed": seed})
+    database.audit.append(connection, entry)
+    return added
+
+
+def _known(connection: Connection, one: Advice) -> Row[Any] | None:
+    """Find the case about the same question, patient and moment."""
+    return connection.execute(
+        select(reading_item).where(
+            reading_item.c.task == one.question.task,
+            reading_item.c.subject_id == one.subject_id,
+            reading_item.c.prediction_time == one.prediction_time.isoformat(),
+        )
+    ).first()
+
+
+def _insert(connection: Connection, one: Advice, why: Sequence[Why], by: Actor) -> int:
     values = {
         "task": one.question.task,
         "subject_id": one.subject_id,
-        "prediction_time": moment,
+        "prediction_time": one.prediction_time.isoformat(),
         "advice_id": one.id,
-        "why": json.dumps(why),
+        "why": json.dumps(list(why)),
         "state": "open",
         "added": utc_now(),
         "added_by": by.name,
@@ -212,9 +264,3 @@ def _doubt(one: Advice, threshold: float) -> float:
 def _width(one: Advice) -> float:
     low, high = one.answer.low, one.answer.high
     return 0.0 if low is None or high is None else high - low
-
-
-def _is_unusual(one: Advice) -> bool:
-    """Tell whether readers were warned that the patient is unlike those the model learned from."""
-    said = one.unlike
-    return said is not None and any(warned.en.startswith(said.en) for warned in one.cautions)

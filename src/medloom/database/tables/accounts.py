@@ -1,6 +1,6 @@
 """Who may come in: accounts, their sessions and tokens, and whose patients are theirs."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from medloom.database.metadata import metadata
 
@@ -50,7 +50,7 @@ care_team = Table(
     "care_team",
     metadata,
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
-    Column("subject_id", Integer, primary_key=True),
+    Column("subject_id", BigInteger, primary_key=True),
     Column("since", String(27), nullable=False),
 )
 
@@ -59,7 +59,7 @@ broken_glass = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
-    Column("subject_id", Integer, nullable=False),
+    Column("subject_id", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("time", String(27), nullable=False),
     Column("until", String(27), nullable=False),

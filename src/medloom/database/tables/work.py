@@ -1,6 +1,6 @@
 """What the server keeps of its own work: jobs in the background, answers to repeated requests, alerts read."""
 
-from sqlalchemy import Column, Float, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Integer, String, Table, Text
 
 from medloom.database.metadata import metadata
 
@@ -36,7 +36,7 @@ alert_read = Table(
     "alert_read",
     metadata,
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
-    Column("subject_id", Integer, primary_key=True),
+    Column("subject_id", BigInteger, primary_key=True),
     Column("model", String(160), primary_key=True),
     Column("prediction_time", String(26), primary_key=True),
     Column("time", String(27), nullable=False),
