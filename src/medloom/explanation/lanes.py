@@ -419,10 +419,15 @@ def _entry(fact: _Fact, descriptions: Mapping[str, str], units: Mapping[str, str
     name = code_name(fact.code, descriptions)
     if fact.code.endswith("//START") and fact.lane == "encounter":
         name = Text2(f"{name.en}: {text2('start').en}", f"{name.zh}：{text2('start').zh}")
-    return Entry(fact.time, _kind(fact), name, value)
+    return Entry(fact.time, kind_name(fact.role, fact.value is not None), name, value)
 
 
-def _kind(fact: _Fact) -> Text2:
+def kind_name(role: str, measured: bool) -> Text2:
+    """Say what kind of entry a fact is, by its role; without a known one, whether it has a value tells.
+
+    >>> kind_name("administration", measured=True).en, kind_name("observation", measured=False).en
+    ('drug given', 'observation')
+    """
     said = {
         "encounter": text2("encounter"),
         "condition": text2("condition"),
@@ -438,4 +443,4 @@ def _kind(fact: _Fact) -> Text2:
         "waveform": text2("waveform"),
         "note": text2("note"),
     }
-    return said.get(fact.role) or (text2("measurement") if fact.value is not None else text2("observation"))
+    return said.get(role) or (text2("measurement") if measured else text2("observation"))

@@ -42,7 +42,7 @@ def lanes_drawing(lanes: Lanes, summary: Text2, narrow: bool = False) -> str:
     for lane in lanes.lanes:
         drawn, y = _lane(lane, px, lanes, y, (left, right, width), narrow)
         body += drawn
-    for tick, said in _time_ticks(lanes.start, lanes.until, 5 if narrow else 9):
+    for tick, said in time_ticks(lanes.start, lanes.until, 5 if narrow else 9):
         x = px(tick)
         parts.append(f'<path class="rule" d="M{x:.1f} {top + 4:.1f}V{y:.1f}"/>')
         if x < right - 4:
@@ -102,7 +102,7 @@ def _overview(lanes: Lanes, left: float, right: float, edge: float, narrow: bool
     parts.append(
         f'<path class="count" d="{bars}"/><path class="axis" d="M{left:.1f} {base:.1f}H{right:.1f}"/>'
     )
-    for tick, said in _time_ticks(lanes.first, lanes.until, 4 if narrow else 8):
+    for tick, said in time_ticks(lanes.first, lanes.until, 4 if narrow else 8):
         if px(tick) < right - 4:
             parts.append(f'<path class="axis" d="M{px(tick):.1f} {base:.1f}v4"/>')
             parts.append(written_inside(px(tick), base + 16, same(said), left - 2, right, "soft"))
@@ -295,7 +295,7 @@ def _places(start: datetime, end: datetime, left: float, right: float) -> Place:
     return place
 
 
-def _time_ticks(start: datetime, end: datetime, most: int) -> list[tuple[datetime, str]]:
+def time_ticks(start: datetime, end: datetime, most: int) -> list[tuple[datetime, str]]:
     """Choose round times, at most about `most`, and write them so that both languages read them."""
     length = end - start
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
