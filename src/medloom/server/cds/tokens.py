@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError as NotUniqueError
 from medloom.database.engine import Database
 from medloom.database.metadata import as_utc_text, utc_now
 from medloom.database.tables.cds import cds_seen
-from medloom.foundation.errors import MedloomError
+from medloom.server.access import NotSignedInError
 from medloom.server.cds import clients
 from medloom.server.cds.clients import Client
 
@@ -29,7 +29,7 @@ _LONGEST: Final = 8192  # characters
 _NEEDED: Final = ["iss", "aud", "exp", "iat", "jti"]
 
 
-class BadTokenError(MedloomError):
+class BadTokenError(NotSignedInError):
     """The call carries no token that is good here; `client` is the registered one that it names, if it does."""
 
     def __init__(self, template: str, /, client: Client | None = None, **values: object) -> None:

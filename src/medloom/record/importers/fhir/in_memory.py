@@ -11,7 +11,6 @@ from typing import Any
 
 import polars as pl
 
-from medloom.record.catalogue import CodeCatalogue
 from medloom.record.importers.fhir.codings import Codings
 from medloom.record.importers.fhir.importer import KINDS
 from medloom.record.importers.fhir.medications import Medications
@@ -29,7 +28,7 @@ class Visit:
     """What a request told of people.
 
     Attributes:
-        record: the facts, with the face of every record; its codes and units are those of an import.
+        record: the facts, with the face of every record; its codes and units are those that an import would leave.
         subjects: source identifier of each patient met → number in `record`.
         problems: why facts could not be used → how many.
     """
@@ -57,20 +56,19 @@ def read_in_memory(
     settings = base.settings
     catalogue = base.catalogue
     normaliser = Normaliser(identities, system, 0, catalogue.units(), settings.time_zone, now)
-    pending, rejected = normaliser.normalise(_batch(documents, settings.time_zone))
+    pending, rejected = normaliser.normalise(read_batch(documents, settings.time_zone))
     merged = merge(pl.DataFrame(schema=RECORD_SCHEMA), pending)
     problems = Counter(rejected["problem"].to_list())
     if merged.undatable.height:
         problems["no date, and its encounter has no end"] = merged.undatable.height
     codes = merged.rows["code"].unique()
-    known = CodeCatalogue(catalogue.frame.filter(pl.col("code").is_in(codes.implode())))
-    learned = known.updated(normaliser.codes, normaliser.units, normaliser.static_codes, codes)
+    learned = catalogue.updated(normaliser.codes, normaliser.units, normaliser.static_codes, codes)
     record = Record(MemoryStore.of_events(merged.rows, settings.split_seed, learned), settings=settings)
     return Visit(record, dict(normaliser.subjects), problems)
 
 
-def _batch(documents: Sequence[Any], zone: str) -> Batch:
-    """Read the documents, each as if it were a file of its own."""
+def read_batch(documents: Sequence[Any], zone: str) -> Batch:
+    """Read the documents, each as if it were a file of its own; `row` is the place of an entry in its Bundle, from 1."""
     codes = Codings()
     reading = Reading(KINDS, Medications(lambda: _medications(documents)), codes, zone)
     for ordinal, document in enumerate(documents):
