@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import QueuePool
 
 from medloom.database import migrations
 from medloom.database.audit import AuditLog
@@ -172,15 +177,7 @@ def _engine(url: str | URL) -> Engine:
                 backend=parsed.get_backend_name(),
             )
         if parsed.get_backend_name() == "sqlite":
-            engine = create_engine(
-                parsed,
-                pool_size=_CONNECTIONS,
-                max_overflow=_CONNECTIONS,
-                connect_args={"timeout": _PATIENCE, "check_same_thread": False},
-            )
-            event.listen(engine, "connect", _prepare_sqlite)
-            event.listen(engine, "begin", _begin_sqlite)
-            return engine
+            return _sqlite(Path(parsed.database or ""))
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(
@@ -201,8 +198,39 @@ def _engine(url: str | URL) -> Engine:
         ) from error
 
 
+def _sqlite(path: Path) -> Engine:
+    """Open a file; one that was moved away, or replaced from a copy, is noticed at the next use."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    address = f"file:{quote(str(path.resolve()))}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            address, uri=True, timeout=_PATIENCE, check_same_thread=False, isolation_level=None
+        )
+
+    def check(_connection: Any, record: Any, _proxy: Any) -> None:
+        try:
+            now = path.stat().st_ino
+        except OSError:
+            now = -1
+        if record.info.setdefault("inode", now) != now:
+            raise DisconnectionError
+
+    engine = create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=_CONNECTIONS,
+        max_overflow=_CONNECTIONS,
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "checkout", check)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say so
     for pragma in (
         "journal_mode = WAL",  # readers do not wait for the writer
         "synchronous = FULL",
@@ -235,6 +263,10 @@ def _refusals() -> Iterator[None]:
                 "the database of the site cannot be reached now; repeat in a moment"
             ) from None
         raise
+    except (DisconnectionError, PoolTimeoutError):
+        raise DatabaseGoneError(
+            "the database of the site cannot be reached now; repeat in a moment"
+        ) from None
 
 
 def _is_full(error: DBAPIError) -> bool:
