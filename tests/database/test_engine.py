@@ -64,9 +64,13 @@ def test_who_writes_at_once_is_kept_together_and_fails_alone(database: Database)
 
 
 def test_a_block_that_fails_keeps_nothing(database: Database) -> None:
-    with pytest.raises(ValueError, match="no"), database.writing() as connection:
-        _insert(connection, "a")
-        raise ValueError("no")
+    def fail() -> None:
+        with database.writing() as connection:
+            _insert(connection, "a")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     assert _names(database) == set()
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from medloom.server import accounts
 from medloom.server.app import create_app
 from medloom.server.backend import Backend
 from medloom.server.settings import ServerSettings
@@ -45,8 +47,16 @@ class Visitor(TestClient):
         return self.post(address, data={"csrf": self.csrf, **fields})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hash passwords with little memory and time: what is tested is not how hard they are to guess."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+        yield
+
+
 @pytest.fixture(scope="session")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ward(tmp_path_factory: pytest.TempPathFactory, quick_passwords: None) -> Path:
     """A site with a released model and accounts of all roles (`tests/server/ward.py`); not to be changed."""
     return ward_site(tmp_path_factory.mktemp("ward") / "site").directory.root
 
