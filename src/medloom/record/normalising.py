@@ -79,7 +79,7 @@ class Normaliser:
         """Split a batch into pending rows and facts for quarantine (with `problem`)."""
         self._remember(batch.codes)
         facts = as_batch_frame(batch.facts, self.zone)
-        facts = _with_problems(facts).with_columns(
+        facts = with_problems(facts).with_columns(
             known_time=pl.when(_is_undated_retraction())
             .then(pl.coalesce("known_time", "updated", pl.lit(self.now)))
             .otherwise("known_time")
@@ -244,7 +244,7 @@ def _is_undated_retraction() -> pl.Expr:
     return undated & pl.col("retracted").fill_null(False) & pl.col("key").is_not_null()
 
 
-def _with_problems(facts: pl.DataFrame) -> pl.DataFrame:
+def with_problems(facts: pl.DataFrame) -> pl.DataFrame:
     """Name what makes a fact unusable, unless the importer already has."""
 
     def outside(column: str) -> pl.Expr:

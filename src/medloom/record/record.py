@@ -25,7 +25,7 @@ from medloom.record.guests import Guests
 from medloom.record.importing import Importer
 from medloom.record.ingest import ImportReport
 from medloom.record.keys import site_key
-from medloom.record.live import LiveStore, LiveTail
+from medloom.record.live import Arrival, Extent, LiveStore, LiveTail
 from medloom.record.schema import RECORD_SCHEMA, conformed
 from medloom.record.store import GenerationStore, MemoryStore, Store
 from medloom.record.vault import Vault
@@ -158,7 +158,7 @@ class Record:
         self._store = Record.open(site)._store
         return report
 
-    def append(self, events: pl.DataFrame, system: str = "", now: datetime | None = None) -> ImportReport:
+    def append(self, events: pl.DataFrame, system: str = "", now: datetime | None = None) -> Arrival:
         """Let single facts in at once, beside a running import too; every reader sees them from now on.
 
         `events` has columns of `BATCH_SCHEMA`, of which at least `patient`, `code` and `time`;
@@ -189,6 +189,10 @@ class Record:
             report = live.compact(site, vault, _tail(site, self.settings), now or datetime.now())
         self._store = Record.open(site)._store
         return report
+
+    def waiting(self) -> Extent:
+        """Tell how many facts wait to be taken into a generation."""
+        return _tail(self._on_disk(), self.settings).extent()
 
     @property
     def imports(self) -> list[dict[str, object]]:
@@ -248,6 +252,16 @@ class Record:
         """
         with self._vault(create=True) as vault:
             yield Guests(vault)
+
+    def identifiers(self, subject_id: int) -> list[tuple[str, str]]:
+        """List the (system, identifier) pairs under which the hospital knows a subject; only for who may see them.
+
+        Raises:
+            NotFoundError: nothing has been imported.
+            KeyUnavailableError: the site's key is not there.
+        """
+        with self._vault() as vault:
+            return vault.identifiers(subject_id)
 
     def _change(self, change: lifecycle.Change) -> None:
         site = self._on_disk()
