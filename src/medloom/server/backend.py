@@ -15,6 +15,7 @@ from medloom.database.engine import Database
 from medloom.loop.serving import Serving
 from medloom.server import accounts
 from medloom.server.access import ForbiddenError, Person
+from medloom.server.people import People
 from medloom.server.sessions import Sessions
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
@@ -40,10 +41,13 @@ class Backend:
     settings: ServerSettings
     clock: Callable[[], datetime]
     sessions: Sessions = field(init=False)
+    people: People = field(init=False)
+    answering: dict[tuple[int, str], object] = field(init=False, default_factory=dict)
     _teams: dict[int, tuple[float, frozenset[int]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.database)
+        self.people = People(self.serving)
 
     @classmethod
     def of(cls, site: Site, settings: ServerSettings | None = None) -> Backend:
@@ -59,7 +63,11 @@ class Backend:
 
     def sees(self, person: Person, subject_id: int) -> bool:
         """Tell whether a patient is one of a person's."""
-        return person.sees_all or person.role == "data_scientist" or subject_id in self.team(person)
+        return self.sees_everybody(person) or subject_id in self.team(person)
+
+    def sees_everybody(self, person: Person) -> bool:
+        """Tell whether a person sees patients beyond a care team; data scientists do, by pseudonym."""
+        return person.sees_all or person.role == "data_scientist"
 
     def team(self, person: Person) -> frozenset[int]:
         """List the patients of a person's care team, and those they broke glass for."""
