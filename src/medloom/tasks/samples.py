@@ -64,25 +64,29 @@ class Samples:
 
     def where(self, condition: pl.Expr) -> Samples:
         """Keep the samples for which an expression over the frame's columns holds."""
-        return self._of(self.frame.filter(condition))
+        return self._with(frame=self.frame.filter(condition))
 
     def hiding(self, *codes: str) -> Samples:
         """Keep facts with some codes from models too, such as the name of the hospital where others are tested."""
         hidden = self._visibility.hidden | set(codes)
         held = self._held and replace(self._held, history=self._held.history.without(set(codes)))
-        return replace(self, _visibility=replace(self._visibility, hidden=hidden), _held=held)
+        return self._with(_visibility=replace(self._visibility, hidden=hidden), _held=held)
+
+    def at(self, place: int) -> Samples:
+        """Keep one sample, by its place."""
+        return self._with(frame=self.frame.slice(place, 1))
 
     def parts(self, most: int = 200_000) -> Iterator[Samples]:
         """Cut into pieces whose histories fit into memory: by the record's own parts, at most `most` samples each."""
         ids = self.subject_ids
         if self._held is not None:
             for first in range(0, len(ids), most):
-                yield self._of(self.frame.slice(first, most))
+                yield self._with(frame=self.frame.slice(first, most))
             return
         edges = [0, *(int(np.searchsorted(ids, part[-1], "right")) for part in self._record.parts())]
         for start, stop in zip(edges, [*edges[1:], len(ids)], strict=True):
             for first in range(start, stop, most):
-                yield self._of(self.frame.slice(first, min(most, stop - first)))
+                yield self._with(frame=self.frame.slice(first, min(most, stop - first)))
 
     def history(self, columns: Sequence[str] = ()) -> History:
         """Give what was known of each sample at its prediction time; nothing else of the record is reachable.
@@ -110,7 +114,9 @@ class Samples:
         """
         if not np.array_equal(history.prediction_time, self.prediction_times):
             raise InputError("this history is of other samples")
-        return replace(self, _held=_Held(self.sample_ids, self.subject_ids, history))
+        same = copy(self)  # nothing of it needs checking again
+        object.__setattr__(same, "_held", _Held(self.sample_ids, self.subject_ids, history))
+        return same
 
     def supposing(self, changes: Mapping[str, float | None]) -> Samples:
         """Suppose other values of some codes, as `History.with_values` takes them.
@@ -159,7 +165,7 @@ class Samples:
     @property
     def prediction_times(self) -> NDArray[np.int64]:
         """Give each sample's prediction time: (n,) int64, µs."""
-        return self.frame["prediction_time"].dt.epoch("us").to_numpy()
+        return self.frame["prediction_time"].to_physical().to_numpy()
 
     @property
     def groups(self) -> NDArray[np.int64]:
@@ -181,11 +187,12 @@ class Samples:
         ).write_csv()
         return sha256_bytes(f"{self.record_digest}\n{text}".encode())
 
-    def _of(self, frame: pl.DataFrame) -> Samples:
-        """Keep some rows; what was checked of all need not be checked of some again."""
-        part = copy(self)
-        object.__setattr__(part, "frame", frame)
-        return part
+    def _with(self, **changed: object) -> Samples:
+        """Give the same samples, or some of them, otherwise; what was checked of all need not be checked again."""
+        other = copy(self)
+        for name, value in changed.items():
+            object.__setattr__(other, name, value)
+        return other
 
 
 @dataclass(frozen=True)
@@ -240,7 +247,10 @@ def _check(frame: pl.DataFrame, question: Question) -> None:
         )
     if not frame["subject_id"].is_sorted():
         raise InputError("samples must be sorted by subject")
-    if frame.height and frame.group_by("group").agg(pl.col("split").n_unique().alias("n"))["n"].max() != 1:
+    if (
+        frame.height > 1
+        and frame.group_by("group").agg(pl.col("split").n_unique().alias("n"))["n"].max() != 1
+    ):
         raise LeakageError(
             "a group (patient) has samples in two splits; its outcome would be learned in one and tested in the other: "
             "split by subject"
