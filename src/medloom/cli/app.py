@@ -11,6 +11,7 @@ from medloom import __version__
 from medloom.cli import (
     bench,
     card,
+    cds,
     datasets,
     demo,
     explaining,
@@ -64,6 +65,7 @@ validating.register(app)
 mitigating.register(app)
 card.register(app)
 serving.register(app)
+cds.register(app)
 datasets.register(app)
 bench.register(app)
 demo.register(app)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute
 
 from medloom.foundation.errors import MedloomError
-from medloom.server import errors, web
-from medloom.server.backend import Backend
+from medloom.server import api, errors, fhir, web
+from medloom.server.backend import Backend, OutsideTeamError
+from medloom.server.cds import routes as cds
 from medloom.server.gate import Gate
 
 # What anybody may call; everything else names a permission, or verifies its caller itself.
@@ -59,34 +60,44 @@ def create_app(backend: Backend) -> FastAPI:
     web.mount_static(app)
     app.add_middleware(Gate, backend=backend)
     app.add_exception_handler(MedloomError, errors.on_error)
+    app.add_exception_handler(OutsideTeamError, web.on_outside_team)
     app.add_exception_handler(HTTPException, errors.on_http_error)
     app.add_exception_handler(RequestValidationError, errors.on_invalid)
     app.add_exception_handler(Exception, errors.on_surprise)
-    for route in app.routes:
-        _check_guarded(route)
+    routes = served_routes(app)
+    app.state.paths = frozenset(served.path for served in routes)
+    for served in routes:
+        if served.permission is None and served.path not in PUBLIC:
+            raise RuntimeError(f"{served.path} does not say who may use it")
     return app
 
 
-def permission_of(route: APIRoute) -> str | None:
-    """Tell which permission a route names; None: it is public."""
-    found = [
-        str(dependant.call.permission)  # type: ignore[union-attr]
-        for dependant in _all(route.dependant)
-        if hasattr(dependant.call, "permission")
-    ]
-    return found[0] if found else None
+@dataclass(frozen=True)
+class Served:
+    """One address of the application: its path, its methods, and the permission it names (None: it is public)."""
+
+    path: str
+    methods: frozenset[str]
+    permission: str | None
+
+
+def served_routes(app: FastAPI) -> list[Served]:
+    """List every address of an application, those of included routers too."""
+    return [served for route in app.routes for served in _served(route)]
 
 
 def _routers() -> list[APIRouter]:
-    return [web.router]
+    return [web.router, api.router, cds.router, fhir.router]
 
 
-def _check_guarded(route: BaseRoute) -> None:
-    if isinstance(route, APIRoute):
-        if permission_of(route) is None and route.path not in PUBLIC:
-            raise RuntimeError(f"route {route.path} does not say who may use it")
-    elif isinstance(route, Mount) and route.path not in PUBLIC:
-        raise RuntimeError(f"mount {route.path} does not say who may use it")
+def _served(route: BaseRoute) -> Iterator[Served]:
+    included = getattr(route, "effective_route_contexts", None)  # how FastAPI holds included routers
+    for one in included() if included is not None else [route]:
+        dependant = getattr(one, "dependant", None)
+        calls = [] if dependant is None else [inner.call for inner in _all(dependant)]
+        named = [str(call.permission) for call in calls if hasattr(call, "permission")]
+        path = getattr(one, "path", None) or getattr(getattr(one, "starlette_route", None), "path", "")
+        yield Served(path, frozenset(getattr(one, "methods", None) or ()), named[0] if named else None)
 
 
 def _all(dependant: Dependant) -> list[Dependant]:

@@ -128,7 +128,9 @@ def test_an_erased_person_is_not_read(site: Site, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "document",
     [None, 7, "x", [], {}, {"resourceType": "Bundle", "entry": 3}, {"resourceType": "Bundle", "entry": [None, 1, {}]},
-     {"resourceType": "Observation", "subject": 4}, {"resourceType": "Patient", "id": {"a": 1}, "gender": "male"}],
+     {"resourceType": "Observation", "subject": 4},
+     creatinine("o1", True, "mg/dL") | {"code": {"coding": [{"code": "7", "display": 7}]}, "subject": None},
+     {"resourceType": "Patient", "id": {"a": 1}, "gender": "male"}],
 )  # fmt: skip
 def test_what_is_not_fhir_is_counted_and_does_not_raise(site: Site, document: Any) -> None:
     found = visit(site, document, PATIENT)

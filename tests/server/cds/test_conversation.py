@@ -138,12 +138,15 @@ def test_a_record_answers_those_alone_whose_patients_it_knows(site: Hospital) ->
     assert "fhirServer" in answer.json()["detail"]
 
 
-def test_all_of_prefetch_is_needed_and_nothing_may_be_null(site: Hospital, wanted: Any) -> None:
+def test_all_of_prefetch_is_needed_on_one_page_and_may_be_null(site: Hospital, wanted: Any) -> None:
     sent = call("X9", prefetch=resources("X9", 2.0), wanted=wanted)
     del sent["prefetch"]["condition"]
     answer = site.post(VIEW, sent)
     assert answer.status_code == 412
     assert "condition" in answer.json()["detail"]
+    paged = resources("X9", 2.0)
+    paged["observation"]["link"] = [{"relation": "next", "url": "https://ehr.example.org/2"}]
+    assert site.post(VIEW, call("X9", prefetch=paged, wanted=wanted)).status_code == 412
     assert cards_of(site.post(VIEW, call("X9", prefetch={}, wanted=wanted))) == []  # nothing is known of them
 
 

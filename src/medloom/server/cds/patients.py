@@ -77,6 +77,8 @@ def patient_of(
         if missing:
             return Patient(subject, record, False)
         sent = [document for key in wanted if (document := (prefetch or {})[key]) is not None]
+        if any(map(_goes_on, sent)):
+            raise RefusedError("prefetch has further pages; all of it has to be sent at once", status=412)
         visit = read_in_memory(sent, guests, system, record, now)
     if set(visit.subjects) - {patient_id}:
         raise RefusedError("prefetch holds facts of another patient than context.patientId")
@@ -100,3 +102,11 @@ def asked_now(served: Served, patient: Patient, now: datetime) -> Asked | None:
             split = served.asker.at(now, patient.subject_id)[0].frame["split"][0]
         sample = replace(sample, frame=sample.frame.with_columns(split=pl.lit(split)))
     return Asked(sample, patient.cautions)
+
+
+def _goes_on(document: Any) -> bool:
+    """Tell whether a Bundle has a next page (section "Prefetch Template")."""
+    links = document.get("link") if isinstance(document, dict) else None
+    return isinstance(links, list) and any(
+        isinstance(link, dict) and link.get("relation") == "next" for link in links
+    )

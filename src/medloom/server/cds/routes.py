@@ -30,7 +30,7 @@ from medloom.server.cds.patients import Patient, asked_now, patient_of
 from medloom.server.cds.requests import Call, Context, Feedback, RefusedError
 from medloom.server.cds.services import HOOKS, Service, service_id
 from medloom.server.cds.tokens import BadTokenError
-from medloom.server.errors import problem, wanted_language
+from medloom.server.errors import problem, speaks, wanted_language
 
 VIA: Final = "cds-hooks"
 
@@ -53,6 +53,9 @@ class _Route(APIRoute):
 
 # Not in the OpenAPI document: discovery and the specification describe it.
 router = APIRouter(prefix="/cds-services", route_class=_Route, include_in_schema=False)
+
+
+speaks("/cds-services", problem)
 
 
 def client_may(permission: Permission) -> Callable[[Request], Awaitable[Client]]:

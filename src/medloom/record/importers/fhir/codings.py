@@ -65,11 +65,12 @@ class Codings:
             code = self._cache[key] = self._choose(codings or (), text)
             return code
 
-    def describe(self, code: str, description: str | None) -> str:
-        """Note the description of a code, unless it has one."""
+    def describe(self, code: str, description: object) -> str:
+        """Note the description of a code, unless it has one; what is no text describes nothing."""
         if not self._described.get(code, False):
-            self._described[code] = description is not None
-            self._new[code] = CodeInfo(description)
+            said = description if isinstance(description, str) else None
+            self._described[code] = said is not None
+            self._new[code] = CodeInfo(said)
         return code
 
     def taken(self) -> dict[str, CodeInfo]:

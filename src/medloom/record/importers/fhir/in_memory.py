@@ -68,7 +68,7 @@ def read_in_memory(
 
 
 def read_batch(documents: Sequence[Any], zone: str) -> Batch:
-    """Read the documents, each as if it were a file of its own; `row` is the place of an entry in its Bundle, from 1."""
+    """Read the documents, each as a file of its own; `row` is the place of an entry in its Bundle, from 1."""
     codes = Codings()
     reading = Reading(KINDS, Medications(lambda: _medications(documents)), codes, zone)
     for ordinal, document in enumerate(documents):
