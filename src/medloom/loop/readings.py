@@ -164,6 +164,17 @@ def hand_out(
     return database.write(work)
 
 
+def held(database: Database, item: int, by: Actor) -> Case | None:
+    """Show a case again to whoever has it; None: they have it no longer, or never had.
+
+    Raises:
+        NotFoundError: there is no case of this number.
+    """
+    with database.reading() as connection:
+        row = _found(connection, item)
+        return _handed(connection, row, row.claimed_until) if row.claimed_by == by.name else None
+
+
 def read(
     database: Database,
     item: int,
@@ -329,19 +340,6 @@ def waiting_for(
     query = select(waiting.c.task, func.count().label("n")).group_by(waiting.c.task)
     with database.reading() as connection:
         return {row.task: row.n for row in connection.execute(query)}
-
-
-def is_reading(database: Database, by: Actor, subject_id: int, now: datetime | None = None) -> bool:
-    """Tell whether somebody is reading a case of this patient just now, and must not be shown its advice."""
-    with database.reading() as connection:
-        row = connection.execute(
-            select(reading_item.c.id).where(
-                reading_item.c.subject_id == subject_id,
-                reading_item.c.claimed_by == by.name,
-                reading_item.c.claimed_until > as_utc_text(now or datetime.now(UTC)),
-            )
-        ).first()
-    return row is not None
 
 
 def _waiting(by: Actor, adjudicates: bool, moment: datetime, skipped: bool = False) -> Select[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,10 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from medloom.explanation.numbers import percent
+from medloom.explanation.numbers import moment, percent
 from medloom.foundation.hashing import sha256_bytes
 from medloom.foundation.messages import Text2, language, speaking, tr
 from medloom.foundation.pages import intended_use
+from medloom.loop.reviews import reason_name
 from medloom.server.access import Permission, Person, role_name
 from medloom.server.backend import Backend
 from medloom.server.errors import wanted_language
@@ -95,23 +97,34 @@ def go_to(
     return answer
 
 
+def own_page(address: str) -> str:
+    """Take an address within this site alone, so that nobody is sent elsewhere.
+
+    >>> own_page("/patients/7?x=1"), own_page("//evil.example"), own_page("https://evil.example/")
+    ('/patients/7?x=1', '/', '/')
+    """
+    parts = urlsplit(address.replace("\\", "/"))
+    safe = address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.netloc
+    return address if safe and address.isprintable() else "/"
+
+
 def navigation(request: Request, person: Person) -> list[tuple[str, str, bool, int | None]]:
     """List the places a person may go to: address, label, whether it is this one, how much is new there."""
     places = [
         (Permission.READ_PATIENTS, "/worklist", tr("Worklist")),
         (Permission.ASK, "/ask", tr("Ask")),
         (Permission.REVIEW, "/review", tr("Review")),
+        (Permission.EXPORT, "/labels", tr("Labels")),
         (Permission.READ_MODELS, "/models", tr("Models")),
         (Permission.READ_DATA, "/data", tr("Data")),
         (Permission.MANAGE_ACCOUNTS, "/admin", tr("Accounts")),
         (Permission.READ_AUDIT, "/audit", tr("Audit")),
     ]
     path = request.url.path
-    known = {route.path for route in request.app.routes if hasattr(route, "path")}
     return [
         (href, label, path == href or path.startswith(href + "/"), None)
         for permission, href, label in places
-        if permission in person.permissions and href in known
+        if permission in person.permissions and href in request.app.state.paths
     ]
 
 
@@ -179,7 +192,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(tr=tr, say=_say, static=static_address)
-    environment.filters.update(percent=percent, tr=tr)
+    environment.filters.update(percent=percent, moment=moment, reason_name=reason_name, tr=tr)
     return environment
 
 
