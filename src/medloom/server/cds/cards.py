@@ -117,7 +117,8 @@ def _detail(advice: Advice, language: Language) -> str:
             )
         )
         parts.append(tr("▲ raises the answer, ▼ lowers it; strongest first."))
-    if advice.unlike is not None:
+    # a caution says it again, with what makes it so
+    if advice.unlike is not None and not any(advice.unlike.en in one.en for one in advice.cautions):
         parts.append(f"**{tr('Like those it was tested on?')}** {escaped(_in(advice.unlike, language))}")
     if advice.evidence is not None:
         parts.append(f"**{tr('Evidence')}** {escaped(_in(advice.evidence, language))}")
