@@ -197,7 +197,7 @@ def patient_page(
         low=low,
         high=high,
         curves=curves,
-        **_told(one.model, predictions.frame),
+        **ranges_told(one.model, predictions.frame),
         average=float(usual) if isinstance(usual, (int, float)) else None,
         percentile=_percentile(one, answers[output], output)
         if len(question.outputs) == 1 and curves is None
@@ -214,13 +214,13 @@ def patient_page(
         split=sample.frame["split"][0],
         cautions=(),
         unlike=unlike(one, sample, catalogue.descriptions(), catalogue.units()),
-        similar=_similar(one, sample, output),
+        similar=similar_patients(one, sample, output),
         truth=str(sample.frame["label"][0]) if reveal else None,
     )
     write_patient_page(path, page)
 
 
-def _told(model: Model, said: pl.DataFrame) -> dict[str, Any]:
+def ranges_told(model: Model, said: pl.DataFrame) -> dict[str, Any]:
     """Give what a model tells of how sure it is of several answers, and what that promises."""
     ranged = layer(model, ConformalModel)
     if ranged is None:
@@ -322,7 +322,7 @@ def _important(site: Site, dossier: Dossier, seed: int) -> list[tuple[Text2, flo
     return [(input_name(name, descriptions, units), weight) for name, weight in ranked.iter_rows()]
 
 
-def _similar(one: Trained, sample: Samples, output: str) -> Text2 | None:
+def similar_patients(one: Trained, sample: Samples, output: str) -> Text2 | None:
     """Say what became of held-out patients whom the model sees alike, where there are enough, and quickly."""
     question = one.samples.question
     others = one.samples.in_split("held_out").where(pl.col("label").is_not_null())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import Connection, insert, select
 
 from medloom import api
@@ -35,6 +36,7 @@ from medloom.tasks.samples import Samples
 
 SERVICE: Final = "risk"
 _REASONS: Final = 10
+_LOOKED_THROUGH: Final = 20  # advice about one input, some of it asked for without reasons
 _CLOSE: Final = 1e-9  # answers on another machine may differ in the last digits
 
 
@@ -98,10 +100,25 @@ def advise(
 
 
 def keep(
-    database: Database, given: Given, by: Actor, via: str, *, audited: bool = True
+    database: Database,
+    given: Given,
+    by: Actor,
+    via: str,
+    *,
+    audited: bool = True,
+    content: Mapping[str, Any] | None = None,
 ) -> Callable[[Connection], None]:
-    """Give the work that stores advice with its input, and tells of it in the audit log; hand it to `write`."""
-    advice, content = given.advice, given.history.to_bytes
+    """Give the work that stores advice with its input, and tells of it in the audit log; hand it to `write`.
+
+    Args:
+        database: to be written into.
+        given: what is kept.
+        by: who asked.
+        via: by which way.
+        audited: whether the log tells of it here.
+        content: the advice as JSON, where it was made already.
+    """
+    advice, packed = given.advice, given.history.to_bytes
     row = {
         "id": advice.id,
         "made": advice.made,
@@ -115,13 +132,13 @@ def keep(
         "input": advice.input_digest,
         "asked_by": by.name,
         "via": via,
-        "content": json.dumps(advice.to_json(), ensure_ascii=False),
+        "content": orjson.dumps(content or advice.to_json()).decode(),
     }
 
     def work(connection: Connection) -> None:
         known = select(advice_input.c.digest).where(advice_input.c.digest == advice.input_digest)
         if connection.execute(known).first() is None:
-            connection.execute(insert(advice_input), {"digest": advice.input_digest, "content": content()})
+            connection.execute(insert(advice_input), {"digest": advice.input_digest, "content": packed()})
         connection.execute(insert(advice_table), row)
         if audited:
             entry = Entry(
@@ -145,6 +162,38 @@ def find(database: Database, advice_id: str) -> Advice:
     if content is None:
         raise NotFoundError("there is no advice {advice!r}", advice=advice_id)
     return Advice.from_json(json.loads(content))
+
+
+def standing(database: Database, served: Served, sample: Samples) -> Advice | None:
+    """Find the latest advice, with reasons, that this release gave from this very input: nobody is told the same twice.
+
+    Args:
+        database: where advice is stored.
+        served: the model.
+        sample: exactly one.
+    """
+    held = sample.held()
+    query = (
+        select(advice_table.c.content)
+        .where(
+            advice_table.c.subject_id == int(held.frame["subject_id"][0]),
+            advice_table.c.model == str(served.name),
+            advice_table.c.package == served.release.package,
+            advice_table.c.prediction_time == held.frame["prediction_time"][0].isoformat(),
+            advice_table.c.input == held.history().digest(),
+        )
+        .order_by(advice_table.c.made.desc())
+        .limit(_LOOKED_THROUGH)
+    )
+    with database.reading() as connection:
+        contents = connection.execute(query).scalars().all()
+    threshold = served.release.threshold
+    for content in contents:
+        told = Advice.from_json(json.loads(content))
+        alert = None if threshold is None else told.answer.value >= threshold
+        if told.baseline is not None and told.alert == alert:
+            return told
+    return None
 
 
 @dataclass(frozen=True)

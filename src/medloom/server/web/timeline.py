@@ -146,6 +146,10 @@ class Timeline:
     previous: str | None
     next: str | None
 
+    def shows_sign(self, sign: str) -> bool:
+        """Tell whether a sign (a class of the drawings) occurs, for the legend."""
+        return any(f'class="{sign}"' in row.drawing for lane in self.lanes for row in lane.rows)
+
     @property
     def is_open(self) -> bool:
         """Tell whether the table was asked for."""
@@ -201,7 +205,7 @@ def timeline_of(
         axis_drawing(window, now),
         grid_drawing(window),
         draw.lanes(facts, seen),
-        _periods(view, address, window, now),
+        _periods(view, address, window, first, now),
         [(system, _here(name), view.shows(system)) for system, name in system_names().items()],
         *_moves(view, address, window, first, now),
         _entries(seen, page, descriptions, units),
@@ -264,11 +268,12 @@ def _said(total: int, shown: int, first: datetime | None, window: Window) -> str
     )
 
 
-def _periods(view: View, address: str, window: Window, now: datetime) -> list[Choice]:
+def _periods(view: View, address: str, window: Window, first: datetime | None, now: datetime) -> list[Choice]:
     def is_seen(period: str) -> bool:
         if view.period is not None or view.since is not None or view.until is not None:
             return view.period == period
-        return window.until == now and window.since == now - PERIODS.get(period, timedelta())
+        since = first if period == "all" else now - PERIODS[period]
+        return window.until == now and window.since == since
 
     return [
         Choice(

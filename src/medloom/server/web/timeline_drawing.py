@@ -190,14 +190,17 @@ def overview_drawing(times: pl.Series, first: datetime, now: datetime, window: W
         for at, count in sorted(counts.iter_rows())
     )
     a, b = whole.place(window.since), whole.place(window.until)
+    # where all of it is seen, the axis below says the times
+    part = b - a < 99.9
+    ticks, tall = (_ticks(whole, 54), 58) if part else ("", 42)
     said = tr("{n} entries since {first}", n=f"{times.len():,}", first=moment(first))
     return Markup(
-        f'<svg class="tl-overview" height="58" role="img" aria-label="{escape(said)}"'
+        f'<svg class="tl-overview" height="{tall}" role="img" aria-label="{escape(said)}"'
         f' data-first="{first:%Y-%m-%dT%H:%M}" data-until="{until:%Y-%m-%dT%H:%M}">'
         f'<rect class="window" x="{a:.2f}%" y="0" width="{max(b - a, 0.4):.2f}%" height="41" rx="2"/>'
         f'<svg viewBox="0 0 1000 40" width="100%" height="40" preserveAspectRatio="none">'
         f'<path class="count" d="{bars}"/></svg>'
-        f'<line class="axis" x1="0" x2="100%" y1="40.5" y2="40.5"/>{_ticks(whole, 54)}</svg>'
+        f'<line class="axis" x1="0" x2="100%" y1="40.5" y2="40.5"/>{ticks}</svg>'
     )
 
 

@@ -35,3 +35,21 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
   setTimeout(() => delete form.dataset.sent, 3000);
 });
+
+// What a link leads to is shown in its place: the element that `data-inline` names, from the page there.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest?.("a[data-inline]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  link.setAttribute("aria-busy", "true");
+  const answer = await fetch(link.href, { credentials: "same-origin" }).catch(() => null);
+  const page = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html");
+  const found = page && page.getElementById(link.dataset.inline);
+  if (!found) {
+    location.assign(link.href);
+    return;
+  }
+  found.tabIndex = -1;
+  link.replaceWith(found);
+  found.focus();
+});
