@@ -1,4 +1,4 @@
-"""A ward for tests of the server: stays, a laboratory value twice, sex and age; a task asked daily; a released model."""
+"""A ward for tests of the server: stays, a laboratory value twice, sex and age; a question asked daily; two models."""
 
 from __future__ import annotations
 
@@ -64,13 +64,14 @@ class Ward(Importer):
 
     def batches(self, context: ImportContext) -> Iterator[Batch]:
         rng = np.random.default_rng(0)
-        rows: list[tuple[str, datetime | None, str, float | None, str]] = []
+        rows: list[tuple[str, datetime, str, float | None, str]] = []
         for place in range(self.n):
             patient, begins = f"P{place}", -150 if place % 10 == 9 else 0
+            born = datetime(1930 + place % 60, 3, 4)
             first, second = rng.gamma(4, 0.25, 2)
             rows += [
-                (patient, None, f"GENDER//{'FM'[place % 2]}", None, "demographic"),
-                (patient, datetime(1930 + place % 60, 3, 4), "MEDS_BIRTH", None, "demographic"),
+                (patient, born, f"GENDER//{'FM'[place % 2]}", None, "demographic"),
+                (patient, born, "MEDS_BIRTH", None, "demographic"),
                 (patient, at(begins), "ENCOUNTER//inpatient//START", None, "encounter"),
                 (patient, at(begins + 10), LAB, first, "observation"),
                 (patient, at(begins + 40), LAB, second, "observation"),

@@ -50,6 +50,11 @@ def speaks(prefix: str, say: Say) -> None:
     _SAYS[prefix] = say
 
 
+def is_page(path: str) -> bool:
+    """Tell whether people see what is at `path`: it belongs to none of the interfaces for programs."""
+    return not any(prefix and (path == prefix or path.startswith(prefix + "/")) for prefix in _SAYS)
+
+
 def status_of(error: Exception) -> int:
     """Tell the HTTP status of an error of ours; 500: it is none."""
     if type(error).__name__ == "TooLargeError":

@@ -1,0 +1,129 @@
+"""The worklist, and opening a patient of others."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from medloom.database.tables.audit import audit
+from medloom.server import alerts
+from medloom.server.backend import Backend
+from medloom.server.web.board import Wanted
+from tests.server.conftest import Visitor
+
+Client = Callable[[str], Visitor]
+
+
+def rows(page: str) -> list[str]:
+    """Give the parts of a page that are about one patient each."""
+    return page.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr")[1:]
+
+
+def test_a_clinician_sees_the_care_team_alone(client: Client) -> None:
+    page = client("nurse").get("/worklist").text
+    assert len(rows(page)) == 5
+    assert all("Kidney failure within 48 hours" in row for row in rows(page))
+    assert "years" in page and "female" in page
+    assert len(rows(client("scientist").get("/worklist").text)) == 50
+
+
+def test_what_is_over_is_shown_when_asked_for(client: Client) -> None:
+    doctor = client("doctor")
+    assert "1–50 of 108" in doctor.get("/worklist").text  # every tenth went home days ago
+    past = doctor.get("/worklist?past=yes&sort=time&turned=yes").text
+    assert "1–50 of 120" in past
+    assert "over since" in rows(past)[0]
+
+
+def test_pages_follow_each_other_without_overlap(client: Client) -> None:
+    doctor = client("doctor")
+    seen = [rows(doctor.get(f"/worklist?sort=patient&start={start}").text) for start in (0, 50, 100)]
+    assert [len(some) for some in seen] == [50, 50, 8]
+    assert "row-120" not in seen[2][-1]
+    assert 'id="row-1-' in seen[0][0]
+    # beyond the end stands the last page
+    assert rows(doctor.get("/worklist?sort=patient&start=5000").text)[-1] == seen[2][-1]
+
+
+def test_an_alert_is_unread_until_the_patient_is_opened(client: Client, backend: Backend) -> None:
+    doctor = client("doctor")
+    before = rows(doctor.get("/worklist?unread=yes").text)
+    assert before and all("unread alert" in row for row in before)
+    subject = int(before[0].partition("/patients/")[2].partition('"')[0])
+    person = backend.sessions.of_cookie(doctor.cookies["medloom"])
+    assert person is not None
+    alerts.opened(backend, person, subject)
+    alerts.opened(backend, person, subject)
+    assert len(rows(doctor.get("/worklist?unread=yes").text)) == len(before) - 1
+    assert len(rows(client("scientist").get("/worklist?unread=yes").text)) == len(before)
+
+
+def test_changes_since_yesterday_are_said_in_points(client: Client) -> None:
+    page = client("doctor").get("/worklist?changed=yes&sort=change").text
+    assert rows(page) and all(" points " in row for row in rows(page))
+
+
+def test_a_question_of_which_nothing_is_current_says_what_to_do(client: Client) -> None:
+    page = client("doctor").get("/worklist?question=other").text
+    assert "Nothing fits what is chosen above." in page
+
+
+@pytest.mark.parametrize("query", ["start=-1", "sort=name", "unread=maybe", f"question={'x' * 81}"])
+def test_an_address_that_makes_no_sense_is_refused(client: Client, query: str) -> None:
+    assert client("doctor").get(f"/worklist?{query}").status_code == 422
+
+
+def test_the_address_says_only_what_was_chosen() -> None:
+    assert Wanted().address() == "/worklist"
+    assert Wanted(unread=True, start=50).address(start=0) == "/worklist?unread=yes"
+
+
+def test_a_patient_is_found_by_pseudonym_or_identifier(client: Client, backend: Backend) -> None:
+    subject = backend.site.record.find("P7", "ward")
+    doctor = client("doctor")
+    found = doctor.submit("/worklist/find", by="identifier", sought=" P7 ")
+    assert (found.status_code, found.headers["location"]) == (303, f"/patients/{subject}")
+    assert doctor.submit("/worklist/find", by="pseudonym", sought="7").headers["location"] == "/patients/7"
+    none = doctor.submit("/worklist/find", by="identifier", sought="P99999")
+    assert none.status_code == 404 and "No patient has this identifier" in none.text
+    # who may not see identifiers cannot find out by them
+    assert client("scientist").submit("/worklist/find", by="identifier", sought="P7").status_code == 404
+    with backend.database.reading() as connection:
+        told = connection.execute(
+            select(audit.c.actor, audit.c.subject_id, audit.c.target, audit.c.outcome).where(
+                audit.c.action == "patient.sought"
+            )
+        ).all()
+    assert [tuple(row) for row in told] == [
+        ("doctor", subject, "identifier", "done"),
+        ("doctor", 7, "pseudonym", "done"),
+        ("doctor", None, "identifier", "failed"),
+        ("scientist", None, "pseudonym", "failed"),
+    ]
+
+
+def test_a_patient_of_others_opens_with_a_reason_alone(client: Client, backend: Backend) -> None:
+    nurse = client("nurse")
+    closed = nurse.get("/patients/50")
+    assert closed.status_code == 403
+    assert "This patient is not of your care team" in closed.text
+    assert "Why you need to see this patient" in closed.text
+    refused = nurse.submit("/patients/50/break-glass", reason=" ", next="/patients/50")
+    assert refused.status_code == 422 and "say why you need to see this patient" in refused.text
+    let_in = nurse.submit("/patients/50/break-glass", reason="on call tonight", next="//evil.example")
+    assert (let_in.status_code, let_in.headers["location"]) == (303, "/")
+    assert nurse.get("/patients/50").status_code == 200
+    assert nurse.get("/patients/51").status_code == 403
+    with backend.database.reading() as connection:
+        reasons = connection.execute(
+            select(audit.c.subject_id, audit.c.reason).where(audit.c.action == "glass.broken")
+        ).all()
+    assert [tuple(row) for row in reasons] == [(50, "on call tonight")]
+
+
+def test_in_chinese_the_worklist_is_chinese(client: Client) -> None:
+    doctor = client("doctor")
+    doctor.submit("/language", language="zh", next="/worklist")
+    page = doctor.get("/worklist").text
+    doctor.submit("/language", language="en", next="/worklist")
+    assert "48小时内肾衰竭" in page and "工作列表" in page
