@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -259,15 +259,15 @@ class Record:
         with self._vault(create=True) as vault:
             yield Guests(vault)
 
-    def identifiers(self, subject_id: int) -> list[tuple[str, str]]:
-        """List the (system, identifier) pairs under which the hospital knows a subject; only for who may see them.
+    def identifiers(self, subjects: Iterable[int]) -> dict[int, list[tuple[str, str]]]:
+        """List the (system, identifier) pairs under which the hospital knows subjects; for who may see them.
 
         Raises:
             NotFoundError: nothing has been imported.
             KeyUnavailableError: the site's key is not there.
         """
         with self._vault() as vault:
-            return vault.identifiers(subject_id)
+            return {subject: vault.identifiers(subject) for subject in subjects}
 
     def _change(self, change: lifecycle.Change) -> None:
         site = self._on_disk()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-import numpy as np
 import polars as pl
 
-from medloom.foundation.hashing import hash64_all
+from medloom.foundation.hashing import hash64
 from medloom.knowledge.systems import ASSERTION_PREFIXES
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH, DEATH, visible_time
@@ -54,6 +53,9 @@ _TAKEN: Final = ("administration", "dispense", "statement")
 # Which kinds of stay go on until an end is known; others are a visit.
 _LASTING: Final = frozenset(("inpatient", "icu", "emergency"))
 _CONTENT: Final = ("time", "code", "numeric_value", "text_value", "known_time", "role", "encounter")
+
+Identifiers = tuple[tuple[str, str], ...]
+"""(system, identifier) pairs by which the hospital knows a patient."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Chart:
     units: Mapping[str, str]
     clock: Clock
     now: datetime
-    identifiers: tuple[tuple[str, str], ...] | None = None
+    identifiers: Identifiers | None = None
 
     @classmethod
     def of(
@@ -119,23 +121,37 @@ class Chart:
         record: Record,
         subject_id: int,
         now: datetime,
-        identifiers: tuple[tuple[str, str], ...] | None = None,
+        identifiers: Identifiers | None = None,
     ) -> Chart:
-        """Read a patient's chart as of `now`, the site's wall clock; a few milliseconds."""
-        rows = typed(visible(record.events([subject_id]), now))
-        codes = rows.select(pl.col("bare").alias("code")).vstack(rows.select("code")).unique()
-        known = record.catalogue.frame.join(codes, on="code", how="semi")
-        described = known.drop_nulls("description")
-        measured = known.drop_nulls("unit")
-        return cls(
-            subject_id,
-            rows,
-            dict(zip(described["code"], described["description"], strict=True)),
-            dict(zip(measured["code"], measured["unit"], strict=True)),
-            Clock(record.settings.time_zone),
-            now,
-            identifiers,
-        )
+        """Read a patient's chart as of `now`, the site's wall clock; some ten milliseconds."""
+        return cls.several(record, [subject_id], now, {subject_id: identifiers})[0]
+
+    @classmethod
+    def several(
+        cls,
+        record: Record,
+        subjects: Sequence[int],
+        now: datetime,
+        identifiers: Mapping[int, Identifiers | None],
+    ) -> list[Chart]:
+        """Read the charts of several patients at once, in their order."""
+        events = record.events(subjects).lazy()
+        rows = events.pipe(visible, now).pipe(typed).collect()
+        by_subject = rows.partition_by("subject_id", as_dict=True)
+        codes = sorted({*rows["bare"], *rows["code"]})
+        known = record.catalogue.frame.filter(pl.col("code").is_in(codes))
+        descriptions, units = {}, {}
+        for code, description, unit in known.select("code", "description", "unit").iter_rows():
+            if description is not None:
+                descriptions[code] = description
+            if unit is not None:
+                units[code] = unit
+        clock = Clock(record.settings.time_zone)
+        nothing = rows.clear()
+        return [
+            cls(one, by_subject.get((one,), nothing), descriptions, units, clock, now, identifiers.get(one))
+            for one in subjects
+        ]
 
     def facts(self, rows: pl.DataFrame) -> list[Fact]:
         """Give some of the chart's rows as facts, in their order."""
@@ -178,6 +194,10 @@ class Chart:
         found = [self._stay(rows) for rows in named.values()]
         found += [self._stay(rows) for rows in _paired(unnamed)]
         return sorted((stay for stay in found if stay is not None), key=lambda stay: (stay.start, stay.id))
+
+    def encounters_named(self, ids: Collection[str]) -> list[int]:
+        """Give the record's numbers of encounters by their ids."""
+        return [number for number, one in self._encounters.items() if one in ids]
 
     def born(self) -> tuple[datetime, Any] | None:
         """Give the birth and as what it was written; None: unknown."""
@@ -241,7 +261,7 @@ class Chart:
         )
 
 
-def visible(events: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def visible(events: pl.LazyFrame, now: datetime) -> pl.LazyFrame:
     """Leave what was visible at `now` (docs/architecture.md, "What was known when"), and `visible`: since when."""
     since = visible_time().fill_null(datetime.min)  # static facts have no date
     return (
@@ -255,7 +275,7 @@ def visible(events: pl.DataFrame, now: datetime) -> pl.DataFrame:
     )
 
 
-def typed(rows: pl.DataFrame) -> pl.DataFrame:
+def typed(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Add what becomes of each row: `assertion`, `bare`, `type`, `id`, `precision`, `until`."""
     code = pl.col("code")
     words = "|".join(ASSERTION_PREFIXES)
@@ -265,8 +285,8 @@ def typed(rows: pl.DataFrame) -> pl.DataFrame:
             code.str.replace(f"^({words})//(.+)", "$2").alias("bare"),
             precision(),
         )
-        .with_columns(last_moment(), _type(rows).alias("type"))
-        .with_columns(_ids(rows))
+        .with_columns(last_moment(), _type().alias("type"))
+        .pipe(_named)
     )
 
 
@@ -285,16 +305,14 @@ def subject_of(resource_id: str) -> int | None:
     return int(first) if dash and first.isascii() and first.isdecimal() and len(first) < 19 else None
 
 
-def _type(rows: pl.DataFrame) -> pl.Expr:
+def _type() -> pl.Expr:
     """Tell the type of resource by role and code, null where there is none."""
-    bare, role = pl.col("bare"), pl.col("role").cast(pl.String)
+    bare, role = pl.col("bare"), pl.col("role")
     vocabulary = bare.str.extract("^(.+?)//", 1)
     measured = pl.col("numeric_value").is_not_null()
-    plain = rows["code"].str.replace(f"^({'|'.join(ASSERTION_PREFIXES)})//", "")
-    taken = plain.filter(rows["role"].cast(pl.String).is_in(_TAKEN)).unique()
-    is_drug = vocabulary.is_in(_DRUGS) | (
-        ~vocabulary.is_in(_NO_DRUGS).fill_null(value=False) & (measured | bare.is_in(taken.implode()))
-    )
+    # an order of what the patient also takes, by the same code, is of a drug
+    taken = role.is_in(_TAKEN).any().over("subject_id", "bare")
+    is_drug = vocabulary.is_in(_DRUGS) | (~vocabulary.is_in(_NO_DRUGS) & (measured | taken))
     by_role = (
         pl.when(role == "order")
         .then(pl.when(is_drug).then(pl.lit("MedicationRequest")).otherwise(pl.lit("ServiceRequest")))
@@ -309,32 +327,26 @@ def _type(rows: pl.DataFrame) -> pl.Expr:
         )
         .otherwise(role.replace_strict(_ROLES, default=None, return_dtype=pl.String))
     )
-    sayable = pl.any_horizontal(
-        pl.col("assertion").is_null(),
-        *(
-            (by_role == name) & pl.col("assertion").is_in(sorted(assertions))
-            for name, assertions in _ASSERTIONS.items()
-        ),
-    )
+    assertion = pl.col("assertion")
+    pairs = [f"{kind} {word}" for kind, words in _ASSERTIONS.items() for word in sorted(words)]
+    sayable = assertion.is_null() | pl.concat_str(by_role, assertion, separator=" ").is_in(pairs)
     told = pl.col("time").is_not_null() & (
         (by_role != "DiagnosticReport") | pl.col("text_value").is_not_null()
     )
     return pl.when(sayable & told).then(by_role)
 
 
-def _ids(rows: pl.DataFrame) -> pl.Series:
-    """Name the rows: the same as long as the source's resource, or the content, is the same."""
-    key, part = rows["key"], rows["part"]
-    if key.null_count():  # rows in memory, that no import has named
-        content = rows.select(pl.concat_str(_CONTENT, separator="\x1f", ignore_nulls=True)).to_series()
-        hashes = pl.Series(hash64_all(content.to_list()).view(np.int64))
-        ordinal = rows.select(pl.int_range(pl.len()).over(_CONTENT)).to_series()
-        unnamed = key.is_null()
-        key, part = hashes.zip_with(unnamed, key), ordinal.cast(pl.Int32).zip_with(unnamed, part)
-    named = pl.DataFrame(
-        {"s": rows["subject_id"], "k": key.reinterpret(signed=False), "p": part.fill_null(0)}
+def _named(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Add ids: the same as long as the source's resource, or the content, is the same."""
+    key = pl.coalesce(
+        pl.col("key").reinterpret(signed=False),
+        # rows in memory, that no import has named
+        pl.concat_str(_CONTENT, separator="\x1f", ignore_nulls=True).map_elements(
+            hash64, return_dtype=pl.UInt64
+        ),
     )
-    return named.select(pl.format("{}-{}-{}", "s", "k", "p").alias("id")).to_series()
+    part = pl.coalesce("part", pl.int_range(pl.len()).over(_CONTENT))
+    return rows.with_columns(pl.format("{}-{}-{}", "subject_id", key, part).alias("id"))
 
 
 def _paired(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

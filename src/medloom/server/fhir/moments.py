@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -92,7 +92,7 @@ def _is_end_of_day(time: datetime) -> bool:
 
 
 # R4 § 3.1.1.5.5: how the parameter's range [low, high] and the resource's [time, until] must lie
-_COMPARED: Final[dict[str, Callable[[pl.Expr, pl.Expr, datetime, datetime], pl.Expr]]] = {
+_COMPARED: Final[dict[str, Callable[[Any, Any, Any, Any], Any]]] = {
     "eq": lambda time, until, low, high: (time >= low) & (until <= high),
     "ne": lambda time, until, low, high: (time < low) | (until > high),
     "gt": lambda time, until, low, high: until > high,
@@ -104,20 +104,28 @@ _COMPARED: Final[dict[str, Callable[[pl.Expr, pl.Expr, datetime, datetime], pl.E
 }
 
 
-def date_filter(value: str, zone: str, time: pl.Expr, until: pl.Expr) -> pl.Expr:
-    """Turn a date of a search, such as `ge2020-03`, into a filter on ranges of wall clock.
+def date_filter(
+    value: str, zone: str, time: Any, until: Any, written: Callable[[datetime], Any] = lambda moment: moment
+) -> Any:
+    """Turn a date of a search, such as `ge2020-03`, into a filter on ranges of time.
+
+    Args:
+        value: as it was asked.
+        zone: of the site.
+        time: column where ranges begin, of a frame or a table.
+        until: column where they end.
+        written: how the columns write the site's wall clock.
 
     Raises:
         InputError: it is no date, or its prefix is not known here.
     """
     prefix, text = (value[:2], value[2:]) if value[:2].isalpha() else ("eq", value)
     text = text.replace(" ", "+")  # an offset's plus sign that was not escaped
-    parsed = wall_clock(pl.Series([text], dtype=pl.String), zone).row(0)
-    if prefix not in _COMPARED or parsed[0] is None:
+    low, high = wall_clock(pl.Series([text], dtype=pl.String), zone).row(0)
+    if prefix not in _COMPARED or low is None:
         raise InputError(
             "{value!r} is not a date of a search; write one such as ge2020-01-31, with one of {prefixes}",
             value=value[:40],
             prefixes=", ".join(_COMPARED),
         )
-    low, high = parsed[0], parsed[1] or parsed[0]
-    return _COMPARED[prefix](time, until, low, high).fill_null(value=False)
+    return _COMPARED[prefix](time, until, written(low), written(high or low))
