@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from medloom.evidence.agreement import meaning
+from medloom.evidence.estimate import Estimate
+from medloom.evidence.section import Cell, cell
 from medloom.foundation.errors import InputError
-from medloom.foundation.messages import speaking, tr
+from medloom.foundation.messages import Text2, speaking, text2, tr
 from medloom.loop import readings
 from medloom.loop.readings import CLOSED
 from medloom.loop.reviewed_labels import agreement, export_labels
@@ -42,7 +45,10 @@ def labels(
                     "states": states,
                     "cases": sum(states.values()),
                     "agreement": measured,
-                    "cohen": meaning(measured.cohen),
+                    "meaning": meaning(measured.cohen),
+                    "percent": _told(measured.percent),
+                    "cohen": _told(measured.cohen),
+                    "fleiss": _told(measured.fleiss),
                     "closed": sum(states.get(one, 0) for one in CLOSED),
                 }
             )
@@ -72,3 +78,13 @@ def export(
             )
         )
         return go_to("/labels", told, request=request)
+
+
+def _told(measured: Estimate) -> Cell:
+    """Write a number, and beneath it its interval, or why there is none."""
+    told = cell(measured, 2)
+    interval = text2("95 % interval")
+    if measured.low is None or told.detail is None:
+        return replace(told, detail=told.detail or measured.reason)
+    both = (f"{name} {ends}" for name, ends in zip(interval, told.detail, strict=True))
+    return replace(told, detail=Text2(*both))

@@ -242,8 +242,8 @@ def task_name(backend: Backend, task: str) -> str:
 def state_names() -> dict[State, Text2]:
     """Name the states of a case."""
     return {
-        "open": text2("waits for the first reader"),
-        "second": text2("waits for the second reader"),
+        "open": text2("waiting for the first reader"),
+        "second": text2("waiting for the second reader"),
         "adjudicate": text2("readers differ"),
         "agreed": text2("readers agree"),
         "decided": text2("decided by a third"),
