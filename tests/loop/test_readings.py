@@ -250,7 +250,7 @@ def test_a_model_is_trained_on_what_the_experts_decided(tmp_path: Path) -> None:
     assert ((held_out["value"] > 0.5) == held_out["label"]).mean() > 0.95  # type: ignore[operator]
 
     found = agreement(database, "outcome")
-    assert (found.cases, found.agreed, found.adjudicated, found.readers) == (100, 90, 10, 3)
+    assert (found.cases, found.agreed, found.adjudicated, found.readers) == (100, 90, 10, 2)
     assert found.percent.value == pytest.approx(0.9)
     assert found.cohen.value == pytest.approx(found.fleiss.value, abs=0.01)
 

@@ -50,7 +50,7 @@ class Agreement:
         patients: whose cases these are.
         agreed: of them, answered alike.
         untold: read twice, but a reader could not tell; left out.
-        readers: how many persons read.
+        readers: how many persons read for themselves.
         percent: share answered alike.
         cohen: of the first against the second reader.
         fleiss: of all these readings, whoever they are by.
@@ -156,7 +156,7 @@ def agreement(database: Database, task: str, seed: int = 0) -> Agreement:
         patients=len(set(subjects)),
         agreed=sum(a == b for a, b in zip(one, other, strict=True)),
         untold=len(twice) - len(told),
-        readers=len({row.reader for row in rows}),
+        readers=len({row.reader for row in rows if row.stage != "adjudication"}),
         percent=percent_agreement(one, other, group=subjects, seed=seed),
         cohen=cohen_kappa(one, other, group=subjects, seed=seed),
         fleiss=fleiss_kappa(counts, group=subjects, seed=seed),
