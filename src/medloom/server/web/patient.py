@@ -18,6 +18,7 @@ from medloom.loop.advice import Advice
 from medloom.loop.reviews import REASONS, Opinion, reason_name
 from medloom.loop.serving import Served
 from medloom.record.schema import visible_time
+from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
@@ -41,6 +42,7 @@ def patient(request: Request, backend: BackendOf, person: Reader, subject_id: in
     backend.check_sees(person, subject_id)
     shown = _page(request, backend, person, subject_id)
     backend.saw(person, subject_id, "patient.seen")
+    alerts.opened(backend, person, subject_id)
     return shown
 
 
