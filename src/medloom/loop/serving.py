@@ -94,6 +94,7 @@ class Serving:
         self._clock = clock
         self._served: dict[str, Served] = {}
         self._boards: dict[str, _Board] = {}
+        self._renewing: set[str] = set()
         self._lock = threading.RLock()
         self.refresh()
 
@@ -142,8 +143,7 @@ class Serving:
                 raise InputError("a moment that is to come cannot be asked about")
             sample, against = served.asker.at(at, subject_id)
             return Asked(sample, tuple(against))
-        board = self._board(served)
-        sample_of = board.sample(subject_id)
+        sample_of = self._current(served, subject_id, now)
         if sample_of is None:
             self._check_known(subject_id)
             raise InputError(
@@ -163,6 +163,33 @@ class Serving:
         with self._lock:
             for name, board in self._boards.items():
                 self._boards[name] = board.stale(touched)
+
+    def _current(self, served: Served, subject_id: int, now: datetime) -> Samples | None:
+        """Give the latest sample of one patient: from the board where that knows it, else asked for alone."""
+        board = self._boards.get(str(served.name))
+        if board is None:
+            board = self._board(served)
+        if board.holds_of(subject_id, now):
+            return board.sample(subject_id)
+        self._renew(served)
+        found = served.asker.current(now, [subject_id]).samples
+        return found if len(found) else None
+
+    def _renew(self, served: Served) -> None:
+        """Make a board anew in the background, that who asks for one patient need not wait for all."""
+        name = str(served.name)
+        with self._lock:
+            if name in self._renewing:
+                return
+            self._renewing.add(name)
+
+        def work() -> None:
+            try:
+                self._board(served)
+            finally:
+                self._renewing.discard(name)
+
+        threading.Thread(target=work, name=f"medloom-board-{name}", daemon=True).start()
 
     def _board(self, served: Served) -> _Board:
         name = str(served.name)
@@ -226,8 +253,14 @@ class _Board:
     whole: bool = True  # False: anybody's facts may have changed
 
     def holds(self, now: datetime) -> bool:
+        return not self.touched and self._is_fresh(now)
+
+    def holds_of(self, subject_id: int, now: datetime) -> bool:
+        return subject_id not in self.touched and self._is_fresh(now)
+
+    def _is_fresh(self, now: datetime) -> bool:
         # a new minute may bring a new moment of prediction
-        return self.whole and not self.touched and timedelta(0) <= now - self.made < timedelta(minutes=1)
+        return self.whole and timedelta(0) <= now - self.made < timedelta(minutes=1)
 
     def stale(self, subjects: np.ndarray | None) -> _Board:
         if subjects is None:
@@ -236,7 +269,7 @@ class _Board:
 
     def sample(self, subject_id: int) -> Samples | None:
         row = self.rows.get(subject_id)
-        return None if row is None else replace(self.samples, frame=self.samples.frame.slice(row, 1))
+        return None if row is None else self.samples.at(row)
 
 
 def _made(served: Served, now: datetime, before: _Board | None) -> _Board:

@@ -12,15 +12,21 @@ from medloom.foundation.errors import IntegrityError, LockedError, MedloomError,
 _PATIENCE = 30  # seconds to wait for another writer
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, shared: bool = False) -> sqlite3.Connection:
     """Open a database that only its owner may read, in which what is deleted is overwritten.
 
     One file, no write-ahead log beside it: what is erased is nowhere else, and a copy of the folder is complete.
+
+    Args:
+        path: of the file.
+        shared: whether several threads use the connection; they take turns by a lock of their own.
     """
     with database_errors(path):
         if not path.exists():
             path.touch(mode=0o600)
-        connection = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
+        connection = sqlite3.connect(
+            path, isolation_level=None, timeout=_PATIENCE, check_same_thread=not shared
+        )
         connection.execute("PRAGMA secure_delete = ON")
     return connection
 

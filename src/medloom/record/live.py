@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -69,8 +70,40 @@ class Waiting:
     ids: Sequence[int] = ()  # of the facts, in their order
 
 
+@dataclass
+class _Glance:
+    """What is known of the tail as long as nobody has written into it."""
+
+    version: int
+    generation: int
+    last: int
+    waiting: dict[int, Waiting] = field(default_factory=dict)  # of the subjects that were asked about since
+
+
+@dataclass
+class Arrival(ImportReport):
+    """What became of facts that were appended: of which subjects they are, and which row was refused and why."""
+
+    subjects: tuple[int, ...] = ()
+    refused: dict[int, str] = field(default_factory=dict)  # row, from 1 → reason
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much waits in the tail: facts, their subjects, what could not be used, since when (wall clock)."""
+
+    facts: int = 0
+    subjects: int = 0
+    rejected: int = 0
+    last: int = 0  # number of the last fact
+    since: datetime | None = None
+
+
 class LiveTail:
-    """The database of waiting facts; every call opens it anew, so that threads and processes may share it.
+    """The database of waiting facts; threads and processes may share it.
+
+    One connection stays open for questions about one subject, which are answered from memory until SQLite says that
+    somebody has written; for all else the file is opened anew.
 
     `key` gives the key that seals; it is asked for when a sealed fact is written or read.
     """
@@ -81,6 +114,10 @@ class LiveTail:
         self._encrypt = encrypt
         self._cipher: AESGCM | None = None
         self._writer: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self._watcher: sqlite3.Connection | None = None
+        self._watched: tuple[int, int, int] | None = None  # process and file of the watcher
+        self._glance: _Glance | None = None
 
     @classmethod
     def of(cls, site: SiteDirectory, vault: Vault) -> LiveTail:
@@ -106,12 +143,13 @@ class LiveTail:
 
     def waiting(self, subjects: NDArray[np.int64] | None = None, number: int = 0) -> Waiting:
         """Read what waits, of all or of some (sorted) subjects; `number` is that of the import it would be."""
+        if subjects is not None and len(subjects) <= 1 and not number and self._writer is None:
+            return self._glanced(int(subjects[0]) if len(subjects) else None)
         with self._reading() as connection:
             if connection is None:
-                return Waiting(0, 0, pl.DataFrame(schema=PENDING_SCHEMA))
-            state = connection.execute("SELECT value FROM state WHERE name = 'generation'").fetchone()
-            last = connection.execute("SELECT max(id) FROM fact").fetchone()[0] or 0
-            query = "SELECT subject_id, arrival, sealed, payload, id FROM fact"
+                return _NOTHING
+            generation, last = _state(connection)
+            query = _FACTS
             if subjects is not None and len(subjects) <= _FEW:
                 marks = ",".join("?" * len(subjects))
                 query += f" WHERE subject_id IN ({marks})"
@@ -121,8 +159,19 @@ class LiveTail:
                 if subjects is not None:
                     wanted = set(subjects.tolist())
                     rows = [row for row in rows if row[0] in wanted]
-        ids = [row[4] for row in rows]
-        return Waiting(state[0] if state else 0, last, self._frame(rows, number), ids)
+        return Waiting(generation, last, self._frame(rows, number), [row[4] for row in rows])
+
+    def extent(self) -> Extent:
+        """Tell how much waits."""
+        with self._reading() as connection:
+            if connection is None:
+                return Extent()
+            query = "SELECT count(*), count(DISTINCT subject_id), max(id), min(arrival) FROM fact"
+            facts, subjects, last, first = connection.execute(query).fetchone()
+            rejected = connection.execute("SELECT count(*) FROM rejected").fetchone()[0]
+            since = connection.execute("SELECT time FROM arrival WHERE id = ?", (first,)).fetchone()
+        moment = None if since is None else datetime.fromisoformat(since[0])
+        return Extent(facts, subjects, rejected, last or 0, moment)
 
     def append(self, facts: pl.DataFrame, rejected: pl.DataFrame, now: datetime) -> None:
         """Keep pending facts, and what could not be used; inside `writing`."""
@@ -226,11 +275,52 @@ class LiveTail:
             yield None
         else:
             with database_errors(self.path), closing(connect(self.path)) as connection:
-                if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'state'").fetchone() is None:
-                    yield None  # its first writer was killed
+                if not _is_complete(connection):
+                    yield None
                     return
                 connection.execute("BEGIN")
                 yield connection
+
+    def _glanced(self, subject: int | None) -> Waiting:
+        """Read what waits of one subject; of none: only in which state the tail is."""
+        with self._lock, database_errors(self.path):
+            watcher = self._watching()
+            if watcher is None:
+                return _NOTHING
+            known = self._glance
+            if known is not None and known.version == _version(watcher):
+                if subject is None:
+                    return Waiting(known.generation, known.last, _NOTHING.facts)
+                if subject in known.waiting:
+                    return known.waiting[subject]
+            watcher.execute("BEGIN")
+            try:
+                version = _version(watcher)
+                if known is None or known.version != version:
+                    if not _is_complete(watcher):
+                        return _NOTHING
+                    known = self._glance = _Glance(version, *_state(watcher))
+                query = f"{_FACTS} WHERE subject_id = ? ORDER BY id"
+                rows = [] if subject is None else watcher.execute(query, (subject,)).fetchall()
+            finally:
+                if watcher.in_transaction:
+                    watcher.execute("ROLLBACK")
+            ids = [row[4] for row in rows]
+            waiting = Waiting(known.generation, known.last, self._frame(rows, 0), ids)
+            if subject is not None:
+                known.waiting[subject] = waiting
+            return waiting
+
+    def _watching(self) -> sqlite3.Connection | None:
+        """Give the connection that stays open, to the file that is there now; None: no file."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        which = (os.getpid(), found.st_dev, found.st_ino)
+        if which != self._watched:
+            self._watcher, self._watched, self._glance = connect(self.path, shared=True), which, None
+        return self._watcher
 
     def _writing(self) -> sqlite3.Connection:
         assert self._writer is not None, "inside `writing` only"
@@ -238,7 +328,7 @@ class LiveTail:
 
     def _frame(self, rows: Sequence[tuple[int, int, int, bytes, int]], number: int) -> pl.DataFrame:
         if not rows:
-            return pl.DataFrame(schema=PENDING_SCHEMA)
+            return _NOTHING.facts
         values = [orjson.loads(self._opened(sealed, payload)) for _, _, sealed, payload, _ in rows]
         stored = {
             n: pl.Int64() if PENDING_SCHEMA[n] == pl.Datetime("us") else PENDING_SCHEMA[n] for n in _PAYLOAD
@@ -275,6 +365,27 @@ class LiveTail:
         return self._cipher
 
 
+_FACTS: Final = "SELECT subject_id, arrival, sealed, payload, id FROM fact"
+_NOTHING: Final = Waiting(0, 0, pl.DataFrame(schema=PENDING_SCHEMA))
+
+
+def _is_complete(connection: sqlite3.Connection) -> bool:
+    """Tell whether the tables are there: the first writer may have been killed."""
+    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'state'").fetchone() is not None
+
+
+def _state(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Give the generation that readers move on to, and the number of the last fact."""
+    state = connection.execute("SELECT value FROM state WHERE name = 'generation'").fetchone()
+    last = connection.execute("SELECT max(id) FROM fact").fetchone()[0]
+    return (state[0] if state else 0), last or 0
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Give a number that is another one once any other connection has written."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
 _REJECTED: Final[Mapping[str, pl.DataType]] = {
     "subject_id": pl.Int64(),
     "time": pl.Datetime("us"),
@@ -289,81 +400,119 @@ _REJECTED: Final[Mapping[str, pl.DataType]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Learned:
+    """A generation's codes and subjects, with those that waiting facts brought."""
+
+    state: tuple[int, int]  # of the tail: generation and last fact
+    base: Store
+    codes: pl.DataFrame  # that waiting facts brought
+    catalogue: CodeCatalogue
+    subjects: pl.DataFrame
+
+
 class LiveStore:
-    """A generation with the waiting facts merged in; it moves on when those are taken into a newer one."""
+    """A generation with the waiting facts merged in; it moves on when those are taken into a newer one.
+
+    Threads may share it.
+    """
 
     def __init__(self, open_base: Callable[[], Store], tail: LiveTail) -> None:
         self._open_base = open_base
         self._base = open_base()
         self._tail = tail
-        self._learned: tuple[tuple[int, int], CodeCatalogue, pl.DataFrame] | None = None
+        self._lock = threading.Lock()
+        self._learned: _Learned | None = None
+        self._digest: tuple[Store, tuple[int, int], str] | None = None
 
     @property
     def catalogue(self) -> CodeCatalogue:
-        return self._with_learned()[0]
+        """The codes; the same object until there are others."""
+        return self._with_learned().catalogue
 
     @property
     def subjects(self) -> pl.DataFrame:
-        return self._with_learned()[1]
+        return self._with_learned().subjects
 
     @property
     def imports(self) -> list[dict[str, object]]:
         return self._base.imports
 
     def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
-        facts = self._waiting(subjects).facts
+        waiting, base = self._now(subjects)
+        facts = waiting.facts
         if not facts.height:
-            return self._base.read(columns, subjects)
+            return base.read(columns, subjects)
         names = list(dict.fromkeys([*columns, "subject_id", "time"]))
-        if self._are_plainly_new(facts):
-            stored = self._base.read(names, subjects)
-            waiting = dictionary_encoded(facts.select(names).to_arrow())
+        if _are_plainly_new(facts, base):
+            stored = base.read(names, subjects)
+            arrived = dictionary_encoded(facts.select(names).to_arrow())
         else:
             touched = facts["subject_id"].unique().sort().to_numpy()
-            old = pl.DataFrame(self._base.read(RECORD_SCHEMA.names(), touched)).cast(RECORD_SCHEMA)
-            waiting = dictionary_encoded(merge(old, facts).rows.select(names).to_arrow())
-            everybody = self._base.subjects["subject_id"].to_numpy() if subjects is None else subjects
-            stored = self._base.read(names, np.setdiff1d(everybody, touched, assume_unique=True))
-        return _together(stored, waiting).select(list(columns))
-
-    def _are_plainly_new(self, facts: pl.DataFrame) -> bool:
-        """Tell whether nothing needs merging (no undated fact, version or duplicate): the usual, fast case."""
-        undated = pl.col("time").is_null() & ~pl.col("static")
-        keys = facts["key"].to_numpy()
-        if facts.select((undated | pl.col("retracted")).any()).item() or len(np.unique(keys)) < len(keys):
-            return False
-        touched = facts["subject_id"].unique().sort().to_numpy()
-        return not np.isin(keys, self._base.read(["key"], touched)["key"].to_numpy()).any()
+            old = pl.DataFrame(base.read(RECORD_SCHEMA.names(), touched)).cast(RECORD_SCHEMA)
+            arrived = dictionary_encoded(merge(old, facts).rows.select(names).to_arrow())
+            everybody = base.subjects["subject_id"].to_numpy() if subjects is None else subjects
+            stored = base.read(names, np.setdiff1d(everybody, touched, assume_unique=True))
+        return _together(stored, arrived).select(list(columns))
 
     def parts(self) -> list[NDArray[np.int64]]:
-        ids = self.subjects["subject_id"].to_numpy()
-        edges = np.searchsorted(ids, [part[0] for part in self._base.parts()][1:])
+        learned = self._with_learned()
+        ids = learned.subjects["subject_id"].to_numpy()
+        edges = np.searchsorted(ids, [part[0] for part in learned.base.parts()][1:])
         return [part for part in np.split(ids, edges) if len(part)]
 
     def digest(self) -> str:
-        facts = self._waiting(None).facts
-        if not facts.height:
-            return self._base.digest()
-        return digest([self._base.digest(), sha256_bytes(facts.write_csv().encode())])
+        glance, base = self._now(np.empty(0, np.int64))
+        state, known = (glance.generation, glance.last), self._digest
+        if known is not None and known[0] is base and known[1] == state:
+            return known[2]
+        facts = self._tail.waiting().facts
+        name = base.digest()
+        if facts.height:
+            name = digest([name, sha256_bytes(facts.write_csv().encode())])
+        self._digest = base, state, name
+        return name
 
-    def _waiting(self, subjects: NDArray[np.int64] | None) -> Waiting:
+    def _now(self, subjects: NDArray[np.int64] | None) -> tuple[Waiting, Store]:
+        """Give what waits, and a generation that holds what does not wait any more."""
         waiting = self._tail.waiting(subjects)
-        if waiting.generation > (self._base.number if isinstance(self._base, GenerationStore) else 0):
-            self._base = self._open_base()
-        return waiting
+        base = self._base
+        if waiting.generation > _number(base):
+            with self._lock:
+                if waiting.generation > _number(self._base):
+                    self._base = self._open_base()
+                base = self._base
+        return waiting, base
 
-    def _with_learned(self) -> tuple[CodeCatalogue, pl.DataFrame]:
-        if not self._tail.exists():
-            return self._base.catalogue, self._base.subjects
-        waiting = self._waiting(np.empty(0, np.int64))
-        state = (waiting.generation, waiting.last)
-        if self._learned is None or self._learned[0] != state:
-            catalogue, subjects = self._base.catalogue, self._base.subjects
-            if (codes := self._tail.codes()).height:
-                catalogue = catalogue.updated({}, *_units_and_static(codes), codes["code"])
-            new = self._tail.subjects().join(subjects, on="subject_id", how="anti")
-            self._learned = state, catalogue, pl.concat([subjects, new]).sort("subject_id")
-        return self._learned[1:]
+    def _with_learned(self) -> _Learned:
+        waiting, base = self._now(np.empty(0, np.int64))
+        state, known = (waiting.generation, waiting.last), self._learned
+        if known is not None and known.base is base and known.state == state:
+            return known
+        codes, catalogue, subjects = self._tail.codes(), base.catalogue, base.subjects
+        if known is not None and known.base is base and known.codes.equals(codes):
+            catalogue = known.catalogue
+        elif codes.height:
+            catalogue = catalogue.updated({}, *_units_and_static(codes), codes["code"])
+        new = self._tail.subjects().join(subjects, on="subject_id", how="anti")
+        if new.height:
+            subjects = pl.concat([subjects, new]).sort("subject_id")
+        self._learned = made = _Learned(state, base, codes, catalogue, subjects)
+        return made
+
+
+def _number(store: Store) -> int:
+    return store.number if isinstance(store, GenerationStore) else 0
+
+
+def _are_plainly_new(facts: pl.DataFrame, base: Store) -> bool:
+    """Tell whether nothing needs merging (no undated fact, version or duplicate): the usual, fast case."""
+    undated = pl.col("time").is_null() & ~pl.col("static")
+    keys = facts["key"].to_numpy()
+    if facts.select((undated | pl.col("retracted")).any()).item() or len(np.unique(keys)) < len(keys):
+        return False
+    touched = facts["subject_id"].unique().sort().to_numpy()
+    return not np.isin(keys, base.read(["key"], touched)["key"].to_numpy()).any()
 
 
 def append(
@@ -374,7 +523,7 @@ def append(
     events: pl.DataFrame,
     system: str,
     now: datetime,
-) -> ImportReport:
+) -> Arrival:
     """Let facts (BATCH_SCHEMA) wait in the tail; `store` is what a reader sees.
 
     Each call is a source of its own: a fact that the record or the tail has is a duplicate.
@@ -383,7 +532,7 @@ def append(
     facts = as_batch_frame(events, zone).with_columns(
         file=pl.lit(0, pl.Int32), row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
     )
-    report = ImportReport(len(store.imports) + 1, "live", records=facts.height, read=facts.height)
+    report = Arrival(len(store.imports) + 1, "live", records=facts.height, read=facts.height)
     with tail.writing():
         known = vault.subjects()
         catalogue = store.catalogue
@@ -405,6 +554,8 @@ def append(
     report.superseded, report.retracted = merged.superseded, merged.retracted
     report.quarantined = rejected.height
     report.reasons.update(rejected["problem"].to_list())
+    report.refused = dict(rejected.select("row", "problem").iter_rows())
+    report.subjects = tuple(touched.tolist())
     report.notes.update(normaliser.notes)
     report.new_subjects = vault.subjects() - known
     return report

@@ -1,0 +1,36 @@
+"""The API, `/api/v1`: everything the workbench does, as JSON."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+
+from medloom.server.api import events, patients, predictions, whoami, worklist
+from medloom.server.api.document import document
+from medloom.server.api.needs import json_of
+
+PREFIX: Final = "/api/v1"
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
+
+
+router = APIRouter(prefix=PREFIX, generate_unique_id_function=_name)
+for module in (whoami, patients, worklist, predictions, events):
+    router.include_router(module.router)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi() -> Response:
+    """Give the OpenAPI document."""
+    return Response(_document(), media_type="application/json")
+
+
+@cache
+def _document() -> bytes:
+    return json_of(document(router.routes))

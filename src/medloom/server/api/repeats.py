@@ -1,0 +1,104 @@
+"""Requests that may be sent again: one that carries an `Idempotency-Key` is done once, and answered the same.
+
+After draft-ietf-httpapi-idempotency-key-header-07: the same key with another request is refused (422), and while the
+first is being worked on (409). Keys are kept for a day, for each account its own. What failed may be tried again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Request
+from sqlalchemy import Connection, delete, insert, select
+from starlette.responses import Response
+
+from medloom.database.metadata import as_utc_text, utc_now
+from medloom.database.tables.work import idempotency
+from medloom.foundation.errors import InputError, LockedError
+from medloom.server.access import signed_in
+from medloom.server.backend import Backend, the_backend
+
+REPLAYED: Final = "idempotency-replayed"
+_KEPT: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Once:
+    """A request and its key; `first` answers it, once."""
+
+    backend: Backend
+    account_id: int
+    key: str | None
+    request: str
+
+    def first(self, work: Callable[[], Response]) -> Response:
+        """Do some work unless it was done before under this key; then give the answer it had.
+
+        Raises:
+            InputError: the key came with another request before.
+            LockedError: the first request with this key is being worked on.
+        """
+        if self.key is None:
+            return work()
+        place, mine = (self.account_id, self.key), object()
+        if self.backend.answering.setdefault(place, mine) is not mine:
+            raise LockedError("a request with this Idempotency-Key is being worked on")
+        try:
+            return self._known() or self._kept(work())
+        finally:
+            del self.backend.answering[place]
+
+    def _known(self) -> Response | None:
+        mine = (idempotency.c.account_id == self.account_id, idempotency.c.key == self.key)
+        with self.backend.database.reading() as connection:
+            row = connection.execute(select(idempotency).where(*mine)).first()
+        if row is None or row.time < _oldest():
+            return None
+        if row.request != self.request:
+            raise InputError("this Idempotency-Key came with another request before; take a new one")
+        location, _, body = row.body.partition("\n")
+        headers = {REPLAYED: "true"} | ({"location": location} if location else {})
+        return Response(body, row.status, headers, "application/json")
+
+    def _kept(self, answer: Response) -> Response:
+        values = {
+            "account_id": self.account_id,
+            "key": self.key,
+            "request": self.request,
+            "status": answer.status_code,
+            "body": f"{answer.headers.get('location', '')}\n{bytes(answer.body).decode()}",
+            "time": utc_now(),
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(idempotency).where(idempotency.c.time < _oldest()))
+            connection.execute(insert(idempotency), values)
+
+        self.backend.database.write(work)
+        return answer
+
+
+async def _once(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=200, description="Sent again with the same key, it is done once."),
+    ] = None,
+) -> Once:
+    backend = the_backend(request)
+    if idempotency_key is None:
+        return Once(backend, 0, None, "")
+    said = b"\n".join((request.method.encode(), request.url.path.encode(), await request.body()))
+    key = hashlib.sha256(idempotency_key.encode()).hexdigest()
+    return Once(backend, signed_in(request).account_id, key, hashlib.sha256(said).hexdigest())
+
+
+OnceOf = Annotated[Once, Depends(_once)]
+
+
+def _oldest() -> str:
+    return as_utc_text(datetime.now(UTC) - _KEPT)
