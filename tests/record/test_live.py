@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -187,6 +189,75 @@ def test_a_reader_of_the_older_generation_moves_on_after_compaction(site: SiteDi
     assert len(digests) == 3
 
 
+def test_a_fact_of_another_process_is_seen_by_the_next_call(tmp_path: Path) -> None:
+    site = new_site(tmp_path)
+    record = Record.open(site)
+    record.append(facts(glucose("a", 1), glucose("b", 1)))
+    reader, a = Record.open(site), record.find("a")
+    assert days(reader, a) == [1]
+    catalogue = reader.catalogue
+    script = """
+        import sys
+        from pathlib import Path
+        from medloom.foundation.site import SiteDirectory
+        from medloom.record.record import Record
+        from tests.record.sources import facts, glucose
+        Record.open(SiteDirectory(Path(sys.argv[1]))).append(facts(glucose("a", 2)))
+    """
+    assert _run(script, site).returncode == 0
+    assert days(reader, a) == [1, 2]
+    assert reader.catalogue is catalogue
+    record.append(facts(glucose("a", 4, code="LOINC//new")))
+    assert "LOINC//new" in reader.catalogue.frame["code"]
+
+
+def test_a_tail_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    site = new_site(tmp_path)
+    record = Record.open(site)
+    record.append(facts(glucose("a", 1)))
+    copy = site.live.read_bytes()
+    record.append(facts(glucose("a", 2)))
+    assert days(record, 1) == [1, 2]
+    site.live.rename(site.root / "older")
+    site.live.write_bytes(copy)
+    assert days(record, 1) == [1]
+    site.live.unlink()
+    assert days(record, 1) == []
+
+
+def test_many_threads_read_while_facts_arrive_and_are_taken_in(tmp_path: Path) -> None:
+    site = new_site(tmp_path)
+    record = Record.open(site)
+    record.add(Listed(facts(*(glucose(who, 1) for who in "abc"))))
+    record.append(facts(glucose("a", 2)))
+    reader = Record.open(site)
+    done = threading.Event()
+
+    def read() -> list[int]:
+        seen = []
+        while not done.is_set():
+            for subject, least in ((1, 2), (2, 1), (3, 1)):
+                found = days(reader, subject)
+                assert found == sorted(set(found))
+                assert len(found) >= least
+            seen.append(len(days(reader, 1)))
+        return seen
+
+    with ThreadPoolExecutor(8) as pool:
+        threads = [pool.submit(read) for _ in range(8)]
+        try:
+            for day in range(3, 15):
+                record.append(facts(glucose("a", day)))
+                assert days(reader, 1) == list(range(1, day + 1))
+                if day % 5 == 0:
+                    record.compact()
+        finally:
+            done.set()
+        for thread in threads:
+            seen = thread.result()
+            assert seen == sorted(seen)
+
+
 def test_an_erased_subject_leaves_the_tail_and_every_reader(site: SiteDirectory) -> None:
     record = Record.open(site)
     record.add(Listed(facts(glucose("a", 1), glucose("b", 1))))
@@ -291,8 +362,7 @@ def test_killed_while_it_appends_or_compacts(tmp_path: Path, point: str) -> None
     record = Record.open(site)
     record.append(facts(glucose("a", 1)))
     owner, _, name = point.rpartition(".")
-    script = textwrap.dedent(
-        f"""
+    script = f"""
         import os, signal, sys
         from pathlib import Path
         from medloom.foundation.site import SiteDirectory
@@ -308,12 +378,7 @@ def test_killed_while_it_appends_or_compacts(tmp_path: Path, point: str) -> None
         record.append(facts(glucose("a", 2), glucose("b", 2)))
         record.compact()
         """
-    )
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    done = subprocess.run(
-        [sys.executable, "-c", script, site.root], env=environment, cwd=ROOT, timeout=120, check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    assert _run(script, site).returncode == -signal.SIGKILL
     record = Record.open(site)
     assert record.n_events in (1, 3)
     record.append(facts(glucose("a", 2), glucose("b", 2)))
@@ -321,6 +386,12 @@ def test_killed_while_it_appends_or_compacts(tmp_path: Path, point: str) -> None
     record.compact()
     assert record.n_events == 3
     assert record.compact() is None
+
+
+def _run(script: str, site: SiteDirectory) -> subprocess.CompletedProcess[bytes]:
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-c", textwrap.dedent(script), str(site.root)]
+    return subprocess.run(command, env=environment, cwd=ROOT, timeout=120, check=False)
 
 
 def _payloads(site: SiteDirectory) -> list[bytes]:

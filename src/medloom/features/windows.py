@@ -164,9 +164,11 @@ class WindowFeatures:
         def fill(first: int, history: History) -> sp.csr_matrix:
             return self._fill(dense[first : first + history.n_samples], history)
 
-        none = sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)
-        sparse = sp.vstack([none, *use_histories(samples, columns, fill)], format="csr")
-        return FeatureMatrix(dense, sparse, self.names, self.codes)
+        filled = use_histories(samples, columns, fill)
+        if len(filled) != 1:
+            none = sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)
+            filled = [sp.vstack([none, *filled], format="csr")]
+        return FeatureMatrix(dense, filled[0], self.names, self.codes)
 
     def to_json(self) -> dict[str, Any]:
         """Give the specification as plain values."""
@@ -214,12 +216,13 @@ class WindowFeatures:
         lengths = [np.inf if window == EVER else hours(window) for window in self.windows]
         counts = count_facts(facts, lengths)
         self._fill_counts(dense, counts)
-        self._fill_values(dense, summarise_values(facts.below(len(self.measured)), lengths))
+        if self.measured:
+            self._fill_values(dense, summarise_values(facts.below(len(self.measured)), lengths))
         return self._sparse_counts(counts, history.n_samples)
 
     def _facts(self, history: History) -> Facts:
         """Number the specification's codes, measured first, and sort their facts with a time by code, sample, time."""
-        numbers = {code: number for number, code in enumerate((*self.measured, *self.counted, *self.rare))}
+        numbers = self._numbers
         small = np.uint16 if len(numbers) < 65535 else np.uint32
         unknown = np.iinfo(small).max
         of_word = np.fromiter(
@@ -233,21 +236,30 @@ class WindowFeatures:
         age = (history.prediction_time[sample] - history.time[kept]) / MICROSECONDS_PER_HOUR
         return Facts(code[kept], sample, age, history.value[kept])
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {code: number for number, code in enumerate((*self.measured, *self.counted, *self.rare))}
+
     def _fill_counts(self, dense: NDArray[np.float32], counts: Counts) -> None:
         """Fill count and hours since last of the measured and the counted codes."""
         n_measured, n_common = len(self.measured), len(self.measured) + len(self.counted)
+        first, middle, end = self._measured_at(0), self._counted_at(0), self._counted_at(len(self.windows))
+        dense[:, first:middle:_WIDTH] = 0
+        dense[:, middle : end : len(_COUNT_STATISTICS)] = 0
+        common = int(np.searchsorted(counts.code, n_common))
+        code, sample, count = counts.code[:common], counts.sample[:common], counts.count[:common]
+        is_measured = code < n_measured
+        column = np.where(
+            is_measured,
+            first + code * _WIDTH,
+            middle + (code - n_measured) * len(_COUNT_STATISTICS),
+        )
+        step = np.where(is_measured, n_measured * _WIDTH, len(self.counted) * len(_COUNT_STATISTICS))
         for window in range(len(self.windows)):
-            dense[:, self._measured_at(window) : self._measured_at(window + 1) : _WIDTH] = 0
-            dense[:, self._counted_at(window) : self._counted_at(window + 1) : len(_COUNT_STATISTICS)] = 0
-            met = np.flatnonzero((counts.count[:, window] > 0) & (counts.code < n_common))
-            code, sample = counts.code[met], counts.sample[met]
-            column = np.where(
-                code < n_measured,
-                self._measured_at(window) + code * _WIDTH,
-                self._counted_at(window) + (code - n_measured) * len(_COUNT_STATISTICS),
-            )
-            dense[sample, column] = counts.count[met, window]
-            dense[sample, column + 1] = counts.age[met]
+            met = np.flatnonzero(count[:, window])
+            row, place = sample[met], column[met] + window * step[met]
+            dense[row, place] = count[met, window]
+            dense[row, place + 1] = counts.age[met]
 
     def _fill_values(self, dense: NDArray[np.float32], values: Values) -> None:
         """Fill first, last, min, max, mean and slope of the measured codes."""
@@ -265,8 +277,11 @@ class WindowFeatures:
         column = (
             window * len(self.rare) + counts.code[first:][pair] - (len(self.measured) + len(self.counted))
         )
-        cells = (count[pair, window].astype(np.float32), (counts.sample[first:][pair], column))
-        return sp.csr_matrix(cells, shape=(n, len(self.windows) * len(self.rare)))
+        shape, cells = (n, len(self.windows) * len(self.rare)), count[pair, window].astype(np.float32)
+        if n == 1:
+            order = np.argsort(column)
+            return sp.csr_matrix((cells[order], column[order], [0, len(order)]), shape=shape)
+        return sp.csr_matrix((cells, (counts.sample[first:][pair], column)), shape=shape)
 
     def _fill_static(self, dense: NDArray[np.float32], history: History, position: dict[str, int]) -> None:
         column = 0

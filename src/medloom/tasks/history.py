@@ -245,10 +245,16 @@ def _lengthened(column: pa.Array, n: int) -> pa.Array:
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    array = column.combine_chunks()
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # no chunk at all
         array = pa.array([], pa.dictionary(pa.int32(), pa.string()))
-    return as_array(array.indices).astype(np.int32, copy=False), tuple(array.dictionary.to_pylist())
+    code, dictionary = as_array(array.indices).astype(np.int32, copy=False), array.dictionary
+    if len(code) < len(dictionary):  # few facts: only the codes they have are worth naming
+        used = np.flatnonzero(np.bincount(code, minlength=len(dictionary)))
+        rank = np.empty(len(dictionary), np.int32)
+        rank[used] = np.arange(len(used))
+        return rank[code], tuple(dictionary.take(pl.Series(used).to_arrow()).to_pylist())
+    return code, tuple(dictionary.to_pylist())
 
 
 def _microseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -165,7 +165,7 @@ class Samples:
     @property
     def prediction_times(self) -> NDArray[np.int64]:
         """Give each sample's prediction time: (n,) int64, µs."""
-        return self.frame["prediction_time"].to_physical().to_numpy()
+        return self.frame["prediction_time"].cast(pl.Int64).to_numpy()
 
     @property
     def groups(self) -> NDArray[np.int64]:

@@ -121,8 +121,7 @@ class ConformalModel(WrappingModel):
             for k, one in enumerate(told):
                 bounds, own = one.bounds(values[rows, k]), values[rows, k]
                 low[rows, k], high[rows, k] = np.minimum(bounds[:, 0], own), np.maximum(bounds[:, 1], own)
-        frame = said.frame.with_columns(low=pl.Series(low.ravel()), high=pl.Series(high.ravel()))
-        return replace(said, frame=frame)
+        return said.between(low.ravel(), high.ravel())
 
     def sets(self, samples: Samples) -> pl.DataFrame:
         """Tell which classes each sample may have.
@@ -238,6 +237,8 @@ class ConformalModel(WrappingModel):
 
     def _groups(self, samples: Samples) -> list[tuple[NDArray[np.intp], Told]]:
         """Give the rows of each group that is told of, those of all other groups together."""
+        if not self.by:
+            return [(np.arange(len(samples)), self.told[EVERYONE])]
         names = strata(samples, self.by)
         known = np.where(np.isin(names, list(self.told)), names, EVERYONE)
         return [(np.flatnonzero(known == name), self.told[name]) for name in np.unique(known).tolist()]
