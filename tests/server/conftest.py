@@ -65,7 +65,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory, quick_passwords: None) -> Pat
 def backend(ward: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """The ward's site, of this module alone, on a clock that starts at `NOW`."""
     folder = tmp_path_factory.mktemp("served") / "site"
-    shutil.copytree(ward, folder)
+    shutil.copytree(ward, folder, symlinks=True)  # `record` is one
     opened = Backend.of(Site.open(folder), ServerSettings(as_of=NOW))
     yield opened
     opened.close()

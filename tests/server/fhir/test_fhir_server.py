@@ -255,7 +255,7 @@ def test_a_transaction_is_read_back_at_once(client: Visit, backend: Backend) -> 
     told = send(scientist, "", bundle_of(potassium("Patient/4")))
     assert told["type"] == "transaction-response"
     assert told["entry"][0]["response"]["status"] == "201"
-    assert last_audited(backend).action == "facts.written"
+    assert last_audited(backend).action == "events.written"
     (found,) = entries(get(scientist, "Observation?patient=4&code=2823-3"))
     assert found["valueQuantity"]["value"] == 5.1
     send(scientist, "", bundle_of(potassium("Patient/4")))
@@ -280,6 +280,8 @@ def test_new_patients_come_under_the_hospitals_identifiers(client: Visit, backen
     assert told["entry"][2]["response"]["outcome"]["issue"][0]["severity"] == "information"
     number = backend.site.record.find("new-1", "ward")
     assert get(scientist, f"Patient/{number}")["gender"] == "male"
+    backend.site.record.erase(number)
+    send(scientist, "?system=ward", bundle, 422)
 
 
 def test_a_transaction_is_whole_or_nothing_and_a_batch_each_by_itself(client: Visit) -> None:
@@ -300,3 +302,19 @@ def test_a_transaction_is_whole_or_nothing_and_a_batch_each_by_itself(client: Vi
     assert get(scientist, "Observation?patient=7&code=2823-3")["total"] == 1
     send(scientist, "", {"resourceType": "Bundle", "type": "collection"}, 400)
     send(client("doctor"), "", bundle_of(potassium("Patient/4")), 403)
+
+
+def test_an_address_that_stands_for_another_patient_is_refused(client: Visit) -> None:
+    stay = {
+        "fullUrl": "Patient/4",
+        "resource": {
+            "resourceType": "Encounter",
+            "id": "8",
+            "status": "finished",
+            "class": {"code": "IMP"},
+            "subject": {"reference": "Patient/4"},
+            "period": {"start": "2020-01-01T00:00:00Z"},
+        },
+        "request": {"method": "POST", "url": "Encounter"},
+    }
+    send(client("scientist"), "", bundle_of(stay, potassium("Patient/4", 6.6)), 422)

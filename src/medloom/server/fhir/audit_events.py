@@ -13,7 +13,7 @@ _OUTCOMES: Final = {"done": "0", "refused": "4", "failed": "8"}
 # The last word of an action says what was done; what is not listed was executed.
 _VERBS: Final = {
     "R": "seen read refused called searched skipped",
-    "C": "created added given drawn proposed imported written",
+    "C": "created added given drawn proposed imported written sent",
     "U": "changed accepted overridden signed retired rolled-back password merged",
     "D": "removed revoked erased",
 }

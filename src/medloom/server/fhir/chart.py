@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -193,7 +193,15 @@ class Chart:
                 named.setdefault(row["encounter"], []).append(row)
         found = [self._stay(rows) for rows in named.values()]
         found += [self._stay(rows) for rows in _paired(unnamed)]
-        return sorted((stay for stay in found if stay is not None), key=lambda stay: (stay.start, stay.id))
+        stays = sorted((stay for stay in found if stay is not None), key=lambda stay: (stay.start, stay.id))
+        # of one without an end that another of its kind followed, the end was never recorded
+        last = {stay.kind: stay.id for stay in stays if stay.status != "planned"}
+        return [
+            replace(stay, status="unknown")
+            if stay.status == "in-progress" and last[stay.kind] != stay.id
+            else stay
+            for stay in stays
+        ]
 
     def encounters_named(self, ids: Collection[str]) -> list[int]:
         """Give the record's numbers of encounters by their ids."""

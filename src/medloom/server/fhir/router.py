@@ -181,7 +181,7 @@ def search_patients(backend: TheBackend, person: Reader, asked: TheSearch) -> Re
         return [patients.patient(chart) for chart in _charts(backend, person, shown, query.place.now)]
 
     found = query.bundle(len(subjects), page)
-    backend.told(*(Entry(person.login, person.role, "fhir.searched", one, "Patient") for one in shown))
+    backend.told(*(_patient_seen(person, one, "fhir.searched", "Patient") for one in shown))
     return answer(found)
 
 
@@ -250,7 +250,11 @@ def read(backend: TheBackend, person: Reader, kind: str, resource_id: str) -> Re
     found = _in_chart(chart, kind, resource_id)
     if found is None:
         raise _missing(kind)
-    backend.saw(person, subject, "fhir.read", f"{kind}/{resource_id}")
+    target = f"{kind}/{resource_id}"
+    if kind == "Patient":
+        backend.told(_patient_seen(person, subject, "fhir.read", target))
+    else:
+        backend.saw(person, subject, "fhir.read", target)
     return answer(found)
 
 
@@ -319,6 +323,11 @@ def _charts(backend: Backend, person: Person, subjects: Sequence[int], now: date
         return Chart.several(record, subjects, now, {})
     known = {subject: tuple(pairs) for subject, pairs in record.identifiers(subjects).items()}
     return Chart.several(record, subjects, now, known)
+
+
+def _patient_seen(person: Person, subject: int, action: str, target: str) -> Entry:
+    identified = Permission.SEE_IDENTIFIERS in person.permissions
+    return Entry(person.login, person.role, action, subject, target, detail={"identifiers": identified})
 
 
 def _in_chart(chart: Chart, kind: str, resource_id: str) -> Json | None:

@@ -7,7 +7,7 @@ same way at the next import or compaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from medloom.record.importers.fhir.references import bare
 from medloom.record.importing import as_batch_frame
 from medloom.record.normalising import with_problems
 from medloom.record.record import Record
+from medloom.record.vault import ERASED
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.fhir.outcomes import RefusedError, outcome
@@ -65,9 +66,12 @@ def take_in(backend: Backend, person: Person, bundle: Any, system: str | None) -
     told = _Told()
     for place, entry in enumerate(entries, start=1):
         _check_request(place, entry, told)
-    if system is None:
-        _check_patients(backend, person, entries, told)
+    seen = _check_patients(backend, person, entries, told) if system is None else None
     facts = _facts(backend, bundle, entries, told)
+    if seen is not None:
+        _check_same(facts, seen, told)
+    elif facts.height:
+        _check_not_erased(backend.site.record, facts, system or "", told)
     if told.refused and bundle["type"] == "transaction":
         status = 403 if all(status == 403 for status, _ in told.refused.values()) else 422
         return status, _refusals(told)
@@ -78,7 +82,7 @@ def take_in(backend: Backend, person: Person, bundle: Any, system: str | None) -
         counts = {"facts": facts.height, "via": "fhir"}
         backend.told(
             *(
-                Entry(person.login, person.role, "facts.written", subject, bundle["type"], detail=counts)
+                Entry(person.login, person.role, "events.written", subject, bundle["type"], detail=counts)
                 for subject in sorted(touched)
             )
         )
@@ -119,9 +123,10 @@ def _check_request(place: int, entry: Any, told: _Told) -> None:
         )
 
 
-def _check_patients(backend: Backend, person: Person, entries: list[Any], told: _Told) -> None:
-    """Refuse what is not about a patient of this server whom the person sees."""
+def _check_patients(backend: Backend, person: Person, entries: list[Any], told: _Told) -> dict[int, int]:
+    """Refuse what is not about a patient of this server whom the person sees; gives place → patient of the rest."""
     known = set(backend.site.record.subject_ids.tolist())
+    found: dict[int, int] = {}
     for place, entry in enumerate(entries, start=1):
         if place in told.refused or place in told.passed_over:
             continue
@@ -148,6 +153,28 @@ def _check_patients(backend: Backend, person: Person, entries: list[Any], told: 
             )
         elif not backend.sees(person, subject):
             told.refuse(place, 403, tr("this patient is not of your care team"))
+        else:
+            found[place] = subject
+    return found
+
+
+def _check_same(facts: pl.DataFrame, seen: Mapping[int, int], told: _Told) -> None:
+    """Refuse what would be read as another patient's than was checked, as where a fullUrl stands for another id."""
+    for place, patient in facts.select("row", "patient").unique().iter_rows():
+        if place not in told.refused and patient != str(seen.get(place)):
+            told.refuse(place, 422, tr("the resource names its patient in a way that is not taken here"))
+
+
+def _check_not_erased(record: Record, facts: pl.DataFrame, system: str, told: _Told) -> None:
+    patients = facts["patient"].unique().drop_nulls().to_list()
+    with record.guests() as guests:
+        erased = {
+            patient
+            for patient, number in zip(patients, guests.assign(system, patients), strict=True)
+            if number == ERASED
+        }
+    for place in facts.filter(pl.col("patient").is_in(erased))["row"].unique():
+        told.refuse(int(place), 422, tr("the subject was erased from this site"))
 
 
 def _subject(resource: Json, name: str) -> int | None:
@@ -183,14 +210,9 @@ def _facts(backend: Backend, bundle: Json, entries: list[Any], told: _Told) -> p
 def _append(backend: Backend, facts: pl.DataFrame, system: str | None, told: _Told) -> set[int]:
     """Append facts; gives the patients they are of."""
     record, now = backend.site.record, backend.now()
-    if system is not None:
-        parts = [(facts, system)]
-    else:
-        parts = [
-            _under_identifier(record, rows) for _, rows in facts.group_by("patient", maintain_order=True)
-        ]
+    parts = {system: facts} if system is not None else _under_identifiers(record, facts)
     touched: set[int] = set()
-    for rows, namespace in parts:
+    for namespace, rows in parts.items():
         arrival = record.append(rows, namespace, now)
         touched.update(arrival.subjects)
         places = rows["row"].to_list()
@@ -199,16 +221,20 @@ def _append(backend: Backend, facts: pl.DataFrame, system: str | None, told: _To
     return touched
 
 
-def _under_identifier(record: Record, rows: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Give facts of one patient of this server as if their source had named them, and the namespace it used."""
-    subject = int(rows["patient"][0])
-    system, identifier = record.identifiers([subject])[subject][0]
+def _under_identifiers(record: Record, facts: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Give facts about patients of this server as if their source had named them: namespace → facts."""
+    subjects = [int(number) for number in facts["patient"].unique()]
+    known = {str(subject): pairs[0] for subject, pairs in record.identifiers(subjects).items()}
+    system = pl.col("patient").replace_strict({number: pair[0] for number, pair in known.items()})
+    identifier = pl.col("patient").replace_strict({number: pair[1] for number, pair in known.items()})
     # facts name stays by the source's identifiers, which an id of this server's does not tell
     ours = pl.col("encounter").str.contains(_OUR_ENCOUNTER)
-    named = rows.with_columns(
-        pl.lit(identifier).alias("patient"), pl.when(~ours).then("encounter").alias("encounter")
+    named = facts.with_columns(
+        system.alias("_system"),
+        identifier.alias("patient"),
+        pl.when(~ours).then("encounter").alias("encounter"),
     )
-    return named, system
+    return {str(of): rows.drop("_system") for (of,), rows in named.group_by("_system", maintain_order=True)}
 
 
 def _answer(place: int, entry: Json, told: _Told) -> Json:
