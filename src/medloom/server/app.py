@@ -95,8 +95,8 @@ def _served(route: BaseRoute) -> Iterator[Served]:
     for one in included() if included is not None else [route]:
         dependant = getattr(one, "dependant", None)
         calls = [] if dependant is None else [inner.call for inner in _all(dependant)]
-        named = [str(call.permission) for call in calls if hasattr(call, "permission")]
-        path = getattr(one, "path", None) or getattr(getattr(one, "starlette_route", None), "path", "")
+        named = [str(getattr(call, "permission")) for call in calls if hasattr(call, "permission")]  # noqa: B009
+        path = str(getattr(one, "path", "") or getattr(getattr(one, "starlette_route", None), "path", ""))
         yield Served(path, frozenset(getattr(one, "methods", None) or ()), named[0] if named else None)
 
 

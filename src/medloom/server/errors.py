@@ -31,6 +31,11 @@ _log = logging.getLogger(__name__)
 Say = Callable[[int, str, Mapping[str, str], Request | None], Response]
 """Makes an answer of a status, what went wrong, headers, and the request where there is one."""
 
+
+class TooLargeError(InputError):
+    """A request's body is longer than what is taken."""
+
+
 _STATUS: Final[tuple[tuple[type[MedloomError], int], ...]] = (
     (NotSignedInError, 401),
     (ForbiddenError, 403),
@@ -40,6 +45,7 @@ _STATUS: Final[tuple[tuple[type[MedloomError], int], ...]] = (
     (KeyUnavailableError, 503),
     (StorageError, 507),
     (IntegrityError, 500),
+    (TooLargeError, 413),
     (InputError, 422),
 )
 _SAYS: dict[str, Say] = {}
@@ -57,8 +63,6 @@ def is_page(path: str) -> bool:
 
 def status_of(error: Exception) -> int:
     """Tell the HTTP status of an error of ours; 500: it is none."""
-    if type(error).__name__ == "TooLargeError":
-        return 413
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
@@ -83,6 +87,8 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         said = {
             404: tr("there is nothing at this address"),
             405: tr("this address does not take this method"),
+            408: tr("the rest of the request did not come in time"),
+            413: tr("the request is too large"),
         }.get(error.status_code, str(error.detail))
         answer = _said(error.status_code, said, request.url.path, request)
         answer.headers.update(error.headers or {})

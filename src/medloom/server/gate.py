@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from medloom.foundation.errors import InputError, MedloomError
+from medloom.foundation.errors import MedloomError
 from medloom.server.access import ForbiddenError, Person
 from medloom.server.backend import Backend
-from medloom.server.errors import answer_to
+from medloom.server.errors import TooLargeError, answer_to
 from medloom.server.sessions import PREFIX
 
 POLICY: Final = (
@@ -29,12 +31,9 @@ _HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
+_PATIENCE: Final = 30  # seconds until the next piece of a body has come
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UPLOADS: Final = ("/data/upload", "/api/v1/imports")
-
-
-class TooLargeError(InputError):
-    """A request's body is longer than what is taken."""
 
 
 def cookie_name(secure: bool) -> str:
@@ -89,14 +88,18 @@ class Gate:
         announced = headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced) > most:
             raise TooLargeError("the request is larger than {n:,} bytes", n=most)
-        seen = 0
+        seen, complete = 0, False
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, complete
+            try:
+                message = await asyncio.wait_for(receive(), None if complete else _PATIENCE)
+            except TimeoutError:
+                raise HTTPException(408) from None
             seen += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
             if seen > most:
-                raise TooLargeError("the request is larger than {n:,} bytes", n=most)
+                raise HTTPException(413)
             return message
 
         return counted

@@ -86,6 +86,7 @@ def server(site: Site, address: Address, settings: ServerSettings) -> tuple[uvic
         date_header=True,
         proxy_headers=False,
         timeout_keep_alive=20,
+        limit_concurrency=1000,
         h11_max_incomplete_event_size=32 * 1024,
     )
     scheme = "https" if certificate is not None else "http"
