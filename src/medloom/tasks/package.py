@@ -150,6 +150,18 @@ def package_digest(directory: Path) -> str:
     return sha256_file(directory / _SUMS)
 
 
+def origin_in(directory: Path) -> Origin:
+    """Read where a model comes from, without checking or loading its package.
+
+    Raises:
+        NotFoundError: there is no package.
+    """
+    path = directory / _MODEL_FILE
+    if not path.is_file():
+        raise NotFoundError("there is no model package in {path!r}", path=str(directory))
+    return origin_of(json.loads(path.read_text(encoding="utf-8")))
+
+
 def origin_of(content: dict[str, Any]) -> Origin:
     """Read back where a model comes from, from the content of its `model.json`."""
     try:
