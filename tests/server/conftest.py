@@ -19,6 +19,7 @@ from medloom.server.app import create_app
 from medloom.server.backend import Backend
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
+from tests.databases import postgres_server
 from tests.server.ward import NOW, PASSWORD, ward_site
 
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
@@ -53,6 +54,13 @@ def quick_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The socket of a PostgreSQL server."""
+    with postgres_server() as socket:
+        yield socket
 
 
 @pytest.fixture(scope="session")
