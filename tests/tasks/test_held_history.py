@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -78,6 +79,15 @@ def test_a_model_answers_on_a_kept_history_as_on_the_record(asked: tuple[Model, 
         assert model.predict(again).frame.equals(model.predict(some).frame)
         assert model.explain(again).frame.equals(model.explain(some).frame)
         assert kept.digest() == some.held().history().digest()
+
+
+def test_threads_get_the_same_answers(asked: tuple[Model, Samples]) -> None:
+    model, everyone = asked
+    ones = [everyone.where(pl.col("subject_id") == subject) for subject in range(1, 41)]
+    alone = [model.predict(one.held()).frame for one in ones]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda one: model.predict(one.held()).frame, ones))
+    assert all(a.equals(b) for a, b in zip(alone, together, strict=True))
 
 
 def test_a_held_history_is_read_once_and_serves_every_part(

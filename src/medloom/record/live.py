@@ -37,7 +37,7 @@ from medloom.record.merging import merge, undatable
 from medloom.record.normalising import PENDING_EXTRA, Normaliser
 from medloom.record.quarantine import Quarantine
 from medloom.record.schema import RECORD_SCHEMA
-from medloom.record.store import GenerationStore, Store, dictionary_encoded
+from medloom.record.store import GenerationStore, Store, as_array, dictionary_encoded
 from medloom.record.vault import Vault
 
 PENDING_SCHEMA: Final = pl.Schema({**RECORD_SCHEMA, **PENDING_EXTRA})
@@ -446,7 +446,7 @@ class LiveStore:
         names = list(dict.fromkeys([*columns, "subject_id", "time"]))
         if _are_plainly_new(facts, base):
             stored = base.read(names, subjects)
-            arrived = dictionary_encoded(facts.select(names).to_arrow())
+            arrived = dictionary_encoded(facts[names].to_arrow())
         else:
             touched = facts["subject_id"].unique().sort().to_numpy()
             old = pl.DataFrame(base.read(RECORD_SCHEMA.names(), touched)).cast(RECORD_SCHEMA)
@@ -507,12 +507,11 @@ def _number(store: Store) -> int:
 
 def _are_plainly_new(facts: pl.DataFrame, base: Store) -> bool:
     """Tell whether nothing needs merging (no undated fact, version or duplicate): the usual, fast case."""
-    undated = pl.col("time").is_null() & ~pl.col("static")
-    keys = facts["key"].to_numpy()
-    if facts.select((undated | pl.col("retracted")).any()).item() or len(np.unique(keys)) < len(keys):
+    keys, undated = facts["key"].to_numpy(), facts["time"].is_null() & ~facts["static"]
+    if (undated | facts["retracted"]).any() or len(np.unique(keys)) < len(keys):
         return False
-    touched = facts["subject_id"].unique().sort().to_numpy()
-    return not np.isin(keys, base.read(["key"], touched)["key"].to_numpy()).any()
+    touched = np.unique(facts["subject_id"].to_numpy())
+    return not np.isin(keys, as_array(base.read(["key"], touched)["key"])).any()
 
 
 def append(
