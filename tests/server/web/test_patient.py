@@ -74,7 +74,7 @@ def test_an_override_is_kept_shown_and_can_be_changed(client: Client, backend: B
     assert (kept.status_code, kept.headers["location"]) == (303, "/patients/4")
     page = doctor.get("/patients/4").text
     assert "&lt;b&gt;dialysis&lt;/b&gt;" in page
-    assert "overridden" in page
+    assert "Overridden" in page
     doctor.submit(address, verdict="accept", reason="known")
     (standing,) = reviews.current(backend.database, about)
     assert (standing.opinion.verdict, standing.opinion.reason) == ("accept", None)

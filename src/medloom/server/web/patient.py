@@ -98,7 +98,7 @@ def review(
             filled = Filled(advice_id, verdict, reason, comment, str(error))
             return _refused(request, backend, person, subject_id, filled)
         said = (
-            tr("Kept: you follow this advice.")
+            tr("Kept: you accept this advice.")
             if verdict == "accept"
             else tr("Kept: you override this advice. Experts will see the case.")
         )
@@ -126,7 +126,7 @@ class Filled:
 
 
 def _refused(request: Request, backend: Backend, person: Person, subject_id: int, filled: Filled) -> Response:
-    error = filled.error or tr("Choose whether you follow this advice.")
+    error = filled.error or tr("Choose whether you accept this advice.")
     filled = Filled(filled.advice_id, filled.verdict, filled.reason, filled.comment, error)
     return _page(request, backend, person, subject_id, status=422, filled=filled)
 
