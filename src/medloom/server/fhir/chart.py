@@ -135,8 +135,8 @@ class Chart:
         identifiers: Mapping[int, Identifiers | None],
     ) -> list[Chart]:
         """Read the charts of several patients at once, in their order."""
-        events = record.events(subjects).lazy()
-        rows = events.pipe(visible, now).pipe(typed).collect()
+        events = _with_keys(record.events(subjects))
+        rows = events.lazy().pipe(visible, now).pipe(typed).collect()
         by_subject = rows.partition_by("subject_id", as_dict=True)
         codes = sorted({*rows["bare"], *rows["code"]})
         known = record.catalogue.frame.filter(pl.col("code").is_in(codes))
@@ -287,14 +287,14 @@ def typed(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Add what becomes of each row: `assertion`, `bare`, `type`, `id`, `precision`, `until`."""
     code = pl.col("code")
     words = "|".join(ASSERTION_PREFIXES)
-    return (
-        rows.with_columns(
-            code.str.extract(f"^({words})//.+", 1).alias("assertion"),
-            code.str.replace(f"^({words})//(.+)", "$2").alias("bare"),
-            precision(),
-        )
-        .with_columns(last_moment(), _type().alias("type"))
-        .pipe(_named)
+    return rows.with_columns(
+        code.str.extract(f"^({words})//.+", 1).alias("assertion"),
+        code.str.replace(f"^({words})//(.+)", "$2").alias("bare"),
+        precision(),
+    ).with_columns(
+        last_moment(),
+        _type().alias("type"),
+        pl.format("{}-{}-{}", "subject_id", pl.col("key").reinterpret(signed=False), "part").alias("id"),
     )
 
 
@@ -344,17 +344,16 @@ def _type() -> pl.Expr:
     return pl.when(sayable & told).then(by_role)
 
 
-def _named(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Add ids: the same as long as the source's resource, or the content, is the same."""
-    key = pl.coalesce(
-        pl.col("key").reinterpret(signed=False),
-        # rows in memory, that no import has named
-        pl.concat_str(_CONTENT, separator="\x1f", ignore_nulls=True).map_elements(
-            hash64, return_dtype=pl.UInt64
-        ),
+def _with_keys(events: pl.DataFrame) -> pl.DataFrame:
+    """Name rows in memory, which no import has named, by their content and its ordinal."""
+    if not events["key"].null_count():
+        return events
+    content = pl.concat_str(_CONTENT, separator="\x1f", ignore_nulls=True)
+    hashes = content.map_elements(hash64, return_dtype=pl.UInt64).reinterpret(signed=True)
+    ordinal = pl.int_range(pl.len(), dtype=pl.Int32).over(_CONTENT)
+    return events.with_columns(
+        pl.coalesce("key", hashes).alias("key"), pl.coalesce("part", ordinal).alias("part")
     )
-    part = pl.coalesce("part", pl.int_range(pl.len()).over(_CONTENT))
-    return rows.with_columns(pl.format("{}-{}-{}", "subject_id", key, part).alias("id"))
 
 
 def _paired(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
