@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from medloom import api
 from medloom.database.audit import Entry
@@ -37,6 +37,9 @@ from medloom.tasks.samples import Samples
 SERVICE: Final = "risk"
 _REASONS: Final = 10
 _LOOKED_THROUGH: Final = 20  # advice about one input, some of it asked for without reasons
+_KNOWN: Final = select(advice_input.c.digest).where(advice_input.c.digest == bindparam("digest"))
+_KEEP_INPUT: Final = insert(advice_input)
+_KEEP: Final = insert(advice_table)
 _CLOSE: Final = 1e-9  # answers on another machine may differ in the last digits
 
 
@@ -71,8 +74,8 @@ def advise(
     history = held.history()
     predictions = served.model.predict(held)
     question = held.question
-    main = main_answers(predictions, held).row(0, named=True)
     answers = tuple(_answer(row) for row in predictions.frame.iter_rows(named=True))
+    output, value = _main(answers, predictions, held)
     cautions = [*against, *_met_before(held)]
     made = Advice(
         id=secrets.token_hex(16),
@@ -84,15 +87,15 @@ def advise(
         prediction_time=held.frame["prediction_time"][0],
         made=utc_now(),
         answers=answers,
-        output=main["output"],
+        output=output,
         input_digest=history.digest(),
-        record_digest=record_digest,
-        evidence=None if served.tested is None else served.tested.line(),
-        alert=None if served.release.threshold is None else main["value"] >= served.release.threshold,
+        record_digest=record_digest or held.record_digest,
+        evidence=served.evidence,
+        alert=None if served.release.threshold is None else value >= served.release.threshold,
         cautions=tuple(cautions),
     )
     if question.kind == "binary" and served.tested is not None:
-        caveat = served.tested.caveat(main["value"])
+        caveat = served.tested.caveat(value)
         made = replace(made, cautions=(*made.cautions, *([] if caveat is None else [caveat])))
     if explain:
         made = _explained(served, held, made)
@@ -136,10 +139,9 @@ def keep(
     }
 
     def work(connection: Connection) -> None:
-        known = select(advice_input.c.digest).where(advice_input.c.digest == advice.input_digest)
-        if connection.execute(known).first() is None:
-            connection.execute(insert(advice_input), {"digest": advice.input_digest, "content": packed()})
-        connection.execute(insert(advice_table), row)
+        if connection.execute(_KNOWN, {"digest": advice.input_digest}).first() is None:
+            connection.execute(_KEEP_INPUT, {"digest": advice.input_digest, "content": packed()})
+        connection.execute(_KEEP, row)
         if audited:
             entry = Entry(
                 by.name, by.role, "advice.given", advice.subject_id, target=advice.id, detail={"via": via}
@@ -287,6 +289,14 @@ def _explained(served: Served, held: Samples, made: Advice) -> Advice:
         unlike=None if far is None else far.said,
         cautions=made.cautions if far is None or far.caution is None else (*made.cautions, far.caution),
     )
+
+
+def _main(answers: tuple[Answer, ...], predictions: Predictions, sample: Samples) -> tuple[str, float]:
+    """Give the output that stands for all, and its value."""
+    if len(answers) == 1:
+        return answers[0].output, answers[0].value
+    main = main_answers(predictions, sample).row(0, named=True)
+    return main["output"], main["value"]
 
 
 def _answer(row: dict[str, Any]) -> Answer:

@@ -23,6 +23,8 @@ from medloom.foundation.errors import IntegrityError
 Outcome = Literal["done", "refused", "failed"]
 
 _SEALED: Final = tuple(column.name for column in audit.columns if column.name != "digest")
+_LAST: Final = select(audit.c.number, audit.c.digest).order_by(audit.c.number.desc()).limit(1)
+_APPEND: Final = insert(audit)
 _FIRST: Final = "0" * 64
 _LOCK: Final = 0x6D65_646C  # of PostgreSQL: one appends at a time, also from several processes
 
@@ -74,9 +76,7 @@ class AuditLog:
         """Append inside the transaction of what is told; gives the number of the last entry."""
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        last = connection.execute(
-            select(audit.c.number, audit.c.digest).order_by(audit.c.number.desc()).limit(1)
-        ).first()
+        last = connection.execute(_LAST).first()
         number, previous = (last.number, last.digest) if last else (0, _FIRST)
         rows = []
         for entry in entries:
@@ -97,7 +97,7 @@ class AuditLog:
             row["digest"] = previous = self._seal(row)
             rows.append(row)
         if rows:
-            connection.execute(insert(audit), rows)
+            connection.execute(_APPEND, rows)
         return int(number)
 
     def verify(self, connection: Connection, head: str | None = None) -> Verified:

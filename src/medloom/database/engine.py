@@ -95,7 +95,8 @@ class Database:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Do some work in a transaction shared with whoever writes at the same time; back when it is on the disk.
 
-        What fails undoes its own work alone. Raises as `writing`, and whatever `work` raises.
+        What fails undoes its own work alone. `work` changes nothing but the database: it is done again where somebody
+        else's in the same transaction failed. Raises as `writing`, and whatever `work` raises.
         """
         job = _Job(work)
         self._queue.put(job)
@@ -126,10 +127,17 @@ class Database:
         try:
             with self.writing() as connection:
                 for job in jobs:
-                    job.do(connection, alone=len(jobs) == 1)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+                    job.do(connection)
+        except StorageError as error:
             for job in jobs:
-                job.fail(error)
+                job.done.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            if len(jobs) == 1:
+                jobs[0].done.set_exception(error)
+                return
+            # nothing was kept; who did not fail must not suffer for who did
+            for job in jobs:
+                self._write_together([job])
         else:
             for job in jobs:
                 job.finish()
@@ -139,33 +147,15 @@ class _Job:
     """Work that waits to be written, and who waits for it."""
 
     def __init__(self, work: Callable[[Connection], Any]) -> None:
-        self.work = work
         self.done: Future[Any] = Future()
+        self._work = work
         self._result: Any = None
-        self._error: BaseException | None = None
 
-    def do(self, connection: Connection, *, alone: bool) -> None:
-        if alone:
-            self._result = self.work(connection)
-            return
-        try:
-            with connection.begin_nested():
-                self._result = self.work(connection)
-        except DBAPIError as error:
-            if error.connection_invalidated or _is_gone(error):
-                raise
-            self._error = error
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits
-            self._error = error
+    def do(self, connection: Connection) -> None:
+        self._result = self._work(connection)
 
     def finish(self) -> None:
-        if self._error is not None:
-            self.done.set_exception(self._error)
-        else:
-            self.done.set_result(self._result)
-
-    def fail(self, error: BaseException) -> None:
-        self.done.set_exception(self._error or error)
+        self.done.set_result(self._result)
 
 
 def _engine(url: str | URL) -> Engine:

@@ -63,6 +63,11 @@ class Served:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
+    def evidence(self) -> Text2 | None:
+        """Say in one line how good it was on patients it had not seen; None: nobody looked."""
+        return None if self.tested is None else self.tested.line()
+
+    @cached_property
     def trained(self) -> api.Trained:
         """Give the model with the labelled samples of its task, for what compares patients; takes a while at first."""
         return api.with_samples(self.site, self.name, self.site.task(self.name.task).samples)

@@ -87,7 +87,8 @@ def served_routes(app: FastAPI) -> list[Served]:
 
 
 def _routers() -> list[APIRouter]:
-    return [web.router, api.router, cds.router, fhir.router]
+    # what is asked most often comes first: routes are tried in this order
+    return [api.router, web.router, cds.router, fhir.router]
 
 
 def _served(route: BaseRoute) -> Iterator[Served]:

@@ -21,7 +21,8 @@ def _name(route: APIRoute) -> str:
 
 
 router = APIRouter(prefix=PREFIX, generate_unique_id_function=_name)
-for module in (whoami, patients, worklist, predictions, events):
+# what is asked most often comes first
+for module in (predictions, worklist, events, patients, whoami):
     router.include_router(module.router)
 
 
