@@ -31,7 +31,7 @@ from medloom.foundation.site import SiteDirectory
 from medloom.record.catalogue import CodeCatalogue
 from medloom.record.commit import SUBJECTS_SCHEMA
 from medloom.record.database import connect, database_errors, transaction
-from medloom.record.importing import Batch, as_batch_frame
+from medloom.record.importing import Batch, CodeInfo, as_batch_frame
 from medloom.record.ingest import Base, ImportReport, Learned, Spill, commit_facts, subjects_frame
 from medloom.record.merging import merge, undatable
 from medloom.record.normalising import PENDING_EXTRA, Normaliser
@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS rejected (id INTEGER PRIMARY KEY AUTOINCREMENT, subje
   sealed INTEGER NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS subject (subject_id INTEGER PRIMARY KEY, split_position INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS code (code TEXT PRIMARY KEY, unit TEXT, static INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS described (code TEXT PRIMARY KEY, description TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _LIVE: Final = "live"
@@ -188,7 +189,7 @@ class LiveTail:
             kept = (row["subject_id"], self._encrypt, self._closed(orjson.dumps(row)))
             writer.execute("INSERT INTO rejected (subject_id, sealed, payload) VALUES (?, ?, ?)", kept)
 
-    def learn(self, subjects: pl.DataFrame, codes: pl.DataFrame) -> None:
+    def learn(self, subjects: pl.DataFrame, codes: pl.DataFrame, infos: Mapping[str, CodeInfo]) -> None:
         """Note subjects (SUBJECTS_SCHEMA) and codes (`code`, `unit`, `static`) that waiting facts brought."""
         writer = self._writing()
         places = subjects.select("subject_id", "split_position").iter_rows()
@@ -197,6 +198,10 @@ class LiveTail:
             "INSERT INTO code VALUES (?, ?, ?) ON CONFLICT (code) DO UPDATE"
             " SET unit = coalesce(unit, excluded.unit), static = max(static, excluded.static)",
             codes.select("code", "unit", "static").iter_rows(),
+        )
+        described = ((code, info.description) for code in codes["code"] if (info := infos.get(code)))
+        writer.executemany(
+            "INSERT OR IGNORE INTO described VALUES (?, ?)", ((c, words) for c, words in described if words)
         )
 
     def subjects(self) -> pl.DataFrame:
@@ -213,6 +218,14 @@ class LiveTail:
             rows = [] if connection is None else connection.execute("SELECT * FROM code").fetchall()
         schema = {"code": pl.String, "unit": pl.String, "static": pl.Int64}
         return pl.DataFrame(rows, schema=schema, orient="row").with_columns(pl.col("static").cast(pl.Boolean))
+
+    def infos(self) -> dict[str, CodeInfo]:
+        """Give what was said of those codes."""
+        with self._reading() as connection:
+            known = "SELECT 1 FROM sqlite_schema WHERE name = 'described'"  # an older Medloom kept none
+            if connection is None or connection.execute(known).fetchone() is None:
+                return {}
+            return {code: CodeInfo(words) for code, words in connection.execute("SELECT * FROM described")}
 
     def rejected(self) -> tuple[int, pl.DataFrame]:
         """Read what could not be used, and the number of the last of it."""
@@ -242,6 +255,7 @@ class LiveTail:
             if writer.execute("SELECT 1 FROM fact LIMIT 1").fetchone() is None:
                 writer.execute("DELETE FROM subject")
                 writer.execute("DELETE FROM code")
+                writer.execute("DELETE FROM described")
             self.move_on(generation)
 
     def drop(self, ids: Sequence[int]) -> None:
@@ -493,7 +507,7 @@ class LiveStore:
         if known is not None and known.base is base and known.codes.equals(codes):
             catalogue = known.catalogue
         elif codes.height:
-            catalogue = catalogue.updated({}, *_units_and_static(codes), codes["code"])
+            catalogue = catalogue.updated(self._tail.infos(), *_units_and_static(codes), codes["code"])
         new = self._tail.subjects().join(subjects, on="subject_id", how="anti")
         if new.height:
             subjects = pl.concat([subjects, new]).sort("subject_id")
@@ -522,8 +536,9 @@ def append(
     events: pl.DataFrame,
     system: str,
     now: datetime,
+    infos: Mapping[str, CodeInfo],
 ) -> Arrival:
-    """Let facts (BATCH_SCHEMA) wait in the tail; `store` is what a reader sees.
+    """Let facts (BATCH_SCHEMA) wait in the tail; `store` is what a reader sees, `infos` what is said of codes.
 
     Each call is a source of its own: a fact that the record or the tail has is a duplicate.
     """
@@ -547,7 +562,7 @@ def append(
         kept = pl.concat([merged.fresh, undated])
         if kept.height or rejected.height:
             tail.append(kept, rejected, now)
-            tail.learn(subjects_frame(normaliser, site.settings()), _new_codes(kept, normaliser))
+            tail.learn(subjects_frame(normaliser, site.settings()), _new_codes(kept, normaliser), infos)
     report.written = kept.height
     report.duplicates = pending.height - kept.height
     report.superseded, report.retracted = merged.superseded, merged.retracted
@@ -585,7 +600,7 @@ def compact(site: SiteDirectory, vault: Vault, tail: LiveTail, now: datetime) ->
         quarantine.add(rejected)
         codes = tail.codes()
         units, static = _units_and_static(codes)
-        return Learned({}, base.metadata.catalogue.units() | units, static, tail.subjects())
+        return Learned(tail.infos(), base.metadata.catalogue.units() | units, static, tail.subjects())
 
     report = commit_facts(site, vault, base, _LIVE, fill, [], now)
     tail.clear(waiting.last, last_rejected, report.generation, but=left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from medloom.record.catalogue import CodeCatalogue
 from medloom.record.commit import split_names
 from medloom.record.database import database_errors
 from medloom.record.guests import Guests
-from medloom.record.importing import Importer
+from medloom.record.importing import CodeInfo, Importer
 from medloom.record.ingest import ImportReport
 from medloom.record.keys import site_key
 from medloom.record.live import Arrival, Extent, LiveStore, LiveTail
@@ -158,13 +158,19 @@ class Record:
         self._store = Record.open(site)._store
         return report
 
-    def append(self, events: pl.DataFrame, system: str = "", now: datetime | None = None) -> Arrival:
+    def append(
+        self,
+        events: pl.DataFrame,
+        system: str = "",
+        now: datetime | None = None,
+        codes: Mapping[str, CodeInfo] | None = None,
+    ) -> Arrival:
         """Let single facts in at once, beside a running import too; every reader sees them from now on.
 
         `events` has columns of `BATCH_SCHEMA`, of which at least `patient`, `code` and `time`;
         `system` is the namespace of the patients' identifiers. `known_time` says when a fact became known; without
         it, it counts as known at its time, whenever it is appended: whoever passes on what arrives later than it
-        happened says so. Facts wait in `live.db` until `compact`
+        happened says so. `codes` describes codes that are new to the record. Facts wait in `live.db` until `compact`
         or the next import takes them into a generation. A fact that the record has already is a duplicate.
 
         Raises:
@@ -174,7 +180,9 @@ class Record:
         site = self._on_disk()
         with self._vault(create=True) as vault:
             tail = _tail(site, self.settings)
-            return live.append(tail, site, vault, self._store, events, system, now or datetime.now())
+            return live.append(
+                tail, site, vault, self._store, events, system, now or datetime.now(), codes or {}
+            )
 
     def compact(self, now: datetime | None = None) -> ImportReport | None:
         """Take the facts of `live.db` into the next generation, all or nothing; None: there were none.

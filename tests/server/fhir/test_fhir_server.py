@@ -262,6 +262,19 @@ def test_a_transaction_is_read_back_at_once(client: Visit, backend: Backend) -> 
     assert get(scientist, "Observation?patient=4&code=2823-3")["total"] == 1
 
 
+def test_what_a_new_code_means_is_kept(client: Visit, backend: Backend) -> None:
+    test = potassium("Patient/4")
+    test["resource"]["code"] = {
+        "coding": [{"system": "https://st-mary.org/tests", "code": "K7", "display": "Rapid test"}]
+    }
+    scientist = client("scientist")
+    send(scientist, "", bundle_of(test))
+    for _ in ("live", "compacted"):
+        (found,) = entries(get(scientist, "Observation?patient=4&code=K7"))
+        assert found["code"]["coding"][0]["display"] == "Rapid test"
+        backend.site.record.compact()
+
+
 def test_new_patients_come_under_the_hospitals_identifiers(client: Visit, backend: Backend) -> None:
     patient = {
         "fullUrl": "urn:uuid:new-1",

@@ -18,7 +18,7 @@ from medloom.foundation.messages import tr
 from medloom.record.importers.fhir.importer import KINDS
 from medloom.record.importers.fhir.in_memory import read_batch
 from medloom.record.importers.fhir.references import bare
-from medloom.record.importing import as_batch_frame
+from medloom.record.importing import CodeInfo, as_batch_frame
 from medloom.record.normalising import with_problems
 from medloom.record.record import Record
 from medloom.record.vault import ERASED
@@ -67,7 +67,7 @@ def take_in(backend: Backend, person: Person, bundle: Any, system: str | None) -
     for place, entry in enumerate(entries, start=1):
         _check_request(place, entry, told)
     seen = _check_patients(backend, person, entries, told) if system is None else None
-    facts = _facts(backend, bundle, entries, told)
+    facts, codes = _facts(backend, bundle, entries, told)
     if seen is not None:
         _check_same(facts, seen, told)
     elif facts.height:
@@ -77,7 +77,7 @@ def take_in(backend: Backend, person: Person, bundle: Any, system: str | None) -
         return status, _refusals(told)
     facts = facts.filter(~pl.col("row").is_in(list(told.refused)))
     if facts.height:
-        touched = _append(backend, facts, system, told)
+        touched = _append(backend, facts, codes, system, told)
         backend.serving.changed(touched)
         counts = {"facts": facts.height, "via": "fhir"}
         backend.told(
@@ -186,8 +186,13 @@ def _subject(resource: Json, name: str) -> int | None:
     return int(number) if number and number.isascii() and number.isdecimal() and len(number) < 19 else None
 
 
-def _facts(backend: Backend, bundle: Json, entries: list[Any], told: _Told) -> pl.DataFrame:
-    """Read the facts of what was not refused; what cannot be used is refused, with the whole entry it is of."""
+def _facts(
+    backend: Backend, bundle: Json, entries: list[Any], told: _Told
+) -> tuple[pl.DataFrame, Mapping[str, CodeInfo]]:
+    """Read the facts of what was not refused, and what is said of their codes.
+
+    What cannot be used is refused, with the whole entry it is of.
+    """
     nothing: dict[str, Any] = {}
     usable = [
         nothing if place in told.refused or place in told.passed_over else entry
@@ -204,16 +209,18 @@ def _facts(backend: Backend, bundle: Json, entries: list[Any], told: _Told) -> p
     for place, entry in enumerate(usable, start=1):
         if entry and place not in found and entry["resource"]["resourceType"] != _MEDICATION:
             told.passed_over[place] = tr("the resource holds no fact; nothing was done with it")
-    return facts
+    return facts, batch.codes
 
 
-def _append(backend: Backend, facts: pl.DataFrame, system: str | None, told: _Told) -> set[int]:
+def _append(
+    backend: Backend, facts: pl.DataFrame, codes: Mapping[str, CodeInfo], system: str | None, told: _Told
+) -> set[int]:
     """Append facts; gives the patients they are of."""
     record, now = backend.site.record, backend.now()
     parts = {system: facts} if system is not None else _under_identifiers(record, facts)
     touched: set[int] = set()
     for namespace, rows in parts.items():
-        arrival = record.append(rows, namespace, now)
+        arrival = record.append(rows, namespace, now, codes)
         touched.update(arrival.subjects)
         places = rows["row"].to_list()
         for row, reason in arrival.refused.items():
