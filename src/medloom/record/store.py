@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,13 @@ from medloom.record.schema import RECORD_SCHEMA
 PART_ROWS: Final = 250_000
 # Bytes of columns that stay decoded for the next patient who is asked about: 3 million rows of what models read.
 _KEPT_BYTES: Final = 128 << 20
+# What lies in Arrow's memory as it does in NumPy's, where nothing is missing.
+_PLAIN: Final[Mapping[pa.DataType, np.dtype[Any]]] = {
+    pa.int64(): np.dtype(np.int64),
+    pa.int32(): np.dtype(np.int32),
+    pa.float32(): np.dtype(np.float32),
+    pa.timestamp("us"): np.dtype("datetime64[us]"),
+}
 
 
 class Store(Protocol):
@@ -285,11 +292,18 @@ def _only(table: pa.Table, subjects: NDArray[np.int64]) -> pa.Table:
 def as_array(column: pa.Array | pa.ChunkedArray) -> NDArray[Any]:
     """Give a column as an array, a missing number as NaN.
 
-    Through Polars, because Arrow's own conversion imports pandas: 0.4 s and 50 MB.
+    Not by Arrow's own conversion, which imports pandas: 0.4 s and 50 MB.
 
     >>> as_array(pa.array([1.5, None], pa.float32())).tolist()
     [1.5, nan]
     """
+    array = column.chunk(0) if isinstance(column, pa.ChunkedArray) and column.num_chunks == 1 else column
+    kind = _PLAIN.get(array.type)
+    if kind is not None and isinstance(array, pa.Array) and not array.null_count and len(array):
+        shared: NDArray[Any] = np.frombuffer(
+            array.buffers()[1], kind, len(array), array.offset * kind.itemsize
+        )
+        return shared
     return pl.Series(column).to_numpy()
 
 

@@ -78,11 +78,11 @@ class Samples:
 
     def parts(self, most: int = 200_000) -> Iterator[Samples]:
         """Cut into pieces whose histories fit into memory: by the record's own parts, at most `most` samples each."""
-        ids = self.subject_ids
         if self._held is not None:
-            for first in range(0, len(ids), most):
-                yield self._with(frame=self.frame.slice(first, most))
+            for first in range(0, len(self), most):
+                yield self if len(self) <= most else self._with(frame=self.frame.slice(first, most))
             return
+        ids = self.subject_ids
         edges = [0, *(int(np.searchsorted(ids, part[-1], "right")) for part in self._record.parts())]
         for start, stop in zip(edges, [*edges[1:], len(ids)], strict=True):
             for first in range(start, stop, most):
@@ -114,9 +114,7 @@ class Samples:
         """
         if not np.array_equal(history.prediction_time, self.prediction_times):
             raise InputError("this history is of other samples")
-        same = copy(self)  # nothing of it needs checking again
-        object.__setattr__(same, "_held", _Held(self.sample_ids, self.subject_ids, history))
-        return same
+        return self._with(_held=_Held(self.frame, history))
 
     def supposing(self, changes: Mapping[str, float | None]) -> Samples:
         """Suppose other values of some codes, as `History.with_values` takes them.
@@ -197,10 +195,9 @@ class Samples:
 
 @dataclass(frozen=True)
 class _Held:
-    """The history of some samples (n), by their numbers."""
+    """The history of some samples, given by their frame."""
 
-    sample_ids: NDArray[np.int64]
-    subject_ids: NDArray[np.int64]
+    frame: pl.DataFrame
     history: History
 
     def of(self, samples: Samples, columns: Sequence[str]) -> History:
@@ -211,20 +208,18 @@ class _Held:
                 "the history that is held lacks {columns}; name them: samples.held(columns)",
                 columns=", ".join(missing),
             )
-        ids, history, subjects = samples.sample_ids, self.history, self.subject_ids
-        known = True
-        if not np.array_equal(ids, self.sample_ids):
-            known = bool(np.isin(ids, self.sample_ids).all())
-            order = np.argsort(self.sample_ids, kind="stable")
-            rows = order[np.searchsorted(self.sample_ids, ids, sorter=order)] if known else order[:0]
-            history, subjects = history.of(rows), subjects[rows]
-        if (
-            not known
-            or not np.array_equal(subjects, samples.subject_ids)
-            or not np.array_equal(history.prediction_time, samples.prediction_times)
-        ):
-            raise InputError("the history that is held is of other samples")
-        return history
+        if samples.frame is self.frame:
+            return self.history
+        mine = self.frame["sample_id"].to_numpy()
+        order = np.argsort(mine, kind="stable")
+        if np.isin(samples.sample_ids, mine).all():
+            rows = order[np.searchsorted(mine, samples.sample_ids, sorter=order)]
+            history = self.history.of(rows)
+            if np.array_equal(history.prediction_time, samples.prediction_times) and np.array_equal(
+                self.frame["subject_id"].to_numpy()[rows], samples.subject_ids
+            ):
+                return history
+        raise InputError("the history that is held is of other samples")
 
 
 def _label_as_text(kind: pl.DataType) -> pl.Expr:
