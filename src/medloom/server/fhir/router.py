@@ -14,17 +14,16 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from medloom.care import risk
 from medloom.database.audit import Entry
 from medloom.database.metadata import utc_now
-from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import speaking
 from medloom.loop import releases
-from medloom.record.importers.fhir.times import wall_clock
 from medloom.server.access import ForbiddenError, Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.fhir import devices, finding, patients, stored, transactions
+from medloom.server.fhir.asking import Wanted, advised
 from medloom.server.fhir.assessments import Kept, provenance, risk_assessment
 from medloom.server.fhir.audit_events import audit_event
 from medloom.server.fhir.capabilities import (
@@ -193,12 +192,12 @@ async def evaluate(
     subject: str,
 ) -> Response:
     """Let released models answer about a patient now, or about a moment; what they answer is stored."""
-    given = _parameters(await _document(request), request)
+    wanted = Wanted.of(await _document(request), request.query_params)
 
     def work() -> Json:
         number = finding.subject_in(subject)
         backend.check_sees(person, number)
-        kept = _advised(backend, person, number, given)
+        kept = advised(backend, person, number, wanted)
         clock = _clock(backend)
         made = [("assessment", risk_assessment(one.advice, clock)) for one in kept]
         made += [("provenance", provenance(one, clock)) for one in kept]
@@ -402,56 +401,4 @@ def _named(backend: Backend, person: Person, tokens: list[str]) -> set[int]:
             found.add(backend.site.record.find(value, system.removeprefix(f"{OWN}identifiers:")))
         except NotFoundError:
             continue
-    return found
-
-
-def _parameters(document: Any, request: Request) -> dict[str, Any]:
-    """Read `model`, `at` and `explain` from the address and from Parameters."""
-    given: dict[str, Any] = {
-        name: value
-        for name in ("model", "at", "explain")
-        if (value := request.query_params.get(name)) is not None
-    }
-    if document is not None:
-        parameters = document.get("parameter", []) if isinstance(document, dict) else None
-        if not isinstance(parameters, list) or document.get("resourceType") != "Parameters":
-            raise RefusedError("send Parameters here")
-        for one in parameters:
-            if not isinstance(one, dict) or one.get("name") not in ("model", "at", "explain"):
-                raise RefusedError("parameters here are model, at and explain")
-            values = [value for name, value in one.items() if name.startswith("value")]
-            given[one["name"]] = values[0] if values else None
-    given["explain"] = str(given.get("explain", "true")).lower() != "false"
-    return given
-
-
-def _advised(backend: Backend, person: Person, subject: int, given: dict[str, Any]) -> list[Kept]:
-    serving = backend.serving
-    at = _moment(given.get("at"), backend)
-    model = given.get("model")
-    served = serving.served if model is None else [serving.find(str(model))]
-    kept = []
-    for one in served:
-        try:
-            asked = serving.ask(one, subject, at)
-        except InputError:
-            if model is not None:
-                raise
-            continue  # this task does not ask about the patient now
-        made = risk.advise(one, asked.sample, asked.against, explain=given["explain"])
-        backend.database.write(risk.keep(backend.database, made, person.actor, "fhir"))
-        kept.append(Kept(made.advice, person.login, "fhir"))
-    if not kept:
-        raise InputError("no released model asks about this patient now; name a model and a moment")
-    return kept
-
-
-def _moment(text: Any, backend: Backend) -> datetime | None:
-    if text is None:
-        return None
-    written = str(text).replace(" ", "+")
-    time, until = wall_clock(pl.Series([written]), backend.site.settings.time_zone).row(0)
-    if time is None:
-        raise RefusedError("at is a moment such as 2020-01-31T08:30:00+08:00")
-    found: datetime = until or time
     return found
