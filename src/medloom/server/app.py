@@ -43,6 +43,7 @@ def create_app(backend: Backend) -> FastAPI:
 
     @asynccontextmanager
     async def living(_app: FastAPI) -> AsyncIterator[None]:
+        backend.jobs.start()
         yield
         backend.close()
 

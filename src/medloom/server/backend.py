@@ -15,12 +15,16 @@ from medloom.database.engine import Database
 from medloom.loop.serving import Serving
 from medloom.server import accounts
 from medloom.server.access import ForbiddenError, Person
+from medloom.server.chores import Housekeeping, chores
+from medloom.server.jobs import Jobs
 from medloom.server.people import People
 from medloom.server.sessions import Sessions
 from medloom.server.settings import ServerSettings
+from medloom.server.uploads import Uploads
 from medloom.site import Site
 
 _TEAM_REMEMBERED = 2.0  # seconds
+_JOBS_LOCK = ".jobs.lock"
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Backend:
         serving: its released models.
         settings: of this server.
         clock: the site's wall clock.
+        sessions, people, uploads, jobs: what goes on in it.
+        answering: requests with an Idempotency-Key that are being worked on, by account and key.
     """
 
     site: Site
@@ -42,12 +48,19 @@ class Backend:
     clock: Callable[[], datetime]
     sessions: Sessions = field(init=False)
     people: People = field(init=False)
+    uploads: Uploads = field(init=False)
+    jobs: Jobs = field(init=False)
     answering: dict[tuple[int, str], object] = field(init=False, default_factory=dict)
     _teams: dict[int, tuple[float, frozenset[int]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.database)
         self.people = People(self.serving)
+        self.uploads = Uploads(self.site.directory)
+        kinds = chores(self.site, self.serving, self.uploads, self.clock)
+        housekeeping = Housekeeping(self.site, self.uploads, self.clock)
+        lock = self.site.directory.root / _JOBS_LOCK
+        self.jobs = Jobs(self.database, lock, kinds, lambda: housekeeping.see_to(self.jobs))
 
     @classmethod
     def of(cls, site: Site, settings: ServerSettings | None = None) -> Backend:
@@ -109,7 +122,8 @@ class Backend:
         self._teams.clear()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Stop what is done in the background, and let go of the database."""
+        self.jobs.close()
         self.database.close()
 
 

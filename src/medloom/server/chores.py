@@ -1,0 +1,106 @@
+"""What can be done in the background: imports, the quality report, compaction of what arrived live, evaluations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from medloom import dossier, importers
+from medloom.foundation.errors import NotFoundError
+from medloom.loop.releases import Actor
+from medloom.loop.serving import Serving
+from medloom.record.quality import assess
+from medloom.server.jobs import Jobs, Work
+from medloom.server.uploads import Uploads
+from medloom.site import Site
+
+QUALITY_PAGE: Final = "quality.html"
+MACHINE: Final = Actor("medloom", "")
+_MANY: Final = 1000  # facts that wait
+_LONG: Final = timedelta(minutes=5)
+
+
+def chores(site: Site, serving: Serving, uploads: Uploads, clock: Callable[[], datetime]) -> dict[str, Work]:
+    """Give each kind of job what does it."""
+
+    def import_(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        upload = str(arguments["upload"])
+        try:
+            given = {"system": arguments["system"]} if arguments.get("system") else {}
+            if arguments.get("mapping"):
+                given["mapping"] = str(uploads.mapping(upload, arguments["mapping"]))
+            importer = importers.named(arguments["format"], uploads.source(upload), **given)
+            report = site.record.add(importer, clock())
+        finally:
+            uploads.remove(upload)
+        serving.changed(None)
+        return {name: value for name, value in report.to_json().items() if name != "importer"}
+
+    def quality(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        report = assess(site.record, clock())
+        report.to_html(quality_page(site))
+        warned = [check for check in report.checks if check.status != "ok"]
+        return {
+            "status": report.status,
+            "checks": len(report.checks),
+            "warnings": sum(check.status == "warning" for check in warned),
+            "notices": sum(check.status == "notice" for check in warned),
+            "subjects": report.overview.subjects,
+            "events": report.overview.events,
+            "record": report.record,
+        }
+
+    def compact(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        report = site.record.compact(clock())
+        return {} if report is None else report.to_json()
+
+    def evaluate(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        made = dossier.evaluate(site, arguments["model"], arguments.get("split") or "held_out")
+        found = made.evaluation.to_json()
+        return {name: found[name] for name in ("n", "n_subjects", "metrics") if name in found}
+
+    return {"import": import_, "quality": quality, "compact": compact, "evaluate": evaluate}
+
+
+def quality_page(site: Site) -> Path:
+    """Place the quality report that was made last."""
+    return site.directory.reports / QUALITY_PAGE
+
+
+class Housekeeping:
+    """What is seen to between jobs: facts that wait for long or are many go into the record, old uploads go.
+
+    Args:
+        site: of the record.
+        uploads: of the site.
+        clock: the site's wall clock.
+    """
+
+    def __init__(self, site: Site, uploads: Uploads, clock: Callable[[], datetime]) -> None:
+        self._site = site
+        self._uploads = uploads
+        self._clock = clock
+        self._tried = 0  # the last fact that was there when compaction was last asked for
+        self._again = 0.0
+
+    def see_to(self, jobs: Jobs) -> None:
+        """Do what is due."""
+        self._uploads.sweep({str(one.arguments.get("upload")) for one in jobs.open("import")})
+        if self._is_due() and not jobs.open("compact"):
+            jobs.ask("compact", MACHINE)
+
+    def _is_due(self) -> bool:
+        try:
+            waiting = self._site.record.waiting()
+        except NotFoundError:
+            return False
+        if not waiting.facts or waiting.last == self._tried or time.monotonic() < self._again:
+            return False
+        aged = waiting.since is not None and self._clock() - waiting.since >= _LONG
+        if waiting.facts < _MANY and not aged:
+            return False
+        self._tried, self._again = waiting.last, time.monotonic() + _LONG.total_seconds() / 5
+        return True
