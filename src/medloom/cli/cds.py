@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,10 +13,6 @@ from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import tr
 from medloom.site import Site
 
-if TYPE_CHECKING:
-    from medloom.database.engine import Database
-
-_OPERATOR = "operator"
 _MOST_KEYS = 1 << 20  # bytes
 
 NameArgument = Annotated[str, typer.Argument(help=tr("What the client is called here."))]
@@ -53,21 +47,22 @@ def add(
     site: SiteOption = None,
 ) -> None:
     """Add a client."""
-    from medloom.loop.releases import Actor
+    from medloom.cli.database import OPERATOR, operating
     from medloom.server.cds import clients
 
     if not keys.is_file() or keys.stat().st_size > _MOST_KEYS:
         raise NotFoundError("{name!r} is no file of keys", name=keys.name)
-    with _database(site) as database:
-        made = clients.add(database, Actor(_OPERATOR, ""), name, issuer, keys.read_bytes(), system)
+    with operating(Site.open(site)) as database:
+        made = clients.add(database, OPERATOR, name, issuer, keys.read_bytes(), system)
     screen.say(tr("{name} may ask; its keys: {keys}", name=made.name, keys=", ".join(made.keys)))
 
 
 def every(site: SiteOption = None, json: JsonOption = False) -> None:
     """List clients."""
+    from medloom.cli.database import operating
     from medloom.server.cds import clients
 
-    with _database(site) as database:
+    with operating(Site.open(site)) as database:
         found = clients.every(database)
     if json:
         listed = [
@@ -83,20 +78,9 @@ def every(site: SiteOption = None, json: JsonOption = False) -> None:
 
 def remove(name: NameArgument, site: SiteOption = None) -> None:
     """Remove a client."""
-    from medloom.loop.releases import Actor
+    from medloom.cli.database import OPERATOR, operating
     from medloom.server.cds import clients
 
-    with _database(site) as database:
-        clients.remove(database, Actor(_OPERATOR, ""), name)
+    with operating(Site.open(site)) as database:
+        clients.remove(database, OPERATOR, name)
     screen.say(tr("{name} may ask no more.", name=name))
-
-
-@contextmanager
-def _database(site: Path | None) -> Iterator[Database]:
-    from medloom.database.engine import Database
-
-    opened = Database.of(Site.open(site).directory)
-    try:
-        yield opened
-    finally:
-        opened.close()

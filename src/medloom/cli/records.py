@@ -186,13 +186,18 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help=tr("Do not ask."))] = False,
 ) -> None:
     """Erase a subject."""
+    from medloom.cli.database import OPERATOR, operating
+    from medloom.loop import identity
+
     opened = Site.open(site)
     person = subject_of(opened.record, subject, patient, system)
     if not yes:
         typer.confirm(
             tr("Erase subject {subject} for good, also from older generations?", subject=person), abort=True
         )
-    opened.record.erase(person)
+    with operating(opened) as database:
+        opened.record.erase(person)
+        identity.erase(database, person, OPERATOR)
     screen.say(tr("Erased. Models trained before may still rest on this subject: train them anew."))
 
 
@@ -211,14 +216,20 @@ def merge(
     site: SiteOption = None,
 ) -> None:
     """Merge two subjects."""
-    record = Site.open(site).record
+    from medloom.cli.database import OPERATOR, operating
+    from medloom.loop import identity
+
+    opened = Site.open(site)
+    record = opened.record
     named, found = [one for one in (kept, absorbed) if one is not None], patient or []
     if (len(named), len(found)) not in ((2, 0), (0, 2)):
         raise InputError(
             "name two subjects, the one that stays first: both by pseudonym, or both with --patient ID --patient ID"
         )
     stays, goes = [pseudonym(one) for one in named] or [record.find(one, system) for one in found]
-    record.merge(stays, goes)
+    with operating(opened) as database:
+        record.merge(stays, goes)
+        identity.merge(database, stays, goes, OPERATOR)
     screen.say(tr("Subject {absorbed} is now subject {kept}.", absorbed=goes, kept=stays))
 
 

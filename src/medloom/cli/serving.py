@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 PasswordOption = Annotated[
     bool, typer.Option("--password-stdin", help=tr("Read passwords from standard input, a line each."))
 ]
-OPERATOR = "operator"  # who works at the command line: whoever may read the site's files
 
 
 def register(app: typer.Typer) -> None:
@@ -106,11 +105,12 @@ def release(
     json: JsonOption = False,
 ) -> None:
     """Propose or sign."""
+    from medloom.cli.database import operating
     from medloom.loop import releases
     from medloom.server.access import ROLES, Permission
 
     opened = Site.open(site)
-    with _database(opened) as database:
+    with operating(opened) as database:
         actor = _acting(database, account, password_stdin)
         needed = Permission.SIGN_RELEASE if sign else Permission.PROPOSE_RELEASE
         if needed not in ROLES[actor.role]:  # type: ignore[index]
@@ -142,9 +142,10 @@ def reproduce(
 ) -> None:
     """Reproduce."""
     from medloom.care import risk
+    from medloom.cli.database import operating
 
     opened = Site.open(site)
-    with _database(opened) as database:
+    with operating(opened) as database:
         made = risk.reproduce(opened, database, advice)
     if json:
         screen.json(
@@ -192,13 +193,14 @@ def account_add(
     password_stdin: PasswordOption = False,
 ) -> None:
     """Add an account."""
+    from medloom.cli.database import OPERATOR, operating
     from medloom.server import accounts
 
-    with _database(Site.open(site)) as database:
+    with operating(Site.open(site)) as database:
         password = _password(tr("Password for {name}: ", name=name), password_stdin, twice=True)
         made = accounts.create(
             database,
-            _operator(),
+            OPERATOR,
             name,
             role,
             password,
@@ -211,9 +213,10 @@ def account_add(
 
 def account_list(site: SiteOption = None, json: JsonOption = False) -> None:
     """List accounts."""
+    from medloom.cli.database import operating
     from medloom.server import accounts
 
-    with _database(Site.open(site)) as database:
+    with operating(Site.open(site)) as database:
         found = accounts.every(database)
     if json:
         screen.json(
@@ -232,12 +235,13 @@ def account_password(
     password_stdin: PasswordOption = False,
 ) -> None:
     """Set a password; its owner chooses another one at the next sign-in."""
+    from medloom.cli.database import OPERATOR, operating
     from medloom.server import accounts
 
-    with _database(Site.open(site)) as database:
+    with operating(Site.open(site)) as database:
         accounts.find(database, name)
         password = _password(tr("Password for {name}: ", name=name), password_stdin, twice=True)
-        accounts.set_password(database, _operator(), name, password, must_change=True)
+        accounts.set_password(database, OPERATOR, name, password, must_change=True)
     screen.say(tr("Done. {name} chooses another one at the next sign-in.", name=name))
 
 
@@ -245,10 +249,11 @@ def account_disable(
     name: Annotated[str, typer.Argument(help=tr("What they sign in with."))], site: SiteOption = None
 ) -> None:
     """Disable an account."""
+    from medloom.cli.database import OPERATOR, operating
     from medloom.server import accounts
 
-    with _database(Site.open(site)) as database:
-        accounts.change(database, _operator(), name, disabled=True)
+    with operating(Site.open(site)) as database:
+        accounts.change(database, OPERATOR, name, disabled=True)
     screen.say(tr("{name} is let in no more; sessions and tokens have ended.", name=name))
 
 
@@ -260,35 +265,15 @@ def audit_verify(
     json: JsonOption = False,
 ) -> None:
     """Verify the audit log."""
-    with _database(Site.open(site)) as database, database.reading() as connection:
+    from medloom.cli.database import operating
+
+    with operating(Site.open(site)) as database, database.reading() as connection:
         found = database.audit.verify(connection, head)
     if json:
         screen.json({"entries": found.entries, "head": found.head})
         return
     screen.say(tr("{n:,} entries, none was changed.", n=found.entries))
     screen.say(tr("Note this seal elsewhere, so that nothing can be cut off: {head}", head=found.head))
-
-
-class _database:
-    """Opens the database of a site for one command."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-
-    def __enter__(self) -> Database:
-        from medloom.database.engine import Database
-
-        self._opened = Database.of(self._site.directory)
-        return self._opened
-
-    def __exit__(self, *_: object) -> None:
-        self._opened.close()
-
-
-def _operator() -> Actor:
-    from medloom.loop.releases import Actor
-
-    return Actor(OPERATOR, "")
 
 
 def _acting(database: Database, name: str, from_stdin: bool) -> Actor:
