@@ -12,8 +12,9 @@ from starlette.datastructures import QueryParams
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import speaking
-from medloom.server.web.timeline import Lane, Row, Timeline, timeline_of
+from medloom.server.web.timeline import Timeline, timeline_of
 from medloom.server.web.timeline_drawing import Curve, Window, curve_drawing
+from medloom.server.web.timeline_lanes import Lane, Row
 from medloom.server.web.timeline_view import View, asked
 
 NOW = datetime(2019, 3, 1, 12, 0)
