@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from medloom.record.record import Record
 from medloom.record.schema import LATEST
 from medloom.tasks.asking import Asker, Current
 from medloom.tasks.labelling import apply
+from tests.record.sources import KEY, facts, new_site
 from tests.tasks.builders import at, record_of, stay, task_of
 
 DAILY = {
@@ -180,6 +182,20 @@ def test_a_record_without_the_codes_asks_nobody() -> None:
         assert not len(found.samples)
         assert found.until.height == 0
     assert not len(Asker(task_of(), Record.from_events(pl.DataFrame(lab).clear())).current(at(1)).samples)
+
+
+def test_codes_that_facts_bring_are_taken_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDLOOM_KEY", KEY)
+    record = Record.open(new_site(tmp_path))
+    asker = Asker(task_of(predict={"event": ["X//outcome*"], "within": "48h"}), record)
+    assert not len(asker.current(at(100)).samples)
+    patient: dict[str, Any] = {"patient": "a"}
+    record.append(facts(patient | {"time": at(0), "code": "ENCOUNTER//inpatient//START"}))
+    assert asked(asker.current(at(100))) == [(1, at(48))]
+    arrived = [patient | {"time": at(10), "code": code} for code in ("X//outcome-new", "X//lab")]
+    record.append(facts(*arrived))
+    history = asker.current(at(100)).samples.history()
+    assert [history.vocabulary[code] for code in history.code] == ["ENCOUNTER//inpatient//START", "X//lab"]
 
 
 def test_asked_at_any_moment_with_what_speaks_against_it() -> None:
