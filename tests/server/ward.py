@@ -81,7 +81,9 @@ class Ward(Importer):
                 rows.append((patient, at(begins + 70), "X//outcome", None, "condition"))
         names = ["patient", "time", "code", "numeric_value", "role"]
         known = {LAB: CodeInfo("Creatinine"), "X//outcome": CodeInfo("Kidney failure")}
-        yield Batch(pl.DataFrame(rows, schema=names, orient="row"), self.n, codes=known)
+        facts = pl.DataFrame(rows, schema=names, orient="row")
+        unit = pl.when(pl.col("code") == LAB).then(pl.lit("mg/dL"))
+        yield Batch(facts.with_columns(unit=unit), self.n, codes=known)
 
 
 def ward_site(folder: Path, n: int = 120) -> Site:

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError as NotUniqueError
 
 from medloom.database.audit import Entry
@@ -29,6 +29,7 @@ _LONGEST: Final = 1024  # argon2 takes time by length; nobody types more
 _FAILURES: Final = 5
 _LOCKED: Final = timedelta(minutes=15)
 _GLASS: Final = timedelta(hours=12)
+_LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 _hasher: Final = PasswordHasher()  # RFC 9106, low-memory recommendation
 # Verified where there is no account, so that an answer takes as long.
 _NOBODY: Final = _hasher.hash(secrets.token_urlsafe(16))
@@ -253,6 +254,29 @@ def change(
     return find(database, name)
 
 
+def unlock(database: Database, by: Actor, name: str) -> None:
+    """Let an account try again that is locked after failures; raises NotFoundError where there is none."""
+    one = find(database, name)
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            update(account).where(account.c.id == one.id).values(failures=0, locked_until=None)
+        )
+        database.audit.append(connection, Entry(by.name, by.role, "account.unlocked", target=name))
+
+    database.write(work)
+
+
+def new_password() -> str:
+    """Make a password to be typed once: 98 bits, without letters that look alike.
+
+    >>> len(new_password())
+    24
+    """
+    groups = ("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(5))
+    return "-".join(groups)
+
+
 def set_team(database: Database, by: Actor, name: str, subjects: list[int]) -> None:
     """Say whose patients an account sees; replaces what was said before.
 
@@ -285,6 +309,20 @@ def team_of(database: Database, account_id: int) -> frozenset[int]:
             )
         )
         return frozenset([*own.scalars(), *broken.scalars()])
+
+
+def care_team_of(database: Database, account_id: int) -> frozenset[int]:
+    """List the patients of an account's care team alone."""
+    query = select(care_team.c.subject_id).where(care_team.c.account_id == account_id)
+    with database.reading() as connection:
+        return frozenset(connection.execute(query).scalars())
+
+
+def team_sizes(database: Database) -> dict[int, int]:
+    """Count the patients of each account's care team."""
+    query = select(care_team.c.account_id, func.count()).group_by(care_team.c.account_id)
+    with database.reading() as connection:
+        return {int(account_id): int(n) for account_id, n in connection.execute(query)}
 
 
 def break_glass(database: Database, account_id: int, by: Actor, subject_id: int, reason: str) -> None:

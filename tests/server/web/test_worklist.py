@@ -23,7 +23,7 @@ def test_a_clinician_sees_the_care_team_alone(client: Client) -> None:
     page = client("nurse").get("/worklist").text
     assert len(rows(page)) == 5
     assert all("Kidney failure within 48 hours" in row for row in rows(page))
-    assert "years" in page and "female" in page
+    assert "female, aged 90" in page
     assert len(rows(client("scientist").get("/worklist").text)) == 50
 
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from medloom.server.errors import speaks
-from medloom.server.web import break_glass, labels, models, patient, review, sign_in, worklist
+from medloom.server.web import (
+    admin,
+    ask,
+    audit,
+    break_glass,
+    labels,
+    models,
+    patient,
+    review,
+    sign_in,
+    worklist,
+)
 from medloom.server.web.break_glass import on_outside_team
 from medloom.server.web.rendering import error_page, static_files
 
 __all__ = ["mount_static", "on_outside_team", "router"]
 
 router = APIRouter(include_in_schema=False)
-for module in (sign_in, worklist, break_glass, patient, review, labels, models):
+for module in (sign_in, worklist, break_glass, patient, review, labels, models, ask, admin, audit):
     router.include_router(module.router)
 
 speaks("", error_page)

@@ -42,7 +42,8 @@ async def on_outside_team(request: Request, error: Exception) -> Response:
     """Answer a page about a patient of others with the form; other interfaces in their own form."""
     assert isinstance(error, OutsideTeamError)
     if errors.is_page(request.url.path) and request.scope.get("person") is not None:
-        back = request.url.path if request.method == "GET" else f"/patients/{error.subject_id}"
+        query = f"?{request.url.query}" if request.url.query else ""
+        back = request.url.path + query if request.method == "GET" else f"/patients/{error.subject_id}"
         return _page(request, request.scope["person"], error.subject_id, 403, None, back)
     return await errors.on_error(request, error)
 

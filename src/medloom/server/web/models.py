@@ -100,7 +100,7 @@ class Version:
                     Estimate(**one["sensitivity"]).said2(2),
                 ],
             )
-            for one in told
+            for one in sorted(told, key=lambda one: float(one["value"]))
         ]
 
     @property
