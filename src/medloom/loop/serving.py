@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ import polars as pl
 from medloom import api, dossier
 from medloom.database.engine import Database
 from medloom.dossier import Tested
-from medloom.foundation.errors import InputError, IntegrityError, NotFoundError
+from medloom.foundation.errors import InputError, IntegrityError, MedloomError, NotFoundError
 from medloom.foundation.messages import Text2
 from medloom.loop import releases
 from medloom.loop.releases import Release
@@ -28,6 +29,8 @@ from medloom.tasks.package import package_digest
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.survival import Curves, read_curves
+
+_log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -87,6 +90,9 @@ class Serving:
     `refresh` takes up what was released or taken back; the board of all patients' current answers is made anew when
     the record has changed, for the patients whose facts are new alone where that is known.
 
+    Attributes:
+        refused: released models that do not answer, and why: their package or task is not what was signed.
+
     Args:
         site: whose models.
         database: where releases stand.
@@ -101,23 +107,31 @@ class Serving:
         self._boards: dict[str, _Board] = {}
         self._renewing: set[str] = set()
         self._lock = threading.RLock()
+        self.refused: dict[str, MedloomError] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """Load what was released since, drop what was retired.
-
-        Raises:
-            IntegrityError: a package is not the one that was signed.
-        """
+        """Load what was released since, drop what was retired; one that cannot be trusted stands in `refused`."""
         with self._lock:
             active = {one.model: one for one in releases.active(self._database)}
             for gone in set(self._served) - set(active):
                 del self._served[gone]
                 self._boards.pop(gone, None)
+            self.refused = {}
             for model, release in active.items():
                 if model in self._served and self._served[model].release.id == release.id:
                     continue
-                self._served[model] = self._load(release)
+                try:
+                    self._served[model] = self._load(release)
+                except (IntegrityError, InputError, NotFoundError) as error:
+                    self._served.pop(model, None)
+                    self.refused[model] = error
+                    _log.error("refused model=%s because=%s", model, type(error).__name__)
+
+    def warm(self) -> None:
+        """Make the boards in the background, so that the first to ask need not wait."""
+        for one in self.served:
+            self._renew(one)
 
     @property
     def served(self) -> list[Served]:
@@ -133,6 +147,8 @@ class Serving:
         for name, one in self._served.items():
             if model in (name, one.name.task, f"{one.name.task}.{one.name.learner}"):
                 return one
+        if model in self.refused:
+            raise self.refused[model]
         raise NotFoundError("no model {model!r} is released", model=model)
 
     def ask(self, served: Served, subject_id: int, at: datetime | None = None) -> Asked:
