@@ -83,13 +83,8 @@ def take_next(
     request: Request, backend: BackendOf, person: Reader, task: Annotated[str, Form(max_length=80)] = ""
 ) -> Response:
     """Hand out the next case."""
-    case = readings.hand_out(
-        backend.database, person.actor, task=task or None, adjudicates=_adjudicates(person)
-    )
-    if case is None:
-        with speaking(wanted_language(request.headers, request)):
-            return go_to("/review", tr("No case waits for you now."), "warn", request=request)
-    return go_to(f"/review/cases/{case.id}")
+    with speaking(wanted_language(request.headers, request)):
+        return _next(request, backend, person, task, None)
 
 
 @router.post("/review/draw")
@@ -215,7 +210,7 @@ def answer(
         if case.stage == "adjudication":
             return go_to(_address(number), _kept(state), request=request)
         if then == "next":
-            return take_next(request, backend, person, case.question.task)
+            return _next(request, backend, person, case.question.task, _kept(state))
         return go_to("/review", _kept(state), request=request)
 
 
@@ -248,6 +243,19 @@ def state_names() -> dict[State, Text2]:
         "agreed": text2("readers agree"),
         "decided": text2("decided by a third"),
     }
+
+
+def _next(request: Request, backend: Backend, person: Person, task: str, kept: str | None) -> Response:
+    """Hand out the next case, and say what became of the last one."""
+    case = readings.hand_out(
+        backend.database, person.actor, task=task or None, adjudicates=_adjudicates(person)
+    )
+    if case is not None:
+        return go_to(_address(case.id), kept, request=request)
+    nothing = tr("No case waits for you now.")
+    return go_to(
+        "/review", f"{kept} {nothing}" if kept else nothing, "good" if kept else "warn", request=request
+    )
 
 
 def _patient(request: Request, backend: Backend, case: Case) -> tuple[Identity, Timeline]:
