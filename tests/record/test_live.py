@@ -397,3 +397,13 @@ def _run(script: str, site: SiteDirectory) -> subprocess.CompletedProcess[bytes]
 def _payloads(site: SiteDirectory) -> list[bytes]:
     with sqlite3.connect(site.live) as connection:
         return [row[0] for row in connection.execute("SELECT payload FROM fact")]
+
+
+def test_an_open_record_keeps_up_with_what_another_process_imported(tmp_path: Path) -> None:
+    site = new_site(tmp_path)
+    first = Record.open(site)
+    assert not first.keep_up()
+    Record.open(site).add(Listed(facts(glucose("a", 1))))
+    assert first.n_subjects == 0
+    assert first.keep_up() and first.n_subjects == 1
+    assert not first.keep_up()

@@ -221,11 +221,13 @@ class Serving:
         with served._lock:
             board = self._boards.get(name)
             if board is None or not board.holds(now):
+                if self._site.record.keep_up():
+                    board = None
                 fresh = _made(served, now, board)
                 with self._lock:
                     # what changed while it was being made stays to be asked again
                     later = self._boards.get(name)
-                    if later is board or board is None:
+                    if board is None or later is board:
                         self._boards[name] = fresh
                     board = fresh
         return board

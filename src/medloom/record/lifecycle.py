@@ -14,7 +14,7 @@ from medloom.record import commit, generation
 from medloom.record.assets import Assets
 from medloom.record.commit import Metadata
 from medloom.record.generation import Manifest, Shard
-from medloom.record.live import LiveTail
+from medloom.record.live_tail import LiveTail
 from medloom.record.quarantine import quarantine_files, read_quarantine, replace_subject
 from medloom.record.schema import RECORD_SCHEMA
 from medloom.record.vault import Vault

@@ -25,7 +25,9 @@ from medloom.record.guests import Guests
 from medloom.record.importing import CodeInfo, Importer
 from medloom.record.ingest import ImportReport
 from medloom.record.keys import site_key
-from medloom.record.live import Arrival, Extent, LiveStore, LiveTail
+from medloom.record.live import Arrival
+from medloom.record.live_store import LiveStore
+from medloom.record.live_tail import Extent, LiveTail
 from medloom.record.schema import RECORD_SCHEMA, conformed
 from medloom.record.store import GenerationStore, MemoryStore, Store
 from medloom.record.vault import Vault
@@ -85,6 +87,13 @@ class Record:
     def refreshed(self) -> Record:
         """Open the newest generation of the same site."""
         return Record.open(self._on_disk())
+
+    def keep_up(self) -> bool:
+        """Move on to the newest generation, where another process has made one; tells whether."""
+        if isinstance(self._store, LiveStore) and self._store.is_behind(generation.current(self._on_disk())):
+            self._store = Record.open(self._on_disk())._store
+            return True
+        return False
 
     @property
     def n_subjects(self) -> int:
