@@ -170,9 +170,9 @@ def _serve(site: Site, port: int) -> None:
     )
     screen.say(tr("The same site again, later:"))
     screen.command(
-        f"{screen.program()} serve --site {site.directory.root} --as-of {_NOW.date().isoformat()} --port {port}"
+        f"{screen.program()} serve --site {site.directory.root} --as-of {_NOW:%Y-%m-%dT%H:%M} --port {port}"
     )
-    run(site, Address(port=port), ServerSettings(as_of=_NOW, demonstration=True))
+    run(site, Address(port=port), ServerSettings(as_of=_NOW))
 
 
 def _make_room(folder: Path) -> None:

@@ -24,6 +24,8 @@ PasswordOption = Annotated[
     bool, typer.Option("--password-stdin", help=tr("Read passwords from standard input, a line each."))
 ]
 
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -66,7 +68,8 @@ def serve(
         bool, typer.Option("--insecure-http", help=tr("Plain HTTP beyond this machine: on your own risk."))
     ] = False,
     as_of: Annotated[
-        datetime | None, typer.Option(help=tr("For demonstrations: the moment that is now."))
+        datetime | None,
+        typer.Option(formats=_MOMENTS, help=tr("For demonstrations: the moment that is now.")),
     ] = None,
 ) -> None:
     """Serve."""
@@ -76,7 +79,7 @@ def serve(
     address = Address(
         host, port, tuple(host_name or ()), tls_cert, tls_key, tls_self_signed, behind_tls, insecure_http
     )
-    run(Site.open(site), address, ServerSettings(as_of=as_of, demonstration=as_of is not None))
+    run(Site.open(site), address, ServerSettings(as_of=as_of))
 
 
 def run(site: Site, address: object, settings: object) -> None:

@@ -17,8 +17,8 @@ class ServerSettings:
     Attributes:
         hosts: names under which it is reached; a request for another one is refused.
         secure: whether it speaks TLS, or stands behind something that does.
-        as_of: for demonstrations: the moment that is now when the server starts; time goes on from there.
-        demonstration: whether pages say that patients are not real.
+        as_of: for demonstrations: the moment that is now when the server starts; time goes on from there, and pages
+            say so.
         most_body: bytes of a request at most.
         most_upload: bytes of an uploaded file at most.
     """
@@ -26,7 +26,6 @@ class ServerSettings:
     hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]", "testserver")
     secure: bool = False
     as_of: datetime | None = None
-    demonstration: bool = False
     most_body: int = 2 * _MEGABYTE
     most_upload: int = 2048 * _MEGABYTE
 

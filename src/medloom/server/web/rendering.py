@@ -50,8 +50,8 @@ def page(
     with speaking(wanted_language(request.headers, request)):
         shown = _say(intended_use())
         banner = (
-            tr("Demonstration with synthetic patients. Today is {day}.", day=backend.now().date().isoformat())
-            if backend.settings.demonstration
+            tr("A demonstration: today is {day}.", day=backend.now().date().isoformat())
+            if backend.settings.as_of is not None
             else None
         )
         content = (
