@@ -71,7 +71,9 @@ def changeable(served: Served, sample: Samples, first: Sequence[str | None] = ()
         if code not in latest and _can_change(code) and usual_range(code, units.get(code)) is not None
     )
     weight = {code: place for place, code in enumerate(dict.fromkeys(first))}
-    offered.sort(key=lambda code: (weight.get(code, len(weight)), -latest[code][0]))
+    offered.sort(
+        key=lambda code: (weight.get(code, len(weight)), math.isnan(latest[code][1]), -latest[code][0])
+    )
     return [_changeable(code, latest.get(code), descriptions, units) for code in [*offered, *absent][:_MOST]]
 
 
