@@ -110,7 +110,11 @@ def test_a_token_has_its_scopes_alone_and_is_kept_as_a_digest(database: Database
     assert anna is not None
     secret = sessions.new_token(anna, "dashboard", [Permission.READ_PATIENTS], 30)
     person = sessions.of_token(secret)
-    assert person is not None and person.permissions == {Permission.READ_PATIENTS} and person.csrf is None
+    assert (
+        person is not None
+        and person.permissions == {Permission.READ_PATIENTS, Permission.KNOW_ONESELF}
+        and person.csrf is None
+    )
     with database.reading() as connection:
         assert secret not in str(connection.execute(select(token)).all())
     sessions.revoke_token(anna, 1)

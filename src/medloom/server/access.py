@@ -42,16 +42,18 @@ class Permission(StrEnum):
     MANAGE_ACCOUNTS = "manage-accounts"
     READ_AUDIT = "read-audit"
     OWN_ACCOUNT = "own-account"  # one's password, language, tokens
+    KNOW_ONESELF = "know-oneself"  # who one is to the server; every token has it
 
 
 Role = Literal["clinician", "expert", "data_scientist", "governance", "admin"]
 
+OWN: Final = frozenset({Permission.OWN_ACCOUNT, Permission.KNOW_ONESELF})
+"""What everybody may, and what is no scope of a token."""
+
 _P = Permission
 ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
-    "clinician": frozenset(
-        {_P.READ_PATIENTS, _P.SEE_IDENTIFIERS, _P.ASK, _P.ANSWER, _P.READ_MODELS, _P.OWN_ACCOUNT}
-    ),
-    "expert": frozenset({_P.REVIEW, _P.ADJUDICATE, _P.READ_MODELS, _P.OWN_ACCOUNT}),
+    "clinician": frozenset({_P.READ_PATIENTS, _P.SEE_IDENTIFIERS, _P.ASK, _P.ANSWER, _P.READ_MODELS, *OWN}),
+    "expert": frozenset({_P.REVIEW, _P.ADJUDICATE, _P.READ_MODELS, *OWN}),
     "data_scientist": frozenset(
         {
             _P.READ_PATIENTS,
@@ -62,13 +64,11 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
             _P.IMPORT,
             _P.WRITE_EVENTS,
             _P.EXPORT,
-            _P.OWN_ACCOUNT,
+            *OWN,
         }
     ),
-    "governance": frozenset(
-        {_P.READ_MODELS, _P.SIGN_RELEASE, _P.READ_DATA, _P.READ_AUDIT, _P.EXPORT, _P.OWN_ACCOUNT}
-    ),
-    "admin": frozenset({_P.MANAGE_ACCOUNTS, _P.READ_AUDIT, _P.OWN_ACCOUNT}),
+    "governance": frozenset({_P.READ_MODELS, _P.SIGN_RELEASE, _P.READ_DATA, _P.READ_AUDIT, _P.EXPORT, *OWN}),
+    "admin": frozenset({_P.MANAGE_ACCOUNTS, _P.READ_AUDIT, *OWN}),
 }
 
 

@@ -31,7 +31,7 @@ def chores(site: Site, serving: Serving, uploads: Uploads, clock: Callable[[], d
         try:
             given = {"system": arguments["system"]} if arguments.get("system") else {}
             if arguments.get("mapping"):
-                given["mapping"] = str(uploads.mapping(upload, arguments["mapping"]))
+                given["mapping"] = str(uploads.mapping_of(upload))
             importer = importers.named(arguments["format"], uploads.source(upload), **given)
             report = site.record.add(importer, clock())
         finally:

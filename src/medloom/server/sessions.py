@@ -16,7 +16,7 @@ from medloom.database.engine import Database
 from medloom.database.metadata import as_utc_text, utc_now
 from medloom.database.tables.accounts import account, session, token
 from medloom.foundation.errors import InputError, NotFoundError
-from medloom.server.access import ROLES, Permission, Person
+from medloom.server.access import OWN, ROLES, Permission, Person
 
 PREFIX: Final = "mlm_"  # of tokens, so that scanners for leaked secrets know them
 _IDLE: Final = timedelta(minutes=30)
@@ -86,7 +86,7 @@ class Sessions:
         Raises:
             InputError: it has no name, no scope or one the owner does not have, or lives for too long.
         """
-        allowed = {one.value for one in person.permissions} - {Permission.OWN_ACCOUNT.value}
+        allowed = {one.value for one in person.permissions - OWN}
         if not name.strip():
             raise InputError("give the token a name that says which program has it")
         if not scopes or not set(scopes) <= allowed:
@@ -201,7 +201,7 @@ class Sessions:
                 )
             )
         scopes = frozenset(Permission(scope) for scope in row.scopes.split())
-        return _person(row, ROLES[row.role] & scopes)
+        return _person(row, ROLES[row.role] & scopes | {Permission.KNOW_ONESELF})
 
 
 def _person(

@@ -20,6 +20,7 @@ from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import remove, storage_errors, write_text
 from medloom.foundation.site import SiteDirectory
 from medloom.record.importers.table import suggest
+from medloom.record.importers.table.mapping import parse_mapping
 
 _FOLDER: Final = "uploads"
 _CONTENT: Final = "content"
@@ -86,11 +87,18 @@ class Uploads:
             source = inner[0]
         return source
 
-    def mapping(self, upload: str, text: str) -> Path:
-        """Keep the mapping of a table beside it."""
-        path = self._place(upload) / _MAPPING
-        write_text(path, text)
-        return path
+    def map(self, upload: str, mapping: str) -> None:
+        """Keep the mapping of a table beside it.
+
+        Raises:
+            InputError: it is not valid; the message names the line.
+        """
+        parse_mapping(mapping, _MAPPING)
+        write_text(self.mapping_of(upload), mapping)
+
+    def mapping_of(self, upload: str) -> Path:
+        """Place the mapping of a table."""
+        return self._place(upload) / _MAPPING
 
     def suggested(self, upload: str) -> str:
         """Draft the mapping of a table."""

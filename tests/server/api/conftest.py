@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from medloom.server import accounts
-from medloom.server.access import ROLES, Permission, Person
+from medloom.server.access import OWN, ROLES, Person
 from medloom.server.backend import Backend
 
 
@@ -34,7 +34,7 @@ def program(app: FastAPI, backend: Backend) -> Callable[[str], Program]:
         if login not in known:
             one = accounts.find(backend.database, login)
             owner = Person(one.id, one.name, one.display, one.role, ROLES[one.role], "en", one.sees_all)
-            scopes = [scope.value for scope in owner.permissions - {Permission.OWN_ACCOUNT}]
+            scopes = [scope.value for scope in owner.permissions - OWN]
             known[login] = Program(app, backend.sessions.new_token(owner, "test", scopes, 1))
         return known[login]
 

@@ -9,7 +9,18 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from medloom.server.api import events, patients, predictions, whoami, worklist
+from medloom.server.api import (
+    accounts,
+    audit,
+    events,
+    jobs,
+    patients,
+    predictions,
+    releases,
+    reviews,
+    whoami,
+    worklist,
+)
 from medloom.server.api.document import document
 from medloom.server.api.needs import json_of
 
@@ -22,7 +33,18 @@ def _name(route: APIRoute) -> str:
 
 router = APIRouter(prefix=PREFIX, generate_unique_id_function=_name)
 # what is asked most often comes first
-for module in (predictions, worklist, events, patients, whoami):
+for module in (
+    predictions,
+    worklist,
+    events,
+    patients,
+    reviews,
+    releases,
+    jobs,
+    accounts,
+    audit,
+    whoami,
+):
     router.include_router(module.router)
 
 

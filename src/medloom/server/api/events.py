@@ -130,6 +130,7 @@ def _appended(backend: Backend, person: Person, sent: FactsSent) -> dict[str, An
             {"row": places[row - 1], "reason": _said(in_words(why))} for row, why in arrived.refused.items()
         ]
     backend.serving.changed(subjects)
+    backend.jobs.wake()  # enough may wait to be compacted
     backend.told(
         *(Entry(person.login, person.role, "events.written", subject) for subject in sorted(subjects)),
         Entry(

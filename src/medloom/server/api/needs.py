@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import orjson
 from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,7 +57,7 @@ class Said(BaseModel):
 
 
 def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with JSON; pydantic models and dates are written as the OpenAPI document says."""
+    """Answer with JSON; data classes are written as objects, texts of both languages too."""
     return Response(json_of(content), status, dict(headers or {}), media_type="application/json")
 
 
@@ -90,6 +91,8 @@ def wall(backend: Backend, moment: datetime | None) -> datetime | None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump()
+    if isinstance(value, Text2):
+        return value._asdict()
+    if isinstance(value, np.generic):
+        return value.item()
     raise TypeError(type(value).__name__)

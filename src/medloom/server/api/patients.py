@@ -149,7 +149,8 @@ def list_patients(
 @router.get("/patients/{subject_id}", response_model=PatientSaid)
 def read_patient(backend: BackendOf, person: Reading, subject_id: SubjectId) -> Response:
     """Tell who a patient is and how much is known of them."""
-    facts = _visible(backend, person, subject_id)
+    backend.check_sees(person, subject_id)
+    facts = known_of(backend, subject_id, backend.now())
     named = Permission.SEE_IDENTIFIERS in person.permissions
     births = facts.filter(pl.col("code") == BIRTH)["time"].drop_nulls()
     birth: datetime | None = births[0] if len(births) else None
@@ -198,10 +199,9 @@ def list_events(
     cursor: CursorOf = None,
 ) -> Response:
     """List what is known of a patient now; a birth date only for those who may see it."""
-    facts = _visible(backend, person, subject_id)
+    backend.check_sees(person, subject_id)
+    facts = known_of(backend, subject_id, backend.now())
     wanted: list[pl.Expr] = []
-    if Permission.SEE_IDENTIFIERS not in person.permissions:
-        wanted.append(pl.col("code") != BIRTH)
     if since is not None:
         wanted.append(pl.col("time") >= wall(backend, since))
     if until is not None:
@@ -211,12 +211,30 @@ def list_events(
     if role is not None:
         wanted.append(pl.col("role") == role)
     facts = facts.filter(*wanted) if wanted else facts
+    backend.saw(person, subject_id, "patient.events.seen")
     this = ["events", subject_id, since, until, code, role]
+    return answer(told_events(backend, person, facts, this, limit, cursor))
+
+
+def told_events(
+    backend: Backend, person: Person, facts: pl.DataFrame, this: list[Any], limit: int, cursor: str | None
+) -> dict[str, Any]:
+    """Give a page of facts as `EventList` says; a birth date only to those who may see it.
+
+    Args:
+        backend: of the site.
+        person: who reads.
+        facts: as `known_of` gives them.
+        this: which list it is, for its cursors.
+        limit: rows of the page.
+        cursor: where it begins.
+    """
+    if Permission.SEE_IDENTIFIERS not in person.permissions:
+        facts = facts.filter(pl.col("code") != BIRTH)
     last = cursors.after(cursor, this, int)
-    start = 0 if last is None else last[0]
+    start = 0 if last is None else max(last[0], 0)
     shown = facts.slice(start, limit)
     following = cursors.written(this, [start + limit]) if start + limit < facts.height else None
-    backend.saw(person, subject_id, "patient.events.seen")
     catalogue = backend.site.record.catalogue
     descriptions, units = catalogue.descriptions(), catalogue.units()
     events = [
@@ -232,21 +250,24 @@ def list_events(
         }
         for row in shown.iter_rows(named=True)
     ]
-    return answer({"events": events, "total": facts.height, "next": following})
+    return {"events": events, "total": facts.height, "next": following}
 
 
-def _visible(backend: Backend, person: Person, subject_id: int) -> pl.DataFrame:
-    """Read what stands in the record now of a patient one may see, in order of time; raises NotFoundError."""
-    backend.check_sees(person, subject_id)
-    record, now = backend.site.record, backend.now()
+def known_of(backend: Backend, subject_id: int, moment: datetime) -> pl.DataFrame:
+    """Read what was known of a patient at a moment, in order of time.
+
+    Raises:
+        NotFoundError: there is no such patient.
+    """
+    record = backend.site.record
     ids = record.subject_ids
     place = int(np.searchsorted(ids, subject_id))
     if place >= len(ids) or ids[place] != subject_id:
         raise NotFoundError("there is no subject {subject}", subject=subject_id)
     frame = pl.DataFrame(record.read(_COLUMNS, [subject_id]))
     frame = frame.with_columns(pl.col("code", "role").cast(pl.String))
-    known = visible_time().is_null() | (visible_time() <= now)
-    return frame.filter(known, pl.col("known_until").is_null() | (pl.col("known_until") > now))
+    known = visible_time().is_null() | (visible_time() <= moment)
+    return frame.filter(known, pl.col("known_until").is_null() | (pl.col("known_until") > moment))
 
 
 def _years(since: datetime, now: datetime) -> int:

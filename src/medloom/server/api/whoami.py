@@ -46,7 +46,7 @@ class Oneself(BaseModel):
 
 
 @router.get("/whoami", response_model=Oneself)
-def whoami(backend: BackendOf, person: Annotated[Person, Depends(may(Permission.OWN_ACCOUNT))]) -> Response:
+def whoami(backend: BackendOf, person: Annotated[Person, Depends(may(Permission.KNOW_ONESELF))]) -> Response:
     """Tell who is asking."""
     return answer(
         {

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import LANGUAGES, speaking, tr
 from medloom.server import accounts
-from medloom.server.access import Permission, Person, may
+from medloom.server.access import OWN, Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.gate import cookie_name
@@ -161,7 +161,7 @@ def revoke_token(request: Request, backend: BackendOf, person: Oneself, number: 
 def _account(
     request: Request, backend: Backend, person: Person, error: str | None = None, secret: str | None = None
 ) -> Response:
-    scopes = sorted(one.value for one in person.permissions if one is not Permission.OWN_ACCOUNT)
+    scopes = sorted(one.value for one in person.permissions - OWN)
     return page(
         request,
         person,
