@@ -81,7 +81,6 @@ def run(bench: Bench) -> None:
         raise NotFoundError("this benchmark needs wrk; install it with: apt install wrk")
     site, token = _site(bench)
     figures = bench.figures
-    bench.data["patients"] = {"generated": PATIENTS, "seed": bench.seed}
     ids = bench.work / "ids.txt"
     with _served(site) as (port, pid):
         single = _wrk(bench.work, port, ids, token, _PREDICT, SECONDS)
@@ -122,6 +121,7 @@ def _site(bench: Bench) -> tuple[Path, str]:
     os.environ["MEDLOOM_KEY_FILE"] = str(bench.work / "key")
     site = Site.create(folder)
     site.record.add(_importer(bench.seed))
+    bench.data["generated"] = {"patients": PATIENTS, "facts": site.record.n_events}
     (site.directory.tasks / "deterioration.yaml").write_text(TASK, encoding="utf-8")
     trained = api.train(site.task("deterioration"), "gbdt", seed=bench.seed)
     assert trained.without_ranges is None
