@@ -51,8 +51,9 @@ class People:
         wanted = list(cases)
         new = [case for case in wanted if case not in self._known]
         for model in sorted({case[0] for case in new}):
-            self._known |= self._read(model, [case for case in new if case[0] == model])
-        return {case: self._known.get(case, Someone()) for case in wanted}
+            cases_of = [case for case in new if case[0] == model]
+            self._known |= dict.fromkeys(cases_of, Someone()) | self._read(model, cases_of)
+        return {case: self._known[case] for case in wanted}
 
     def _read(self, model: str, cases: list[Case]) -> dict[Case, Someone]:
         samples: list[Samples] = []

@@ -37,6 +37,7 @@ def entries(page: str) -> list[str]:
         ("actor=lin", 100),
         ("actor=lin&start=100", 22),
         ("actor=lin&until=2020-01-01", 0),
+        ("actor=lin&until=9999-12-31&start=100", 22),
         ("actor=lin&since=2020-01-01&action=patient.refused", 1),
     ],
 )

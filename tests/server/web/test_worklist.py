@@ -114,6 +114,7 @@ def test_a_patient_of_others_opens_with_a_reason_alone(client: Client, backend: 
     assert (let_in.status_code, let_in.headers["location"]) == (303, "/")
     assert nurse.get("/patients/50").status_code == 200
     assert nurse.get("/patients/51").status_code == 403
+    assert nurse.submit("/patients/99999/break-glass", reason="on call tonight").status_code == 404
     with backend.database.reading() as connection:
         reasons = connection.execute(
             select(audit.c.subject_id, audit.c.reason).where(audit.c.action == "glass.broken")

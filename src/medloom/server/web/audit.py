@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlencode
 
@@ -21,6 +19,7 @@ from medloom.foundation.messages import speaking, tr
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
+from medloom.server.spreadsheet import MARK, line
 from medloom.server.web.audit_words import action_name
 from medloom.server.web.rendering import page
 
@@ -75,7 +74,7 @@ class Wanted:
         if self.since:
             found.append(audit.c.time >= f"{_day(self.since).isoformat()}T")
         if self.until:
-            found.append(audit.c.time < f"{(_day(self.until) + timedelta(days=1)).isoformat()}T")
+            found.append(audit.c.time < f"{_day(self.until).isoformat()}U")  # comes after every T
         return found
 
 
@@ -132,33 +131,15 @@ def table(backend: BackendOf, person: Auditor, asked: WantedOf) -> Response:
     )
 
 
-def harmless(cell: object) -> str:
-    """Write a cell so that no spreadsheet takes it for a formula (OWASP, CSV Injection).
-
-    >>> harmless("=1+1"), harmless("lin"), harmless(None), harmless(-3)
-    ("'=1+1", 'lin', '', '-3')
-    """
-    if isinstance(cell, int):
-        return str(cell)
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
-
-
 def _lines(backend: Backend, conditions: list[ColumnElement[bool]]) -> Iterator[str]:
     columns = [audit.c[name] for name in _COLUMNS]
-    yield "\ufeff" + _line(_COLUMNS)  # without the mark, spreadsheets take Chinese for something else
+    yield MARK + line(_COLUMNS)
     with backend.database.reading() as connection:
         rows = connection.execution_options(yield_per=1000).execute(
             select(*columns).where(*conditions).order_by(audit.c.number)
         )
         for row in rows:
-            yield _line(row)
-
-
-def _line(cells: Any) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow([harmless(cell) for cell in cells])
-    return buffer.getvalue()
+            yield line(row)
 
 
 def _page(

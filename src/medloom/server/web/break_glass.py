@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from medloom.foundation.errors import InputError
+from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.messages import speaking, tr
 from medloom.server import errors
 from medloom.server.access import Permission, Person, may
+from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, OutsideTeamError, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.web.rendering import go_to, own_page, page
@@ -23,11 +25,13 @@ def break_glass(
     request: Request,
     backend: Annotated[Backend, Depends(the_backend)],
     person: Annotated[Person, Depends(may(Permission.READ_PATIENTS))],
-    subject_id: int,
+    subject_id: SubjectId,
     reason: Annotated[str, Form(max_length=1000)] = "",
     next: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
     """Let the person see the patient for some hours."""
+    if not np.isin(subject_id, backend.site.record.subject_ids).item():
+        raise NotFoundError("there is no subject {subject}", subject=subject_id)
     try:
         backend.break_glass(person, subject_id, reason)
     except InputError as error:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import HTMLResponse, Response
 
 from medloom.evidence import words
@@ -39,6 +39,7 @@ Reader = Annotated[Person, Depends(may(Permission.READ_MODELS))]
 Proposer = Annotated[Person, Depends(may(Permission.PROPOSE_RELEASE))]
 Signer = Annotated[Person, Depends(may(Permission.SIGN_RELEASE))]
 Reason = Annotated[str, Form(max_length=1000)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 State = Literal["unevaluated", "evaluated", "proposed", "active", "refused", "retired"]
 _FOLDER: Final = "held_out"
@@ -173,7 +174,7 @@ def propose(
 
 
 @router.post("/releases/{number}/sign")
-def sign(request: Request, backend: BackendOf, person: Signer, number: int) -> Response:
+def sign(request: Request, backend: BackendOf, person: Signer, number: Number) -> Response:
     """Let a proposed version answer."""
     one = releases.find(backend.database, number)
     with speaking(wanted_language(request.headers, request)):
@@ -189,7 +190,7 @@ def end(
     request: Request,
     backend: BackendOf,
     person: Signer,
-    number: int,
+    number: Number,
     deed: Literal["refuse", "retire", "roll-back"],
     reason: Reason = "",
 ) -> Response:
@@ -211,7 +212,7 @@ def end(
 
 @router.post("/proposals/{number}/withdraw")
 def withdraw(
-    request: Request, backend: BackendOf, person: Proposer, number: int, reason: Reason = ""
+    request: Request, backend: BackendOf, person: Proposer, number: Number, reason: Reason = ""
 ) -> Response:
     """Take one's own proposal back."""
     one = releases.find(backend.database, number)
@@ -312,9 +313,9 @@ def _threshold(typed: str, question: Question) -> float | None:
     return number
 
 
-def _package(backend: Backend, name: ModelName) -> Path:
+def _package(backend: Backend, name: ModelName) -> FilePath:
     return models.directory(backend.site.directory, name)
 
 
-def _evidence(backend: Backend, name: ModelName) -> Path:
+def _evidence(backend: Backend, name: ModelName) -> FilePath:
     return models.evidence_directory(backend.site.directory, name) / _FOLDER
