@@ -4,7 +4,7 @@
   output. A line of three dots stands for lines that are left out.
 - A figure stands between `<!-- figure: BENCH NAME -->` and `<!-- / -->`; it is that of `benchmarks/results/BENCH.json`.
 
-`tests/test_docs.py` checks both.
+`tests/test_docs.py` checks both. `python docs/refresh.py workbench` makes the pictures of the workbench anew.
 """
 
 import json
@@ -168,4 +168,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["workbench"]:
+        import workbench_pictures  # beside this file; needs a browser
+
+        workbench_pictures.refresh(ROOT / "docs" / "images")
+    else:
+        main()

@@ -232,6 +232,10 @@ def test_without_scripts(open_window: Open, backend: Backend) -> None:
     expect(page.get_by_role("alert")).to_be_visible()
     assert [one for one in window.wrong if "422" not in one] == []
     window.wrong.clear()
+    for language in ("zh", "en"):  # from what answers a form, too
+        _speak(window, language)
+    page.wait_for_url("**/patients/5*")
+    page.get_by_role("radio", name="Override").check()
     page.get_by_label("Why you override it").select_option("judgement")
     page.get_by_label(re.compile("^Comment")).fill("seen without scripts")
     page.get_by_role("button", name="Keep", exact=True).click()

@@ -202,8 +202,14 @@ def _say(text: Text2 | None) -> str:
 
 
 def _here(request: Request) -> str:
-    """Give this page's address, for coming back to it."""
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    """Give the address to come back to: this page's; of what answers a form, that of the page with the form."""
+    shown = urlsplit(str(request.url))
+    if request.method == "POST":
+        before = urlsplit(request.headers.get("referer", ""))
+        if before.netloc != request.headers.get("host") or before.path == shown.path:
+            return "/"
+        shown = before
+    return shown.path + (f"?{shown.query}" if shown.query else "")
 
 
 def _flashes(request: Request) -> list[tuple[str, str]]:
