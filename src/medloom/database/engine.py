@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
@@ -242,6 +242,8 @@ def _refusals() -> Iterator[None]:
         yield
     except MedloomError:
         raise
+    except (DataError, OverflowError, UnicodeEncodeError):
+        raise InputError("a number is too large, or a text holds what is no character") from None
     except DBAPIError as error:
         if _is_full(error):
             raise StorageError(

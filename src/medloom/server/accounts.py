@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
@@ -18,7 +21,7 @@ from medloom.database.audit import Entry
 from medloom.database.engine import Database
 from medloom.database.metadata import as_utc_text, utc_now
 from medloom.database.tables.accounts import account, broken_glass, care_team, session, token
-from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.errors import InputError, MedloomError, NotFoundError
 from medloom.foundation.messages import LANGUAGES
 from medloom.loop.releases import Actor
 from medloom.server.access import Role
@@ -33,6 +36,15 @@ _LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 _hasher: Final = PasswordHasher()  # RFC 9106, low-memory recommendation
 # Verified where there is no account, so that an answer takes as long.
 _NOBODY: Final = _hasher.hash(secrets.token_urlsafe(16))
+# A hash takes 64 MiB and its time on every core: who sends many passwords must not stop everybody else.
+_HASHED_AT_ONCE: Final = 2
+_WAITING: Final = 8
+_hashing: Final = threading.BoundedSemaphore(_HASHED_AT_ONCE)
+_places: Final = threading.BoundedSemaphore(_WAITING)
+
+
+class BusyError(MedloomError):
+    """Too many are signing in at this moment."""
 
 
 @dataclass(frozen=True)
@@ -121,37 +133,50 @@ def authenticate(database: Database, name: str, password: str) -> Account | None
     """Check a password; None: wrong, locked, disabled or unknown, which are not told apart.
 
     Five failures lock an account for 15 minutes. Every try is in the audit log.
+
+    Raises:
+        BusyError: too many are trying at this moment.
     """
     with database.reading() as connection:
+        hashed = connection.execute(select(account.c.password).where(account.c.name == name)).scalar()
+    with _place():
+        right = _verified(hashed or _NOBODY, password[:_LONGEST])
+        renewed = _hasher.hash(password) if hashed and right and _hasher.check_needs_rehash(hashed) else None
+
+    def work(connection: Connection) -> Account | None:
+        # as it is now: others may have tried while this password was hashed
         row = connection.execute(select(account).where(account.c.name == name)).first()
-    right = _verified(row.password if row else _NOBODY, password[:_LONGEST])
-    now = utc_now()
-    let_in = bool(row and right and not row.disabled and (row.locked_until is None or row.locked_until < now))
+        locked = row is not None and row.locked_until is not None and row.locked_until >= utc_now()
+        let_in = row is not None and right and row.password == hashed and not row.disabled and not locked
+        values: dict[str, Any] = {}
+        if row is not None and let_in:
+            values = {"failures": 0, "locked_until": None}
+            if renewed is not None:
+                values["password"] = renewed
+        elif row is not None and not right:
+            values = {"failures": (row.failures + 1) % _FAILURES}
+            if row.failures + 1 >= _FAILURES:
+                values["locked_until"] = as_utc_text(datetime.now(UTC) + _LOCKED)
+        if row is not None and values:
+            connection.execute(update(account).where(account.c.id == row.id).values(**values))
+        who, role = (row.name, row.role) if row is not None else ("unknown", "")
+        entry = Entry(who, role, "sign-in", outcome="done" if let_in else "refused")
+        database.audit.append(connection, entry)
+        return _account(row) if row is not None and let_in else None
 
-    def work(connection: Connection) -> None:
-        outcome = "done" if let_in else "refused"
-        if row is not None:
-            if let_in:
-                values: dict[str, Any] = {"failures": 0, "locked_until": None}
-                if _hasher.check_needs_rehash(row.password):
-                    values["password"] = _hasher.hash(password)
-            elif not right:
-                failures = row.failures + 1
-                values = {"failures": failures % _FAILURES}
-                if failures >= _FAILURES:
-                    values["locked_until"] = as_utc_text(datetime.now(UTC) + _LOCKED)
-            else:
-                values = {}
-            if values:
-                connection.execute(update(account).where(account.c.id == row.id).values(**values))
-        actor = row.name if row else "unknown"
-        database.audit.append(
-            connection,
-            Entry(actor, row.role if row else "", "sign-in", outcome=outcome),  # type: ignore[arg-type]
-        )
+    return database.write(work)
 
-    database.write(work)
-    return _account(row) if row is not None and let_in else None
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """Wait for a place to hash a password at; so many wait and no more."""
+    if not _places.acquire(blocking=False):
+        raise BusyError("too many are signing in at this moment; try again in a few seconds")
+    try:
+        with _hashing:
+            yield
+    finally:
+        _places.release()
 
 
 def find(database: Database, name: str) -> Account:

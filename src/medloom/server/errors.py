@@ -10,9 +10,11 @@ from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from medloom.database.audit import Entry
 from medloom.database.engine import DatabaseGoneError
 from medloom.foundation.errors import (
     InputError,
@@ -24,9 +26,12 @@ from medloom.foundation.errors import (
     StorageError,
 )
 from medloom.foundation.messages import Language, speaking, tr
-from medloom.server.access import ForbiddenError, NotSignedInError
+from medloom.server.access import ForbiddenError, NotSignedInError, Person
+from medloom.server.accounts import BusyError
 
 _log = logging.getLogger(__name__)
+
+_DIGITS: Final = 19  # of the largest number of a patient
 
 Say = Callable[[int, str, Mapping[str, str], Request | None], Response]
 """Makes an answer of a status, what went wrong, headers, and the request where there is one."""
@@ -42,6 +47,7 @@ _STATUS: Final[tuple[tuple[type[MedloomError], int], ...]] = (
     (NotFoundError, 404),
     (LockedError, 409),
     (DatabaseGoneError, 503),
+    (BusyError, 503),
     (KeyUnavailableError, 503),
     (StorageError, 507),
     (IntegrityError, 500),
@@ -76,7 +82,10 @@ def answer_to(
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Answer an error of ours."""
+    """Answer an error of ours; what somebody who is signed in may not do is told to the audit log."""
+    person: Person | None = request.scope.get("person")
+    if person is not None and type(error) is ForbiddenError:
+        await run_in_threadpool(_note, request, person)
     return answer_to(error, request.url.path, request.headers, request)
 
 
@@ -134,6 +143,18 @@ def wanted_language(headers: Mapping[str, str], request: Request | None = None) 
         if part.strip().startswith("en"):
             return "en"
     return "en"
+
+
+def _note(request: Request, person: Person) -> None:
+    """Note that somebody tried what they may not; who cannot be noted is refused all the same."""
+    named = str(request.path_params.get("subject_id", ""))
+    subject = int(named) if named.isascii() and named.isdecimal() and len(named) < _DIGITS else None
+    target = f"{request.method} {getattr(request.scope.get('route'), 'path', '')}"
+    entry = Entry(person.login, person.role, "access.refused", subject, target, outcome="refused")
+    try:
+        request.app.state.backend.told(entry)
+    except MedloomError as error:
+        _log.error("refusal was not noted: %s", type(error).__name__)
 
 
 def problem(

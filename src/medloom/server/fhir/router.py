@@ -73,13 +73,13 @@ class Asked:
 
     pairs: tuple[tuple[str, str], ...]
     strict: bool
-    in_body: bool
+    in_address: int  # so many of them, the first ones
     base: str
 
     def query(self, kind: str, known: Iterable[str], backend: Backend) -> Query:
         """Read them as a search of one type."""
         secret = any(name == "identifier" for name, _ in self.pairs)
-        if secret and not self.in_body:
+        if any(name.partition(":")[0] == "identifier" for name, _ in self.pairs[: self.in_address]):
             raise RefusedError("identifiers do not belong into addresses: send them by POST to _search")
         first = Place(0, backend.now(), utc_now())
         return Query.of(
@@ -89,6 +89,7 @@ class Asked:
 
 async def _asked(request: Request) -> Asked:
     pairs = list(request.query_params.multi_items())
+    in_address = len(pairs)
     if request.method == "POST":
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/x-www-form-urlencoded":
@@ -96,7 +97,7 @@ async def _asked(request: Request) -> Asked:
         form = await request.form()
         pairs += [(name, str(value)) for name, value in form.multi_items() if name != "csrf"]
     preferred = request.headers.get("prefer", "").replace(" ", "").lower().replace(";", ",").split(",")
-    return Asked(tuple(pairs), "handling=strict" in preferred, request.method == "POST", _base(request))
+    return Asked(tuple(pairs), "handling=strict" in preferred, in_address, _base(request))
 
 
 TheBackend = Annotated[Backend, Depends(the_backend)]
@@ -180,7 +181,8 @@ def search_patients(backend: TheBackend, person: Reader, asked: TheSearch) -> Re
         return [patients.patient(chart) for chart in _charts(backend, person, shown, query.place.now)]
 
     found = query.bundle(len(subjects), page)
-    backend.told(*(_patient_seen(person, one, "fhir.searched", "Patient") for one in shown))
+    seen = [_patient_seen(person, one, "fhir.searched", "Patient") for one in shown]
+    backend.told(*(seen or [Entry(person.login, person.role, "fhir.searched", target="Patient")]))
     return answer(found)
 
 

@@ -8,6 +8,7 @@ from medloom.foundation.messages import Text2, text2
 def action_name(action: str) -> Text2:
     """Name an action; one that is not known here stays as it is."""
     names = {
+        "access.refused": text2("tried what the role does not permit"),
         "account.changed": text2("account changed"),
         "account.created": text2("account made"),
         "account.password": text2("password set"),

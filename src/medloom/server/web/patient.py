@@ -20,6 +20,7 @@ from medloom.loop.serving import Served
 from medloom.record.schema import visible_time
 from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
+from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.web.advice_card import Card, card_of
@@ -37,7 +38,7 @@ Clinician = Annotated[Person, Depends(may(Permission.SEE_IDENTIFIERS))]
 
 
 @router.get("/patients/{subject_id}")
-def patient(request: Request, backend: BackendOf, person: Reader, subject_id: int) -> Response:
+def patient(request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId) -> Response:
     """Show a patient with current advice and the record."""
     backend.check_sees(person, subject_id)
     shown = _page(request, backend, person, subject_id)
@@ -47,7 +48,7 @@ def patient(request: Request, backend: BackendOf, person: Reader, subject_id: in
 
 
 @router.get("/patients/{subject_id}/timeline")
-def timeline(request: Request, backend: BackendOf, person: Reader, subject_id: int) -> Response:
+def timeline(request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId) -> Response:
     """Show the timeline alone, for what zooms in place."""
     backend.check_sees(person, subject_id)
     seen = _seen(backend, subject_id)
@@ -61,7 +62,7 @@ def timeline(request: Request, backend: BackendOf, person: Reader, subject_id: i
 
 @router.get("/patients/{subject_id}/advice/{advice_id}/similar")
 def similar(
-    request: Request, backend: BackendOf, person: Reader, subject_id: int, advice_id: str
+    request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, advice_id: str
 ) -> Response:
     """Say what became of patients whom the model sees alike."""
     backend.check_sees(person, subject_id)
@@ -78,7 +79,7 @@ def review(
     request: Request,
     backend: BackendOf,
     person: Answerer,
-    subject_id: int,
+    subject_id: SubjectId,
     advice_id: str,
     verdict: Annotated[str, Form(max_length=20)] = "",
     reason: Annotated[str, Form(max_length=40)] = "",
@@ -106,7 +107,7 @@ def review(
 
 
 @router.post("/patients/{subject_id}/identifiers")
-def identifiers(request: Request, backend: BackendOf, person: Clinician, subject_id: int) -> Response:
+def identifiers(request: Request, backend: BackendOf, person: Clinician, subject_id: SubjectId) -> Response:
     """Show who the patient is in the hospital's own systems."""
     backend.check_sees(person, subject_id)
     known = backend.site.record.identifiers([subject_id]).get(subject_id, [])
@@ -128,6 +129,7 @@ class Filled:
 def _refused(request: Request, backend: Backend, person: Person, subject_id: int, filled: Filled) -> Response:
     error = filled.error or tr("Choose whether you accept this advice.")
     filled = Filled(filled.advice_id, filled.verdict, filled.reason, filled.comment, error)
+    backend.saw(person, subject_id, "patient.seen")
     return _page(request, backend, person, subject_id, status=422, filled=filled)
 
 
