@@ -46,13 +46,14 @@ def members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             pass  # the check sum stands at the end
 
 
-def unpack_zip(path: Path, into: Path, most: int) -> None:
-    """Unpack the files of a ZIP that somebody has sent, inside a folder and nowhere else.
+def unpack_zip(path: Path, into: Path, most: int, endings: tuple[str, ...]) -> None:
+    """Unpack files of a ZIP that somebody has sent, inside a folder and nowhere else.
 
     Args:
         path: of the ZIP.
         into: an empty folder.
         most: bytes in all.
+        endings: of names, in lower case; other files are left out.
 
     Raises:
         InputError: a name leads out of the folder, an entry is no plain file, or there is too much in it.
@@ -65,7 +66,7 @@ def unpack_zip(path: Path, into: Path, most: int) -> None:
                 if len(entries) > MOST_FILES:
                     raise InputError("the archive holds more than {n:,} files", n=MOST_FILES)
                 for entry in entries:
-                    most -= _unpack(archive, entry, into, most)
+                    most -= _unpack(archive, entry, into, most, endings)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise DamagedArchiveError(type(error).__name__) from error
 
@@ -88,7 +89,9 @@ def unpacked_size(path: Path, most: int) -> int:
     return size
 
 
-def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, most: int) -> int:
+def _unpack(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, most: int, endings: tuple[str, ...]
+) -> int:
     """Unpack one entry; gives its bytes."""
     name = PurePosixPath(entry.filename.replace("\\", "/"))
     kind = stat.S_IFMT(entry.external_attr >> 16)
@@ -99,7 +102,7 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, most: 
     if entry.flag_bits & 1:
         raise InputError("the archive is protected by a password; send it without one")
     target = into.joinpath(*name.parts)
-    if entry.is_dir() or not name.parts:
+    if entry.is_dir() or not name.name.lower().endswith(endings):
         return 0
     size = 0
     try:
@@ -109,13 +112,16 @@ def _unpack(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, into: Path, most: 
             while piece := content.read(_PIECE):
                 size += len(piece)
                 if size > most:
-                    raise InputError("the archive unpacks to more than this site takes at once")
+                    break
                 _check_ratio(size, entry.compress_size)
                 file.write(piece)
+        size = max(size, unpacked_size(target, most))
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG):
             raise InputError("the archive holds a name twice, or one that is too long") from None
         raise
+    if size > most:
+        raise InputError("the archive unpacks to more than this site takes at once")
     return size
 
 

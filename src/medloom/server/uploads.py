@@ -60,7 +60,7 @@ class Uploads:
                     shutil.copyfileobj(content, file, _PIECE)
                 if ending == ".zip":
                     (folder / _CONTENT).mkdir()
-                    unpack_zip(kept, folder / _CONTENT, MOST_UNPACKED)
+                    unpack_zip(kept, folder / _CONTENT, MOST_UNPACKED, _ENDINGS)
                     kept.unlink()
                 else:
                     _check_size(kept)

@@ -77,6 +77,8 @@ def test_a_table_is_imported_with_the_mapping_that_was_suggested(program: Progra
         ("a.zip", zipped(("..\\outside.csv", b"x"))),
         ("a.zip", zipped(("bomb.csv", b"0" * 40_000_000))),
         ("a.csv.gz", gzip.compress(b"0" * 40_000_000)),
+        ("a.zip", zipped(("inner.csv.gz", gzip.compress(b"0" * 40_000_000)))),
+        ("a.zip", zipped(("a.csv", b"x"), ("a.csv/b.csv", b"x"))),
         ("a.csv.gz", gzip.compress(TABLE.encode())[:-9]),
         ("a.zip", b"PK no archive"),
         ("a.exe", b"MZ"),
@@ -104,6 +106,9 @@ def test_what_cannot_be_imported_says_why_and_leaves_nothing(program: Programs, 
     assert upload(machine, "a.csv", TABLE.encode()).status_code == 422  # no mapping
     assert upload(machine, "a.csv", TABLE.encode(), mapping="tables: 7").status_code == 422
     assert upload(machine, "a.csv", TABLE.encode(), format="carrier-pigeon").status_code == 422
+    assert (
+        upload(machine, "a.parquet", b"DUCK", format="omop").status_code == 422
+    )  # a database brings queries
     assert machine.post("imports", data={"format": "fhir", "upload": "../../x"}).status_code == 404
     assert upload(program("doctor"), "a.csv", b"x").status_code == 403
     job = ended(machine, upload(machine, "a.json", b'{"resourceType": "Nothing"}', format="fhir"))

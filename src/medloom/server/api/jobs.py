@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from medloom.foundation.errors import InputError
@@ -16,9 +14,8 @@ from medloom.server.access import ForbiddenError, Permission, Person, may
 from medloom.server.api import cursors
 from medloom.server.api.needs import BackendOf, CursorOf, Limit, Sent, answer, tagged
 from medloom.server.api.repeats import OnceOf
-from medloom.server.backend import Backend
+from medloom.server.imports import check_may_cancel, drafted, imports_of, started
 from medloom.server.jobs import Job
-from medloom.server.uploads import formats
 
 router = APIRouter(tags=["data"])
 
@@ -166,7 +163,7 @@ async def start_import(request: Request, backend: BackendOf, person: Importing) 
     """Import a file in the background."""
     form = await request.form(max_files=1, max_fields=10)
     given = {name: value for name, value in form.items() if isinstance(value, str)}
-    job = await run_in_threadpool(_started, backend, person, form.get("file"), given)
+    job = await run_in_threadpool(started, backend, person, form.get("file"), given)
     return answer(job_said(job), 202, {"location": f"/api/v1/jobs/{job.id}"})
 
 
@@ -222,89 +219,6 @@ def cancel_job(backend: BackendOf, person: Reader, job_id: JobId) -> Response:
     return answer(job_said(backend.jobs.cancel(job_id, person.actor)))
 
 
-def check_may_cancel(person: Person, job: Job) -> None:
-    """Refuse who neither asked for a job nor may import; raises ForbiddenError."""
-    if job.asked_by != person.login and Permission.IMPORT not in person.permissions:
-        raise ForbiddenError("only who asked for this work cancels it")
-
-
-def ask_import(backend: Backend, person: Person, upload: str, given: Mapping[str, str]) -> Job:
-    """Put the import of an upload into the queue.
-
-    Args:
-        backend: of the site.
-        person: who asks.
-        upload: its number.
-        given: `format`, `system`, `mapping`.
-
-    Raises:
-        NotFoundError: the upload is gone.
-        InputError: there is no such format, or a table has no mapping.
-    """
-    backend.uploads.source(upload)
-    chosen = given.get("format", "")
-    if chosen not in formats():
-        raise InputError(
-            "there is no format {format!r}; there are: {formats}",
-            format=chosen[:40],
-            formats=", ".join(formats()),
-        )
-    if chosen == "table" and not given.get("mapping", "").strip():
-        raise InputError("a table needs a mapping that says what its columns are")
-    arguments = {"upload": upload, "format": chosen, "system": given.get("system", "").strip()}
-    if chosen == "table":
-        backend.uploads.map(upload, given["mapping"])
-        arguments["mapping"] = "own"
-    return backend.jobs.ask("import", person.actor, arguments, person.language)
-
-
-def imports_of(backend: Backend) -> list[dict[str, Any]]:
-    """List the record's imports, the newest first."""
-    return [
-        {
-            "number": one["import"],
-            "importer": one["importer"],
-            "time": one["time"],
-            "read": one["facts_read"],
-            "written": one["facts_written"],
-            "quarantined": one.get("quarantined") or {},
-        }
-        for one in reversed(backend.site.record.imports)
-    ]
-
-
 def job_said(job: Job) -> dict[str, Any]:
     """Say a job as `JobSaid`; its arguments are the server's own."""
     return {name: getattr(job, name) for name in JobSaid.model_fields}
-
-
-def taken(backend: Backend, file: object) -> str:
-    """Keep the file of a form; gives the number of the upload.
-
-    Raises:
-        InputError: there is none, or it cannot be taken.
-    """
-    if not isinstance(file, UploadFile) or not file.filename:
-        raise InputError("send a file")
-    return backend.uploads.take(file.file, file.filename)
-
-
-def drafted(backend: Backend, file: object) -> tuple[str, str]:
-    """Keep a table that was sent; gives the number of the upload and a draft of its mapping."""
-    upload = taken(backend, file)
-    try:
-        return upload, backend.uploads.suggested(upload)
-    except BaseException:
-        backend.uploads.remove(upload)
-        raise
-
-
-def _started(backend: Backend, person: Person, file: object, given: Mapping[str, str]) -> Job:
-    if given.get("upload"):
-        return ask_import(backend, person, given["upload"], given)
-    upload = taken(backend, file)
-    try:
-        return ask_import(backend, person, upload, given)
-    except BaseException:
-        backend.uploads.remove(upload)
-        raise

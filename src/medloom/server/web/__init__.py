@@ -10,6 +10,7 @@ from medloom.server.web import (
     ask,
     audit,
     break_glass,
+    data,
     labels,
     models,
     patient,
@@ -23,7 +24,7 @@ from medloom.server.web.rendering import error_page, static_files
 __all__ = ["mount_static", "on_outside_team", "router"]
 
 router = APIRouter(include_in_schema=False)
-for module in (sign_in, worklist, break_glass, patient, review, labels, models, ask, admin, audit):
+for module in (sign_in, worklist, break_glass, patient, review, labels, models, ask, data, admin, audit):
     router.include_router(module.router)
 
 speaks("", error_page)
