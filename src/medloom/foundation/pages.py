@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from medloom.foundation.charts import STYLE
-from medloom.foundation.messages import Text2, language, text2
+from medloom.foundation.messages import Language, Text2, language, text2
 
 Fact = tuple[Text2, Text2]
+_SWITCH: Final = re.compile(r'(id="speak-(en|zh)" aria-label="[^"]+")( checked)?>')
 
 
 def render_page(
@@ -44,6 +46,16 @@ def render_page(
     return environment.get_template(template).render(
         style=style, language=language(), title=title, facts=list(facts), notice=intended_use(), **values
     )
+
+
+def opened_in(page: str, chosen: Language) -> str:
+    """Let a page that was kept show another language first.
+
+    >>> opened_in('<html lang="en"> id="speak-en" aria-label="English" checked> id="speak-zh" aria-label="中文">', "zh")
+    '<html lang="zh"> id="speak-en" aria-label="English"> id="speak-zh" aria-label="中文" checked>'
+    """
+    page = re.sub('<html lang="(en|zh)">', f'<html lang="{chosen}">', page, count=1)
+    return _SWITCH.sub(lambda found: f"{found[1]}{' checked' if found[2] == chosen else ''}>", page, count=2)
 
 
 def unbroken(text: str) -> str:

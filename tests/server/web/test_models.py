@@ -40,6 +40,7 @@ def test_report_and_card_carry_their_styles_and_run_nothing(client: Client) -> N
     for name in ("report", "card"):
         answer = client("lead").get(f"/models/{MODEL}/{name}")
         assert answer.status_code == 200
+        assert 'aria-label="English" checked>' in answer.text
         assert answer.headers["content-security-policy"] == DOCUMENT_POLICY
     assert client("lead").get(f"/models/{MODEL}").headers["content-security-policy"] == POLICY
     assert client("lead").get(f"/models/{OTHER_MODEL}/report").status_code == 404
@@ -71,7 +72,10 @@ def test_two_persons_release_and_one_rolls_back(client: Client, backend: Backend
     assert done.headers["location"] == f"/models/{OTHER_MODEL}"
     number = next(one.id for one in releases.every(backend.database) if one.model == OTHER_MODEL)
     own = scientist.get(f"/models/{OTHER_MODEL}").text
-    assert "You proposed it, so somebody else of governance signs." in own and f"/releases/{number}/sign" not in own
+    assert (
+        "You proposed it, so somebody else of governance signs." in own
+        and f"/releases/{number}/sign" not in own
+    )
     assert "1 waiting for your signature" in lead.get("/models").text
     assert lead.submit(f"/releases/{number}/sign").status_code == 303
     assert [str(one.name) for one in backend.serving.served] == [OTHER_MODEL]

@@ -17,6 +17,7 @@ from medloom.evidence.estimate import Estimate
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import read_json
 from medloom.foundation.messages import Text2, language, speaking, tr
+from medloom.foundation.pages import opened_in
 from medloom.loop import releases
 from medloom.loop.releases import Release
 from medloom.loop.usage import PROGRAM, usage_of
@@ -131,16 +132,17 @@ def model(request: Request, backend: BackendOf, person: Reader, name: str) -> Re
 
 
 @router.get("/models/{name}/{document}")
-def document(backend: BackendOf, person: Reader, name: str, document: Literal["report", "card"]) -> Response:
+def document(
+    request: Request, backend: BackendOf, person: Reader, name: str, document: Literal["report", "card"]
+) -> Response:
     """Show the evidence report or the card, which carry their styles with them and run nothing."""
     found = backend.site.model_name(name)
     path = _evidence(backend, found) / _DOCUMENTS[document]
     if not path.is_file():
         raise NotFoundError("{model} has no such document yet: evaluate it first", model=str(found))
     backend.saw(person, None, f"{document}.seen", str(found))
-    return HTMLResponse(
-        path.read_text(encoding="utf-8"), headers={"content-security-policy": DOCUMENT_POLICY}
-    )
+    kept = opened_in(path.read_text(encoding="utf-8"), wanted_language(request.headers, request))
+    return HTMLResponse(kept, headers={"content-security-policy": DOCUMENT_POLICY})
 
 
 @router.post("/models/{name}/propose")
