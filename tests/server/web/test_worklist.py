@@ -1,15 +1,21 @@
 """The worklist, and opening a patient of others."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
+import polars as pl
 import pytest
 from sqlalchemy import select
 
 from medloom.database.tables.audit import audit
+from medloom.loop import releases
+from medloom.loop.releases import Actor
+from medloom.loop.serving import BOARD_SCHEMA
 from medloom.server import alerts
 from medloom.server.backend import Backend
-from medloom.server.web.board import Wanted
+from medloom.server.web.board import Wanted, chosen, compared, current
 from tests.server.conftest import Visitor
+from tests.server.ward import NOW
 
 Client = Callable[[str], Visitor]
 
@@ -78,6 +84,39 @@ def test_the_address_says_only_what_was_chosen() -> None:
     assert Wanted(unread=True, start=50).address(start=0) == "/worklist?unread=yes"
 
 
+def test_answers_of_different_kinds_have_one_order() -> None:
+    rows = [
+        # who, model, value, rank, before
+        (1, "risk", 0.30, 50.0, 0.20),
+        (2, "risk", 0.40, 60.0, 0.39),
+        (3, "days", 9.0, 90.0, 8.0),
+        (4, "days", 4.0, 10.0, None),
+        (5, "class", 0.90, 70.0, 0.10),
+    ]
+    names = ("subject_id", "model", "value", "rank", "before")
+    board = pl.DataFrame(rows, schema=names, orient="row")
+    board = board.with_columns(
+        [pl.lit(None, kind).alias(name) for name, kind in BOARD_SCHEMA.items() if name not in names]
+    ).select(BOARD_SCHEMA.names())
+    told = compared(board, {"risk": "binary", "days": "regression", "class": "multiclass"})
+
+    def order(wanted: Wanted) -> list[int]:
+        return chosen(told.with_columns(unread=pl.lit(False)), wanted)["subject_id"].to_list()
+
+    assert order(Wanted()) == [5, 2, 1, 3, 4]  # probabilities by themselves, numbers by their ranks
+    assert order(Wanted(sort="patient")) == [1, 2, 3, 4, 5]
+    # yesterday's likeliest class may have been another one; who was not asked then is new
+    assert order(Wanted(changed=True, sort="change")) == [1, 3, 4]
+
+
+def test_an_answer_is_current_until_its_time_is_over() -> None:
+    board = pl.DataFrame(
+        {"subject_id": [1, 2, 3], "until": [None, NOW + timedelta(hours=1), NOW]},
+        schema={"subject_id": pl.Int64, "until": pl.Datetime("us")},
+    )
+    assert current(board, NOW)["subject_id"].to_list() == [1, 2]
+
+
 def test_a_patient_is_found_by_pseudonym_or_identifier(client: Client, backend: Backend) -> None:
     subject = backend.site.record.find("P7", "ward")
     doctor = client("doctor")
@@ -128,3 +167,11 @@ def test_in_chinese_the_worklist_is_chinese(client: Client) -> None:
     page = doctor.get("/worklist").text
     doctor.submit("/language", language="en", next="/worklist")
     assert "48小时内肾衰竭" in page and "工作列表" in page
+
+
+def test_where_nothing_is_released_it_says_whom_to_ask(client: Client, backend: Backend) -> None:
+    releases.retire(backend.database, 1, Actor("lead", "governance"), "test")
+    backend.serving.refresh()
+    assert "governance has signed it. Ask them for it." in client("doctor").get("/worklist").text
+    assert "Propose an evaluated model" in client("scientist").get("/worklist").text
+    assert "No model answers yet" in client("doctor").get("/ask").text
