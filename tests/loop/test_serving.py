@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -18,6 +19,7 @@ from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.loop.serving import Serving
 from medloom.site import Site
+from medloom.tasks.asking import Current
 from tests.databases import opened
 from tests.sites import LAB, site_of
 from tests.tasks.builders import at
@@ -137,3 +139,47 @@ def test_the_clock_decides_who_is_asked(site: Site, database: Database, serving:
     early: datetime = at(47)
     assert Serving(site, database, lambda: early).board().is_empty()
     assert Serving(site, database, lambda: early + timedelta(hours=2)).board().height == 120
+
+
+def test_facts_that_come_while_a_board_is_made_are_asked_about_again(
+    site: Site, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (served,) = serving.served
+    current, told = served.asker.current, [5]
+
+    def meanwhile(*given: Any) -> Current:
+        found = current(*given)
+        if told:
+            serving.changed([told.pop()])
+        return found
+
+    monkeypatch.setattr(served.asker, "current", meanwhile)
+    serving.board()
+    asked: list[object] = []
+    monkeypatch.setattr(served.asker, "current", lambda *given: asked.append(given[1]) or current(*given))
+    serving.board()
+    assert [list(some) for some in asked] == [[5], [5]]  # as of now and a day earlier
+    serving.board()
+    assert len(asked) == 2
+
+
+def test_a_clock_that_is_set_back_shows_nothing_of_later(
+    site: Site, database: Database, serving: Serving
+) -> None:
+    now = at(50)
+    again = Serving(site, database, lambda: now)
+    assert again.board().height == 120
+    again.changed([5])
+    now = at(47)
+    assert again.board().is_empty()
+
+
+def test_another_release_of_a_model_alerts_by_its_own_threshold(
+    site: Site, database: Database, serving: Serving
+) -> None:
+    assert not serving.board()["alert"].all()
+    releases.retire(database, releases.active(database)[0].id, LEAD, "too quiet")
+    one = releases.propose(site, database, MODEL, SCIENTIST, threshold=0.0)
+    releases.sign(database, one.id, LEAD)
+    serving.refresh()
+    assert serving.board()["alert"].all()

@@ -105,6 +105,7 @@ class Serving:
         self._clock = clock
         self._served: dict[str, Served] = {}
         self._boards: dict[str, _Board] = {}
+        self._making: dict[int, _News] = {}  # by `id` of what is asked for a board now
         self._renewing: set[str] = set()
         self._lock = threading.RLock()
         self.refused: dict[str, MedloomError] = {}
@@ -113,20 +114,22 @@ class Serving:
     def refresh(self) -> None:
         """Load what was released since, drop what was retired; one that cannot be trusted stands in `refused`."""
         with self._lock:
-            active = {one.model: one for one in releases.active(self._database)}
-            for gone in set(self._served) - set(active):
-                del self._served[gone]
-                self._boards.pop(gone, None)
-            self.refused = {}
-            for model, release in active.items():
-                if model in self._served and self._served[model].release.id == release.id:
+            before, served, refused = self._served, dict[str, Served](), dict[str, MedloomError]()
+            for release in releases.active(self._database):
+                model = release.model
+                if model in before and before[model].release.id == release.id:
+                    served[model] = before[model]
                     continue
                 try:
-                    self._served[model] = self._load(release)
-                except (IntegrityError, InputError, NotFoundError) as error:
-                    self._served.pop(model, None)
-                    self.refused[model] = error
+                    served[model] = self._load(release)
+                except MedloomError as error:
+                    refused[model] = error
                     _log.error("refused model=%s because=%s", model, type(error).__name__)
+            # another release of a model has another threshold
+            kept = {name for name, one in served.items() if one is before.get(name)}
+            self._boards = {name: board for name, board in self._boards.items() if name in kept}
+            # put in place whole: who asks meanwhile holds no lock
+            self._served, self.refused = served, refused
 
     def warm(self) -> None:
         """Make the boards in the background, so that the first to ask need not wait."""
@@ -136,7 +139,7 @@ class Serving:
     @property
     def served(self) -> list[Served]:
         """List what answers, by task."""
-        return [self._served[name] for name in sorted(self._served)]
+        return [one for _, one in sorted(self._served.items())]
 
     def find(self, model: str) -> Served:
         """Find a released model by its name, or by its task.
@@ -148,7 +151,7 @@ class Serving:
             if model in (name, one.name.task, f"{one.name.task}.{one.name.learner}"):
                 return one
         if model in self.refused:
-            raise self.refused[model]
+            raise self.refused[model].with_traceback(None)  # else it would remember who asked before
         raise NotFoundError("no model {model!r} is released", model=model)
 
     def ask(self, served: Served, subject_id: int, at: datetime | None = None) -> Asked:
@@ -183,7 +186,9 @@ class Serving:
         touched = None if subjects is None else np.unique(np.fromiter(subjects, np.int64))
         with self._lock:
             for name, board in self._boards.items():
-                self._boards[name] = board.stale(touched)
+                self._boards[name] = replace(board, news=board.news.and_of(touched))
+            for number, news in self._making.items():
+                self._making[number] = news.and_of(touched)
 
     def _current(self, served: Served, subject_id: int, now: datetime) -> Samples | None:
         """Give the latest sample of one patient: from the board where that knows it, else asked for alone."""
@@ -221,16 +226,26 @@ class Serving:
         with served._lock:
             board = self._boards.get(name)
             if board is None or not board.holds(now):
-                if self._site.record.keep_up():
-                    board = None
-                fresh = _made(served, now, board)
-                with self._lock:
-                    # what changed while it was being made stays to be asked again
-                    later = self._boards.get(name)
-                    if board is None or later is board:
-                        self._boards[name] = fresh
-                    board = fresh
+                board = self._remade(served, now, board)
         return board
+
+    def _remade(self, served: Served, now: datetime, before: _Board | None) -> _Board:
+        """Make a board, and keep it; of whom facts come while it is being made stays to be asked again."""
+        with self._lock:
+            self._making[id(served)] = _News()
+        try:
+            if self._site.record.keep_up():
+                before = None
+                self.changed()
+            made = _made(served, now, before)
+        finally:
+            with self._lock:
+                news = self._making.pop(id(served))
+        made = replace(made, news=news)
+        with self._lock:
+            if self._served.get(str(served.name)) is served:
+                self._boards[str(served.name)] = made
+        return made
 
     def _load(self, release: Release) -> Served:
         name = self._site.model_name(release.model)
@@ -265,6 +280,19 @@ class Serving:
 
 
 @dataclass(frozen=True)
+class _News:
+    """Whose facts came since a board began to be made."""
+
+    touched: frozenset[int] = frozenset()
+    of_anybody: bool = False
+
+    def and_of(self, subjects: np.ndarray | None) -> _News:
+        if subjects is None:
+            return _News(self.touched, True)
+        return _News(self.touched | frozenset(subjects.tolist()), self.of_anybody)
+
+
+@dataclass(frozen=True)
 class _Board:
     """Current answers of one model: its samples, and rows of `BOARD_SCHEMA` beside them."""
 
@@ -272,23 +300,18 @@ class _Board:
     samples: Samples
     frame: pl.DataFrame
     rows: dict[int, int]  # subject → row of the samples
-    touched: frozenset[int] = frozenset()
-    whole: bool = True  # False: anybody's facts may have changed
+    news: _News = _News()
 
     def holds(self, now: datetime) -> bool:
-        return not self.touched and self._is_fresh(now)
+        return not self.news.touched and self.is_fresh(now)
 
     def holds_of(self, subject_id: int, now: datetime) -> bool:
-        return subject_id not in self.touched and self._is_fresh(now)
+        return subject_id not in self.news.touched and self.is_fresh(now)
 
-    def _is_fresh(self, now: datetime) -> bool:
+    def is_fresh(self, now: datetime) -> bool:
+        """Tell whether those whose facts did not change need not be asked again."""
         # a new minute may bring a new moment of prediction
-        return self.whole and timedelta(0) <= now - self.made < timedelta(minutes=1)
-
-    def stale(self, subjects: np.ndarray | None) -> _Board:
-        if subjects is None:
-            return replace(self, whole=False)
-        return replace(self, touched=self.touched | frozenset(subjects.tolist()))
+        return not self.news.of_anybody and timedelta(0) <= now - self.made < timedelta(minutes=1)
 
     def sample(self, subject_id: int) -> Samples | None:
         row = self.rows.get(subject_id)
@@ -297,17 +320,16 @@ class _Board:
 
 def _made(served: Served, now: datetime, before: _Board | None) -> _Board:
     """Ask about everybody; where only some have new facts, about those alone."""
-    if before is not None and before.whole and before.touched and before.made + timedelta(minutes=1) > now:
-        some = np.array(sorted(before.touched), dtype=np.int64)
-        rows = _answered(served, now, some)
-        kept = before.frame.filter(~pl.col("subject_id").is_in(some.tolist()))
-        current = served.asker.current(now, some).samples
-        others = before.samples.frame.filter(~pl.col("subject_id").is_in(some.tolist()))
-        frame = pl.concat([others, current.frame]).sort("subject_id")
-        frame = frame.with_columns(sample_id=pl.int_range(pl.len(), dtype=pl.Int64))
-        return _board(before.made, replace(current, frame=frame), _ranked(pl.concat([kept, rows])))
-    current = served.asker.current(now).samples
-    return _board(now, current, _ranked(_answered(served, now, None)))
+    if before is None or not before.is_fresh(now):
+        samples, answers = _answered(served, now, None)
+        return _board(now, samples, _ranked(answers))
+    some = np.array(sorted(before.news.touched), dtype=np.int64)
+    samples, answers = _answered(served, now, some)
+    others = ~pl.col("subject_id").is_in(some.tolist())
+    frame = pl.concat([before.samples.frame.filter(others), samples.frame]).sort("subject_id")
+    frame = frame.with_columns(sample_id=pl.int_range(pl.len(), dtype=pl.Int64))
+    answers = pl.concat([before.frame.filter(others), answers])
+    return _board(before.made, replace(samples, frame=frame), _ranked(answers))
 
 
 def _board(made: datetime, samples: Samples, frame: pl.DataFrame) -> _Board:
@@ -315,11 +337,12 @@ def _board(made: datetime, samples: Samples, frame: pl.DataFrame) -> _Board:
     return _Board(made, samples, frame, rows)
 
 
-def _answered(served: Served, now: datetime, subjects: np.ndarray | None) -> pl.DataFrame:
-    rows = _answers(served, served.asker.current(now, subjects))
+def _answered(served: Served, now: datetime, subjects: np.ndarray | None) -> tuple[Samples, pl.DataFrame]:
+    current = served.asker.current(now, subjects)
     earlier = _answers(served, served.asker.current(now - _DAY, subjects))
     before = earlier.select("subject_id", before="value")
-    return rows.drop("before").join(before, on="subject_id", how="left").select(BOARD_SCHEMA.names())
+    answers = _answers(served, current).drop("before").join(before, on="subject_id", how="left")
+    return current.samples, answers.select(BOARD_SCHEMA.names())
 
 
 def _answers(served: Served, current: Current) -> pl.DataFrame:
