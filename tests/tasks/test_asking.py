@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,16 @@ def test_codes_that_facts_bring_are_taken_up_at_once(tmp_path: Path, monkeypatch
     record.append(facts(*arrived))
     history = asker.current(at(100)).samples.history()
     assert [history.vocabulary[code] for code in history.code] == ["ENCOUNTER//inpatient//START", "X//lab"]
+
+
+def test_who_was_learned_from_stays_so_at_any_later_moment() -> None:
+    task = task_of(prediction_time=DAILY, split={"by": "time", "held_out_from": "2020-06-04"})
+    asker = Asker(
+        task, record_of([*stay(1), *[row | {"time": row["time"] + timedelta(9)} for row in stay(2)]])
+    )
+    split = [asker.at(at(24 * 12), subject)[0].frame["split"].item() for subject in (1, 2)]
+    assert split[0] != "held_out"
+    assert split[1] == "held_out"
 
 
 def test_asked_at_any_moment_with_what_speaks_against_it() -> None:

@@ -112,7 +112,9 @@ class Asker:
             schema_overrides={"asked": pl.UInt32},
         )
         reasons = list(self._reasons(asked, facts, means.codes))
-        frame = self._with_split(asked, asked).with_columns(until=pl.lit(None, pl.Datetime("us")))
+        moments_of = ["subject_id", "prediction_time"]
+        every = pl.concat([self._asked(facts, means.codes).select(moments_of), asked.select(moments_of)])
+        frame = self._with_split(asked, every).with_columns(until=pl.lit(None, pl.Datetime("us")))
         return self._samples(frame.select(_CURRENT.names()), means), reasons
 
     def blank(self, moment: datetime, subject: int) -> Samples:
@@ -135,12 +137,17 @@ class Asker:
             question = question.model_copy(update={"unit": unit})
         return _Resolved(catalogue, codes, visibility(task, record), question)
 
-    def _current(self, facts: Facts, codes: TaskCodes) -> pl.DataFrame:
+    def _asked(self, facts: Facts, codes: TaskCodes) -> pl.DataFrame:
+        """Find all moments at which the task asks, with `death` and, where an event ends the wait, `horizon`."""
         asked = moments(self.task, codes, facts)
         for _, kept in demands(self.task, codes, facts):
             asked = kept(asked)
         if self.task.predict.until is not None:
             asked = with_end(asked, codes.horizon, codes, facts, "horizon")
+        return asked
+
+    def _current(self, facts: Facts, codes: TaskCodes) -> pl.DataFrame:
+        asked = self._asked(facts, codes)
         latest = asked.sort("subject_id", "prediction_time", maintain_order=True)
         latest = latest.unique("subject_id", keep="last", maintain_order=True)
         return self._with_split(self._with_until(latest, facts, codes), asked).select(_CURRENT.names())
