@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import HTMLResponse, Response
 
-from medloom.evidence import words
+from medloom.evidence import survival_words, words
 from medloom.evidence.estimate import Estimate
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import read_json
@@ -76,17 +76,19 @@ class Version:
     @property
     def metrics(self) -> list[tuple[Text2, Text2 | None, Text2]]:
         """Name each metric, what it means, and its value with the 95 % interval."""
-        return [
-            (words.metric_name(name), words.metric_meaning(name), one.said2(2))
-            for name, one in self.estimates.items()
-        ]
+        return [(self._named(name), self._meant(name), one.said2(2)) for name, one in self.estimates.items()]
+
+    @property
+    def lacks(self) -> bool:
+        """Tell whether some metric could not be estimated."""
+        return any(one.value is None for one in self.estimates.values())
 
     @property
     def headline(self) -> list[tuple[Text2, Text2]]:
         """Give the first metric and the calibration slope."""
         found = self.estimates
         names = [name for name in dict.fromkeys([*list(found)[:1], "calibration_slope"]) if name in found]
-        return [(words.metric_name(name), found[name].said2(2)) for name in names]
+        return [(self._named(name), found[name].said2(2)) for name in names]
 
     @property
     def thresholds(self) -> list[tuple[Text2, float, list[Text2]]]:
@@ -111,6 +113,16 @@ class Version:
         decision = {} if self.evaluation is None else self.evaluation.get("curves", {}).get("decision", {})
         useful = decision.get("useful")
         return None if not useful else (useful[0], useful[1])
+
+    def _named(self, metric: str) -> Text2:
+        if self.question.kind == "survival":
+            return survival_words.metric_name(metric, self.question.unit)
+        return words.metric_name(metric)
+
+    def _meant(self, metric: str) -> Text2 | None:
+        if self.question.kind == "survival":
+            return survival_words.metric_meaning(metric)
+        return words.metric_meaning(metric)
 
 
 @router.get("/models")
