@@ -275,6 +275,29 @@ def test_something_is_seen_within_a_second(open_window: Open, address: str) -> N
     assert min(paints) < 1000
 
 
+def test_what_if_and_a_table_is_imported(open_window: Open) -> None:
+    window = open_window().sign_in("scientist")
+    page = window.page
+    page.goto(f"/ask?model={MODEL}&patient=3")
+    page.get_by_role("textbox", name="Creatinine").fill("4")
+    page.get_by_role("button", name="Ask what it would answer").click()
+    expect(page.locator("#supposed")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("It does not tell what a treatment would do.")
+
+    page.goto("/data/upload")
+    table = "patient,time,creatinine [mg/dL]\nA1,2020-05-01 08:00,1.1\nA2,2020-05-01 09:00,0.9\n"
+    page.get_by_label("File", exact=True).set_input_files(
+        {"name": "values.csv", "mimeType": "text/csv", "buffer": table.encode()}
+    )
+    page.locator("[name=format][value=table]").check()
+    page.get_by_role("button", name="Send").click()
+    page.get_by_role("button", name="Import it so").click()
+    expect(page.locator("#job .pill.good")).to_be_visible(timeout=20_000)
+    expect(page.locator("#job")).to_contain_text("new patients")
+    page.goto("/data")
+    expect(page.get_by_role("table").first).to_contain_text("table")
+
+
 def test_what_is_wrong_is_found(open_window: Open) -> None:
     window = open_window()
     window.page.goto("/sign-in")
@@ -300,26 +323,29 @@ def test_what_is_wrong_is_found(open_window: Open) -> None:
 
 def _deeper(login: str, client: Callable[[str], Visitor]) -> list[str]:
     """List pages that no link of the navigation leads to."""
+    patient, asked = "/patients/3", f"/ask?model={MODEL}&patient=3"
+    visitor = client(login)
     if login == "expert":
-        expert = client("expert")
-        expert.submit("/review/draw", task="outcome", audit=5)
-        return [expert.submit("/review/next").headers["location"]]
-    patient = "/patients/3"
+        visitor.submit("/review/draw", task="outcome", audit=5)
+        return [visitor.submit("/review/next").headers["location"]]
     if login == "doctor":
-        advice = re.search(r"/advice/([0-9a-f]{32})/similar", client(login).get(patient).text)
+        advice = re.search(r"/advice/([0-9a-f]{32})/similar", visitor.get(patient).text)
         assert advice is not None
         return [
             patient,
             f"{patient}{advice[0]}",
             f"{patient}/timeline",
+            asked,
             "/patients/999999",
             f"/models/{MODEL}",
         ]
+    if login == "scientist":
+        job = visitor.submit("/data/jobs", kind="quality").headers["location"]
+        return [patient, f"/models/{MODEL}", f"/models/{OTHER_MODEL}", "/data/upload", job]
     return {
         "nurse": ["/patients/50"],  # of others: break the glass
-        "scientist": [patient, f"/models/{MODEL}", f"/models/{OTHER_MODEL}"],
-        "lead": [f"/models/{MODEL}", f"/models/{MODEL}/report", f"/models/{MODEL}/card"],
-        "admin": [],
+        "lead": [f"/models/{MODEL}", f"/models/{MODEL}/report", f"/models/{MODEL}/card", "/data/quality"],
+        "admin": ["/admin/accounts/nurse"],
     }[login]
 
 
