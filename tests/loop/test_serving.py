@@ -20,6 +20,9 @@ from medloom.loop.releases import Actor
 from medloom.loop.serving import Serving
 from medloom.site import Site
 from medloom.tasks.asking import Current
+from medloom.tasks.model import Model
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.samples import Samples
 from tests.databases import opened
 from tests.sites import LAB, site_of
 from tests.tasks.builders import at
@@ -179,7 +182,33 @@ def test_another_release_of_a_model_alerts_by_its_own_threshold(
 ) -> None:
     assert not serving.board()["alert"].all()
     releases.retire(database, releases.active(database)[0].id, LEAD, "too quiet")
-    one = releases.propose(site, database, MODEL, SCIENTIST, threshold=0.0)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        releases.propose(site, database, MODEL, SCIENTIST, threshold=20)
+    one = releases.propose(site, database, MODEL, SCIENTIST, threshold=1e-6)
     releases.sign(database, one.id, LEAD)
     serving.refresh()
     assert serving.board()["alert"].all()
+
+
+def test_a_later_board_asks_again_only_about_those_whose_answer_may_have_changed(
+    site: Site, database: Database, serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = at(50)
+    again = Serving(site, database, lambda: now)
+    first = again.board()
+    assert first.filter(pl.col("sex").is_not_null() | pl.col("age").is_not_null()).is_empty()
+    (served,) = again.served
+    answered: list[int] = []
+    predict = type(served.model).predict
+
+    def counted(model: Model, samples: Samples) -> Predictions:
+        answered.append(len(samples))
+        return predict(model, samples)
+
+    monkeypatch.setattr(type(served.model), "predict", counted)
+    now += timedelta(minutes=6)
+    assert again.board().equals(first) and sum(answered) == 0
+    again.changed([5])
+    assert again.board().equals(first) and sum(answered) == 1
+    now += timedelta(minutes=6)
+    assert again.board().equals(first) and sum(answered) == 121

@@ -22,8 +22,9 @@ from medloom.explanation.wording import readable
 from medloom.foundation.errors import IntegrityError, NotFoundError
 from medloom.foundation.messages import Text2, text2
 from medloom.loop.advice import Advice, Answer, Reason
+from medloom.loop.board import main_answers
 from medloom.loop.releases import Actor
-from medloom.loop.serving import Served, main_answers
+from medloom.loop.serving import Served
 from medloom.site import Site
 from medloom.stressing import unlike
 from medloom.tasks import library, models

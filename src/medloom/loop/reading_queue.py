@@ -73,7 +73,8 @@ def draw(database: Database, task: str, by: Actor, wanted: Draw | None = None) -
 
     def work(connection: Connection) -> dict[int, tuple[Why, ...]]:
         found = _candidates(connection, task)
-        doubts = [_doubt(one, _threshold(connection, task)) for one in found]
+        threshold = _threshold(connection, task)
+        doubts = [_doubt(one, threshold) for one in found]
         chosen = choose(doubts, [_width(one) for one in found], [is_unusual(one) for one in found], how)
         return _put(database, connection, [(found[place], why) for place, why in chosen], by, how.seed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,8 +17,9 @@ from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import read_json
 from medloom.site import Site
 from medloom.tasks import models
+from medloom.tasks.kinds import PROBABLE, Kind
 from medloom.tasks.models import ModelName
-from medloom.tasks.package import package_digest
+from medloom.tasks.package import origin_in, package_digest
 
 State = Literal["proposed", "active", "refused", "retired"]
 
@@ -76,11 +78,14 @@ def propose(
 
     Raises:
         NotFoundError: there is no such model.
-        InputError: it was not evaluated on held-out patients, or this version is proposed or active already.
+        InputError: it was not evaluated on held-out patients, this version is proposed or active already, or no answer
+            could reach the threshold.
     """
     name = site.model_name(model)
     evidence = _evidence(site, name)
-    digest = package_digest(models.directory(site.directory, name))
+    package = models.directory(site.directory, name)
+    digest = package_digest(package)
+    _check_threshold(threshold, origin_in(package).question.kind)
 
     def work(connection: Connection) -> int:
         known = connection.execute(
@@ -267,6 +272,15 @@ def _end(database: Database, number: int, by: Actor, reason: str, expected: Stat
 
     database.write(work)
     return find(database, number)
+
+
+def _check_threshold(threshold: float | None, kind: Kind) -> None:
+    if threshold is None:
+        return
+    if kind in PROBABLE and not 0 < threshold < 1:
+        raise InputError("a threshold is a risk between 0 and 1, such as 0.2")
+    if not math.isfinite(threshold):
+        raise InputError("a threshold is a number, such as 1.5")
 
 
 def _check_reason(reason: str) -> None:

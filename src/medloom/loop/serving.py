@@ -6,9 +6,8 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 import polars as pl
@@ -19,38 +18,19 @@ from medloom.dossier import Tested
 from medloom.foundation.errors import InputError, IntegrityError, MedloomError, NotFoundError
 from medloom.foundation.messages import Text2
 from medloom.loop import releases
+from medloom.loop.board import BOARD_SCHEMA, Board, News, made
 from medloom.loop.releases import Release
 from medloom.site import Site
 from medloom.tasks import library, models
-from medloom.tasks.asking import Asker, Current
+from medloom.tasks.asking import Asker
 from medloom.tasks.model import Model
 from medloom.tasks.models import ModelName
 from medloom.tasks.package import package_digest
-from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
-from medloom.tasks.survival import Curves, read_curves
 
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
-
-BOARD_SCHEMA: Final = pl.Schema(
-    {
-        "subject_id": pl.Int64(),
-        "model": pl.String(),
-        "task": pl.String(),
-        "prediction_time": pl.Datetime("us"),
-        "until": pl.Datetime("us"),  # null: with an event that has not happened yet
-        "output": pl.String(),
-        "value": pl.Float64(),
-        "low": pl.Float64(),
-        "high": pl.Float64(),
-        "rank": pl.Float64(),  # how many of 100 of those asked have a lower answer
-        "alert": pl.Boolean(),
-        "before": pl.Float64(),  # the answer a day earlier; null: there was none
-    }
-)
-_DAY: Final = timedelta(days=1)
 
 
 @dataclass
@@ -104,8 +84,8 @@ class Serving:
         self._database = database
         self._clock = clock
         self._served: dict[str, Served] = {}
-        self._boards: dict[str, _Board] = {}
-        self._making: dict[int, _News] = {}  # by `id` of what is asked for a board now
+        self._boards: dict[str, Board] = {}
+        self._making: dict[int, News] = {}  # by `id` of what is asked for a board now
         self._renewing: set[str] = set()
         self._lock = threading.RLock()
         self.refused: dict[str, MedloomError] = {}
@@ -124,7 +104,8 @@ class Serving:
                     served[model] = self._load(release)
                 except MedloomError as error:
                     refused[model] = error
-                    _log.error("refused model=%s because=%s", model, type(error).__name__)
+                    if model not in self.refused:
+                        _log.error("refused model=%s because=%s", model, type(error).__name__)
             # another release of a model has another threshold
             kept = {name for name, one in served.items() if one is before.get(name)}
             self._boards = {name: board for name, board in self._boards.items() if name in kept}
@@ -211,41 +192,53 @@ class Serving:
 
         def work() -> None:
             try:
-                self._board(served)
+                self._fresh(served)
             finally:
                 self._renewing.discard(name)
 
         threading.Thread(target=work, name=f"medloom-board-{name}", daemon=True).start()
 
-    def _board(self, served: Served) -> _Board:
-        name = str(served.name)
-        board = self._boards.get(name)
+    def _board(self, served: Served) -> Board:
+        """Give a board; one that is merely a few minutes old at once, while it is being made anew."""
+        known = self._boards.get(str(served.name))
         now = self._clock()
-        if board is not None and board.holds(now):
-            return board
-        with served._lock:
-            board = self._boards.get(name)
-            if board is None or not board.holds(now):
-                board = self._remade(served, now, board)
-        return board
+        if known is None or not known.will_do(now):
+            return self._fresh(served)
+        if not known.holds(now):
+            self._renew(served)
+        return known
 
-    def _remade(self, served: Served, now: datetime, before: _Board | None) -> _Board:
+    def _fresh(self, served: Served) -> Board:
+        now = self._clock()
+        with served._lock:
+            known = self._boards.get(str(served.name))
+            return known if known is not None and known.holds(now) else self._remade(served, now, known)
+
+    def _remade(self, served: Served, now: datetime, before: Board | None) -> Board:
         """Make a board, and keep it; of whom facts come while it is being made stays to be asked again."""
         with self._lock:
-            self._making[id(served)] = _News()
+            self._making[id(served)] = News()
         try:
             if self._site.record.keep_up():
                 before = None
                 self.changed()
-            made = _made(served, now, before)
+            fresh = made(
+                served.model,
+                served.asker,
+                (str(served.name), served.name.task),
+                served.release.threshold,
+                self._site.record,
+                now,
+                before,
+            )
         finally:
             with self._lock:
                 news = self._making.pop(id(served))
-        made = replace(made, news=news)
+        fresh = replace(fresh, news=news)
         with self._lock:
             if self._served.get(str(served.name)) is served:
-                self._boards[str(served.name)] = made
-        return made
+                self._boards[str(served.name)] = fresh
+        return fresh
 
     def _load(self, release: Release) -> Served:
         name = self._site.model_name(release.model)
@@ -277,126 +270,3 @@ class Serving:
         place = int(np.searchsorted(ids, subject_id))
         if place >= len(ids) or ids[place] != subject_id:
             raise NotFoundError("there is no subject {subject}", subject=subject_id)
-
-
-@dataclass(frozen=True)
-class _News:
-    """Whose facts came since a board began to be made."""
-
-    touched: frozenset[int] = frozenset()
-    of_anybody: bool = False
-
-    def and_of(self, subjects: np.ndarray | None) -> _News:
-        if subjects is None:
-            return _News(self.touched, True)
-        return _News(self.touched | frozenset(subjects.tolist()), self.of_anybody)
-
-
-@dataclass(frozen=True)
-class _Board:
-    """Current answers of one model: its samples, and rows of `BOARD_SCHEMA` beside them."""
-
-    made: datetime
-    samples: Samples
-    frame: pl.DataFrame
-    rows: dict[int, int]  # subject → row of the samples
-    news: _News = _News()
-
-    def holds(self, now: datetime) -> bool:
-        return not self.news.touched and self.is_fresh(now)
-
-    def holds_of(self, subject_id: int, now: datetime) -> bool:
-        return subject_id not in self.news.touched and self.is_fresh(now)
-
-    def is_fresh(self, now: datetime) -> bool:
-        """Tell whether those whose facts did not change need not be asked again."""
-        # a new minute may bring a new moment of prediction
-        return not self.news.of_anybody and timedelta(0) <= now - self.made < timedelta(minutes=1)
-
-    def sample(self, subject_id: int) -> Samples | None:
-        row = self.rows.get(subject_id)
-        return None if row is None else self.samples.at(row)
-
-
-def _made(served: Served, now: datetime, before: _Board | None) -> _Board:
-    """Ask about everybody; where only some have new facts, about those alone."""
-    if before is None or not before.is_fresh(now):
-        samples, answers = _answered(served, now, None)
-        return _board(now, samples, _ranked(answers))
-    some = np.array(sorted(before.news.touched), dtype=np.int64)
-    samples, answers = _answered(served, now, some)
-    others = ~pl.col("subject_id").is_in(some.tolist())
-    frame = pl.concat([before.samples.frame.filter(others), samples.frame]).sort("subject_id")
-    frame = frame.with_columns(sample_id=pl.int_range(pl.len(), dtype=pl.Int64))
-    answers = pl.concat([before.frame.filter(others), answers])
-    return _board(before.made, replace(samples, frame=frame), _ranked(answers))
-
-
-def _board(made: datetime, samples: Samples, frame: pl.DataFrame) -> _Board:
-    rows = {subject: row for row, subject in enumerate(samples.frame["subject_id"])}
-    return _Board(made, samples, frame, rows)
-
-
-def _answered(served: Served, now: datetime, subjects: np.ndarray | None) -> tuple[Samples, pl.DataFrame]:
-    current = served.asker.current(now, subjects)
-    earlier = _answers(served, served.asker.current(now - _DAY, subjects))
-    before = earlier.select("subject_id", before="value")
-    answers = _answers(served, current).drop("before").join(before, on="subject_id", how="left")
-    return current.samples, answers.select(BOARD_SCHEMA.names())
-
-
-def _answers(served: Served, current: Current) -> pl.DataFrame:
-    samples = current.samples
-    if not len(samples):
-        return pl.DataFrame(schema=BOARD_SCHEMA)
-    main = main_answers(served.model.predict(samples), samples)
-    threshold = served.release.threshold
-    frame = samples.frame.select("sample_id", "subject_id", "prediction_time")
-    frame = frame.join(main, on="sample_id", how="left").join(current.until, on="sample_id", how="left")
-    return (
-        frame.with_columns(
-            model=pl.lit(str(served.name)),
-            task=pl.lit(served.name.task),
-            rank=pl.lit(None, pl.Float64),
-            alert=pl.lit(None, pl.Boolean) if threshold is None else pl.col("value") >= threshold,
-            before=pl.lit(None, pl.Float64),
-        )
-        .select(BOARD_SCHEMA.names())
-        .cast(BOARD_SCHEMA)
-    )
-
-
-def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
-    lower = 100 * (pl.col("value").rank("min") - 1) / pl.len()
-    return frame.sort("subject_id").with_columns(rank=lower)
-
-
-def main_answers(predictions: Predictions, samples: Samples) -> pl.DataFrame:
-    """Give the one answer that stands for each sample: `sample_id`, `output`, `value`, `low`, `high`.
-
-    It is the only one; of several classes the likeliest; of prognosis the first event's risk by the last horizon.
-    """
-    question = samples.question
-    rows = predictions.frame
-    if question.kind == "survival":
-        curves = read_curves(rows, question.outputs)
-        reached = [time for time in question.horizons if time <= curves.times[-1]] or [curves.times[-1]]
-        ends = {"value": curves.incidence, "low": curves.low, "high": curves.high}
-        at_last = {
-            name: None if of is None else Curves(curves.times, of).at(reached[-1:])[:, 0, 0]
-            for name, of in ends.items()
-        }
-        frame = pl.DataFrame(
-            {
-                "sample_id": samples.frame["sample_id"],
-                "output": [question.outputs[0]] * len(samples),
-                **at_last,
-            }
-        )
-        return frame.cast({"low": pl.Float64, "high": pl.Float64})
-    rows = rows.select("sample_id", "output", "value", "low", "high")
-    if len(question.outputs) == 1:
-        return rows
-    return rows.sort("value", descending=True, maintain_order=True).unique(
-        "sample_id", keep="first", maintain_order=True
-    )

@@ -17,7 +17,6 @@ from medloom.server import accounts
 from medloom.server.access import ForbiddenError, Person
 from medloom.server.chores import Housekeeping, chores
 from medloom.server.jobs import Jobs
-from medloom.server.people import People
 from medloom.server.sessions import Sessions
 from medloom.server.settings import ServerSettings
 from medloom.server.uploads import Uploads
@@ -37,7 +36,7 @@ class Backend:
         serving: its released models.
         settings: of this server.
         clock: the site's wall clock.
-        sessions, people, uploads, jobs: what goes on in it.
+        sessions, uploads, jobs: what goes on in it.
         answering: requests with an Idempotency-Key that are being worked on, by account and key.
     """
 
@@ -47,7 +46,6 @@ class Backend:
     settings: ServerSettings
     clock: Callable[[], datetime]
     sessions: Sessions = field(init=False)
-    people: People = field(init=False)
     uploads: Uploads = field(init=False)
     jobs: Jobs = field(init=False)
     answering: dict[tuple[int, str], object] = field(init=False, default_factory=dict)
@@ -55,12 +53,16 @@ class Backend:
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.database)
-        self.people = People(self.serving)
         self.uploads = Uploads(self.site.directory)
         kinds = chores(self.site, self.serving, self.uploads, self.clock)
         housekeeping = Housekeeping(self.site, self.uploads, self.clock)
         lock = self.site.directory.root / _JOBS_LOCK
-        self.jobs = Jobs(self.database, lock, kinds, lambda: housekeeping.see_to(self.jobs))
+
+        def meanwhile() -> None:
+            housekeeping.see_to(self.jobs)
+            self.serving.refresh()  # somebody may have signed at the command line
+
+        self.jobs = Jobs(self.database, lock, kinds, meanwhile)
 
     @classmethod
     def of(cls, site: Site, settings: ServerSettings | None = None) -> Backend:

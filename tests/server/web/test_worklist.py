@@ -10,7 +10,7 @@ from sqlalchemy import select
 from medloom.database.tables.audit import audit
 from medloom.loop import releases
 from medloom.loop.releases import Actor
-from medloom.loop.serving import BOARD_SCHEMA
+from medloom.loop.board import BOARD_SCHEMA
 from medloom.server import alerts
 from medloom.server.backend import Backend
 from medloom.server.web.board import Wanted, chosen, compared, current

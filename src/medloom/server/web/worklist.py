@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -19,9 +18,9 @@ from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
-from medloom.server.people import Someone
-from medloom.server.web.board import PROBABLE, ROWS, Sort, Wanted, chosen, compared, current
+from medloom.server.web.board import ROWS, Sort, Wanted, chosen, compared, current
 from medloom.server.web.rendering import go_to, page
+from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.question import Question, Title
 
 router = APIRouter()
@@ -43,7 +42,8 @@ class Row:
     """
 
     subject_id: int
-    someone: Someone
+    sex: str | None
+    age: int | None
     title: Title
     probable: bool
     value: float
@@ -131,7 +131,7 @@ def _page(
     start = min(wanted.start, max(rows.height - 1, 0) // ROWS * ROWS)
     shown = rows.slice(start, ROWS)
     with speaking(wanted_language(request.headers, request)):
-        said = _rows(backend, shown.to_dicts(), questions, now)
+        said = [_row(one, questions[one["model"]], now) for one in shown.to_dicts()]
         numbers = (
             tr(
                 "{first:,}–{last:,} of {n:,}",
@@ -179,22 +179,7 @@ def _why_empty(
     return "all over" if not now_current.height else "nothing such"
 
 
-def _rows(
-    backend: Backend, rows: list[dict[str, Any]], questions: Mapping[str, Question], now: datetime
-) -> list[Row]:
-    people = backend.people.of((one["model"], one["subject_id"], one["prediction_time"]) for one in rows)
-    return [
-        _row(
-            one,
-            questions[one["model"]],
-            people[one["model"], one["subject_id"], one["prediction_time"]],
-            now,
-        )
-        for one in rows
-    ]
-
-
-def _row(one: dict[str, Any], question: Question, someone: Someone, now: datetime) -> Row:
+def _row(one: dict[str, Any], question: Question, now: datetime) -> Row:
     probable = question.kind in PROBABLE
     until = one["until"]
     moved = one["moved"]
@@ -205,7 +190,8 @@ def _row(one: dict[str, Any], question: Question, someone: Someone, now: datetim
         said = f"{one['value']:.3g}{unit}"
     return Row(
         subject_id=one["subject_id"],
-        someone=someone,
+        sex=one["sex"],
+        age=one["age"],
         title=question.title,
         probable=probable,
         value=one["value"],
