@@ -11,9 +11,7 @@ import typer
 from medloom.cli import screen
 from medloom.cli.modelling import parameters_of
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
-from medloom.evidence import survival_words
 from medloom.evidence.section import Section
-from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.words import metric_name
 from medloom.foundation.errors import LeakageError, NotFoundError
 from medloom.foundation.messages import tr
@@ -88,11 +86,9 @@ def validate(
         return
     screen.say(str(found))
     metric = next(iter(found.evaluation.metrics))
-    survival = isinstance(found.evaluation, SurvivalEvaluation)
-    said = survival_words.metric_name(metric) if survival else metric_name(metric)
     rows = [(part, metrics[metric].said()) for part, metrics in found.parts.items()]
     screen.say()
-    screen.table([tr("part"), screen.spoken(said)], rows, right=[1])
+    screen.table([tr("part"), screen.spoken(metric_name(metric))], rows, right=[1])
     _say_where(kept)
 
 
@@ -127,10 +123,9 @@ def validate_elsewhere(
         screen.json(found.to_json())
         return
     difference = found.after.compared_with["before"].difference
-    survival = isinstance(found.before, SurvivalEvaluation)
     rows = [
         (
-            screen.spoken((survival_words.metric_name if survival else metric_name)(metric)),
+            screen.spoken(metric_name(metric)),
             before.said(),
             found.after.metrics[metric].said(),
             difference[metric].said() if metric in difference else "–",

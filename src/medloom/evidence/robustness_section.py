@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medloom.evidence import survival_words, words
+from medloom.evidence import words
 from medloom.evidence.changes import CHANGES
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.robustness import Robustness
@@ -35,7 +35,7 @@ def robustness_section(found: Robustness) -> Section:
 
 def worst_in_words(found: Robustness) -> Text2:
     """Say in one sentence what costs most."""
-    metric = _metric(found.primary)
+    metric = words.metric_name(found.primary)
     worst = found.worst
     if worst is None:
         reason = found.whole.difference.reason
@@ -74,7 +74,7 @@ def _sentences(found: Robustness) -> list[Text2]:
                     "For the tenth of patients least like those it learned from, {metric} is {inside};"
                     " for the others {rest}."
                 ),
-                metric=_metric(found.primary),
+                metric=words.metric_name(found.primary),
                 inside=_said(unusual[1].metrics[found.primary]),
                 rest=_said(unusual[0].metrics[found.primary]),
             )
@@ -118,7 +118,7 @@ def _line(
         return None
     points = [found.whole.metrics[found.primary], *(one.metrics[found.primary] for one in trials)]
     x = [0.0, *(one.strength or 0.0 for one in trials)]
-    metric = _metric(found.primary)
+    metric = words.metric_name(found.primary)
     low, high = _ends(points, found.primary)
     whole = points[0].value or 0.0
     svg = line_chart(
@@ -180,7 +180,7 @@ def _changes(found: Robustness) -> Table | None:
     if not trials:
         return None
     crossing = any(one.crossed is not None for one in trials)
-    head = [text2("change"), *map(_metric, found.metrics), _difference(found.primary)]
+    head = [text2("change"), *map(words.metric_name, found.metrics), _difference(found.primary)]
     rows = []
     for one in [found.whole, *trials]:
         row: list[Cell] = [cell(one.name), *(cell(one.metrics[name]) for name in found.metrics)]
@@ -196,7 +196,7 @@ def _prevalence(found: Robustness) -> Table | None:
     if not trials:
         return None
     names = list(trials[0].metrics)
-    head = [text2("if the outcome were rarer or commoner"), *map(_metric, names)]
+    head = [text2("if the outcome were rarer or commoner"), *map(words.metric_name, names)]
     return table(head, [[one.name, *(one.metrics[name] for name in names)] for one in trials])
 
 
@@ -204,7 +204,7 @@ def _parts(found: Robustness) -> Table | None:
     trials = [*found.trials.get("periods", ()), *found.trials.get("unusual", ())]
     if not trials:
         return None
-    head = [text2("when, and whom"), *map(_metric, found.metrics), text2("difference from the first")]
+    head = [text2("when, and whom"), *map(words.metric_name, found.metrics), text2("difference from the first")]
     rows = []
     for each in (found.trials.get("periods", ()), found.trials.get("unusual", ())):
         for at, one in enumerate(each):
@@ -223,11 +223,7 @@ def _percent(one: Estimate | None) -> Cell:
 
 
 def _difference(metric: str) -> Text2:
-    return fill(text2("difference in {metric}"), metric=_metric(metric))
-
-
-def _metric(name: str) -> Text2:
-    return survival_words.metric_name(name) if name == "c_index" else words.metric_name(name)
+    return fill(text2("difference in {metric}"), metric=words.metric_name(metric))
 
 
 def _said(one: Estimate) -> Text2:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import polars as pl
 
-from medloom.evidence import survival_words, words
+from medloom.evidence import words
 from medloom.evidence.section import Figure, Said, Section, cell, table
 from medloom.evidence.sections import p_value
 from medloom.evidence.stability import Stability
@@ -49,7 +49,7 @@ def validation_section(found: Validation) -> Section:
                 subjects=evaluation.n_subjects,
             ),
         ),
-        tables=(table([text2("part"), *(_name(evaluation.kind, name) for name in names)], rows),),
+        tables=(table([text2("part"), *(words.metric_name(name) for name in names)], rows),),
         note=text2(
             "Learner {learner}, made anew for each part. Held-out subjects took no part.",
             learner=evaluation.model,
@@ -63,7 +63,7 @@ def external_section(found: External) -> Section:
     names = _present(before.kind, before.metrics)
     difference = after.compared_with["before"].difference
     rows = [
-        [_name(before.kind, name), before.metrics[name], after.metrics[name], difference.get(name)]
+        [words.metric_name(name), before.metrics[name], after.metrics[name], difference.get(name)]
         for name in names
     ]
     head = [text2("measure"), text2("as it came"), text2("updated"), text2("difference")]
@@ -121,7 +121,7 @@ def learning_curve_section(found: LearningCurve, kind: Kind) -> Section:
     if len(known) > 1:
         least, most = min(known), max(known)
         room = 0.1 * (most - least) or 0.01
-        said = _name(kind, primary)
+        said = words.metric_name(primary)
         line = Line(said, sizes, values, ends["low"].to_list(), ends["high"].to_list())
         axis = Axis(text2("patients learned from"), 0, nice_high(max(sizes)))
         title = text2("Learning curve")
@@ -135,7 +135,7 @@ def learning_curve_section(found: LearningCurve, kind: Kind) -> Section:
         "learning-curve",
         text2("How good with how many patients"),
         figures=figures,
-        tables=(table([text2("patients learned from"), *(_name(kind, name) for name in names)], rows),),
+        tables=(table([text2("patients learned from"), *(words.metric_name(name) for name in names)], rows),),
         note=text2("Mean of {repeats} repeats, each with other test patients.", repeats=repeats),
     )
 
@@ -202,7 +202,3 @@ def _present(kind: Kind, measured: Collection[str]) -> Sequence[str]:
     """Choose what has room in a table; with several events those of each."""
     own = [name for name in _SHOWN[kind] if name in measured]
     return own or [name for name in measured if name.rpartition(": ")[2] in _SHOWN[kind]]
-
-
-def _name(kind: Kind, metric: str) -> Text2:
-    return survival_words.metric_name(metric) if kind == "survival" else words.metric_name(metric)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from medloom.evidence import survival_words
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.metrics import PRIMARY, no_solution
 from medloom.foundation.messages import Text2, text2
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
     from medloom.evidence.evaluation import Evaluation
 
 
-def metric_name(name: str) -> Text2:
-    """Name a metric for a person, one of a class (`CLASS: auroc`) with its class; an unknown name stays as it is."""
+def metric_name(name: str, unit: str | None = None) -> Text2:
+    """Name a metric for a person, one of a class (`CLASS: auroc`) with its class; an unknown name stays as it is.
+
+    `unit` is that of times of a survival question.
+    """
     names = {
         "auroc": text2("AUROC"),
         "auprc": text2("AUPRC"),
@@ -54,7 +58,7 @@ def metric_name(name: str) -> Text2:
     of_class, colon, own = name.rpartition(": ")
     if colon and own in names:
         return Text2(f"{of_class}: {names[own].en}", f"{of_class}：{names[own].zh}")
-    return names.get(name, Text2(name, name))
+    return names[name] if name in names else survival_words.metric_name(name, unit)
 
 
 def metric_meaning(name: str) -> Text2 | None:
@@ -80,7 +84,7 @@ def metric_meaning(name: str) -> Text2 | None:
         "r2": text2("share of the variation that is explained; 1 is ideal, 0 is no better than the mean"),
         "accuracy": text2("share of samples whose likeliest class is right; 1 is ideal"),
     }
-    return meanings.get(name)
+    return meanings[name] if name in meanings else survival_words.metric_meaning(name)
 
 
 def subgroup_name(dimension: str, name: str) -> Text2:

@@ -20,6 +20,8 @@ Kind = Literal[
     "generation",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+PROBABLE: Final = ("binary", "multiclass", "multilabel", "survival")
+"""Kinds whose answers are probabilities."""
 
 Split = Literal["train", "tuning", "calibration", "held_out"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from medloom.database.engine import Database
+from medloom.foundation.files import read_json, write_json
 from medloom.loop import releases, reviews
 from medloom.loop.reviews import Opinion
 from medloom.loop.usage import PROGRAM, usage_of
 from medloom.server import accounts
 from medloom.server.backend import Backend
 from medloom.server.gate import DOCUMENT_POLICY, POLICY
+from medloom.tasks import models
 from tests.loop.advised import ANNA, LIN, database_in, store
 from tests.server.conftest import Visitor
 from tests.server.ward import MODEL, OTHER_MODEL
@@ -126,3 +128,14 @@ def test_usage_counts_weeks_roles_alerts_and_what_became_of_them(database: Datab
     ]
     assert usage.roles == {"clinician": 2, PROGRAM: 1}
     assert usage_of(database, "outcome.tree@1", date(2026, 1, 8) + timedelta(days=90)).total.asked == 0
+
+
+def test_the_outcomes_of_several_classes_are_named_with_their_shares(
+    client: Client, backend: Backend
+) -> None:
+    folder = models.evidence_directory(backend.site.directory, backend.site.model_name(OTHER_MODEL))
+    path = folder / "held_out" / "evaluation.json"
+    known = read_json(path)
+    write_json(path, known | {"prevalence": {"home": 0.9, "ward": 0.1}})
+    assert "“home” in 90 %" in client("doctor").get(f"/models/{OTHER_MODEL}").text
+    write_json(path, known)

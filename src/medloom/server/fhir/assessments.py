@@ -13,9 +13,9 @@ from medloom.loop.advice import Advice, Answer
 from medloom.server.fhir.devices import device_id
 from medloom.server.fhir.moments import Clock
 from medloom.server.fhir.terms import HL7, OWN, UCUM, Json, coding, extension, quantity
+from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.question import Question
 
-_LIKELIHOODS: Final = ("binary", "multiclass", "multilabel", "survival")
 _DIGITS: Final = 8  # of a percentage, so that 0.28 is 28 and not 28.000000000000004
 
 
@@ -90,7 +90,7 @@ def provenance(kept: Kept, clock: Clock) -> Json:
 def _prediction(answer: Answer, advice: Advice, clock: Clock, title: str) -> Json:
     question = advice.question
     made: Json = {}
-    is_likelihood = question.kind in _LIKELIHOODS
+    is_likelihood = question.kind in PROBABLE
     extensions = []
     if answer.low is not None and answer.high is not None:
         limits = {"low": _amount(answer.low, question), "high": _amount(answer.high, question)}
@@ -126,7 +126,7 @@ def _length(answer: Answer, question: Question) -> timedelta | None:
 
 
 def _amount(value: float, question: Question) -> Json:
-    if question.kind in _LIKELIHOODS:
+    if question.kind in PROBABLE:
         return {"value": _percent(value), "unit": "%", "system": UCUM, "code": "%"}
     return quantity(value, question.unit)
 

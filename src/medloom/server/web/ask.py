@@ -20,11 +20,11 @@ from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.web.advice_card import Card, card_of
-from medloom.server.web.board import PROBABLE
 from medloom.server.web.identity import Identity
 from medloom.server.web.rendering import page
 from medloom.server.web.what_if import Changeable, changeable, changes_of
 from medloom.tasks.demographics import demographics
+from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.samples import Samples
 
 router = APIRouter()

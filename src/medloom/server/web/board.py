@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 import polars as pl
 
+from medloom.tasks.kinds import PROBABLE
+
 Sort = Literal["risk", "change", "time", "patient"]
 
 ROWS: Final = 50
@@ -16,9 +18,6 @@ ROWS: Final = 50
 
 NOTABLE: Final = 0.05
 """A risk that moved by so much within a day has changed."""
-
-PROBABLE: Final = ("binary", "multiclass", "multilabel", "survival")
-"""Kinds of question whose answers are probabilities."""
 
 
 @dataclass(frozen=True)

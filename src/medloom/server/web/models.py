@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import HTMLResponse, Response
 
-from medloom.evidence import survival_words, words
+from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import read_json
@@ -25,10 +25,10 @@ from medloom.server.access import Permission, Person, may, role_name
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.gate import DOCUMENT_POLICY
-from medloom.server.web.board import PROBABLE
 from medloom.server.web.rendering import go_to, page
 from medloom.server.web.usage_drawing import usage_drawing
 from medloom.tasks import models
+from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.models import ModelName
 from medloom.tasks.package import origin_in, package_digest
 from medloom.tasks.question import Question
@@ -76,7 +76,16 @@ class Version:
     @property
     def metrics(self) -> list[tuple[Text2, Text2 | None, Text2]]:
         """Name each metric, what it means, and its value with the 95 % interval."""
-        return [(self._named(name), self._meant(name), one.said2(2)) for name, one in self.estimates.items()]
+        return [
+            (words.metric_name(name, self.question.unit), words.metric_meaning(name), one.said2(2))
+            for name, one in self.estimates.items()
+        ]
+
+    @property
+    def prevalences(self) -> list[tuple[str | None, float]]:
+        """Tell what share had the outcome, of several each with its name."""
+        found = None if self.evaluation is None else self.evaluation["prevalence"]
+        return list(found.items()) if isinstance(found, dict) else [] if not found else [(None, found)]
 
     @property
     def lacks(self) -> bool:
@@ -88,7 +97,7 @@ class Version:
         """Give the first metric and the calibration slope."""
         found = self.estimates
         names = [name for name in dict.fromkeys([*list(found)[:1], "calibration_slope"]) if name in found]
-        return [(self._named(name), found[name].said2(2)) for name in names]
+        return [(words.metric_name(name, self.question.unit), found[name].said2(2)) for name in names]
 
     @property
     def thresholds(self) -> list[tuple[Text2, float, list[Text2]]]:
@@ -113,16 +122,6 @@ class Version:
         decision = {} if self.evaluation is None else self.evaluation.get("curves", {}).get("decision", {})
         useful = decision.get("useful")
         return None if not useful else (useful[0], useful[1])
-
-    def _named(self, metric: str) -> Text2:
-        if self.question.kind == "survival":
-            return survival_words.metric_name(metric, self.question.unit)
-        return words.metric_name(metric)
-
-    def _meant(self, metric: str) -> Text2 | None:
-        if self.question.kind == "survival":
-            return survival_words.metric_meaning(metric)
-        return words.metric_meaning(metric)
 
 
 @router.get("/models")
