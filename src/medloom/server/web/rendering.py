@@ -24,6 +24,7 @@ from medloom.loop.reviews import reason_name
 from medloom.server.access import Permission, Person, role_name
 from medloom.server.backend import Backend
 from medloom.server.errors import wanted_language
+from medloom.server.web.badges import risk_badge
 from medloom.server.web.stylesheet import charts_css
 
 _FLASH: Final = "flash"
@@ -191,7 +192,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(tr=tr, say=_say, static=static_address)
+    environment.globals.update(tr=tr, say=_say, static=static_address, risk_badge=risk_badge)
     environment.filters.update(percent=percent, moment=moment, reason_name=reason_name, tr=tr)
     return environment
 

@@ -35,6 +35,7 @@ class Row:
     """A patient and a question, as the page says them.
 
     Attributes:
+        who: sex and age, as far as they are known.
         said: the answer where it is no probability: the number with its unit, or the class it is of.
         moved: by how much the answer differs from yesterday's, in percentage points or in the unit; None: there was
             none, or nothing to compare.
@@ -42,8 +43,7 @@ class Row:
     """
 
     subject_id: int
-    sex: str | None
-    age: int | None
+    who: str
     title: Title
     probable: bool
     value: float
@@ -190,8 +190,7 @@ def _row(one: dict[str, Any], question: Question, now: datetime) -> Row:
         said = f"{one['value']:.3g}{unit}"
     return Row(
         subject_id=one["subject_id"],
-        sex=one["sex"],
-        age=one["age"],
+        who=_who(one["sex"], one["age"]),
         title=question.title,
         probable=probable,
         value=one["value"],
@@ -209,6 +208,12 @@ def _row(one: dict[str, Any], question: Question, now: datetime) -> Row:
         unread=one["unread"],
         model=one["model"],
     )
+
+
+def _who(sex: str | None, age: int | None) -> str:
+    sexes = {"F": tr("female"), "M": tr("male"), "other": tr("other sex")}
+    said = [sexes.get(sex or ""), None if age is None else tr("aged {n}", n=age)]
+    return ", ".join(one for one in said if one)
 
 
 def _moved(moved: float, unit: str, *, probable: bool) -> str:
