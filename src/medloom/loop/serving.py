@@ -231,13 +231,13 @@ class Serving:
                 now,
                 before,
             )
+            with self._lock:
+                fresh = replace(fresh, news=self._making[id(served)])
+                if self._served.get(str(served.name)) is served:
+                    self._boards[str(served.name)] = fresh
         finally:
             with self._lock:
-                news = self._making.pop(id(served))
-        fresh = replace(fresh, news=news)
-        with self._lock:
-            if self._served.get(str(served.name)) is served:
-                self._boards[str(served.name)] = fresh
+                del self._making[id(served)]
         return fresh
 
     def _load(self, release: Release) -> Served:
