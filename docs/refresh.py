@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLLOWED = ("docs/first-hour.md", "docs/first-hour.zh-CN.md")
+OPERATED = ("docs/workbench.md", "docs/workbench.zh-CN.md")  # their ```sh blocks alone
 WITH_FIGURES = ("README.md", "README.zh-CN.md", "benchmarks/README.md", "docs/trust.md")
 LEFT_OUT = "..."
 
@@ -154,7 +155,7 @@ def _refreshed_figures(page: str) -> str:
 
 def main() -> None:
     """Rewrite the pages."""
-    for name in FOLLOWED:
+    for name in (*FOLLOWED, *OPERATED):
         path = ROOT / name
         with tempfile.TemporaryDirectory() as folder:
             os.environ["XDG_CONFIG_HOME"] = folder  # keys of sites that last a minute

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,7 @@ def take(images: Path, base: str, passwords: dict[str, str]) -> None:
         browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
         people = {name: _signed_in(browser, base, name, passwords[name], "en") for name in _ROLES}
         model = _release(people["scientist"], people["governance"])
+        _judge_the_record(people["scientist"])
         for place, language in enumerate(LANGUAGES):
             people = {name: _signed_in(browser, base, name, passwords[name], language) for name in _ROLES}
             for name, picture in _walk(people, language, place, model):
@@ -73,12 +74,10 @@ def _walk(people: dict[str, Page], language: str, place: int, model: str) -> Ite
     clinician.select_option(".decision [name=reason]", "known")
     clinician.fill(".decision [name=comment]", _REASONS[language])
     yield "override", _of(clinician, ".decision")
-    clinician.locator(".decision .button.primary").first.click()
-    clinician.wait_for_load_state()
+    _press(clinician, ".decision .button.primary")
     clinician.goto(f"/ask?model={model}&patient={patient}")
     clinician.locator("[name=without]").first.check()
-    clinician.locator("form[method=post][action='/ask'] .button.primary").click()
-    clinician.wait_for_load_state()
+    _press(clinician, "form[method=post][action='/ask'] .button.primary")
     yield "ask", _upto(clinician, ".pair .answer")
 
     expert.goto("/review")
@@ -104,15 +103,27 @@ def _release(scientist: Page, governance: Page) -> str:
     scientist.goto(address)
     scientist.fill("[name=note]", "Better than the logistic model on held-out patients.")
     scientist.fill("[name=threshold]", "20")
-    scientist.locator("form[action$='/propose'] .button.primary").click()
+    _press(scientist, "form[action$='/propose'] .button.primary")
     governance.goto(address)
-    governance.locator("form[action$='/sign'] .button.primary").click()
-    governance.wait_for_url(f"**{address}")
+    _press(governance, "form[action$='/sign'] .button.primary")
     return address.rsplit("/", 1)[1]
+
+
+def _judge_the_record(scientist: Page) -> None:
+    """Have the quality report made."""
+    scientist.goto("/data")
+    scientist.locator("button[name=kind][value=quality]").click()
+    scientist.locator("a[href='/data/quality']").wait_for(timeout=_LAUNCH * 1000)
 
 
 def _row_of(page: Page, patient: str) -> Locator:
     return page.locator("tbody tr").filter(has=page.get_by_text(patient, exact=True)).first
+
+
+def _press(page: Page, button: str) -> None:
+    """Press a button and wait for the page it leads to."""
+    with page.expect_navigation():
+        page.locator(button).first.click()
 
 
 def _upto(page: Page, selector: str) -> bytes:
@@ -146,8 +157,7 @@ def _signed_in(browser: Browser, base: str, name: str, password: str, language: 
     page.fill("[name=password]", password)
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: "/sign-in" not in url)
-    page.locator(f"button[name=language][value={language}]").click()
-    page.wait_for_load_state()
+    _press(page, f"button[name=language][value={language}]")
     return page
 
 
@@ -177,7 +187,11 @@ def _demonstration(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     with printed.open("w") as stream:
         running = subprocess.Popen([*command, "--into", "st-mary"], cwd=folder, stdout=stream, stderr=stream)
     try:
-        _wait(lambda: f":{port}/" in printed.read_text() and _answers(port), running)
+        ends = time.monotonic() + _LAUNCH
+        while f":{port}/" not in printed.read_text() or not _answers(port):
+            if running.poll() is not None or time.monotonic() > ends:
+                raise RuntimeError(f"medloom demo --serve did not come up:\n{printed.read_text()[-2000:]}")
+            time.sleep(0.2)
         rows = re.findall(rf"^\W*({'|'.join(_ROLES)})\s+(\S+)", printed.read_text(), re.MULTILINE)
         yield f"http://127.0.0.1:{port}", dict(rows)
     finally:
@@ -188,11 +202,3 @@ def _demonstration(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
 def _answers(port: int) -> bool:
     with socket.socket() as caller:
         return caller.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait(ready: Callable[[], bool], running: subprocess.Popen[bytes]) -> None:
-    ends = time.monotonic() + _LAUNCH
-    while not ready():
-        if running.poll() is not None or time.monotonic() > ends:
-            raise RuntimeError("medloom demo --serve did not come up")
-        time.sleep(0.2)
