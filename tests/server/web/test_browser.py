@@ -325,6 +325,7 @@ def _deeper(login: str, client: Callable[[str], Visitor]) -> list[str]:
     """List pages that no link of the navigation leads to."""
     patient, asked = "/patients/3", f"/ask?model={MODEL}&patient=3"
     visitor = client(login)
+    visitor.submit("/account/tokens", name="a program", scopes="read-models")
     if login == "expert":
         visitor.submit("/review/draw", task="outcome", audit=5)
         return [visitor.submit("/review/next").headers["location"]]
