@@ -96,6 +96,14 @@ def test_a_merged_subject_is_found_under_the_other(database: Database) -> None:
     assert team == [2, 2]
 
 
+def test_who_was_merged_can_be_erased_cases_and_all(database: Database) -> None:
+    identity.merge(database, kept=2, absorbed=1, by=OPERATOR)
+    assert _count(database, reading_item) == 1  # both were asked about the same moment
+    identity.erase(database, 2, OPERATOR)
+    for table in (advice, advice_input, review, reading_item, reading):
+        assert _count(database, table) == 0, table.name
+
+
 def _count(database: Database, table: Table) -> int:
     with database.reading() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar() or 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
 from medloom.database.audit import Entry
 from medloom.database.engine import Database
@@ -22,17 +22,18 @@ def erase(database: Database, subject_id: int, by: Actor) -> None:
     """
 
     def work(connection: Connection) -> None:
-        items = select(reading_item.c.id).where(reading_item.c.subject_id == subject_id)
         given = select(advice.c.id).where(advice.c.subject_id == subject_id)
-        connection.execute(delete(reading).where(reading.c.item_id.in_(items)))
-        connection.execute(delete(reading_skip).where(reading_skip.c.item_id.in_(items)))
-        connection.execute(delete(reading_item).where(reading_item.c.subject_id == subject_id))
+        inputs = connection.execute(select(advice.c.input).where(advice.c.subject_id == subject_id))
+        digests = set(inputs.scalars())
+        _forget_cases(connection, reading_item.c.subject_id == subject_id)
         # a chain points backwards: the latest first
         of_theirs = select(review.c.id).where(review.c.advice_id.in_(given)).order_by(review.c.id.desc())
         for number in connection.execute(of_theirs).scalars().all():
             connection.execute(delete(review).where(review.c.id == number))
         connection.execute(delete(advice).where(advice.c.subject_id == subject_id))
-        connection.execute(delete(advice_input).where(advice_input.c.digest.not_in(select(advice.c.input))))
+        others = exists().where(advice.c.input == advice_input.c.digest)
+        for digest in digests:
+            connection.execute(delete(advice_input).where(advice_input.c.digest == digest, ~others))
         for table in (alert_read, care_team, broken_glass):
             connection.execute(delete(table).where(table.c.subject_id == subject_id))
         connection.execute(delete(idempotency))  # answers kept for repeated requests may speak of them
@@ -42,7 +43,10 @@ def erase(database: Database, subject_id: int, by: Actor) -> None:
 
 
 def merge(database: Database, kept: int, absorbed: int, by: Actor) -> None:
-    """Let what was kept about one subject be about another: advice, cases of the experts' queue, care teams."""
+    """Let what was kept about one subject be about another: advice, cases of the experts' queue, care teams.
+
+    Of two cases about the same question and moment that of the subject who stays counts.
+    """
 
     def work(connection: Connection) -> None:
         rows = connection.execute(
@@ -60,7 +64,9 @@ def merge(database: Database, kept: int, absorbed: int, by: Actor) -> None:
         ).all()
         theirs = connection.execute(select(reading_item).where(reading_item.c.subject_id == absorbed)).all()
         for item in theirs:
-            if (item.task, item.prediction_time) not in known:
+            if (item.task, item.prediction_time) in known:
+                _forget_cases(connection, reading_item.c.id == item.id)
+            else:
                 connection.execute(
                     update(reading_item).where(reading_item.c.id == item.id).values(subject_id=kept)
                 )
@@ -81,3 +87,10 @@ def merge(database: Database, kept: int, absorbed: int, by: Actor) -> None:
         )
 
     database.write(work)
+
+
+def _forget_cases(connection: Connection, which: ColumnElement[bool]) -> None:
+    items = select(reading_item.c.id).where(which)
+    connection.execute(delete(reading).where(reading.c.item_id.in_(items)))
+    connection.execute(delete(reading_skip).where(reading_skip.c.item_id.in_(items)))
+    connection.execute(delete(reading_item).where(which))

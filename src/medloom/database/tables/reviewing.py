@@ -38,7 +38,7 @@ reading_item = Table(
     Column("task", String(80), nullable=False),
     Column("subject_id", BigInteger, nullable=False),
     Column("prediction_time", String(26), nullable=False),  # the site's wall clock
-    Column("advice_id", ForeignKey("advice.id"), nullable=False),
+    Column("advice_id", ForeignKey("advice.id"), nullable=False, index=True),
     Column("why", Text, nullable=False),  # JSON: list of codes
     Column("state", String(12), nullable=False, index=True),  # open, second, agreed, adjudicate, decided
     Column("label", Text),  # JSON: what was decided; null: undecided, or it cannot be told

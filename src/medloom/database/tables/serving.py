@@ -37,15 +37,16 @@ advice = Table(
     Column("id", String(32), primary_key=True),
     Column("made", String(27), nullable=False, index=True),
     Column("service", String(20), nullable=False),
-    Column("model", String(160), nullable=False, index=True),
+    Column("model", String(160), nullable=False),
     Column("package", String(64), nullable=False),
-    Column("subject_id", BigInteger, nullable=False, index=True),
+    Column("subject_id", BigInteger, nullable=False),
     Column("prediction_time", String(26), nullable=False),  # the site's wall clock
     Column("output", String(120), nullable=False),
     Column("value", Float, nullable=False),
-    Column("input", ForeignKey("advice_input.digest"), nullable=False),
+    Column("input", ForeignKey("advice_input.digest"), nullable=False, index=True),
     Column("asked_by", String(80), nullable=False),
     Column("via", String(20), nullable=False),
     Column("content", Text, nullable=False),  # JSON of `Advice`
     Index("ix_advice_of_patient", "subject_id", "model", "made"),
+    Index("ix_advice_of_model", "model", "made"),
 )

@@ -128,10 +128,10 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_advice")),
     )
+    op.create_index(op.f("ix_advice_input"), "advice", ["input"], unique=False)
     op.create_index(op.f("ix_advice_made"), "advice", ["made"], unique=False)
-    op.create_index(op.f("ix_advice_model"), "advice", ["model"], unique=False)
+    op.create_index("ix_advice_of_model", "advice", ["model", "made"], unique=False)
     op.create_index("ix_advice_of_patient", "advice", ["subject_id", "model", "made"], unique=False)
-    op.create_index(op.f("ix_advice_subject_id"), "advice", ["subject_id"], unique=False)
     op.create_table(
         "alert_read",
         sa.Column("account_id", sa.Integer(), nullable=False),
@@ -243,6 +243,7 @@ def upgrade() -> None:
             name=op.f("uq_reading_item_task_subject_id_prediction_time"),
         ),
     )
+    op.create_index(op.f("ix_reading_item_advice_id"), "reading_item", ["advice_id"], unique=False)
     op.create_index(op.f("ix_reading_item_state"), "reading_item", ["state"], unique=False)
     op.create_table(
         "review",
