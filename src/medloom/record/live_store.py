@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from medloom.foundation.hashing import digest, sha256_bytes
 from medloom.record.catalogue import CodeCatalogue
+from medloom.record.generation import Manifest
 from medloom.record.live_tail import LiveTail, Waiting
 from medloom.record.merging import merge
 from medloom.record.schema import RECORD_SCHEMA
@@ -81,7 +82,7 @@ class LiveStore:
 
     def is_behind(self, newest: Path | None) -> bool:
         """Tell whether another generation than this is the newest."""
-        return newest is not None and int(newest.name) > _number(self._base)
+        return newest is not None and Manifest.read(newest).number > _number(self._base)
 
     def parts(self) -> list[NDArray[np.int64]]:
         learned = self._with_learned()

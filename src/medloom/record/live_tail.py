@@ -49,6 +49,7 @@ CREATE TABLE IF NOT EXISTS described (code TEXT PRIMARY KEY, description TEXT NO
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _LIVE: Final = "live"
+_REMEMBERED: Final = 10_000  # subjects of whom is known what waits
 _FEW: Final = 500  # subjects asked for by name; of more, all that waits is read and sifted
 
 
@@ -305,6 +306,8 @@ class LiveTail:
             ids = [row[4] for row in rows]
             waiting = Waiting(known.generation, known.last, self._frame(rows, 0), ids)
             if subject is not None:
+                if len(known.waiting) >= _REMEMBERED:
+                    known.waiting.clear()
                 known.waiting[subject] = waiting
             return waiting
 
