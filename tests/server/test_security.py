@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import logging
 import re
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -350,6 +353,17 @@ class TestHostileValues:
         headers = {"content-type": "multipart/form-data; boundary=x"}
         answer = Visitor(app).post("/sign-in", content=part * 10_000 + b"--x--\r\n", headers=headers)
         assert answer.status_code == 400
+
+    def test_a_bomb_within_an_archive_is_found(self, client: Visit, backend: Backend) -> None:
+        scientist, content = client("scientist"), io.BytesIO()
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.writestr("deep/lab.csv.gz", gzip.compress(bytes(20_000_000)))
+        sent = {"file": ("export.zip", content.getvalue())}
+        answer = scientist.post(
+            "/api/v1/imports", files=sent, data={"format": "table"}, headers=_form(scientist)
+        )
+        assert answer.status_code == 422 and "times its size" in answer.json()["detail"]
+        assert not list((backend.site.directory.root / "uploads").iterdir())
 
     def test_only_who_may_import_may_send_much(self, app: FastAPI, client: Visit) -> None:
         headers = {"content-length": str(3 * 1024 * 1024), "content-type": "multipart/form-data; boundary=x"}

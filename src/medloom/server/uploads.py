@@ -62,8 +62,7 @@ class Uploads:
                     (folder / _CONTENT).mkdir()
                     unpack_zip(kept, folder / _CONTENT, MOST_UNPACKED, _ENDINGS)
                     kept.unlink()
-                else:
-                    _check_size(kept)
+                _check_size(folder)
             except DamagedArchiveError:
                 remove(folder)
                 raise InputError("this archive is damaged; send it again") from None
@@ -135,6 +134,10 @@ def _ending(name: str) -> str:
     return ending
 
 
-def _check_size(path: Path) -> None:
-    if unpacked_size(path, MOST_UNPACKED) > MOST_UNPACKED:
+def _check_size(folder: Path) -> None:
+    """Refuse what unpacks to too much, in an archive too."""
+    size = 0
+    for path in folder.rglob("*"):
+        size += unpacked_size(path, MOST_UNPACKED) if path.is_file() else 0
+    if size > MOST_UNPACKED:
         raise InputError("this file unpacks to more than {n:,} bytes", n=MOST_UNPACKED)

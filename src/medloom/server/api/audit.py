@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 from starlette.responses import Response
 
+from medloom.database.audit import Entry
 from medloom.database.tables.audit import audit
+from medloom.foundation.errors import IntegrityError
+from medloom.foundation.messages import speaking
 from medloom.server.access import Permission, Person, may
 from medloom.server.api import cursors
 from medloom.server.api.needs import BackendOf, CursorOf, Limit, answer
+from medloom.server.errors import problem, wanted_language
 
 router = APIRouter(tags=["audit"])
 
@@ -103,10 +107,18 @@ def list_audit(
 
 @router.get("/audit/verify", response_model=VerifiedSaid)
 def verify_audit(
+    request: Request,
     backend: BackendOf,
     person: Auditor,
     head: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$", description="A seal noted earlier.")] = None,
 ) -> Response:
-    """Walk the whole log and verify that nothing in it was changed."""
-    with backend.database.reading() as connection:
-        return answer(backend.database.audit.verify(connection, head))
+    """Walk the whole log and verify that nothing in it was changed; 409: something was, and what."""
+    try:
+        with backend.database.reading() as connection:
+            found = backend.database.audit.verify(connection, head)
+    except IntegrityError as error:
+        backend.told(Entry(person.login, person.role, "audit.verified", outcome="failed"))
+        with speaking(wanted_language(request.headers, request)):
+            return problem(409, str(error), {})
+    backend.saw(person, None, "audit.verified")
+    return answer(found)
