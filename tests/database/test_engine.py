@@ -63,6 +63,13 @@ def test_who_writes_at_once_is_kept_together_and_fails_alone(database: Database)
     assert len(failed) == 8
 
 
+def test_who_comes_when_it_is_closed_does_not_wait_for_ever(tmp_path: Path) -> None:
+    made = opened(f"sqlite:///{tmp_path / 'site.db'}")
+    made.close()
+    with pytest.raises(DatabaseGoneError):
+        made.write(lambda connection: None)
+
+
 def test_a_block_that_fails_keeps_nothing(database: Database) -> None:
     def fail() -> None:
         with database.writing() as connection:

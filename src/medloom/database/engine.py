@@ -58,6 +58,8 @@ class Database:
         self._engine = _engine(url)
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()
+        self._gate = threading.Lock()
+        self._closed = False
         with self.writing() as connection:
             migrations.upgrade(connection)
         self._writer = threading.Thread(target=self._write_all, name="medloom-database", daemon=True)
@@ -99,13 +101,18 @@ class Database:
         else's in the same transaction failed. Raises as `writing`, and whatever `work` raises.
         """
         job = _Job(work)
-        self._queue.put(job)
+        with self._gate:
+            if self._closed:
+                raise _gone()
+            self._queue.put(job)
         result: T = job.done.result()
         return result
 
     def close(self) -> None:
         """Finish what was begun and let go."""
-        self._queue.put(None)
+        with self._gate:
+            self._closed = True
+            self._queue.put(None)
         self._writer.join()
         self._engine.dispose()
 
@@ -251,14 +258,14 @@ def _refusals() -> Iterator[None]:
                 name=_FILE,
             ) from None  # the statement's values may be of a patient
         if error.connection_invalidated or _is_gone(error):
-            raise DatabaseGoneError(
-                "the database of the site cannot be reached now; repeat in a moment"
-            ) from None
+            raise _gone() from None
         raise
     except (DisconnectionError, PoolTimeoutError):
-        raise DatabaseGoneError(
-            "the database of the site cannot be reached now; repeat in a moment"
-        ) from None
+        raise _gone() from None
+
+
+def _gone() -> DatabaseGoneError:
+    return DatabaseGoneError("the database of the site cannot be reached now; repeat in a moment")
 
 
 def _is_full(error: DBAPIError) -> bool:
