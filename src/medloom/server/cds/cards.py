@@ -16,6 +16,7 @@ from medloom.loop.advice import Advice, Answer
 
 _SUMMARY: Final = 139  # characters; fewer than 140 (section "Card Attributes")
 _REASONS: Final = 5
+_OTHERS: Final = 5
 _TOPICS: Final = "urn:medloom:task"
 # What GitHub Flavored Markdown gives a meaning to (section 2.4), addresses that become links by themselves included.
 _MARKUP: Final = re.compile(r"[\\`*_\[\]<>#|~&!@$]|(?<=\w):(?=//)|(?i:(?<=www)\.)")
@@ -103,9 +104,10 @@ def _summary(advice: Advice, language: Language) -> str:
 
 def _detail(advice: Advice, language: Language) -> str:
     parts = [f"**{escaped(_said(advice, advice.answer, language))}**"]
-    others = [one for one in advice.answers if one is not advice.answer][:_REASONS]
+    times = advice.question.horizons
+    others = [one for one in advice.answers if one is not advice.answer and (not times or one.end in times)]
     if others:
-        parts.append(_list([escaped(_said(advice, one, language)) for one in others]))
+        parts.append(_list([escaped(_said(advice, one, language)) for one in others[:_OTHERS]]))
     if advice.reasons:
         parts.append(f"**{tr('Why')}**")
         parts.append(
