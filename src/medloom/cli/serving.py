@@ -19,6 +19,8 @@ from medloom.site import Site
 if TYPE_CHECKING:
     from medloom.database.engine import Database
     from medloom.loop.releases import Actor
+    from medloom.server.running import Address
+    from medloom.server.settings import ServerSettings
 
 PasswordOption = Annotated[
     bool, typer.Option("--password-stdin", help=tr("Read passwords from standard input, a line each."))
@@ -82,12 +84,10 @@ def serve(
     run(Site.open(site), address, ServerSettings(as_of=as_of))
 
 
-def run(site: Site, address: object, settings: object) -> None:
+def run(site: Site, address: Address, settings: ServerSettings) -> None:
     """Serve until interrupted."""
-    from medloom.server.running import Address, server
-    from medloom.server.settings import ServerSettings
+    from medloom.server.running import server
 
-    assert isinstance(address, Address) and isinstance(settings, ServerSettings)
     made, url = server(site, address, settings)
     screen.say(tr("{site} is served at {url} (stop with Ctrl-C)", site=site.settings.name, url=url))
     made.run()

@@ -35,5 +35,5 @@ def test_a_prognosis_is_told_at_the_times_that_were_asked_about() -> None:
     )
     made = card(advice, "https://here", "site", "en")
     assert made["summary"] == "Fall: fall within 30 d: 30 %"
-    assert "- fall within 7 d: 7 %" in made["detail"]
+    assert "- fall within 7 d: 7" in made["detail"]
     assert "within 1 d" not in made["detail"]
