@@ -220,6 +220,8 @@ def test_parameters_name_model_and_moment(client: Visit) -> None:
     assert "rationale" not in made["parameter"][0]["resource"]["prediction"][0]
     send(doctor, "/Patient/1/$evaluate-risk?model=nothing", None, 404)
     send(doctor, "/Patient/1/$evaluate-risk", {"resourceType": "Patient"}, 400)
+    later = send(doctor, "/Patient/1/$evaluate-risk?at=2099-01-01T00:00:00Z", None, 422)
+    assert "to come" in later["issue"][0]["diagnostics"]
 
 
 def test_the_audit_log_is_read_as_audit_events(client: Visit) -> None:

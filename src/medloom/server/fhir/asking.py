@@ -69,7 +69,7 @@ def advised(backend: Backend, person: Person, subject: int, wanted: Wanted) -> l
         try:
             asked = serving.ask(one, subject, at)
         except InputError:
-            if wanted.model is not None:
+            if wanted.model is not None or at is not None:
                 raise
             continue  # this task does not ask about the patient now
         made = risk.advise(
