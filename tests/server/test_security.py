@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
+import json
 import logging
 import re
 import zipfile
@@ -185,6 +187,21 @@ class TestOtherPeoplesPatients:
         assert answer.status_code == 422
         assert ("patient.seen", others) in {(row.action, row.subject_id) for row in _entries(backend, before)}
 
+    def test_an_age_beyond_89_is_shown_to_clinicians_alone(self, backend: Backend, client: Visit) -> None:
+        doctor, scientist = client("doctor"), client("scientist")
+        oldest = int(backend.site.record.subject_ids[0])  # born in 1930
+        age = doctor.get(f"/api/v1/patients/{oldest}").json()["age"]
+        assert age > 89
+        heading = re.compile(r"<dt>Age</dt><dd>(\d+) y</dd>")
+        assert heading.findall(doctor.get(f"/patients/{oldest}").text) == [str(age)]
+        assert heading.findall(scientist.get(f"/patients/{oldest}").text) == ["89"]
+        assert f"aged {age}" not in scientist.get("/worklist").text
+        assert "age" not in scientist.get("/api/v1/worklist").json()["rows"][0]
+        asked = {"model": "outcome", "subject_id": oldest, "explain": True}
+        made = scientist.post("/api/v1/predictions", json=asked, headers=_form(scientist)).json()
+        for advice in (made, scientist.get(f"/api/v1/advice/{made['id']}").json()):
+            assert [one["value"] for one in advice["reasons"] if one["code"] == "MEDS_BIRTH"] == [89]
+
     def test_identifiers_stand_in_no_address_and_each_search_by_them_is_noted(
         self, backend: Backend, client: Visit
     ) -> None:
@@ -347,6 +364,15 @@ class TestHostileValues:
         for address in ("/api/v1/predictions", "/api/v1/events", "/fhir", "/fhir/Patient/1/$evaluate-risk"):
             answer = doctor.post(address, content=body, headers=headers)
             assert 400 <= answer.status_code < 500, (address, answer.status_code)
+
+    def test_a_cursor_that_somebody_wrote_is_refused(self, client: Visit) -> None:
+        scientist = client("scientist")
+        given = scientist.get("/api/v1/patients/1/events?limit=1").json()["next"]
+        name = json.loads(base64.urlsafe_b64decode(given + "=="))[0]
+        for place in (2**63, 2**64 - 1, 1e300, None, [], "1"):
+            cursor = base64.urlsafe_b64encode(json.dumps([name, place]).encode()).decode()
+            answer = scientist.get("/api/v1/patients/1/events", params={"cursor": cursor})
+            assert answer.status_code == 422, place
 
     def test_a_form_of_ten_thousand_parts_is_refused(self, client: Visit, app: FastAPI) -> None:
         part = b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n"

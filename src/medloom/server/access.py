@@ -45,6 +45,8 @@ class Permission(StrEnum):
     KNOW_ONESELF = "know-oneself"  # who one is to the server; every token has it
 
 
+_OLDEST_SHOWN: Final = 89  # years
+
 Role = Literal["clinician", "expert", "data_scientist", "governance", "admin"]
 
 OWN: Final = frozenset({Permission.OWN_ACCOUNT, Permission.KNOW_ONESELF})
@@ -115,6 +117,11 @@ class Person:
     def actor(self) -> Actor:
         """Give who acts, for the audit log."""
         return Actor(self.login, self.role)
+
+    def age_shown(self, years: float | None) -> float | None:
+        """Give an age as this person may see it: beyond 89 years it may tell who somebody is (45 CFR 164.514(b))."""
+        hidden = years is not None and Permission.SEE_IDENTIFIERS not in self.permissions
+        return min(years, _OLDEST_SHOWN) if hidden and years is not None else years
 
 
 Guard = Callable[[Request], Awaitable[Person]]

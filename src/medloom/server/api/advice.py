@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from medloom.record.schema import BIRTH
+from medloom.server.access import Permission, Person
 
 EXAMPLE: Final[dict[str, Any]] = {
     "id": "3f2a5c1e9b7d4e608f1a2b3c4d5e6f70",
@@ -91,3 +96,16 @@ class AdviceSaid(BaseModel):
     proposals: list[Pair]
     evidence: Pair | None
     alert: bool | None
+
+
+def told(content: Mapping[str, Any], person: Person) -> Mapping[str, Any]:
+    """Give advice as a person may see it: an exact age would tell the birth date to who may not see it."""
+    if Permission.SEE_IDENTIFIERS in person.permissions:
+        return content
+    return {**content, "reasons": [_rounded(one, person) for one in content["reasons"]]}
+
+
+def _rounded(reason: Mapping[str, Any], person: Person) -> Mapping[str, Any]:
+    if reason["code"] != BIRTH or reason["value"] is None:
+        return reason
+    return {**reason, "value": math.floor(person.age_shown(reason["value"]) or 0)}

@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import digest
+
+_LARGEST: Final = 2**62  # no number of a patient, and no place in a list
 
 
 def written(of: Sequence[Any], last: Sequence[Any]) -> str:
@@ -50,9 +52,13 @@ def after(text: str | None, of: Sequence[Any], *kinds: type | tuple[type, ...]) 
     except (binascii.Error, ValueError, TypeError):
         raise InputError("this is no cursor; begin without one") from None
     fits = len(last) == len(kinds) and all(
-        isinstance(value, kind) and not (isinstance(value, bool) and kind is int)
+        isinstance(value, kind) and not (isinstance(value, bool) and kind is int) and _is_small(value)
         for value, kind in zip(last, kinds, strict=True)
     )
     if name != digest(list(of))[:16] or not fits:
         raise InputError("this cursor is of another list; begin without one")
     return last
+
+
+def _is_small(value: Any) -> bool:
+    return not isinstance(value, int) or abs(value) < _LARGEST

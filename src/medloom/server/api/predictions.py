@@ -13,7 +13,7 @@ from starlette.responses import Response
 from medloom.care import risk
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.server.access import Permission, Person, may
-from medloom.server.api.advice import EXAMPLE, AdviceSaid
+from medloom.server.api.advice import EXAMPLE, AdviceSaid, told
 from medloom.server.api.needs import AdviceId, BackendOf, Sent, answer, tagged, wall
 from medloom.server.api.repeats import OnceOf
 
@@ -92,7 +92,7 @@ def predict(backend: BackendOf, person: Asking, asked: Asked, once: OnceOf) -> R
         )
         content = given.advice.to_json()
         backend.database.write(risk.keep(backend.database, given, person.actor, _VIA, content=content))
-        return answer(content, 201, {"location": f"/api/v1/advice/{given.advice.id}"})
+        return answer(told(content, person), 201, {"location": f"/api/v1/advice/{given.advice.id}"})
 
     return once.first(work)
 
@@ -143,4 +143,4 @@ def read_advice(
     found = risk.find(backend.database, advice_id)
     backend.check_sees(person, found.subject_id)
     backend.saw(person, found.subject_id, "advice.seen", advice_id)
-    return tagged(request, found.to_json())
+    return tagged(request, told(found.to_json(), person))

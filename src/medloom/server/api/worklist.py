@@ -104,7 +104,11 @@ def list_worklist(
     if rest.height > limit:
         following = cursors.written(this, shown.select("key", "subject_id", "model").row(-1))
     backend.saw(person, None, "worklist.seen")
-    content = {"rows": shown.drop("key").to_dicts(), "total": rows.height, "next": following}
+    content = {
+        "rows": shown.select(*WorklistRow.model_fields).to_dicts(),
+        "total": rows.height,
+        "next": following,
+    }
     return answer(content)
 
 

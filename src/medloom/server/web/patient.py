@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import polars as pl
@@ -145,6 +145,7 @@ def _page(
 ) -> Response:
     seen = _seen(backend, subject_id)
     who = identity_of(subject_id, seen, backend.now())
+    who = replace(who, age=person.age_shown(who.age))
     told, silent = _told(backend, person, subject_id)
     cards = _cards(backend, person, who, told)
     return page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
@@ -125,6 +126,7 @@ def case_page(request: Request, backend: BackendOf, person: Reader, number: Numb
         backend.saw(person, case.subject_id, "case.seen", f"case {number}")
         with speaking(wanted_language(request.headers, request)):
             who, timeline = _patient(request, backend, case)
+            who = replace(who, age=person.age_shown(who.age))
             return page(
                 request,
                 person,

@@ -131,7 +131,8 @@ def _page(
     start = min(wanted.start, max(rows.height - 1, 0) // ROWS * ROWS)
     shown = rows.slice(start, ROWS)
     with speaking(wanted_language(request.headers, request)):
-        said = [_row(one, questions[one["model"]], now) for one in shown.to_dicts()]
+        told = [one | {"age": person.age_shown(one["age"])} for one in shown.to_dicts()]
+        said = [_row(one, questions[one["model"]], now) for one in told]
         numbers = (
             tr(
                 "{first:,}–{last:,} of {n:,}",
