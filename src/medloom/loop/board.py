@@ -72,17 +72,18 @@ class Board:
     def holds(self, now: datetime) -> bool:
         return not self.news.touched and self.is_fresh(now)
 
-    def holds_of(self, subject_id: int, now: datetime) -> bool:
-        return subject_id not in self.news.touched and self.is_fresh(now)
-
     def is_fresh(self, now: datetime) -> bool:
         """Tell whether those whose facts did not change need not be asked again."""
         # a new minute may bring a new moment of prediction
         return not self.news.of_anybody and timedelta(0) <= now - self.made < _MINUTE
 
-    def will_do(self, now: datetime) -> bool:
-        """Tell whether it may be shown while it is being made anew: nobody's facts changed, and it is not old."""
-        return self.news == News() and timedelta(0) <= now - self.made < _OLD
+    def will_do(self, now: datetime, subject_id: int | None = None) -> bool:
+        """Tell whether it may be relied on while it is being made anew: of one patient, or of all.
+
+        No new facts came, and it is but a few minutes old: a new moment of prediction counts when it is made anew.
+        """
+        news = self.news.touched if subject_id is None else subject_id in self.news.touched
+        return not news and not self.news.of_anybody and timedelta(0) <= now - self.made < _OLD
 
     def sample(self, subject_id: int) -> Samples | None:
         row = self.rows.get(subject_id)

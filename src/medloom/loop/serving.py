@@ -176,9 +176,10 @@ class Serving:
         board = self._boards.get(str(served.name))
         if board is None:
             board = self._board(served)
-        if board.holds_of(subject_id, now):
+        if not board.holds(now):
+            self._renew(served)
+        if board.will_do(now, subject_id):
             return board.sample(subject_id)
-        self._renew(served)
         found = served.asker.current(now, [subject_id]).samples
         return found if len(found) else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -113,6 +113,11 @@ class Backend:
     ) -> None:
         """Note in the audit log that a person saw something."""
         self.told(Entry(person.login, person.role, action, subject_id, target, reason))
+
+    def saw_list(self, person: Person, action: str, subjects: Iterable[int], target: str = "") -> None:
+        """Note in the audit log which patients a person saw in a list."""
+        shown = {"patients": sorted(set(subjects))}
+        self.told(Entry(person.login, person.role, action, target=target, detail=shown))
 
     def told(self, *entries: Entry) -> None:
         """Write into the audit log."""

@@ -1,5 +1,6 @@
 """The worklist, and opening a patient of others."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,8 +10,8 @@ from sqlalchemy import select
 
 from medloom.database.tables.audit import audit
 from medloom.loop import releases
-from medloom.loop.releases import Actor
 from medloom.loop.board import BOARD_SCHEMA
+from medloom.loop.releases import Actor
 from medloom.server import alerts
 from medloom.server.backend import Backend
 from medloom.server.web.board import Wanted, chosen, compared, current
@@ -175,3 +176,21 @@ def test_where_nothing_is_released_it_says_whom_to_ask(client: Client, backend: 
     assert "governance has signed it. Ask them for it." in client("doctor").get("/worklist").text
     assert "Propose an evaluated model" in client("scientist").get("/worklist").text
     assert "No model answers yet" in client("doctor").get("/ask").text
+
+
+def test_the_audit_log_says_which_patients_a_list_showed(
+    backend: Backend, client: Callable[[str], Visitor]
+) -> None:
+    client("nurse").get("/worklist?past=yes")
+    with backend.database.reading() as connection:
+        detail = (
+            connection.execute(
+                select(audit.c.detail)
+                .where(audit.c.action == "worklist.seen", audit.c.actor == "nurse")
+                .order_by(audit.c.number.desc())
+            )
+            .scalars()
+            .first()
+        )
+    shown = json.loads(detail or "{}")["patients"]
+    assert shown and set(shown) <= set(backend.site.record.subject_ids[:5].tolist())

@@ -103,7 +103,7 @@ def list_worklist(
     following = None
     if rest.height > limit:
         following = cursors.written(this, shown.select("key", "subject_id", "model").row(-1))
-    backend.saw(person, None, "worklist.seen")
+    backend.saw_list(person, "worklist.seen", shown["subject_id"])
     content = {
         "rows": shown.select(*WorklistRow.model_fields).to_dicts(),
         "total": rows.height,

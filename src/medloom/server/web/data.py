@@ -158,7 +158,7 @@ def worklist_table(
     board = backend.serving.board()
     if not backend.sees_everybody(person):
         board = board.filter(pl.col("subject_id").is_in(sorted(backend.team(person))))
-    backend.saw(person, None, "worklist.exported")
+    backend.saw_list(person, "worklist.exported", board["subject_id"])
     return StreamingResponse(
         _lines(board.select(_COLUMNS)),
         media_type="text/csv; charset=utf-8",

@@ -77,7 +77,6 @@ def worklist(
 ) -> Response:
     """Show the worklist."""
     wanted = Wanted(question, bool(unread), bool(changed), bool(past), sort, bool(turned), start)
-    backend.saw(person, None, "worklist.seen")
     return _page(request, backend, person, wanted)
 
 
@@ -130,6 +129,7 @@ def _page(
     rows = chosen(counted, wanted)
     start = min(wanted.start, max(rows.height - 1, 0) // ROWS * ROWS)
     shown = rows.slice(start, ROWS)
+    backend.saw_list(person, "worklist.seen", shown["subject_id"])
     with speaking(wanted_language(request.headers, request)):
         told = [one | {"age": person.age_shown(one["age"])} for one in shown.to_dicts()]
         said = [_row(one, questions[one["model"]], now) for one in told]
