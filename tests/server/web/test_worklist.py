@@ -27,6 +27,18 @@ def rows(page: str) -> list[str]:
     return page.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr")[1:]
 
 
+def test_the_audit_log_says_which_patients_a_list_showed(backend: Backend, client: Client) -> None:
+    page = client("doctor").get("/worklist?past=yes").text
+    with backend.database.reading() as connection:
+        detail = connection.execute(
+            select(audit.c.detail)
+            .where(audit.c.action == "worklist.seen", audit.c.actor == "doctor")
+            .order_by(audit.c.number.desc())
+        ).scalar()
+    linked = {int(number) for number in re.findall(r'href="/patients/(\d+)"', page)}
+    assert linked and set(json.loads(detail or "{}")["patients"]) == linked
+
+
 def test_a_clinician_sees_the_care_team_alone(client: Client) -> None:
     page = client("nurse").get("/worklist").text
     assert len(rows(page)) == 5
@@ -177,15 +189,3 @@ def test_where_nothing_is_released_it_says_whom_to_ask(client: Client, backend: 
     assert "governance has signed it. Ask them for it." in client("doctor").get("/worklist").text
     assert "Propose an evaluated model" in client("scientist").get("/worklist").text
     assert "No model answers yet" in client("doctor").get("/ask").text
-
-
-def test_the_audit_log_says_which_patients_a_list_showed(backend: Backend, client: Client) -> None:
-    page = client("doctor").get("/worklist?past=yes").text
-    with backend.database.reading() as connection:
-        detail = connection.execute(
-            select(audit.c.detail)
-            .where(audit.c.action == "worklist.seen", audit.c.actor == "doctor")
-            .order_by(audit.c.number.desc())
-        ).scalar()
-    linked = {int(number) for number in re.findall(r'href="/patients/(\d+)"', page)}
-    assert linked and set(json.loads(detail or "{}")["patients"]) == linked
