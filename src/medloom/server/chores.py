@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from medloom import dossier, importers
-from medloom.foundation.errors import NotFoundError
 from medloom.loop.releases import Actor
 from medloom.loop.serving import Serving
+from medloom.record.live_tail import Extent
 from medloom.record.quality import assess
 from medloom.server.jobs import Jobs, Work
 from medloom.server.uploads import Uploads
@@ -21,6 +21,7 @@ QUALITY_PAGE: Final = "quality.html"
 MACHINE: Final = Actor("medloom", "")
 _MANY: Final = 1000  # facts that wait
 _LONG: Final = timedelta(minutes=5)
+_PAUSE: Final = 60.0  # seconds between two compactions
 
 
 def chores(site: Site, serving: Serving, uploads: Uploads, clock: Callable[[], datetime]) -> dict[str, Work]:
@@ -83,24 +84,24 @@ class Housekeeping:
         self._site = site
         self._uploads = uploads
         self._clock = clock
-        self._tried = 0  # the last fact that was there when compaction was last asked for
+        self._asked: tuple[int, str] | None = (
+            None  # the last fact when compaction was last asked for, and its job
+        )
         self._again = 0.0
 
     def see_to(self, jobs: Jobs) -> None:
         """Do what is due."""
         self._uploads.sweep({str(one.arguments.get("upload")) for one in jobs.open("import")})
-        if self._is_due() and not jobs.open("compact"):
-            jobs.ask("compact", MACHINE)
+        waiting = self._site.record.waiting()
+        if self._is_due(waiting, jobs) and not jobs.open("compact"):
+            self._asked = waiting.last, jobs.ask("compact", MACHINE).id
+            self._again = time.monotonic() + _PAUSE
 
-    def _is_due(self) -> bool:
-        try:
-            waiting = self._site.record.waiting()
-        except NotFoundError:
-            return False
-        if not waiting.facts or waiting.last == self._tried or time.monotonic() < self._again:
-            return False
+    def _is_due(self, waiting: Extent, jobs: Jobs) -> bool:
         aged = waiting.since is not None and self._clock() - waiting.since >= _LONG
-        if waiting.facts < _MANY and not aged:
+        if not waiting.facts or time.monotonic() < self._again or not (waiting.facts >= _MANY or aged):
             return False
-        self._tried, self._again = waiting.last, time.monotonic() + _LONG.total_seconds() / 5
-        return True
+        if self._asked is None or self._asked[0] != waiting.last:
+            return True
+        # what a compaction has left waits for the end of an encounter
+        return jobs.find(self._asked[1]).state != "done"

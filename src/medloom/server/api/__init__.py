@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -23,6 +24,7 @@ from medloom.server.api import (
 )
 from medloom.server.api.document import document
 from medloom.server.api.needs import json_of
+from medloom.server.api.repeats import once
 
 PREFIX: Final = "/api/v1"
 
@@ -33,7 +35,7 @@ def _name(route: APIRoute) -> str:
 
 router = APIRouter(prefix=PREFIX, generate_unique_id_function=_name)
 # what is asked most often comes first
-for module in (
+_PARTS: Final = (
     predictions,
     worklist,
     events,
@@ -44,7 +46,8 @@ for module in (
     accounts,
     audit,
     whoami,
-):
+)
+for module in _PARTS:
     router.include_router(module.router)
 
 
@@ -56,4 +59,11 @@ def openapi() -> Response:
 
 @cache
 def _document() -> bytes:
-    return json_of(document(router.routes))
+    return json_of(document(router.routes, _keyed()))
+
+
+def _keyed() -> Iterator[tuple[str, str]]:
+    """List the paths and methods of routes that take an `Idempotency-Key`."""
+    for route in (route for part in _PARTS for route in part.router.routes):
+        if isinstance(route, APIRoute) and any(one.call is once for one in route.dependant.dependencies):
+            yield from ((PREFIX + route.path, method.lower()) for method in route.methods or ())

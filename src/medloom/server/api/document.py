@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
 from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
+
+from medloom.server.api.repeats import LONGEST
 
 TITLE: Final = "Medloom"
 _DESCRIPTION: Final = (
@@ -27,8 +29,13 @@ _PROBLEMS: Final = {
 }
 
 
-def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
-    """Give the OpenAPI 3.1 document of some routes; each answers problems in the same form."""
+def document(routes: Sequence[BaseRoute], keyed: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Give the OpenAPI 3.1 document of some routes; each answers problems in the same form.
+
+    Args:
+        routes: of the API.
+        keyed: paths and methods (in lower case) that take an `Idempotency-Key`.
+    """
     made = get_openapi(title=TITLE, version=version("medloom"), description=_DESCRIPTION, routes=list(routes))
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -38,12 +45,23 @@ def document(routes: Sequence[BaseRoute]) -> dict[str, Any]:
         "token": {"type": "http", "scheme": "bearer", "description": "A token of an account."},
     }
     made["security"] = [{"token": []}]
+    for path, method in keyed:
+        made["paths"][path][method].setdefault("parameters", []).append(_KEY)
     for path in made["paths"].values():
         for operation in path.values():
             operation["responses"] = {
                 status: said for status, said in operation["responses"].items() if status < "400"
             } | {status: _problem(said) for status, said in _PROBLEMS.items()}
     return made
+
+
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Sent again with the same key, the request is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[!-~]+$"},
+}
 
 
 def _problem(said: str) -> dict[str, Any]:

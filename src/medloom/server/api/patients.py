@@ -141,7 +141,7 @@ def list_patients(
     rest = ids if last is None else ids[np.searchsorted(ids, last[0], "right") :]
     shown = rest[:limit].tolist()
     following = cursors.written(["patients"], shown[-1:]) if len(rest) > limit else None
-    backend.saw(person, None, "patients.listed")
+    backend.saw_list(person, "patients.listed", shown)
     listed = [{"subject_id": one} for one in shown]
     return answer({"patients": listed, "total": len(ids), "next": following})
 
@@ -211,7 +211,7 @@ def list_events(
     if role is not None:
         wanted.append(pl.col("role") == role)
     facts = facts.filter(*wanted) if wanted else facts
-    backend.saw(person, subject_id, "patient.events.seen")
+    backend.saw(person, subject_id, "timeline.seen")
     this = ["events", subject_id, since, until, code, role]
     return answer(told_events(backend, person, facts, this, limit, cursor))
 

@@ -213,7 +213,7 @@ def read_document(
     path = models.evidence_directory(backend.site.directory, found) / "held_out" / _DOCUMENTS[document]
     if not path.is_file():
         raise NotFoundError("{model} has no such document yet: evaluate it first", model=str(found))
-    backend.saw(person, None, f"{document}.seen", str(found))
+    backend.saw(person, None, "card.seen" if document == "card" else "report.seen", str(found))
     return tagged(request, read_json(path))
 
 

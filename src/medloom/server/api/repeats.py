@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 from sqlalchemy import Connection, delete, insert, select
 from starlette.responses import Response
 
@@ -22,6 +22,8 @@ from medloom.foundation.errors import InputError, LockedError
 from medloom.server.access import signed_in
 from medloom.server.backend import Backend, the_backend
 
+HEADER: Final = "idempotency-key"
+LONGEST: Final = 200
 REPLAYED: Final = "idempotency-replayed"
 _KEPT: Final = timedelta(days=1)
 
@@ -82,22 +84,23 @@ class Once:
         return answer
 
 
-async def _once(
-    request: Request,
-    idempotency_key: Annotated[
-        str | None,
-        Header(min_length=1, max_length=200, description="Sent again with the same key, it is done once."),
-    ] = None,
-) -> Once:
-    backend = the_backend(request)
-    if idempotency_key is None:
+async def once(request: Request) -> Once:
+    """Read the key of a request; the OpenAPI document tells of it where a route depends on this.
+
+    Raises:
+        InputError: the key is none.
+    """
+    backend, sent = the_backend(request), request.headers.get(HEADER)
+    if sent is None:
         return Once(backend, 0, None, "")
+    if not 0 < len(sent) <= LONGEST:
+        raise InputError("an Idempotency-Key has 1 to {n} characters", n=LONGEST)
     said = b"\n".join((request.method.encode(), request.url.path.encode(), await request.body()))
-    key = hashlib.sha256(idempotency_key.encode()).hexdigest()
+    key = hashlib.sha256(sent.encode()).hexdigest()
     return Once(backend, signed_in(request).account_id, key, hashlib.sha256(said).hexdigest())
 
 
-OnceOf = Annotated[Once, Depends(_once)]
+OnceOf = Annotated[Once, Depends(once)]
 
 
 def _oldest() -> str:

@@ -291,7 +291,7 @@ def list_reviews(
     """List what was said of an advice."""
     found = risk.find(backend.database, advice_id)
     backend.check_sees(person, found.subject_id)
-    backend.saw(person, found.subject_id, "reviews.seen", advice_id)
+    backend.saw(person, found.subject_id, "advice.seen", advice_id)
     return answer({"reviews": [_review(one) for one in reviews.history(backend.database, advice_id)]})
 
 
@@ -366,7 +366,7 @@ def skip_case(backend: BackendOf, person: Reader, number: Number) -> Response:
 def read_outcome(backend: BackendOf, person: Reader, number: Number) -> Response:
     """Tell all about a case that is closed."""
     found = readings.outcome(backend.database, number)
-    backend.saw(person, found.advice.subject_id, "case.outcome.seen", f"case {number}")
+    backend.saw(person, found.advice.subject_id, "case.result_seen", f"case {number}")
     return answer(
         {
             "id": found.id,
