@@ -19,13 +19,10 @@ ROOT = Path(__file__).parents[1]
 
 EXTRAS = (
     "torch lightning transformers peft captum opacus monai nibabel pydicom onnx onnxruntime spacy jieba "
-    "presidio_analyzer wfdb neurokit2 gymnasium econml rdkit chemprop pyhpo flwr ray mlflow "
-    "fastapi uvicorn"
+    "presidio_analyzer wfdb neurokit2 gymnasium econml rdkit chemprop pyhpo flwr ray mlflow"
 ).split()
 TOOLS = "pytest hypothesis mypy ruff importlinter coverage xdist".split()
-SLOW_TO_IMPORT = (
-    "optuna sqlalchemy lightgbm sklearn scipy.stats matplotlib shap numba lifelines duckdb".split()
-)
+SLOW_TO_IMPORT = "fastapi uvicorn optuna sqlalchemy lightgbm sklearn scipy.stats matplotlib shap numba lifelines duckdb".split()
 
 REFUSE = f"""
 import sys

@@ -412,7 +412,7 @@ class TestSurprises:
 
         # nothing that leaves the application is hidden from this one: a server would log it
         strict = TestClient(app, cookies=client("doctor").cookies)
-        monkeypatch.setattr(backend, "saw", fail)
+        monkeypatch.setattr(backend, "saw_list", fail)
         with caplog.at_level(logging.DEBUG):
             answer = strict.get("/worklist")
         assert answer.status_code == 500 and "4711" not in answer.text

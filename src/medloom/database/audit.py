@@ -23,9 +23,9 @@ from medloom.foundation.errors import IntegrityError
 Outcome = Literal["done", "refused", "failed"]
 
 _SEALED: Final = tuple(column.name for column in audit.columns if column.name != "digest")
-_LAST: Final = select(audit.c.number, audit.c.digest).order_by(audit.c.number.desc()).limit(1)
 _APPEND: Final = insert(audit)
 _FIRST: Final = "0" * 64
+_LAST: Final = select(audit.c.number, audit.c.digest).order_by(audit.c.number.desc()).limit(1)
 _LOCK: Final = 0x6D65_646C  # of PostgreSQL: one appends at a time, also from several processes
 
 

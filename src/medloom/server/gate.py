@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,7 +34,9 @@ _HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "content-security-policy": POLICY,
 }
+_SECURE: Final = {"strict-transport-security": "max-age=31536000; includeSubDomains"}
 _PATIENCE: Final = 30  # seconds until the next piece of a body has come
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UPLOADS: Final = ("/data/upload", "/api/v1/imports")
@@ -51,6 +54,9 @@ class Gate:
         self._app = app
         self._backend = backend
         self._cookie = cookie_name(backend.settings.secure)
+        secure = _SECURE if backend.settings.secure else {}
+        self._headers_of_files = _raw({**_HEADERS, **secure})
+        self._headers = _raw({**_HEADERS, **secure, "cache-control": "no-store"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer why not."""
@@ -117,7 +123,8 @@ class Gate:
         async def counted() -> Message:
             nonlocal seen, complete
             try:
-                message = await asyncio.wait_for(receive(), None if complete else _PATIENCE)
+                async with asyncio.timeout(None if complete else _PATIENCE):
+                    message = await receive()
             except TimeoutError:
                 raise HTTPException(408) from None
             seen += len(message.get("body", b""))
@@ -145,18 +152,16 @@ class Gate:
         return await run_in_threadpool(find, secret)
 
     def _dressed(self, scope: Scope, send: Send) -> Send:
-        secure = self._backend.settings.secure
+        wanted = self._headers if not scope["path"].startswith("/static/") else self._headers_of_files
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("content-security-policy", POLICY)
-                if not scope["path"].startswith("/static/"):
-                    headers.setdefault("cache-control", "no-store")
-                if secure:
-                    headers["strict-transport-security"] = "max-age=31536000; includeSubDomains"
+                given = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(one for one in wanted if one[0] not in given)]
             await send(message)
 
         return dressed
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
