@@ -142,7 +142,11 @@ def _of(page: Page, selector: str) -> bytes:
 
 def _write(picture: bytes, path: Path) -> None:
     """Keep a picture with 256 colors."""
-    few = Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few = (
+        Image.open(io.BytesIO(picture))
+        .convert("RGB")
+        .quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     few.save(path, optimize=True)
     if path.stat().st_size > LARGEST:
         raise RuntimeError(f"{path.name} is larger than {LARGEST:,} bytes")

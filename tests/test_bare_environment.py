@@ -22,7 +22,9 @@ EXTRAS = (
     "presidio_analyzer wfdb neurokit2 gymnasium econml rdkit chemprop pyhpo flwr ray mlflow"
 ).split()
 TOOLS = "pytest hypothesis mypy ruff importlinter coverage xdist".split()
-SLOW_TO_IMPORT = "fastapi uvicorn optuna sqlalchemy lightgbm sklearn scipy.stats matplotlib shap numba lifelines duckdb".split()
+SLOW_TO_IMPORT = (
+    "fastapi uvicorn optuna sqlalchemy lightgbm sklearn scipy.stats matplotlib shap numba lifelines duckdb"
+).split()
 
 REFUSE = f"""
 import sys

@@ -204,7 +204,11 @@ def _parts(found: Robustness) -> Table | None:
     trials = [*found.trials.get("periods", ()), *found.trials.get("unusual", ())]
     if not trials:
         return None
-    head = [text2("when, and whom"), *map(words.metric_name, found.metrics), text2("difference from the first")]
+    head = [
+        text2("when, and whom"),
+        *map(words.metric_name, found.metrics),
+        text2("difference from the first"),
+    ]
     rows = []
     for each in (found.trials.get("periods", ()), found.trials.get("unusual", ())):
         for at, one in enumerate(each):
