@@ -144,3 +144,14 @@ def test_a_broken_glass_lets_in_for_hours_and_its_reason_is_kept(database: Datab
         (row,) = connection.execute(select(audit).where(audit.c.action == "glass.broken")).mappings().all()
         assert connection.execute(select(func.count()).select_from(audit)).scalar() == 4
     assert (row["subject_id"], row["reason"]) == (7, "emergency call")
+
+
+def test_a_password_that_somebody_else_gives_ends_sessions_and_tokens(database: Database) -> None:
+    sessions = Sessions(database)
+    cookie = sessions.start(accounts.find(database, "anna").id)
+    anna = sessions.of_cookie(cookie)
+    assert anna is not None
+    secret = sessions.new_token(anna, "dashboard", [Permission.READ_PATIENTS], 30)
+    accounts.set_password(database, ADMIN, "anna", "noch ein Satz, lang genug", must_change=True)
+    sessions.forget()
+    assert sessions.of_cookie(cookie) is None and sessions.of_token(secret) is None

@@ -178,3 +178,14 @@ def _started(made: object) -> Iterator[int]:
     yield made.servers[0].sockets[0].getsockname()[1]  # type: ignore[attr-defined]
     made.should_exit = True  # type: ignore[attr-defined]
     thread.join(20)
+
+
+def test_what_watches_over_the_server_is_told_whether_it_can_work(app: FastAPI, backend: Backend) -> None:
+    anybody = Visitor(app)
+    assert anybody.get("/health").json() == {"status": "ok"}
+    path = backend.site.directory.root / "site.db"
+    path.rename(path.with_suffix(".gone"))
+    try:
+        assert anybody.get("/health").status_code == 503
+    finally:
+        path.with_suffix(".gone").rename(path)

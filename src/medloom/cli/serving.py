@@ -287,6 +287,10 @@ def _acting(database: Database, name: str, from_stdin: bool) -> Actor:
     found = accounts.authenticate(database, name, password)
     if found is None:
         raise InputError("name or password is wrong, or the account is locked")
+    if found.must_change:
+        raise InputError(
+            "{name} has not chosen a password of their own yet; sign in to the workbench", name=name
+        )
     return Actor(found.name, found.role)
 
 

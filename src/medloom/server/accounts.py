@@ -201,7 +201,7 @@ def every(database: Database) -> list[Account]:
 def set_password(
     database: Database, by: Actor, name: str, password: str, *, must_change: bool = False
 ) -> None:
-    """Give an account another password; ends its sessions.
+    """Give an account another password; ends its sessions and, where somebody else gives it, its tokens.
 
     Raises:
         NotFoundError: there is no such account.
@@ -218,6 +218,8 @@ def set_password(
             .values(password=hashed, must_change=must_change, failures=0, locked_until=None)
         )
         connection.execute(delete(session).where(session.c.account_id == one.id))
+        if must_change:
+            _revoke_tokens(connection, one.id)
         database.audit.append(connection, Entry(by.name, by.role, "account.password", target=name))
 
     database.write(work)
@@ -264,11 +266,7 @@ def change(
             raise InputError("this is the last administrator; let somebody else be one first")
         if ends:
             connection.execute(delete(session).where(session.c.account_id == one.id))
-            connection.execute(
-                update(token)
-                .where(token.c.account_id == one.id, token.c.revoked.is_(None))
-                .values(revoked=utc_now())
-            )
+            _revoke_tokens(connection, one.id)
         database.audit.append(
             connection,
             Entry(by.name, by.role, "account.changed", target=name, detail=json.loads(json.dumps(values))),
@@ -374,6 +372,14 @@ def break_glass(database: Database, account_id: int, by: Actor, subject_id: int,
         )
 
     database.write(work)
+
+
+def _revoke_tokens(connection: Connection, account_id: int) -> None:
+    connection.execute(
+        update(token)
+        .where(token.c.account_id == account_id, token.c.revoked.is_(None))
+        .values(revoked=utc_now())
+    )
 
 
 def _verified(hashed: str, password: str) -> bool:

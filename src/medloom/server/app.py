@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
 from medloom.foundation.errors import MedloomError
-from medloom.server import api, errors, fhir, web
+from medloom.server import api, errors, fhir, health, web
 from medloom.server.backend import Backend, OutsideTeamError
 from medloom.server.cds import routes as cds
 from medloom.server.gate import Gate
@@ -89,7 +89,7 @@ def served_routes(app: FastAPI) -> list[Served]:
 
 def _routers() -> list[APIRouter]:
     # what is asked most often comes first: routes are tried in this order
-    return [api.router, web.router, cds.router, fhir.router]
+    return [api.router, web.router, cds.router, fhir.router, health.router]
 
 
 def _served(route: BaseRoute) -> Iterator[Served]:

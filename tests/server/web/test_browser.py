@@ -103,7 +103,7 @@ def test_the_round(open_window: Open, language: str) -> None:
         page.get_by_role("radio", name=tr("Override"), exact=True).check()
         page.get_by_label(tr("Why you override it")).select_option(label=_say(reason_name("known"), language))
         page.get_by_label(re.compile("^" + tr("Comment"))).fill(f"dialysis {language}")
-        page.get_by_role("button", name=tr("Keep"), exact=True).click()
+        page.get_by_role("button", name=tr("Save"), exact=True).click()
         expect(page.get_by_role("status").first).to_contain_text(
             tr("Kept: you override this advice. Experts will see the case.")
         )
@@ -228,7 +228,7 @@ def test_without_scripts(open_window: Open, backend: Backend) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.go_back()
     page.get_by_role("radio", name="Override").check()
-    page.get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("alert")).to_be_visible()
     assert [one for one in window.wrong if "422" not in one] == []
     window.wrong.clear()
@@ -238,7 +238,7 @@ def test_without_scripts(open_window: Open, backend: Backend) -> None:
     page.get_by_role("radio", name="Override").check()
     page.get_by_label("Why you override it").select_option("judgement")
     page.get_by_label(re.compile("^Comment")).fill("seen without scripts")
-    page.get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.locator(".said")).to_contain_text("seen without scripts")
     assert kept(backend, page) == [("override", "judgement", "seen without scripts")]
     window.sign_out()

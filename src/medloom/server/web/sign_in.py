@@ -125,12 +125,12 @@ def change_password(
     """Choose another password; one has to sign in with it."""
     if accounts.authenticate(backend.database, person.login, current) is None:
         with speaking(wanted_language(request.headers, request)):
-            return _account(request, backend, person, error=tr("The current password is wrong."))
+            return _account(request, backend, person, wrong=tr("The current password is wrong."))
     try:
         accounts.set_password(backend.database, person.actor, person.login, password)
     except InputError as error:
         with speaking(wanted_language(request.headers, request)):
-            return _account(request, backend, person, error=str(error))
+            return _account(request, backend, person, weak=str(error))
     backend.accounts_changed()
     with speaking(wanted_language(request.headers, request)):
         return go_to("/sign-in", tr("Your password was changed. Sign in with it."), request=request)
@@ -159,16 +159,23 @@ def revoke_token(request: Request, backend: BackendOf, person: Oneself, number: 
 
 
 def _account(
-    request: Request, backend: Backend, person: Person, error: str | None = None, secret: str | None = None
+    request: Request,
+    backend: Backend,
+    person: Person,
+    *,
+    wrong: str | None = None,
+    weak: str | None = None,
+    secret: str | None = None,
 ) -> Response:
     scopes = sorted(one.value for one in person.permissions - OWN)
     return page(
         request,
         person,
         "account.html.j2",
-        status=200 if error is None else 422,
+        status=422 if wrong or weak else 200,
         tokens=backend.sessions.tokens(person),
         scopes=scopes,
-        error=error,
+        wrong=wrong,
+        weak=weak,
         secret=secret,
     )
