@@ -1,11 +1,17 @@
 """The demo from end to end, and that what it says of its data is so."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from medloom.cli import screen
+from medloom.database.engine import Database
+from medloom.server import accounts, demonstration
+from medloom.server.access import ROLES
+from medloom.site import Site
 from tests.cli.conftest import done, refused
 
 TASK = "gi-bleed-after-nsaid"
@@ -47,9 +53,25 @@ def test_what_the_demo_suggests_next_works(demo: tuple[Path, str]) -> None:
     folder, printed = demo
     lines = [line.strip() for line in printed.partition("try next")[2].splitlines()]
     suggested = [line.partition("  ")[0] for line in lines if line.startswith("medloom ")]
+    (workbench,) = [line for line in suggested if line.endswith(f"demo --serve --into {folder.name}")]
+    suggested.remove(workbench)  # it goes on until it is stopped
     assert len(suggested) == 3
     for line in suggested:
         done(*line.split()[1:], folder=folder.parent)
+
+
+def test_the_demos_site_is_ready_to_be_shown(demo: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = demo
+    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    made = demonstration.prepare(Site.open(folder), "gi-bleed-after-nsaid", datetime(2000, 8, 13, 9))
+    assert {role for _, role, _ in made} == set(ROLES)
+    database = Database.of(Site.open(folder).directory)
+    try:
+        clinician = accounts.authenticate(database, "clinician", {n: p for n, _, p in made}["clinician"])
+        assert clinician is not None
+        assert len(accounts.team_of(database, clinician.id)) > 20
+    finally:
+        database.close()
 
 
 def test_medloom_is_started_again_the_way_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
