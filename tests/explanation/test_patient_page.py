@@ -232,7 +232,7 @@ def test_the_page_says_how_likely_compared_with_what_and_why() -> None:
         "Above the model's average answer (11 %): 1.7 times as high",
         "average answer 11 %",
         "The model starts from its average answer, 11 %.",
-        "Where patients with such answers were tested, the risk lay between 12 % and 26 %; the more of them",
+        "such answers stood for risks between 12 % and 26 %; others may differ.",
         "Higher than for 83 of 100 patients it did not learn from.",
         "Osteoarthritis",
         "recorded 3 times",

@@ -198,8 +198,8 @@ def _range(page: PatientPage, write: Any) -> list[Text2]:
     if page.is_risk:  # no interval that holds some share of patients
         return [
             text2(
-                "Where patients with such answers were tested, the risk lay between {low} and {high}; the more of"
-                " them, the narrower.",
+                "Among the patients it was checked on while it was made, such answers stood for risks between {low}"
+                " and {high}; others may differ.",
                 **ends,
             )
         ]

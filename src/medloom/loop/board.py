@@ -33,7 +33,7 @@ BOARD_SCHEMA: Final = pl.Schema(
         "value": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
-        "rank": pl.Float64(),  # how many of 100 of those asked have a lower answer
+        "rank": pl.Float64(),  # how many of 100 of those asked now have a lower answer; null: it is over
         "alert": pl.Boolean(),
         "before": pl.Float64(),  # the answer a day earlier; null: there was none
     }
@@ -140,7 +140,7 @@ def made(
         answers = pl.concat([before.frame.filter(others), answers])
         now = before.made
     places = {subject: row for row, subject in enumerate(samples.frame["subject_id"])}
-    return Board(now, asked_all, digest, samples, _ranked(answers), places)
+    return Board(now, asked_all, digest, samples, _ranked(answers, now), places)
 
 
 def _unchanged(before: Board | None, digest: str, now: datetime) -> pl.DataFrame | None:
@@ -170,9 +170,11 @@ def _told(model: Model, samples: Samples, known: pl.DataFrame | None) -> pl.Data
     return pl.concat(frames)
 
 
-def _ranked(frame: pl.DataFrame) -> pl.DataFrame:
-    lower = 100 * (pl.col("value").rank("min") - 1) / pl.len()
-    return frame.sort("subject_id").with_columns(rank=lower)
+def _ranked(frame: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Add how many of 100 of those who are asked now have a lower answer; null for answers that are over."""
+    asked_now = pl.col("until").is_null() | (pl.col("until") > now)
+    lower = 100 * (pl.col("value").rank("min").over(asked_now) - 1) / asked_now.sum()
+    return frame.sort("subject_id").with_columns(rank=pl.when(asked_now).then(lower))
 
 
 def main_answers(predictions: Predictions, samples: Samples) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from medloom.server.access import Permission, Person, may
 from medloom.server.api import cursors
 from medloom.server.api.needs import BackendOf, CursorOf, Limit, SubjectId, Wall, answer, wall
 from medloom.server.backend import Backend
+from medloom.server.birth import without_birth
 
 router = APIRouter(tags=["patients"])
 
@@ -150,8 +151,8 @@ def list_patients(
 def read_patient(backend: BackendOf, person: Reading, subject_id: SubjectId) -> Response:
     """Tell who a patient is and how much is known of them."""
     backend.check_sees(person, subject_id)
-    facts = known_of(backend, subject_id, backend.now())
     named = Permission.SEE_IDENTIFIERS in person.permissions
+    facts = known_of(backend, person, subject_id, backend.now())
     births = facts.filter(pl.col("code") == BIRTH)["time"].drop_nulls()
     birth: datetime | None = births[0] if len(births) else None
     age = None if birth is None else _years(birth, backend.now())
@@ -200,7 +201,7 @@ def list_events(
 ) -> Response:
     """List what is known of a patient now; a birth date only for those who may see it."""
     backend.check_sees(person, subject_id)
-    facts = known_of(backend, subject_id, backend.now())
+    facts = known_of(backend, person, subject_id, backend.now())
     wanted: list[pl.Expr] = []
     if since is not None:
         wanted.append(pl.col("time") >= wall(backend, since))
@@ -253,8 +254,8 @@ def told_events(
     return {"events": events, "total": facts.height, "next": following}
 
 
-def known_of(backend: Backend, subject_id: int, moment: datetime) -> pl.DataFrame:
-    """Read what was known of a patient at a moment, in order of time.
+def known_of(backend: Backend, person: Person, subject_id: int, moment: datetime) -> pl.DataFrame:
+    """Read what was known of a patient at a moment, in order of time, as far as a person may see it.
 
     Raises:
         NotFoundError: there is no such patient.
@@ -267,7 +268,8 @@ def known_of(backend: Backend, subject_id: int, moment: datetime) -> pl.DataFram
     frame = pl.DataFrame(record.read(_COLUMNS, [subject_id]))
     frame = frame.with_columns(pl.col("code", "role").cast(pl.String))
     known = visible_time().is_null() | (visible_time() <= moment)
-    return frame.filter(known, pl.col("known_until").is_null() | (pl.col("known_until") > moment))
+    found = frame.filter(known, pl.col("known_until").is_null() | (pl.col("known_until") > moment))
+    return found if Permission.SEE_IDENTIFIERS in person.permissions else without_birth(found)
 
 
 def _years(since: datetime, now: datetime) -> int:

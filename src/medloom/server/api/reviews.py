@@ -344,7 +344,7 @@ def list_case_events(
     """List what was known of the patient of a case one has, at the moment that is asked about."""
     case = _held(backend, person, number)
     backend.saw(person, case.subject_id, "case.seen", f"case {number}")
-    facts = known_of(backend, case.subject_id, case.prediction_time)
+    facts = known_of(backend, person, case.subject_id, case.prediction_time)
     return answer(told_events(backend, person, facts, ["case-events", number], limit, cursor))
 
 

@@ -22,6 +22,7 @@ from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
 from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, the_backend
+from medloom.server.birth import without_birth
 from medloom.server.errors import wanted_language
 from medloom.server.web.advice_card import Card, card_of
 from medloom.server.web.identity import Identity, identity_of
@@ -51,7 +52,7 @@ def patient(request: Request, backend: BackendOf, person: Reader, subject_id: Su
 def timeline(request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId) -> Response:
     """Show the timeline alone, for what zooms in place."""
     backend.check_sees(person, subject_id)
-    seen = _seen(backend, subject_id)
+    seen = _seen(backend, person, subject_id)
     told = [one for one, _ in _told(backend, person, subject_id)[0]]
     drawn = _timeline(request, backend, seen, told)
     backend.saw(person, subject_id, "timeline.seen")
@@ -91,7 +92,10 @@ def review(
     with speaking(wanted_language(request.headers, request)):
         if verdict not in ("accept", "override"):
             return _refused(request, backend, person, subject_id, Filled(advice_id, "", reason, comment))
-        given = reason if verdict == "override" and reason else None
+        if verdict == "override" and not reason:
+            filled = Filled(advice_id, verdict, "", comment, tr("Choose why you override the advice."))
+            return _refused(request, backend, person, subject_id, filled)
+        given = reason if verdict == "override" else None
         opinion = Opinion("accept" if verdict == "accept" else "override", given, comment)  # type: ignore[arg-type]
         try:
             reviews.add(backend.database, advice_id, opinion, person.actor)
@@ -143,7 +147,7 @@ def _page(
     filled: Filled | None = None,
     known: list[tuple[str, str]] | None = None,
 ) -> Response:
-    seen = _seen(backend, subject_id)
+    seen = _seen(backend, person, subject_id)
     who = identity_of(subject_id, seen, backend.now())
     who = replace(who, age=person.age_shown(who.age))
     told, silent = _told(backend, person, subject_id)
@@ -165,8 +169,8 @@ def _page(
     )
 
 
-def _seen(backend: Backend, subject_id: int) -> pl.DataFrame:
-    """Give a patient's events that are visible now.
+def _seen(backend: Backend, person: Person, subject_id: int) -> pl.DataFrame:
+    """Give a patient's events that are visible now, as far as a person may see them.
 
     Raises:
         NotFoundError: there is no such patient.
@@ -175,10 +179,11 @@ def _seen(backend: Backend, subject_id: int) -> pl.DataFrame:
     if not events.height:
         raise NotFoundError("there is no subject {subject}", subject=subject_id)
     now = backend.now()
-    return events.filter(
+    seen = events.filter(
         pl.col("time").is_null() | (visible_time() <= now),
         (pl.col("known_until") > now).fill_null(value=True),
     )
+    return seen if Permission.SEE_IDENTIFIERS in person.permissions else without_birth(seen)
 
 
 def _told(

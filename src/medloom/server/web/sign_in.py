@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import LANGUAGES, speaking, tr
+from medloom.loop.releases import Actor
 from medloom.server import accounts
 from medloom.server.access import OWN, Permission, Person, may
 from medloom.server.backend import Backend, the_backend
@@ -62,6 +63,9 @@ def sign_in(
                 "Name or password is wrong, or the account is locked for 15 minutes after five failures."
             )
         return page(request, None, "sign_in.html.j2", status=401, next=own_page(next), name=name, error=error)
+    chosen = request.cookies.get("language")  # on the page before
+    if chosen in LANGUAGES and chosen != account.language:
+        accounts.change(backend.database, Actor(account.name, account.role), account.name, language=chosen)
     answer = RedirectResponse(own_page(next), 303)
     answer.set_cookie(
         cookie_name(backend.settings.secure),
@@ -82,6 +86,7 @@ def sign_out(backend: BackendOf, person: Oneself) -> Response:
     answer.delete_cookie(
         cookie_name(backend.settings.secure), path="/", secure=backend.settings.secure, httponly=True
     )
+    answer.delete_cookie("language", httponly=True, secure=backend.settings.secure)
     # what a browser kept of this site on a shared computer
     answer.headers["clear-site-data"] = '"cache", "storage"'
     return answer
