@@ -45,7 +45,8 @@ class Permission(StrEnum):
     KNOW_ONESELF = "know-oneself"  # who one is to the server; every token has it
 
 
-_OLDEST_SHOWN: Final = 89  # years
+OLDEST_SHOWN: Final = 89
+"""Years of age beyond which an age may tell who somebody is (45 CFR 164.514(b)(2)(i)(C))."""
 
 Role = Literal["clinician", "expert", "data_scientist", "governance", "admin"]
 
@@ -121,7 +122,7 @@ class Person:
     def age_shown(self, years: float | None) -> float | None:
         """Give an age as this person may see it: beyond 89 years it may tell who somebody is (45 CFR 164.514(b))."""
         hidden = years is not None and Permission.SEE_IDENTIFIERS not in self.permissions
-        return min(years, _OLDEST_SHOWN) if hidden and years is not None else years
+        return min(years, OLDEST_SHOWN) if hidden and years is not None else years
 
 
 Guard = Callable[[Request], Awaitable[Person]]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import polars as pl
 from fastapi import Request
 
 from medloom.database.audit import Entry
@@ -92,6 +93,13 @@ class Backend:
             known = (now + _TEAM_REMEMBERED, accounts.team_of(self.database, person.account_id))
             self._teams[person.account_id] = known
         return known[1]
+
+    def board_of(self, person: Person) -> pl.DataFrame:
+        """Give the current answers about the patients a person sees: rows of `BOARD_SCHEMA`."""
+        board = self.serving.board()
+        if self.sees_everybody(person):
+            return board
+        return board.filter(pl.col("subject_id").is_in(sorted(self.team(person))))
 
     def check_sees(self, person: Person, subject_id: int) -> None:
         """Refuse who may not see a patient, and note that they tried.

@@ -22,7 +22,6 @@ from medloom.server.birth import without_birth
 router = APIRouter(tags=["patients"])
 
 Reading = Annotated[Person, Depends(may(Permission.READ_PATIENTS))]
-_OLDEST_SHOWN: Final = 89  # years: beyond it the age may tell who it is (45 CFR 164.514(b)(2)(i)(C))
 _COLUMNS: Final = ("time", "code", "numeric_value", "text_value", "role", "known_time", "known_until")
 _SEXES: Final = "GENDER//"
 
@@ -136,7 +135,7 @@ def list_patients(
 ) -> Response:
     """List the patients one may see, by pseudonym."""
     ids = backend.site.record.subject_ids
-    if not (person.sees_all or person.role == "data_scientist"):
+    if not backend.sees_everybody(person):
         ids = np.intersect1d(ids, np.array(sorted(backend.team(person)), dtype=np.int64))
     last = cursors.after(cursor, ["patients"], int)
     rest = ids if last is None else ids[np.searchsorted(ids, last[0], "right") :]
@@ -162,7 +161,7 @@ def read_patient(backend: BackendOf, person: Reading, subject_id: SubjectId) -> 
     content: dict[str, Any] = {
         "subject_id": subject_id,
         "sex": sexes[0].removeprefix(_SEXES) if len(sexes) else None,
-        "age": age if age is None or named else min(age, _OLDEST_SHOWN),
+        "age": person.age_shown(age),
         "birth": birth if named else None,
         "facts": facts.height,
         "first": dated.min(),

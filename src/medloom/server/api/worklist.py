@@ -13,7 +13,6 @@ from starlette.responses import Response
 from medloom.server.access import Permission, Person, may
 from medloom.server.api import cursors
 from medloom.server.api.needs import BackendOf, CursorOf, Limit, Wall, answer
-from medloom.server.backend import Backend
 
 router = APIRouter(tags=["patients"])
 
@@ -93,7 +92,7 @@ def list_worklist(
     cursor: CursorOf = None,
 ) -> Response:
     """List patients with the current answers of released models: the highest risk, or the largest rise, first."""
-    rows = _filtered(_of(backend, person), task, alert, least, backend.now() if current else None)
+    rows = _filtered(backend.board_of(person), task, alert, least, backend.now() if current else None)
     rows = rows.with_columns(key=_KEYS[sort].cast(pl.Float64).fill_null(_LAST).fill_nan(_LAST))
     rows = rows.sort("key", "subject_id", "model")
     this = ["worklist", sort, task, alert, least, current]
@@ -110,13 +109,6 @@ def list_worklist(
         "next": following,
     }
     return answer(content)
-
-
-def _of(backend: Backend, person: Person) -> pl.DataFrame:
-    board = backend.serving.board()
-    if person.sees_all or person.role == "data_scientist":
-        return board
-    return board.filter(pl.col("subject_id").is_in(sorted(backend.team(person))))
 
 
 def _filtered(

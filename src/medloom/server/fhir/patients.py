@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from medloom.server.access import OLDEST_SHOWN
 from medloom.server.fhir.chart import Chart, Stay
 from medloom.server.fhir.moments import Precision
 from medloom.server.fhir.terms import HL7, OWN, Json, coding
@@ -17,7 +18,6 @@ _CLASSES: Final = {
     "home": ("HH", "home health"),
     "virtual": ("VR", "virtual"),
 }
-_OLDEST_SHOWN: Final = 89  # years: beyond it the year alone may tell who it is (45 CFR 164.514(b)(2)(i)(C))
 
 
 def patient(chart: Chart) -> Json:
@@ -43,7 +43,7 @@ def patient(chart: Chart) -> Json:
         age = chart.age(chart.now)
         if open_to_reader:
             made["birthDate"] = _date(time, precision)
-        elif age is not None and age <= _OLDEST_SHOWN:
+        elif age is not None and age <= OLDEST_SHOWN:
             made["birthDate"] = f"{time.year:04d}"
     if (died := chart.died()) is not None:
         if open_to_reader:

@@ -155,9 +155,7 @@ def worklist_table(
     backend: BackendOf, person: Annotated[Person, Depends(may(Permission.EXPORT))]
 ) -> Response:
     """Hand out the current answers about the patients one may see, as a table."""
-    board = backend.serving.board()
-    if not backend.sees_everybody(person):
-        board = board.filter(pl.col("subject_id").is_in(sorted(backend.team(person))))
+    board = backend.board_of(person)
     backend.saw_list(person, "worklist.exported", board["subject_id"])
     return StreamingResponse(
         _lines(board.select(_COLUMNS)),

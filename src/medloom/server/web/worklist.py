@@ -119,9 +119,7 @@ def _page(
     status: int = 200,
 ) -> Response:
     now = backend.now()
-    board = backend.serving.board()
-    if not backend.sees_everybody(person):
-        board = board.filter(pl.col("subject_id").is_in(sorted(backend.team(person))))
+    board = backend.board_of(person)
     questions = {str(one.name): one.model.origin.question for one in backend.serving.served}
     everything = compared(board, {model: one.kind for model, one in questions.items()})
     now_current = current(everything, now)
