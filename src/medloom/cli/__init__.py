@@ -17,6 +17,7 @@ def main() -> None:
     """Run the command line; an error is one sentence on standard error and exit code 1."""
     arguments, json_file = _json_file(sys.argv[1:])
     arguments, asked = _language(arguments)
+    arguments = _behind_the_command(arguments)
     with speaking(_spoken(asked)):
         from medloom.cli import screen
         from medloom.cli.app import app
@@ -69,6 +70,21 @@ def _language(arguments: list[str]) -> tuple[list[str], str | None]:
         if argument == "--lang":
             return arguments[:place] + arguments[place + 2 :], "".join(arguments[place + 1 : place + 2])
     return arguments, None
+
+
+def _behind_the_command(arguments: list[str]) -> list[str]:
+    """Put `--site` and `--json` behind the command where somebody wrote them before it.
+
+    >>> _behind_the_command(["--site", "ward", "account", "list"])
+    ['account', 'list', '--site', 'ward']
+    """
+    taken: list[str] = []
+    rest = list(arguments)
+    while rest and (rest[0] in ("--site", "-s", "--json") or rest[0].startswith("--site=")):
+        n = 2 if rest[0] in ("--site", "-s") else 1
+        taken, rest = taken + rest[:n], rest[n:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    return rest[:end] + taken + rest[end:]
 
 
 def _spoken(asked: str | None) -> Language | None:

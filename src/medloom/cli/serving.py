@@ -145,11 +145,21 @@ def reproduce(
 ) -> None:
     """Reproduce."""
     from medloom.care import risk
-    from medloom.cli.database import operating
+    from medloom.cli.database import OPERATOR, operating
+    from medloom.database.audit import Entry
 
     opened = Site.open(site)
     with operating(opened) as database:
         made = risk.reproduce(opened, database, advice)
+        entry = Entry(
+            OPERATOR.name,
+            OPERATOR.role,
+            "advice.reproduced",
+            made.advice.subject_id,
+            advice,
+            detail={"same": made.same},
+        )
+        database.write(lambda connection: database.audit.append(connection, entry))
     if json:
         screen.json(
             {
@@ -273,9 +283,11 @@ def audit_verify(
     with operating(Site.open(site)) as database, database.reading() as connection:
         found = database.audit.verify(connection, head)
     if json:
-        screen.json({"entries": found.entries, "head": found.head})
+        screen.json({"entries": found.entries, "head": found.head, "noted": found.noted})
         return
     screen.say(tr("{n:,} entries, none was changed.", n=found.entries))
+    if found.noted is not None:
+        screen.say(tr("The seal you noted was found: it is that of entry {n:,}.", n=found.noted))
     screen.say(tr("Note this seal elsewhere, so that nothing can be cut off: {head}", head=found.head))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, text
 
 from medloom.database.metadata import utc_now
 from medloom.database.tables.audit import audit
@@ -56,10 +56,29 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verified:
-    """What `verify` found: how many entries, and the seal of the last."""
+    """What `verify` found.
+
+    Attributes:
+        entries: how many there are.
+        head: the seal of the last.
+        noted: the number of the entry with the seal that was noted earlier, 0 where it was of an empty log; None: no
+            seal was given.
+    """
 
     entries: int
     head: str
+    noted: int | None = None
+
+
+def about(subject_id: int) -> ColumnElement[bool]:
+    """Choose the entries that tell of a patient: alone, in a list that was shown, or merged into another."""
+    shown = audit.c.detail.like('%"patients": [%')
+    places = (f"%[{subject_id}]%", f"%[{subject_id}, %", f"%, {subject_id}, %", f"%, {subject_id}]%")
+    return or_(
+        audit.c.subject_id == subject_id,
+        and_(audit.c.subject_id.is_(None), shown, or_(*(audit.c.detail.like(place) for place in places))),
+        and_(audit.c.action == "patient.merged", audit.c.detail.like(f'%"absorbed": {subject_id}}}%')),
+    )
 
 
 class AuditLog:
@@ -110,7 +129,8 @@ class AuditLog:
         Raises:
             IntegrityError: an entry was changed, removed or put in; the message names the first such number.
         """
-        number, previous, found = 0, _FIRST, head is None or head == _FIRST
+        number, previous = 0, _FIRST
+        noted = 0 if head == _FIRST else None
         rows = connection.execution_options(yield_per=1000).execute(select(audit).order_by(audit.c.number))
         for row in rows.mappings():
             number += 1
@@ -120,13 +140,14 @@ class AuditLog:
                     "the audit log was altered: entry {number} is not what was written", number=number
                 )
             previous = row["digest"]
-            found = found or previous == head
-        if not found:
+            if previous == head:
+                noted = number
+        if head is not None and noted is None:
             raise IntegrityError(
                 "the audit log was cut short: the seal you noted is not in it, its {n:,} entries are intact",
                 n=number,
             )
-        return Verified(number, previous)
+        return Verified(number, previous, noted)
 
     def _seal(self, row: Any) -> str:
         content = json.dumps([row[name] for name in _SEALED], ensure_ascii=False, separators=(",", ":"))

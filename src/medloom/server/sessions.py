@@ -57,9 +57,12 @@ class Sessions:
 
     def end(self, person: Person) -> None:
         """End the session a person came with."""
-        self._database.write(
-            lambda connection: connection.execute(delete(session).where(session.c.digest == person.session))
-        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(session).where(session.c.digest == person.session))
+            self._database.audit.append(connection, Entry(person.login, person.role, "sign-out"))
+
+        self._database.write(work)
         self.forget()
 
     def of_cookie(self, secret: str) -> Person | None:

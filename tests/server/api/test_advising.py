@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select
+from typer.testing import CliRunner
 
 from medloom.care import risk
+from medloom.cli.app import app
 from medloom.database.tables.audit import audit
 from medloom.database.tables.serving import advice
 from medloom.server.backend import Backend
@@ -44,6 +46,17 @@ def test_advice_is_stored_audited_found_again_and_reproduced(program: Programs, 
     given = entries(backend, "advice.given")
     assert len(given) == before + 1
     assert (given[-1].actor, given[-1].subject_id, given[-1].target) == ("doctor", 1, told["id"])
+
+
+def test_the_command_line_tells_the_log_of_what_it_made_again(program: Programs, backend: Backend) -> None:
+    told = asked(program("doctor"), 1).json()
+    root = str(backend.site.directory.root)
+    again = CliRunner().invoke(app, ["reproduce", told["id"], "--site", root])
+    assert again.exit_code == 0, again.output
+    (entry,) = [one for one in entries(backend, "advice.reproduced") if one.target == told["id"]]
+    assert (entry.actor, entry.subject_id, json.loads(entry.detail)) == ("operator", 1, {"same": True})
+    verified = CliRunner().invoke(app, ["audit", "verify", "--head", entry.digest, "--site", root])
+    assert f"it is that of entry {entry.number:,}." in verified.output
 
 
 def test_many_are_asked_at_once_and_those_who_cannot_be_are_named(

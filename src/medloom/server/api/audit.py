@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 from starlette.responses import Response
 
-from medloom.database.audit import Entry
+from medloom.database.audit import Entry, about
 from medloom.database.tables.audit import audit
 from medloom.foundation.errors import IntegrityError
 from medloom.foundation.messages import speaking
@@ -65,12 +65,18 @@ class EntryList(BaseModel):
 
 
 class VerifiedSaid(BaseModel):
-    """How many entries there are, all as they were written, and the seal of the last; note it elsewhere."""
+    """How many entries there are, all as they were written, and the seal of the last; note it elsewhere.
 
-    model_config = ConfigDict(json_schema_extra={"example": {"entries": 1204, "head": "77be…"}})
+    `noted` is the number of the entry that has the seal you noted earlier, if you gave one.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"entries": 1204, "head": "77be…", "noted": 1187}}
+    )
 
     entries: int
     head: str
+    noted: int | None
 
 
 @router.get("/audit", response_model=EntryList)
@@ -79,7 +85,9 @@ def list_audit(
     person: Auditor,
     actor: Annotated[str | None, Query(max_length=120)] = None,
     action: Annotated[str | None, Query(max_length=40)] = None,
-    subject_id: Annotated[int | None, Query(ge=-(2**63), le=2**63 - 1)] = None,
+    subject_id: Annotated[
+        int | None, Query(ge=-(2**63), le=2**63 - 1, description="Lists in which the patient stood too.")
+    ] = None,
     outcome: Literal["done", "refused", "failed"] | None = None,
     since: Annotated[str | None, Query(max_length=40, description="UTC, as `time` is written.")] = None,
     until: Annotated[str | None, Query(max_length=40)] = None,
@@ -87,14 +95,16 @@ def list_audit(
     cursor: CursorOf = None,
 ) -> Response:
     """Read the log."""
-    given = {"actor": actor, "action": action, "subject_id": subject_id, "outcome": outcome}
+    given = {"actor": actor, "action": action, "outcome": outcome}
     query = select(audit).order_by(audit.c.number.desc()).limit(limit + 1)
     query = query.where(*(audit.c[name] == value for name, value in given.items() if value is not None))
+    if subject_id is not None:
+        query = query.where(about(subject_id))
     if since is not None:
         query = query.where(audit.c.time >= since)
     if until is not None:
         query = query.where(audit.c.time < until)
-    this = ["audit", *given.values(), since, until]
+    this = ["audit", *given.values(), subject_id, since, until]
     if (last := cursors.after(cursor, this, int)) is not None:
         query = query.where(audit.c.number < last[0])
     with backend.database.reading() as connection:

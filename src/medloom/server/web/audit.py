@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from sqlalchemy import ColumnElement, func, select
 from starlette.responses import Response, StreamingResponse
 
-from medloom.database.audit import Entry, Verified
+from medloom.database.audit import Entry, Verified, about
 from medloom.database.tables.audit import audit
 from medloom.foundation.errors import InputError, IntegrityError
 from medloom.foundation.messages import speaking, tr
@@ -20,7 +20,7 @@ from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.spreadsheet import MARK, line
-from medloom.server.web.audit_words import action_name
+from medloom.server.web.audit_words import action_name, detail_in_words, reason_in_words
 from medloom.server.web.rendering import page
 
 router = APIRouter()
@@ -70,7 +70,7 @@ class Wanted:
         if self.patient:
             if not (self.patient.isascii() and self.patient.isdecimal()):
                 raise InputError("a pseudonym is a number")
-            found.append(audit.c.subject_id == int(self.patient))
+            found.append(about(int(self.patient)))
         if self.since:
             found.append(audit.c.time >= f"{_day(self.since).isoformat()}T")
         if self.until:
@@ -185,6 +185,8 @@ def _page(
             actors=actors,
             actions=[(action, action_name(action)) for action in actions],
             name_of=action_name,
+            detail_of=detail_in_words,
+            reason_of=reason_in_words,
             verified=verified,
             error=error,
             numbers=numbers,

@@ -1,8 +1,15 @@
-"""The names of what the audit log tells of."""
+"""What the audit log tells of, in words."""
 
 from __future__ import annotations
 
-from medloom.foundation.messages import Text2, text2
+import json
+from typing import Any, Final
+
+from medloom.foundation.messages import Text2, language, text2, tr
+from medloom.loop.reviews import reason_name
+from medloom.server.access import ROLES, role_name
+
+_SHOWN: Final = 10  # pseudonyms of a list
 
 
 def action_name(action: str) -> Text2:
@@ -16,6 +23,7 @@ def action_name(action: str) -> Text2:
         "advice.accepted": text2("advice accepted"),
         "advice.given": text2("advice given"),
         "advice.overridden": text2("advice overridden"),
+        "advice.reproduced": text2("advice made again"),
         "advice.seen": text2("advice seen"),
         "audit.exported": text2("audit log exported"),
         "audit.seen": text2("audit log seen"),
@@ -66,6 +74,7 @@ def action_name(action: str) -> Text2:
         "release.signed": text2("model signed"),
         "report.seen": text2("evidence report seen"),
         "sign-in": text2("sign-in"),
+        "sign-out": text2("sign-out"),
         "similar.seen": text2("similar patients seen"),
         "timeline.seen": text2("timeline seen"),
         "token.created": text2("token made"),
@@ -74,3 +83,93 @@ def action_name(action: str) -> Text2:
         "worklist.seen": text2("worklist seen"),
     }
     return names.get(action, Text2(action, action))
+
+
+def reason_in_words(action: str, reason: str) -> str:
+    """Say why: the words of a coded reason of an override, else what the actor wrote."""
+    return _here(reason_name(reason)) if action == "advice.overridden" else reason
+
+
+def detail_in_words(detail: str) -> list[str]:
+    """Say what else is known of an entry, in the reader's language: a line each.
+
+    Args:
+        detail: a JSON object, as the log keeps it.
+    """
+    known: dict[str, Any] = json.loads(detail or "{}")
+    names = _names()
+    return [
+        tr("{name}: {value}", name=_here(names.get(name, Text2(name, name))), value=_said(name, value))
+        for name, value in known.items()
+        if value not in (None, "", [])
+    ]
+
+
+def _said(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return tr("yes") if value else tr("no")
+    if isinstance(value, list):
+        shown = ", ".join(str(one) for one in value[:_SHOWN])
+        more = len(value) - _SHOWN
+        return tr("{shown} and {n:,} more", shown=shown, n=more) if more > 0 else shown
+    if name == "role" and value in ROLES:
+        return _here(role_name(str(value)))
+    words = _values().get((name, str(value)))
+    return str(value) if words is None else _here(words)
+
+
+def _names() -> dict[str, Text2]:
+    return {
+        "absorbed": text2("merged into it"),
+        "cards": text2("cards"),
+        "cases": text2("cases"),
+        "disabled": text2("disabled"),
+        "display": text2("shown as"),
+        "duplicates": text2("duplicates"),
+        "facts": text2("facts"),
+        "hook_instance": text2("call"),
+        "identifiers": text2("identifiers seen"),
+        "labels": text2("labels"),
+        "language": text2("language"),
+        "patients": text2("patients"),
+        "rejected": text2("rejected"),
+        "review": text2("review"),
+        "role": text2("role"),
+        "same": text2("the same answer"),
+        "scopes": text2("permissions"),
+        "seed": text2("seed"),
+        "sees_all": text2("sees all patients"),
+        "source": text2("data"),
+        "stage": text2("reading"),
+        "state": text2("state"),
+        "supersedes": text2("replaces review"),
+        "supposed": text2("inputs supposed"),
+        "to": text2("to"),
+        "user": text2("user"),
+        "via": text2("by way of"),
+        "written": text2("written"),
+    }
+
+
+def _values() -> dict[tuple[str, str], Text2]:
+    return {
+        ("language", "en"): Text2("English", "English"),
+        ("language", "zh"): Text2("简体中文", "简体中文"),
+        ("source", "record"): text2("from the record"),
+        ("source", "sent"): text2("sent with the call"),
+        ("stage", "adjudication"): text2("third reader"),
+        ("stage", "first"): text2("first reader"),
+        ("stage", "second"): text2("second reader"),
+        ("state", "adjudicate"): text2("waiting for the third reader"),
+        ("state", "agreed"): text2("agreed"),
+        ("state", "decided"): text2("decided"),
+        ("state", "second"): text2("waiting for the second reader"),
+        ("via", "api"): Text2("API", "API"),
+        ("via", "cds-hooks"): Text2("CDS Hooks", "CDS Hooks"),
+        ("via", "fhir"): Text2("FHIR", "FHIR"),
+        ("via", "workbench"): text2("the workbench"),
+    }
+
+
+def _here(text: Text2) -> str:
+    return text.zh if language() == "zh" else text.en
