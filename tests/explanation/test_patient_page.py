@@ -148,6 +148,13 @@ def some_events(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
         ("SNOMED//24700007 count 7d", 0.0, "No Parkinson's disease recorded in the last 7 days", None),
         ("CVX//10 count ever", 0.0, "No IPV recorded", None),
         ("RxNorm//140587 hours since last ever", 72.5, "Celecoxib, last recorded 3 days ago", None),
+        (
+            "RxNorm//140587 hours since last ever",
+            24.0,
+            "Celecoxib, last recorded the same day or the day before",
+            None,
+        ),
+        ("RxNorm//140587 hours since last ever", 47.9999997, "Celecoxib, last recorded 2 days ago", None),
         ("RxNorm//140587 hours since last 90d", None, "No celecoxib recorded in the last 90 days", None),
         (
             "LOINC//8480-6 last 24h",

@@ -248,7 +248,7 @@ def duration(hours: float) -> Text2:
     """
     if hours < 1:
         return text2("less than an hour")
-    days = hours / 24
+    days = round(hours, 6) / 24  # a day ends a microsecond before the next
     if days < 2:
         return _length(int(hours + 1e-9), "h")
     if days < 60:
@@ -397,6 +397,13 @@ def _count(name: Text2, value: float | None, when: Text2, measured: bool) -> Phr
 def _since(name: Text2, value: float | None, when: Text2, measured: bool) -> Phrase:
     if value is None:
         return _absence(name, when, measured)
+    if abs(value - 24) < 1e-6:  # a fact or a moment that has a day and no time
+        same_day = (
+            text2("last measured the same day or the day before")
+            if measured
+            else text2("last recorded the same day or the day before")
+        )
+        return _listed(name, same_day)
     template = text2("last measured {length} ago") if measured else text2("last recorded {length} ago")
     return _listed(name, fill(template, length=duration(value)))
 

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import escape
 from typing import Final
 
 from medloom.foundation.charts import STYLE
 from medloom.foundation.messages import Language, Text2, language, text2
 
 Fact = tuple[Text2, Text2]
+_BACK: Final = (
+    ".back{margin:0 0 8px;font-size:14px}.back a{color:var(--accent)}@media print{.back{display:none}}"
+)
 _SWITCH: Final = re.compile(r'(id="speak-(en|zh)" aria-label="[^"]+")( checked)?>')
 
 
@@ -56,6 +60,20 @@ def opened_in(page: str, chosen: Language) -> str:
     """
     page = re.sub('<html lang="(en|zh)">', f'<html lang="{chosen}">', page, count=1)
     return _SWITCH.sub(lambda found: f"{found[1]}{' checked' if found[2] == chosen else ''}>", page, count=2)
+
+
+def with_way_back(page: str, address: str, said: Text2) -> str:
+    """Let a page that was kept begin with a link, for whoever opens it inside of something larger.
+
+    >>> with_way_back("<head></head><header><h1>", "/models/a", Text2("Back", "返回")).partition("<header>")[2]
+    '<p class="back"><a href="/models/a">← <span class="en">Back</span><span class="zh">返回</span></a></p><h1>'
+    """
+    link = (
+        f'<p class="back"><a href="{escape(address)}">← '
+        f'<span class="en">{escape(said.en)}</span><span class="zh">{escape(said.zh)}</span></a></p>'
+    )
+    page = page.replace("</head>", f"<style>{_BACK}</style></head>", 1)
+    return page.replace("<header>", f"<header>{link}", 1)
 
 
 def unbroken(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, get_args
@@ -190,6 +190,30 @@ def tally(database: Database, model: str) -> Tally:
         rows = connection.execute(query).all()
     reasons = {str(reason): int(n) for verdict, reason, n in rows if verdict == "override"}
     return Tally(sum(n for verdict, _, n in rows if verdict == "accept"), sum(reasons.values()), reasons)
+
+
+def verdicts(database: Database, subjects: Sequence[int]) -> dict[tuple[int, str, str], set[Verdict]]:
+    """Tell what people say now of what was advised about patients.
+
+    Args:
+        database: of the site.
+        subjects: which patients.
+
+    Returns:
+        Subject, model (`TASK.LEARNER@N`) and moment of prediction (ISO 8601) → the verdicts of its current reviews.
+    """
+    case = (advice.c.subject_id, advice.c.model, advice.c.prediction_time)
+    query = (
+        select(*case, review.c.verdict)
+        .join(review, review.c.advice_id == advice.c.id)
+        .where(advice.c.subject_id.in_(subjects), is_current())
+        .distinct()
+    )
+    found: dict[tuple[int, str, str], set[Verdict]] = {}
+    with database.reading() as connection:
+        for subject, model, moment, verdict in connection.execute(query):
+            found.setdefault((subject, model, moment), set()).add(verdict)
+    return found
 
 
 def reason_name(reason: str) -> Text2:

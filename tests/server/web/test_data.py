@@ -71,6 +71,7 @@ def test_the_quality_report_is_made_and_runs_nothing(client: Client) -> None:
     assert "Open the report" in ended(lead, begun.headers["location"])
     report = lead.get("/data/quality")
     assert report.status_code == 200 and report.text.lstrip().lower().startswith("<!doctype html")
+    assert '<a href="/data">' in report.text
     policy = report.headers["content-security-policy"]
     assert "sandbox" in policy and "script-src" not in policy
     assert "Open the report" in lead.get("/data").text

@@ -43,6 +43,7 @@ def test_report_and_card_carry_their_styles_and_run_nothing(client: Client) -> N
         answer = client("lead").get(f"/models/{MODEL}/{name}")
         assert answer.status_code == 200
         assert 'aria-label="English" checked>' in answer.text
+        assert f'<a href="/models/{MODEL}">← <span class="en">Back to the model</span>' in answer.text
         assert answer.headers["content-security-policy"] == DOCUMENT_POLICY
     assert client("lead").get(f"/models/{MODEL}").headers["content-security-policy"] == POLICY
     assert client("lead").get(f"/models/{OTHER_MODEL}/report").status_code == 404

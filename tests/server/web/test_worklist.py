@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from medloom.database.tables.audit import audit
-from medloom.loop import releases
+from medloom.loop import releases, reviews
 from medloom.loop.board import BOARD_SCHEMA
 from medloom.loop.releases import Actor
+from medloom.loop.reviews import Opinion
 from medloom.server import alerts
 from medloom.server.backend import Backend
 from medloom.server.web.board import Wanted, chosen, compared, current
@@ -76,6 +77,26 @@ def test_an_alert_is_unread_until_the_patient_is_opened(client: Client, backend:
     alerts.opened(backend, person, subject)
     assert len(rows(doctor.get("/worklist?unread=yes").text)) == len(before) - 1
     assert len(rows(client("scientist").get("/worklist?unread=yes").text)) == len(before)
+
+
+def test_a_row_says_what_people_said_of_the_advice(client: Client, backend: Backend) -> None:
+    doctor = client("doctor")
+    (row,) = backend.serving.board().filter(pl.col("subject_id") == 3).to_dicts()
+    sent = {"model": "outcome", "subject_id": 3}
+    headers = {"x-csrf-token": doctor.csrf}
+    advice = doctor.post("/api/v1/predictions", json=sent, headers=headers).json()
+    assert advice["prediction_time"] == row["prediction_time"].isoformat()
+
+    def said() -> list[str]:
+        page = rows(client("nurse").get("/worklist").text)
+        (mine,) = [one for one in page if 'href="/patients/3"' in one]
+        return re.findall(r'"pill[^"]*">(overridden|accepted)<', mine)
+
+    assert said() == []
+    reviews.add(backend.database, advice["id"], Opinion("override", "known"), Actor("doctor", "clinician"))
+    assert said() == ["overridden"]
+    reviews.add(backend.database, advice["id"], Opinion("accept"), Actor("doctor", "clinician"))
+    assert said() == ["accepted"]
 
 
 def test_changes_since_yesterday_are_said_in_points(client: Client) -> None:

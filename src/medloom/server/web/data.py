@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from medloom.foundation import registry
 from medloom.foundation.errors import InputError, MedloomError, NotFoundError
 from medloom.foundation.messages import Text2, speaking, text2, tr
+from medloom.foundation.pages import opened_in, with_way_back
 from medloom.record.quarantine import in_words
 from medloom.server.access import ForbiddenError, Permission, Person, may
 from medloom.server.backend import Backend, the_backend
@@ -139,15 +140,15 @@ def cancel(request: Request, backend: BackendOf, person: Reader, job_id: JobId) 
 
 
 @router.get("/data/quality")
-def quality(backend: BackendOf, person: Reader) -> Response:
+def quality(request: Request, backend: BackendOf, person: Reader) -> Response:
     """Show the quality report that was made last; it carries its styles with it and runs nothing."""
     path = quality_page(backend.site)
     if not path.is_file():
         raise NotFoundError("there is no quality report yet; make one on the page Data")
     backend.saw(person, None, "quality.seen")
-    return HTMLResponse(
-        path.read_text(encoding="utf-8"), headers={"content-security-policy": DOCUMENT_POLICY}
-    )
+    kept = opened_in(path.read_text(encoding="utf-8"), wanted_language(request.headers, request))
+    kept = with_way_back(kept, "/data", text2("Back to the data"))
+    return HTMLResponse(kept, headers={"content-security-policy": DOCUMENT_POLICY})
 
 
 @router.get("/data/worklist.csv")

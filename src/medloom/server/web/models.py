@@ -16,8 +16,8 @@ from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import read_json
-from medloom.foundation.messages import Text2, language, speaking, tr
-from medloom.foundation.pages import opened_in
+from medloom.foundation.messages import Text2, language, speaking, text2, tr
+from medloom.foundation.pages import opened_in, with_way_back
 from medloom.loop import releases
 from medloom.loop.releases import Release
 from medloom.loop.usage import PROGRAM, usage_of
@@ -153,6 +153,7 @@ def document(
         raise NotFoundError("{model} has no such document yet: evaluate it first", model=str(found))
     backend.saw(person, None, f"{document}.seen", str(found))
     kept = opened_in(path.read_text(encoding="utf-8"), wanted_language(request.headers, request))
+    kept = with_way_back(kept, f"/models/{found}", text2("Back to the model"))
     return HTMLResponse(kept, headers={"content-security-policy": DOCUMENT_POLICY})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -14,6 +15,8 @@ from medloom.database.audit import Entry
 from medloom.explanation.numbers import moment
 from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import speaking, tr
+from medloom.loop import reviews
+from medloom.loop.reviews import Verdict
 from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
@@ -40,6 +43,7 @@ class Row:
         moved: by how much the answer differs from yesterday's, in percentage points or in the unit; None: there was
             none, or nothing to compare.
         new: whether nothing was answered yesterday.
+        verdicts: what people say of advice from this moment: `accept`, `override`, both or nothing.
     """
 
     subject_id: int
@@ -60,6 +64,7 @@ class Row:
     alert: bool
     unread: bool
     model: str
+    verdicts: Set[Verdict]
 
 
 @router.get("/worklist")
@@ -130,7 +135,8 @@ def _page(
     backend.saw_list(person, "worklist.seen", shown["subject_id"])
     with speaking(wanted_language(request.headers, request)):
         told = [one | {"age": person.age_shown(one["age"])} for one in shown.to_dicts()]
-        said = [_row(one, questions[one["model"]], now) for one in told]
+        verdicts = reviews.verdicts(backend.database, shown["subject_id"].unique().to_list())
+        said = [_row(one, questions[one["model"]], now, verdicts) for one in told]
         numbers = (
             tr(
                 "{first:,}–{last:,} of {n:,}",
@@ -178,7 +184,12 @@ def _why_empty(
     return "all over" if not now_current.height else "nothing such"
 
 
-def _row(one: dict[str, Any], question: Question, now: datetime) -> Row:
+def _row(
+    one: dict[str, Any],
+    question: Question,
+    now: datetime,
+    verdicts: Mapping[tuple[int, str, str], Set[Verdict]],
+) -> Row:
     probable = question.kind in PROBABLE
     until = one["until"]
     moved = one["moved"]
@@ -206,6 +217,9 @@ def _row(one: dict[str, Any], question: Question, now: datetime) -> Row:
         alert=bool(one["alert"]),
         unread=one["unread"],
         model=one["model"],
+        verdicts=verdicts.get(
+            (one["subject_id"], one["model"], one["prediction_time"].isoformat()), frozenset()
+        ),
     )
 
 
