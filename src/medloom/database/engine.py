@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -23,6 +21,7 @@ from medloom.database import migrations
 from medloom.database.audit import AuditLog
 from medloom.foundation.errors import InputError, MedloomError, StorageError
 from medloom.foundation.site import SiteDirectory
+from medloom.foundation.together import ClosedError, Together
 from medloom.record.keys import derived, site_key
 
 T = TypeVar("T")
@@ -56,14 +55,10 @@ class Database:
     def __init__(self, url: str | URL, audit: AuditLog) -> None:
         self.audit = audit
         self._engine = _engine(url)
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._gate = threading.Lock()
-        self._closed = False
         with self.writing() as connection:
             migrations.upgrade(connection)
-        self._writer = threading.Thread(target=self._write_all, name="medloom-database", daemon=True)
-        self._writer.start()
+        self._writers = Together(self._write_together, _AT_ONCE, "medloom-database")
 
     @classmethod
     def of(cls, site: SiteDirectory) -> Database:
@@ -100,69 +95,24 @@ class Database:
         What fails undoes its own work alone. `work` changes nothing but the database: it is done again where somebody
         else's in the same transaction failed. Raises as `writing`, and whatever `work` raises.
         """
-        job = _Job(work)
-        with self._gate:
-            if self._closed:
-                raise _gone()
-            self._queue.put(job)
-        result: T = job.done.result()
+        try:
+            result: T = self._writers.ask(work).result()
+        except ClosedError:
+            raise _gone() from None
         return result
 
     def close(self) -> None:
         """Finish what was begun and let go."""
-        with self._gate:
-            self._closed = True
-            self._queue.put(None)
-        self._writer.join()
+        self._writers.close()
         self._engine.dispose()
 
-    def _write_all(self) -> None:
-        while (first := self._queue.get()) is not None:
-            jobs = [first]
-            last = False
-            while len(jobs) < _AT_ONCE and not self._queue.empty():
-                more = self._queue.get()
-                if more is None:
-                    last = True
-                    break
-                jobs.append(more)
-            self._write_together(jobs)
-            if last:
-                return
-
-    def _write_together(self, jobs: list[_Job]) -> None:
+    def _write_together(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
         try:
             with self.writing() as connection:
-                for job in jobs:
-                    job.do(connection)
-        except StorageError as error:
-            for job in jobs:
-                job.done.set_exception(error)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            if len(jobs) == 1:
-                jobs[0].done.set_exception(error)
-                return
-            # nothing was kept; who did not fail must not suffer for who did
-            for job in jobs:
-                self._write_together([job])
-        else:
-            for job in jobs:
-                job.finish()
-
-
-class _Job:
-    """Work that waits to be written, and who waits for it."""
-
-    def __init__(self, work: Callable[[Connection], Any]) -> None:
-        self.done: Future[Any] = Future()
-        self._work = work
-        self._result: Any = None
-
-    def do(self, connection: Connection) -> None:
-        self._result = self._work(connection)
-
-    def finish(self) -> None:
-        self.done.set_result(self._result)
+                results = [work(connection) for work in works]
+        except StorageError as error:  # nobody's own
+            return [error] * len(works)
+        return results
 
 
 def _engine(url: str | URL) -> Engine:
