@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import func, select
 
 from medloom.database.tables.audit import audit
@@ -45,6 +46,22 @@ def test_what_is_supposed_stands_beside_what_is_recorded(client: Client, backend
             .order_by(audit.c.number.desc())
         ).first()
     assert told is not None and tuple(told) == (1, MODEL, '{"supposed": 1}')
+
+
+def test_a_code_without_value_is_found_and_supposed_to_be_recorded(
+    client: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (served,) = backend.serving.served
+    monkeypatch.setattr(type(served.model), "codes", frozenset())  # as of a model that cannot tell
+    doctor = client("doctor")
+    found = doctor.submit("/ask", **ASKED, sought="hospital end").text
+    assert 'name="added" value="ENCOUNTER//inpatient//END">' in found and len(risks(found)) == 1
+    page = doctor.submit("/ask", **ASKED, added="ENCOUNTER//inpatient//END").text
+    assert len(risks(page)) == 2 and "not recorded → <b>recorded</b>" in page
+    assert 'value="ENCOUNTER//inpatient//END" checked>' in page
+    assert "The model knows no such code" in doctor.submit("/ask", **ASKED, sought="nothing like it").text
+    hidden = doctor.submit("/ask", **ASKED, added="X//outcome")  # what is to be predicted
+    assert hidden.status_code == 422 and "do not see" in hidden.text
 
 
 def test_an_impossible_value_is_asked_for_again(client: Client) -> None:

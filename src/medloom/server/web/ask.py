@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -13,7 +14,7 @@ from medloom.care import risk
 from medloom.database.audit import Entry
 from medloom.explanation.wording import amount
 from medloom.foundation.errors import InputError, NotFoundError
-from medloom.foundation.messages import Text2, speaking, tr
+from medloom.foundation.messages import Text2, speaking, text2, tr
 from medloom.loop.advice import Advice
 from medloom.loop.serving import Asked, Served
 from medloom.server.access import Permission, Person, may
@@ -22,7 +23,7 @@ from medloom.server.errors import wanted_language
 from medloom.server.web.advice_card import Card, card_of
 from medloom.server.web.identity import Identity
 from medloom.server.web.rendering import page
-from medloom.server.web.what_if import Changeable, changeable, changes_of
+from medloom.server.web.what_if import Addable, Changeable, addable, changeable, changes_of, found_among
 from medloom.tasks.demographics import demographics
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.samples import Samples
@@ -43,6 +44,8 @@ class Typed:
     at: str = ""
     supposed: dict[str, str] | None = None
     without: frozenset[str] = frozenset()
+    added: tuple[str, ...] = ()
+    sought: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,10 @@ class Answered:
         changes: in words: what, how it is, how it was supposed.
         difference: between the two, in words; None: nothing was supposed, or they are not compared.
         rises: whether the supposed answer is higher.
-        offered: what may be supposed.
+        offered: what may be supposed to be different.
+        added: codes that were supposed to be recorded.
+        found: codes that were searched for and may be added, the first of them.
+        n_found: how many there are; None: nothing was searched for.
         error: why what was supposed cannot be.
     """
 
@@ -65,6 +71,9 @@ class Answered:
     difference: str | None
     rises: bool
     offered: list[Changeable]
+    added: list[Addable]
+    found: list[Addable]
+    n_found: int | None
     error: str | None = None
 
 
@@ -92,10 +101,15 @@ def suppose(
     code: Annotated[list[str], Form(max_length=400)] = [],  # noqa: B006 - FastAPI copies it
     value: Annotated[list[str], Form(max_length=400)] = [],  # noqa: B006
     without: Annotated[list[str], Form(max_length=400)] = [],  # noqa: B006
+    added: Annotated[list[str], Form(max_length=400)] = [],  # noqa: B006
+    sought: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
     """Show the answer beside that to what is supposed; what is supposed stands in no address and is not stored."""
     supposed = dict(zip(code, value, strict=False))
-    return _page(request, backend, person, Typed(model, patient.strip(), at, supposed, frozenset(without)))
+    asked = Typed(
+        model, patient.strip(), at, supposed, frozenset(without), tuple(dict.fromkeys(added)), sought.strip()
+    )
+    return _page(request, backend, person, asked)
 
 
 def _page(request: Request, backend: Backend, person: Person, typed: Typed) -> Response:
@@ -172,14 +186,18 @@ def _answered(
     sample = asked.sample.held()
     actual = risk.advise(served, sample, asked.against).advice
     offered = changeable(served, sample, [reason.code for reason in actual.reasons])
+    more = addable(served, sample)
     fields = typed.supposed or {}
+    added = [more[code] for code in typed.added if code in more]
     supposed, error, changes = None, None, {}
     try:
-        changes = changes_of(offered, list(fields), list(fields.values()), typed.without)
+        if len(added) < len(typed.added):
+            raise InputError("this cannot be supposed of this patient")
+        changes = changes_of(offered, list(fields), list(fields.values()), typed.without, added)
+        if changes:
+            supposed = risk.advise(served, sample.supposing(changes), asked.against).advice
     except InputError as problem:
         error = str(problem)
-    if changes:
-        supposed = risk.advise(served, sample.supposing(changes), asked.against).advice
     backend.told(
         Entry(
             person.login,
@@ -190,21 +208,32 @@ def _answered(
             detail={"supposed": len(changes)},
         )
     )
-    named = {one.code: one for one in offered}
+    said = {
+        **{one.code: (one.name, None, None) for one in added},
+        **{one.code: (one.name, one.said, one.unit) for one in offered},
+    }
+    others = (one for one in more.values() if one not in added)
+    found, n_found = found_among(others, typed.sought) if typed.sought else ([], None)
     who = _who(sample, subject)
     difference = None if supposed is None else _difference(actual, supposed)
     return Answered(
         card_of(actual, served, who, (), person.login),
         None if supposed is None else card_of(supposed, served, who, (), person.login),
-        [
-            (named[code].name, named[code].said, None if new is None else amount(new, named[code].unit))
-            for code, new in changes.items()
-        ],
+        [(*said[code][:2], _said(new, said[code][2])) for code, new in changes.items()],
         difference,
         supposed is not None and supposed.answer.value > actual.answer.value,
         offered,
+        added,
+        found,
+        n_found,
         error,
     )
+
+
+def _said(supposed: float | None, unit: str | None) -> Text2 | None:
+    if supposed is None:
+        return None
+    return text2("recorded") if math.isnan(supposed) else amount(supposed, unit)
 
 
 def _difference(actual: Advice, supposed: Advice) -> str | None:

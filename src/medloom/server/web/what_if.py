@@ -1,9 +1,9 @@
-"""What a reader may suppose about a patient: another latest value of a code, or that it was never recorded."""
+"""What a reader may suppose about a patient: another latest value of a code, or that it was recorded or never was."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from medloom.tasks.history import STATIC, History
 from medloom.tasks.samples import Samples
 
 _MOST: Final = 200  # that are offered
+_FOUND: Final = 20  # that a search shows
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ class Changeable:
     numeric: bool
     low: float | None
     high: float | None
+
+
+@dataclass(frozen=True)
+class Addable:
+    """A code without a value, such as a diagnosis or a drug, that the patient does not have and may be supposed to."""
+
+    code: str
+    name: Text2
 
 
 def changeable(served: Served, sample: Samples, first: Sequence[str | None] = ()) -> list[Changeable]:
@@ -77,16 +86,50 @@ def changeable(served: Served, sample: Samples, first: Sequence[str | None] = ()
     return [_changeable(code, latest.get(code), descriptions, units) for code in [*offered, *absent][:_MOST]]
 
 
+def addable(served: Served, sample: Samples) -> dict[str, Addable]:
+    """Give, by code, what may be supposed to be recorded of the patient of one sample, at the moment of prediction.
+
+    These are the codes without a value that the model looks at, all of the record's where that is not known, and
+    that the patient does not have.
+    """
+    catalogue = served.site.record.catalogue
+    descriptions, units = catalogue.descriptions(), catalogue.units()
+    present = {*_latest(sample.held().history()), *units}
+    looked_at = served.model.codes
+    return {
+        code: Addable(code, code_name(code, descriptions))
+        for code in catalogue.frame["code"]
+        if (not looked_at or code in looked_at) and code not in present and _can_change(code)
+    }
+
+
+def found_among(offered: Iterable[Addable], typed: str) -> tuple[list[Addable], int]:
+    """Search codes by what they are called in either language, or by the code: those shown, and how many there are."""
+    words = typed.casefold().split()
+
+    def fits(one: Addable) -> bool:
+        said = f"{one.code} {one.name.en} {one.name.zh}".casefold()
+        return all(word in said for word in words)
+
+    found = sorted((one for one in offered if fits(one)), key=lambda one: (len(one.name.en), one.name.en))
+    return found[:_FOUND], len(found)
+
+
 def changes_of(
-    offered: Sequence[Changeable], codes: Sequence[str], values: Sequence[str], without: Set[str]
+    offered: Sequence[Changeable],
+    codes: Sequence[str],
+    values: Sequence[str],
+    without: Set[str],
+    added: Sequence[Addable] = (),
 ) -> dict[str, float | None]:
-    """Read what was supposed in a form: code → value; None: never recorded.
+    """Read what was supposed in a form: code → value; None: never recorded; NaN: recorded, without a value.
 
     Args:
         offered: what may be supposed.
         codes: of the fields, in order.
         values: what was typed into them; empty: as it is.
         without: codes that are to be left out.
+        added: what is supposed to be recorded.
 
     Raises:
         InputError: something else was supposed, or a value is no number or impossible.
@@ -95,6 +138,7 @@ def changes_of(
     if not {*codes, *without} <= set(known) or len(codes) != len(values):
         raise InputError("this cannot be supposed of this patient")
     changes: dict[str, float | None] = dict.fromkeys(without)
+    changes.update((one.code, math.nan) for one in added)
     for code, typed in zip(codes, values, strict=True):
         if typed.strip() and code not in without:
             changes[code] = _number(known[code], typed)
