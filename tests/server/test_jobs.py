@@ -101,6 +101,16 @@ def ended(queue: Jobs, one: Job) -> Job:
     return queue.find(one.id)
 
 
+def test_old_jobs_are_forgotten_but_the_last_of_a_kind_that_was_done(queue: Jobs, database: Database) -> None:
+    first, second, failed = (queue.ask(kind, ANNA) for kind in ("count", "count", "burn"))
+    ended(queue, failed)
+    queue.purge("2000-01-01")
+    assert len(queue.listed()) == 3
+    assert queue.purge("9999-01-01") == 2
+    assert [one.id for one in queue.listed()] == [second.id]
+    assert ended(queue, queue.ask("count", ANNA)).state == "done" and first.id != second.id
+
+
 def test_jobs_are_done_one_after_the_other_in_the_order_they_came(queue: Jobs, kitchen: Kitchen) -> None:
     first, second = (queue.ask("boil", ANNA, {"name": name}) for name in ("a", "b"))
     assert kitchen.begun.wait(5)

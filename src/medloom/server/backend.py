@@ -56,7 +56,7 @@ class Backend:
         self.sessions = Sessions(self.database)
         self.uploads = Uploads(self.site.directory)
         kinds = chores(self.site, self.serving, self.uploads, self.clock)
-        housekeeping = Housekeeping(self.site, self.uploads, self.clock)
+        housekeeping = Housekeeping(self.site, self.database, self.serving, self.uploads, self.clock)
         lock = self.site.directory.root / _JOBS_LOCK
 
         def meanwhile() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import Connection, delete, select
+
 from medloom import dossier, importers
+from medloom.database.engine import Database
+from medloom.database.metadata import as_utc_text
+from medloom.database.tables.work import alert_read
 from medloom.loop.releases import Actor
 from medloom.loop.serving import Serving
 from medloom.record.live_tail import Extent
@@ -22,6 +28,9 @@ MACHINE: Final = Actor("medloom", "")
 _MANY: Final = 1000  # facts that wait
 _LONG: Final = timedelta(minutes=5)
 _PAUSE: Final = 60.0  # seconds between two compactions
+_DAY: Final = timedelta(days=1)
+_JOBS_KEPT: Final = timedelta(days=90)
+_ALERTS_KEPT: Final = timedelta(days=365)
 
 
 def chores(site: Site, serving: Serving, uploads: Uploads, clock: Callable[[], datetime]) -> dict[str, Work]:
@@ -74,20 +83,34 @@ def quality_page(site: Site) -> Path:
 class Housekeeping:
     """What is seen to between jobs: facts that wait for long or are many go into the record, old uploads go.
 
+    Once a day go jobs that ended 90 days ago, and notes a year old of who has read an alert that stands no more.
+
     Args:
         site: of the record.
+        database: of the site.
+        serving: its released models.
         uploads: of the site.
         clock: the site's wall clock.
     """
 
-    def __init__(self, site: Site, uploads: Uploads, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        database: Database,
+        serving: Serving,
+        uploads: Uploads,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._site = site
+        self._database = database
+        self._serving = serving
         self._uploads = uploads
         self._clock = clock
         self._asked: tuple[int, str] | None = (
             None  # the last fact when compaction was last asked for, and its job
         )
         self._again = 0.0
+        self._purged = -math.inf
 
     def see_to(self, jobs: Jobs) -> None:
         """Do what is due."""
@@ -96,6 +119,27 @@ class Housekeeping:
         if self._is_due(waiting, jobs) and not jobs.open("compact"):
             self._asked = waiting.last, jobs.ask("compact", MACHINE).id
             self._again = time.monotonic() + _PAUSE
+        if time.monotonic() - self._purged > _DAY.total_seconds():
+            self._purged = time.monotonic()
+            jobs.purge(as_utc_text(datetime.now(UTC) - _JOBS_KEPT))
+            self._purge_alerts(as_utc_text(datetime.now(UTC) - _ALERTS_KEPT))
+
+    def _purge_alerts(self, before: str) -> None:
+        with self._database.reading() as connection:
+            old = connection.execute(select(alert_read).where(alert_read.c.time < before)).mappings().all()
+        if not old:
+            return
+        board = self._serving.board().select("subject_id", "model", "prediction_time")
+        standing = {(subject, model, moment.isoformat()) for subject, model, moment in board.iter_rows()}
+        gone = [
+            one for one in old if (one["subject_id"], one["model"], one["prediction_time"]) not in standing
+        ]
+
+        def work(connection: Connection) -> None:
+            for one in gone:
+                connection.execute(delete(alert_read).filter_by(**one))
+
+        self._database.write(work)
 
     def _is_due(self, waiting: Extent, jobs: Jobs) -> bool:
         aged = waiting.since is not None and self._clock() - waiting.since >= _LONG

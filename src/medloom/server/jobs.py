@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, tuple_, update
 
 from medloom.database.audit import Entry
 from medloom.database.engine import Database, DatabaseGoneError
@@ -220,6 +220,17 @@ class Jobs:
         with self._database.reading() as connection:
             row = connection.execute(query.order_by(job.c.ended.desc()).limit(1)).first()
         return None if row is None else self._told(row)
+
+    def purge(self, before: str) -> int:
+        """Forget jobs that ended before a moment (UTC), but the last of each kind that was done; gives how many.
+
+        The audit log goes on telling that they were asked for and how they ended.
+        """
+        newest = select(func.max(job.c.ended)).where(job.c.state == "done").group_by(job.c.kind)
+        old = delete(job).where(
+            job.c.state.not_in(OPEN), job.c.ended < before, job.c.ended.not_in(newest.scalar_subquery())
+        )
+        return self._database.write(lambda connection: connection.execute(old).rowcount)
 
     def wake(self) -> None:
         """Look at once whether something is to be done."""

@@ -7,18 +7,21 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
+from medloom.database.metadata import utc_now
 from medloom.database.tables.audit import audit
+from medloom.database.tables.work import alert_read
 from medloom.loop import releases, reviews
 from medloom.loop.board import BOARD_SCHEMA
 from medloom.loop.releases import Actor
 from medloom.loop.reviews import Opinion
 from medloom.server import alerts
 from medloom.server.backend import Backend
+from medloom.server.chores import Housekeeping
 from medloom.server.web.board import Wanted, chosen, compared, current
 from tests.server.conftest import Visitor
-from tests.server.ward import NOW
+from tests.server.ward import MODEL, NOW
 
 Client = Callable[[str], Visitor]
 
@@ -77,6 +80,28 @@ def test_an_alert_is_unread_until_the_patient_is_opened(client: Client, backend:
     alerts.opened(backend, person, subject)
     assert len(rows(doctor.get("/worklist?unread=yes").text)) == len(before) - 1
     assert len(rows(client("scientist").get("/worklist?unread=yes").text)) == len(before)
+
+
+def test_notes_of_read_alerts_go_after_a_year_where_the_alert_stands_no_more(
+    backend: Backend, client: Client
+) -> None:
+    person = backend.sessions.of_cookie(client("doctor").cookies["medloom"])
+    (standing,) = backend.serving.board().filter(pl.col("subject_id") == 5).to_dicts()
+    about = {"account_id": person.account_id if person else 0, "model": MODEL}
+    moment = standing["prediction_time"].isoformat()
+    notes = [(5, moment, "2020-01-01"), (6, "2019-01-01T00:00:00", "2020-01-01"), (7, moment, utc_now())]
+    with backend.database.writing() as connection:
+        for subject, when, read in notes:
+            values = {**about, "subject_id": subject, "prediction_time": when, "time": read}
+            connection.execute(insert(alert_read), values)
+    housekeeping = Housekeeping(
+        backend.site, backend.database, backend.serving, backend.uploads, backend.clock
+    )
+    housekeeping.see_to(backend.jobs)
+    with backend.database.writing() as connection:
+        left = connection.execute(select(alert_read.c.subject_id)).scalars().all()
+        connection.execute(delete(alert_read))
+    assert {5, 7} <= set(left) and 6 not in left
 
 
 def test_a_row_says_what_people_said_of_the_advice(client: Client, backend: Backend) -> None:
