@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
@@ -399,7 +400,12 @@ class Tested:
 
     def caveat(self, risk: float) -> Text2 | None:
         """Say what testing found of such risks, where it was not as they say."""
-        return words.caveat(self.metrics, self.calibration, risk)
+        said = self._caveats
+        return min(said, key=lambda one: abs(one[0] - risk))[1] if said else None
+
+    @cached_property
+    def _caveats(self) -> list[tuple[float, Text2]]:
+        return words.caveats(self.metrics, self.calibration)
 
 
 def kept_evaluation(site: Site, name: ModelName | None) -> Tested | None:

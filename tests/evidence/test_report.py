@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
+from medloom.dossier import Tested
 from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import evaluate
@@ -134,12 +135,12 @@ def test_beside_one_risk_stands_what_testing_found_of_such_risks():
         "calibration_slope": Estimate(2.44, 1.89, 3.08),
         "calibration_intercept": Estimate(0.0, -0.2, 0.2),
     }
-    said = words.caveat(timid, tenths, 0.31)
+    said = Tested(100, timid, tenths).caveat(0.31)
     assert "it expected 29 of 100; 46 of 100 (33–59) had the outcome" in said.en
     assert "too timid" in said.en
     low = {"calibration_slope": Estimate(1.0, 0.8, 1.2), "calibration_intercept": Estimate(0.5, 0.2, 0.8)}
-    assert "too low on average" in words.caveat(low, tenths, 0.31).en
-    assert words.caveat(timid | {"calibration_slope": Estimate(1.0, 0.8, 1.2)}, tenths, 0.31) is None
+    assert "too low on average" in Tested(100, low, tenths).caveat(0.31).en
+    assert Tested(100, timid | {"calibration_slope": Estimate(1.0, 0.8, 1.2)}, tenths).caveat(0.31) is None
 
 
 def test_a_value_outside_of_its_interval_is_explained(evaluation):

@@ -140,6 +140,26 @@ def test_other_columns_are_carried_along() -> None:
     assert found.columns["asset"].to_pylist() == [None, None]
 
 
+def test_a_history_among_others_has_the_bytes_it_has_alone() -> None:
+    events = pl.DataFrame(
+        {
+            "subject_id": [1, 1, 2, 2, 4],
+            "time": [at(1), at(3), at(2), at(4), at(1)],
+            "code": ["X//b", "X//a", "X//c", "X//b", "X//a"],
+            "text_value": ["later", "early", None, "later", "early"],
+        }
+    )
+    asked, times = np.array([1, 2, 3, 4]), np.full(4, microseconds(10))
+    among = Record.from_events(events)
+    each = read_history(among, asked, times, ALL, ("text_value", "asset")).each()
+    for place, subject in enumerate(asked):
+        alone = Record.from_events(events.filter(pl.col("subject_id") == subject)) if subject != 3 else among
+        own = read_history(alone, asked[place : place + 1], times[:1], ALL, ("text_value", "asset"))
+        assert each[place].digest() == own.digest()
+        assert each[place].to_bytes() == own.to_bytes()
+        assert History.from_bytes(each[place].to_bytes()).digest() == own.digest()
+
+
 def test_nobody_and_nothing_give_an_empty_history() -> None:
     nobody = read_history(record([Fact(1, "X//a", 1)]), np.empty(0, np.int64), np.empty(0, np.int64), ALL)
     assert (len(nobody), nobody.n_samples) == (0, 0)

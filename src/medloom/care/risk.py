@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from medloom import api
 from medloom.database.audit import Entry
@@ -38,20 +40,28 @@ from medloom.tasks.samples import Samples
 SERVICE: Final = "risk"
 _REASONS: Final = 10
 _LOOKED_THROUGH: Final = 20  # advice about one input, some of it asked for without reasons
-_KNOWN: Final = select(advice_input.c.digest).where(advice_input.c.digest == bindparam("digest"))
-_KEEP_INPUT: Final = insert(advice_input)
+_KNOWN: Final = select(advice_input.c.digest).where(
+    advice_input.c.digest.in_(bindparam("digests", expanding=True))
+)
+_KEEP_INPUT: Final = {
+    "sqlite": sqlite.insert(advice_input).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(advice_input).on_conflict_do_nothing(),
+}
 _KEEP: Final = insert(advice_table)
 _CLOSE: Final = 1e-9  # answers on another machine may differ in the last digits
 
 
 @dataclass(frozen=True)
 class Given:
-    """Advice and what it was made from."""
+    """Advice and the input it was made from."""
 
     advice: Advice
-    sample: Samples
-    predictions: Predictions
     history: History
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """Give the advice as JSON."""
+        return self.advice.to_json()
 
 
 def advise(
@@ -62,55 +72,65 @@ def advise(
     explain: bool = True,
     record_digest: str = "",
 ) -> Given:
-    """Let a released model answer about one sample, and say what a reader needs to weigh the answer.
+    """Let a released model answer about one sample; as `advise_each`."""
+    (given,) = advise_each(served, sample, against, explain=explain, record_digest=record_digest)
+    return given
+
+
+def advise_each(
+    served: Served,
+    samples: Samples,
+    against: tuple[Text2, ...] = (),
+    *,
+    explain: bool = True,
+    record_digest: str = "",
+) -> list[Given]:
+    """Let a released model answer about some samples, and say of each what a reader needs to weigh the answer.
+
+    Advice about one is the same whoever else is asked about.
 
     Args:
         served: the model.
-        sample: exactly one.
+        samples: of each patient one; in memory at once.
         against: why the task itself would not ask now, where it would not.
         explain: whether to say why, and how unlike those it learned from the patient is.
         record_digest: of the record asked; empty: found here, which takes a while on large records.
     """
-    held = sample.held()
-    history = held.history()
+    held = samples.held()
+    histories = held.history().each()
     predictions = served.model.predict(held)
-    question = held.question
-    answers = tuple(_answer(row) for row in predictions.frame.iter_rows(named=True))
-    output, value = _main(answers, predictions, held)
-    cautions = [*against, *_met_before(held)]
-    made = Advice(
-        id=secrets.token_hex(16),
-        service=SERVICE,
-        model=str(served.name),
-        package=served.release.package,
-        question=question,
-        subject_id=int(held.frame["subject_id"][0]),
-        prediction_time=held.frame["prediction_time"][0],
-        made=utc_now(),
-        answers=answers,
-        output=output,
-        input_digest=history.digest(),
-        record_digest=record_digest or held.record_digest,
-        evidence=served.evidence,
-        alert=None if served.release.threshold is None else value >= served.release.threshold,
-        cautions=tuple(cautions),
-    )
-    if question.kind == "binary" and served.tested is not None:
-        caveat = served.tested.caveat(value)
-        made = replace(made, cautions=(*made.cautions, *([] if caveat is None else [caveat])))
-    if explain:
-        made = _explained(served, held, made)
-    return Given(made, held, predictions, history)
+    answers = _answers(predictions, len(held))
+    mains = _mains(answers, predictions, held)
+    made, threshold = utc_now(), served.release.threshold
+    rows = held.frame.select("subject_id", "prediction_time", "split").iter_rows()
+    given = []
+    for place, (subject, moment, split) in enumerate(rows):
+        output, value = mains[place]
+        advice = Advice(
+            id=secrets.token_hex(16),
+            service=SERVICE,
+            model=str(served.name),
+            package=served.release.package,
+            question=held.question,
+            subject_id=subject,
+            prediction_time=moment,
+            made=made,
+            answers=answers[place],
+            output=output,
+            input_digest=histories[place].digest(),
+            record_digest=record_digest or held.record_digest,
+            evidence=served.evidence,
+            alert=None if threshold is None else value >= threshold,
+            cautions=(*against, *_met_before(split), *_tested(served, held, value)),
+        )
+        if explain:
+            advice = _explained(served, held.at(place), advice)
+        given.append(Given(advice, histories[place]))
+    return given
 
 
 def keep(
-    database: Database,
-    given: Given,
-    by: Actor,
-    via: str,
-    *,
-    audited: bool = True,
-    content: Mapping[str, Any] | None = None,
+    database: Database, given: Given, by: Actor, via: str, *, audited: bool = True
 ) -> Callable[[Connection], None]:
     """Give the work that stores advice with its input, and tells of it in the audit log; hand it to `write`.
 
@@ -120,34 +140,36 @@ def keep(
         by: who asked.
         via: by which way.
         audited: whether the log tells of it here.
-        content: the advice as JSON, where it was made already.
     """
-    advice, packed = given.advice, given.history.to_bytes
-    row = {
-        "id": advice.id,
-        "made": advice.made,
-        "service": advice.service,
-        "model": advice.model,
-        "package": advice.package,
-        "subject_id": advice.subject_id,
-        "prediction_time": advice.prediction_time.isoformat(),
-        "output": advice.output,
-        "value": advice.answer.value,
-        "input": advice.input_digest,
-        "asked_by": by.name,
-        "via": via,
-        "content": orjson.dumps(content or advice.to_json()).decode(),
-    }
+    return keep_each(database, [(given, by, via)], audited=audited)
+
+
+def keep_each(
+    database: Database, given: Sequence[tuple[Given, Actor, str]], *, audited: bool = True
+) -> Callable[[Connection], None]:
+    """Give the work that stores advice of several, with who asked and by which way; as `keep`."""
+    inputs = {one.advice.input_digest: one.history for one, _, _ in given}
+    rows = [_row(one, by, via) for one, by, via in given]
+    entries = [
+        Entry(
+            by.name, by.role, "advice.given", one.advice.subject_id, target=one.advice.id, detail={"via": via}
+        )
+        for one, by, via in given
+    ]
 
     def work(connection: Connection) -> None:
-        if connection.execute(_KNOWN, {"digest": advice.input_digest}).first() is None:
-            connection.execute(_KEEP_INPUT, {"digest": advice.input_digest, "content": packed()})
-        connection.execute(_KEEP, row)
+        known = set(connection.execute(_KNOWN, {"digests": list(inputs)}).scalars())
+        new = [
+            {"digest": digest, "content": history.to_bytes()}
+            for digest, history in inputs.items()
+            if digest not in known
+        ]
+        if new:
+            # another process may be keeping the same
+            connection.execute(_KEEP_INPUT[connection.dialect.name], new)
+        connection.execute(_KEEP, rows)
         if audited:
-            entry = Entry(
-                by.name, by.role, "advice.given", advice.subject_id, target=advice.id, detail={"via": via}
-            )
-            database.audit.append(connection, entry)
+            database.audit.append(connection, *entries)
 
     return work
 
@@ -245,7 +267,8 @@ def reproduce(site: Site, database: Database, advice_id: str) -> Reproduced:
 def _answers_again(model: Model, asker: Asker, told: Advice, history: History) -> tuple[Answer, ...]:
     sample = asker.blank(told.prediction_time, told.subject_id).holding(history)
     predictions = model.predict(sample)
-    return tuple(_answer(row) for row in predictions.frame.iter_rows(named=True))
+    (answers,) = _answers(predictions, 1)
+    return answers
 
 
 def _still(asker: Asker, told: Advice) -> bool | None:
@@ -292,20 +315,53 @@ def _explained(served: Served, held: Samples, made: Advice) -> Advice:
     )
 
 
-def _main(answers: tuple[Answer, ...], predictions: Predictions, sample: Samples) -> tuple[str, float]:
-    """Give the output that stands for all, and its value."""
-    if len(answers) == 1:
-        return answers[0].output, answers[0].value
-    main = main_answers(predictions, sample).row(0, named=True)
-    return main["output"], main["value"]
+def _row(given: Given, by: Actor, via: str) -> dict[str, Any]:
+    advice = given.advice
+    return {
+        "id": advice.id,
+        "made": advice.made,
+        "service": advice.service,
+        "model": advice.model,
+        "package": advice.package,
+        "subject_id": advice.subject_id,
+        "prediction_time": advice.prediction_time.isoformat(),
+        "output": advice.output,
+        "value": advice.answer.value,
+        "input": advice.input_digest,
+        "asked_by": by.name,
+        "via": via,
+        "content": orjson.dumps(given.content).decode(),
+    }
 
 
-def _answer(row: dict[str, Any]) -> Answer:
-    return Answer(row["output"], row["value"], row["low"], row["high"], row["in_set"], row["end"])
+def _answers(predictions: Predictions, n: int) -> list[tuple[Answer, ...]]:
+    """Give the answers about each of n samples: all have as many."""
+    rows = predictions.frame.select("output", "value", "low", "high", "in_set", "end").rows()
+    each = len(rows) // max(n, 1)
+    return [tuple(Answer(*row) for row in rows[place * each : (place + 1) * each]) for place in range(n)]
 
 
-def _met_before(sample: Samples) -> list[Text2]:
+def _mains(
+    answers: Sequence[tuple[Answer, ...]], predictions: Predictions, samples: Samples
+) -> list[tuple[str, float]]:
+    """Give of each sample the output that stands for all, and its value."""
+    if all(len(one) == 1 for one in answers):
+        return [(one.output, one.value) for (one,) in answers]
+    main = main_answers(predictions, samples).select("sample_id", "output", "value")
+    of_sample = {number: (output, value) for number, output, value in main.iter_rows()}
+    return [of_sample[number] for number in samples.frame["sample_id"]]
+
+
+def _met_before(split: str) -> list[Text2]:
     """Warn where the model learned from this very patient."""
-    if sample.frame["split"][0] == "held_out":
+    if split == "held_out":
         return []
     return [text2("The model was made with this patient's record: its answer may be too sure.")]
+
+
+def _tested(served: Served, samples: Samples, value: float) -> list[Text2]:
+    """Say what testing found of such risks."""
+    if samples.question.kind != "binary" or served.tested is None:
+        return []
+    caveat = served.tested.caveat(value)
+    return [] if caveat is None else [caveat]

@@ -269,10 +269,15 @@ def of_highest(evaluation: "Evaluation") -> Text2 | None:
     )
 
 
-def caveat(metrics: Mapping[str, Estimate], calibration: Mapping[str, Any], risk: float) -> Text2 | None:
-    """Say beside one risk what testing found of such risks, where slope or intercept leave out the ideal.
+def caveats(metrics: Mapping[str, Estimate], calibration: Mapping[str, Any]) -> list[tuple[float, Text2]]:
+    """Say beside risks what testing found of such, where slope or intercept leave out the ideal.
 
-    `calibration`: the curve in tenths, as in `Evaluation.curves`.
+    Args:
+        metrics: of the evaluation.
+        calibration: the curve in tenths, as in `Evaluation.curves`.
+
+    Returns:
+        the risk of each tenth, and what is said of those nearest to it; nothing: they are as they say.
     """
     slope, intercept = of_slope(metrics), metrics.get("calibration_intercept")
     parts = [slope] if slope is not None else []
@@ -281,20 +286,22 @@ def caveat(metrics: Mapping[str, Estimate], calibration: Mapping[str, Any], risk
     elif intercept is not None and intercept.high is not None and intercept.high < 0:
         parts.append(text2("Its risks were too high on average."))
     if not parts:
-        return None
-    near = min(_tenths(calibration), key=lambda tenth: abs(tenth.predicted - risk), default=None)
-    if near is not None:
-        parts.append(
+        return []
+    near = [
+        (
+            tenth.predicted,
             text2(
                 "Of the tested patients with risks nearest to this one it expected {predicted} of 100;"
                 " {observed} of 100 ({low}–{high}) had the outcome.",
-                predicted=f"{100 * near.predicted:.0f}",
-                observed=f"{100 * near.observed:.0f}",
-                low=f"{100 * near.low:.0f}",
-                high=f"{100 * near.high:.0f}",
-            )
+                predicted=f"{100 * tenth.predicted:.0f}",
+                observed=f"{100 * tenth.observed:.0f}",
+                low=f"{100 * tenth.low:.0f}",
+                high=f"{100 * tenth.high:.0f}",
+            ),
         )
-    return Text2(" ".join(part.en for part in parts), "".join(part.zh for part in parts))
+        for tenth in _tenths(calibration)
+    ]
+    return [(risk, _joined(*parts, said)) for risk, said in near] or [(0.0, _joined(*parts))]
 
 
 def outside_note(metrics: Mapping[str, Estimate]) -> Text2 | None:
@@ -355,6 +362,10 @@ class _Tenth(NamedTuple):
     @property
     def fits(self) -> bool:
         return self.low <= self.predicted <= self.high
+
+
+def _joined(*parts: Text2) -> Text2:
+    return Text2(" ".join(part.en for part in parts), "".join(part.zh for part in parts))
 
 
 def _tenths(calibration: Mapping[str, Any]) -> list[_Tenth]:

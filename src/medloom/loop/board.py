@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -66,7 +67,6 @@ class Board:
     record: str  # digest of the record that was asked
     samples: Samples
     frame: pl.DataFrame
-    rows: dict[int, int]  # subject → row of the samples
     news: News = News()
 
     def holds(self, now: datetime) -> bool:
@@ -85,9 +85,9 @@ class Board:
         news = self.news.touched if subject_id is None else subject_id in self.news.touched
         return not news and not self.news.of_anybody and timedelta(0) <= now - self.made < _OLD
 
-    def sample(self, subject_id: int) -> Samples | None:
-        row = self.rows.get(subject_id)
-        return None if row is None else self.samples.at(row)
+    def samples_of(self, subjects: Sequence[int]) -> Samples:
+        """Give the samples of those among some patients who are asked about."""
+        return self.samples.where(pl.col("subject_id").is_in(list(subjects)))
 
 
 def made(
@@ -139,8 +139,7 @@ def made(
         samples = replace(samples, frame=rows)
         answers = pl.concat([before.frame.filter(others), answers])
         now = before.made
-    places = {subject: row for row, subject in enumerate(samples.frame["subject_id"])}
-    return Board(now, asked_all, digest, samples, _ranked(answers, now), places)
+    return Board(now, asked_all, digest, samples, _ranked(answers, now))
 
 
 def _unchanged(before: Board | None, digest: str, now: datetime) -> pl.DataFrame | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -58,7 +58,7 @@ class Served:
 
 @dataclass(frozen=True)
 class Asked:
-    """One sample of one patient, and what stands against asking it."""
+    """A sample of each patient who is asked about, and what stands against asking."""
 
     sample: Samples
     against: tuple[Text2, ...] = ()
@@ -142,20 +142,33 @@ class Serving:
             NotFoundError: there is no such patient.
             InputError: the task does not ask this patient, or the moment is to come.
         """
-        now = self._clock()
-        if at is not None:
-            if at > now:
-                raise InputError("a moment that is to come cannot be asked about")
-            sample, against = served.asker.at(at, subject_id)
-            return Asked(sample, tuple(against))
-        sample_of = self._current(served, subject_id, now)
-        if sample_of is None:
-            self._check_known(subject_id)
-            raise InputError(
-                "task {task!r} does not ask this patient now; name a moment to ask anyway",
-                task=served.name.task,
-            )
-        return Asked(sample_of)
+        asked, refused = self.ask_each(served, [subject_id], at)
+        for error in refused.values():
+            raise error
+        return asked[0]
+
+    def ask_each(
+        self, served: Served, subjects: Iterable[int], at: datetime | None = None
+    ) -> tuple[list[Asked], dict[int, MedloomError]]:
+        """Give the samples of some patients, in as few pieces as there are ways to them, and why others have none.
+
+        Args:
+            served: the model.
+            subjects: some patients.
+            at: a moment to ask as of; None: the task's latest up to now.
+        """
+        now, wanted = self._clock(), sorted(set(subjects))
+        if at is None:
+            asked = [Asked(samples) for samples in self._current(served, wanted, now)]
+            met = {subject for one in asked for subject in one.sample.frame["subject_id"]}
+            return asked, {one: self._not_asked(served, one) for one in wanted if one not in met}
+        asked, refused = [], dict[int, MedloomError]()
+        for subject in wanted:
+            try:
+                asked.append(_asked_at(served, subject, at, now))
+            except MedloomError as error:
+                refused[subject] = error
+        return asked, refused
 
     def board(self) -> pl.DataFrame:
         """Give the current answers about all patients: rows of `BOARD_SCHEMA`."""
@@ -171,17 +184,26 @@ class Serving:
             for number, news in self._making.items():
                 self._making[number] = news.and_of(touched)
 
-    def _current(self, served: Served, subject_id: int, now: datetime) -> Samples | None:
-        """Give the latest sample of one patient: from the board where that knows it, else asked for alone."""
+    def _current(self, served: Served, subjects: Sequence[int], now: datetime) -> list[Samples]:
+        """Give the latest samples of some patients: from the board where that knows them, else asked for alone."""
         board = self._boards.get(str(served.name))
-        if board is None:
-            board = self._board(served)
-        if not board.holds(now):
+        if board is None or not board.holds(now):
             self._renew(served)
-        if board.will_do(now, subject_id):
-            return board.sample(subject_id)
-        found = served.asker.current(now, [subject_id]).samples
-        return found if len(found) else None
+        known = [one for one in subjects if board is not None and board.will_do(now, one)]
+        others = [one for one in subjects if one not in set(known)]
+        found = [board.samples_of(known)] if board is not None and known else []
+        if others:
+            found.append(served.asker.current(now, others).samples)
+        return [samples for samples in found if len(samples)]
+
+    def _not_asked(self, served: Served, subject_id: int) -> MedloomError:
+        ids = self._site.record.subject_ids
+        place = int(np.searchsorted(ids, subject_id))
+        if place >= len(ids) or ids[place] != subject_id:
+            return NotFoundError("there is no subject {subject}", subject=subject_id)
+        return InputError(
+            "task {task!r} does not ask this patient now; name a moment to ask anyway", task=served.name.task
+        )
 
     def _renew(self, served: Served) -> None:
         """Make a board anew in the background, that who asks for one patient need not wait for all."""
@@ -266,8 +288,9 @@ class Serving:
             self._site,
         )
 
-    def _check_known(self, subject_id: int) -> None:
-        ids = self._site.record.subject_ids
-        place = int(np.searchsorted(ids, subject_id))
-        if place >= len(ids) or ids[place] != subject_id:
-            raise NotFoundError("there is no subject {subject}", subject=subject_id)
+
+def _asked_at(served: Served, subject_id: int, at: datetime, now: datetime) -> Asked:
+    if at > now:
+        raise InputError("a moment that is to come cannot be asked about")
+    sample, against = served.asker.at(at, subject_id)
+    return Asked(sample, tuple(against))

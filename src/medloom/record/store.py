@@ -30,6 +30,8 @@ from medloom.record.schema import RECORD_SCHEMA
 PART_ROWS: Final = 250_000
 # Bytes of columns that stay decoded for the next patient who is asked about: 3 million rows of what models read.
 _KEPT_BYTES: Final = 128 << 20
+# Of so many subjects rows are looked up in what is kept; of more, a shard is read.
+_FEW: Final = 64
 # What lies in Arrow's memory as it does in NumPy's, where nothing is missing.
 _PLAIN: Final[Mapping[pa.DataType, np.dtype[Any]]] = {
     pa.int64(): np.dtype(np.int64),
@@ -80,8 +82,8 @@ class GenerationStore:
         self._kept = _KeptColumns(_KEPT_BYTES)
 
     def read(self, columns: Sequence[str], subjects: NDArray[np.int64] | None = None) -> pa.Table:
-        if subjects is not None and len(subjects) == 1:
-            return self._read_one(columns, int(subjects[0]))
+        if subjects is not None and len(subjects) <= _FEW:
+            return self._read_few(columns, subjects)
         pa.default_memory_pool().release_unused()  # what the last part needed
         tables = []
         for shard in self._manifest.shards:
@@ -121,22 +123,22 @@ class GenerationStore:
                     rows = group.num_rows
         return sorted(cuts)
 
-    def _read_one(self, columns: Sequence[str], subject: int) -> pa.Table:
-        """Read one subject's rows out of decoded columns: 0.1 ms where those are kept from before."""
-        place = int(np.searchsorted(self._last_subjects, subject))
-        shards = self._manifest.shards
-        if place == len(shards) or subject < shards[place].first_subject:
-            return _empty(columns)
-        name = shards[place].name
-        bounds = self._bounds.get(name) or self._read_bounds(name)
+    def _read_few(self, columns: Sequence[str], subjects: NDArray[np.int64]) -> pa.Table:
+        """Read a few subjects' rows out of decoded columns: 0.1 ms for one where those are kept from before."""
         tables = []
-        for group in range(*bounds.groups(subject)):
-            ids, *found = self._columns(name, group, ["subject_id", *columns])
-            numbers = as_array(ids)
-            start, stop = np.searchsorted(numbers, [subject, subject + 1])
-            if start < stop:
-                sliced = [column.slice(int(start), int(stop - start)) for column in found]
-                tables.append(pa.Table.from_arrays(sliced, list(columns)))
+        shards = np.searchsorted(self._last_subjects, subjects)
+        for place in np.unique(shards[shards < len(self._last_subjects)]).tolist():
+            name, wanted = self._manifest.shards[place].name, subjects[shards == place]
+            bounds = self._bounds.get(name) or self._read_bounds(name)
+            for group in bounds.holding(wanted):
+                ids, *found = self._columns(name, group, ["subject_id", *columns])
+                rows = _rows_of(as_array(ids), wanted)
+                if isinstance(rows, slice):
+                    taken = [column.slice(rows.start, rows.stop - rows.start) for column in found]
+                else:
+                    taken = [column.take(rows) for column in found]
+                if taken and len(taken[0]):
+                    tables.append(pa.Table.from_arrays(taken, list(columns)))
         if len(tables) == 1:
             return tables[0]
         return pa.concat_tables(tables).unify_dictionaries() if tables else _empty(columns)
@@ -246,6 +248,11 @@ class _Bounds:
         stop = int(np.searchsorted(self.first, first if last is None else last, "right"))
         return start, max(start, stop)
 
+    def holding(self, subjects: NDArray[np.int64]) -> list[int]:
+        """Give the row groups that may hold some of these (sorted) subjects."""
+        from_first = np.searchsorted(subjects, self.first, "left")
+        return np.flatnonzero(from_first < np.searchsorted(subjects, self.last, "right")).tolist()
+
 
 class _KeptColumns:
     """Decoded columns of row groups, those asked for last; threads may share it."""
@@ -273,6 +280,15 @@ class _KeptColumns:
             self._bytes += column.nbytes
             while self._bytes > self._most:
                 self._bytes -= self._columns.popitem(last=False)[1].nbytes
+
+
+def _rows_of(ids: NDArray[np.int64], subjects: NDArray[np.int64]) -> slice | pa.Array:
+    """Find the rows of some sorted subjects among sorted `ids`; those of one lie together."""
+    starts, stops = np.searchsorted(ids, subjects, "left"), np.searchsorted(ids, subjects, "right")
+    if len(subjects) == 1:
+        return slice(int(starts[0]), int(stops[0]))
+    pieces = [np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)]
+    return pl.Series(np.concatenate(pieces)).to_arrow()
 
 
 def _only(table: pa.Table, subjects: NDArray[np.int64]) -> pa.Table:

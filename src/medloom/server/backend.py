@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from fastapi import Request
 
+from medloom.care.answering import Answering
 from medloom.database.audit import Entry
 from medloom.database.engine import Database
 from medloom.loop.serving import Serving
@@ -38,6 +39,7 @@ class Backend:
         settings: of this server.
         clock: the site's wall clock.
         sessions, uploads, jobs: what goes on in it.
+        asking: who asks its models.
         answering: requests with an Idempotency-Key that are being worked on, by account and key.
     """
 
@@ -49,12 +51,14 @@ class Backend:
     sessions: Sessions = field(init=False)
     uploads: Uploads = field(init=False)
     jobs: Jobs = field(init=False)
+    asking: Answering = field(init=False)
     answering: dict[tuple[int, str], object] = field(init=False, default_factory=dict)
     _teams: dict[int, tuple[float, frozenset[int]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.database)
         self.uploads = Uploads(self.site.directory)
+        self.asking = Answering(self.serving, self.database, self.site.record)
         kinds = chores(self.site, self.serving, self.uploads, self.clock)
         housekeeping = Housekeeping(self.site, self.database, self.serving, self.uploads, self.clock)
         lock = self.site.directory.root / _JOBS_LOCK
@@ -84,6 +88,12 @@ class Backend:
     def sees_everybody(self, person: Person) -> bool:
         """Tell whether a person sees patients beyond a care team; data scientists do, by pseudonym."""
         return person.sees_all or person.role == "data_scientist"
+
+    def knows_it_sees(self, person: Person, subject_id: int) -> bool:
+        """Tell whether a person sees a patient as far as that is known without asking the database."""
+        known = self._teams.get(person.account_id)
+        in_team = known is not None and known[0] >= time.monotonic() and subject_id in known[1]
+        return self.sees_everybody(person) or in_team
 
     def team(self, person: Person) -> frozenset[int]:
         """List the patients of a person's care team, and those they broke glass for."""
@@ -139,6 +149,7 @@ class Backend:
     def close(self) -> None:
         """Stop what is done in the background, and let go of the database."""
         self.jobs.close()
+        self.asking.close()
         self.database.close()
 
 

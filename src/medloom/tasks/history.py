@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -12,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from medloom.foundation.hashing import sha256_bytes
+from medloom.foundation.ranges import ranges
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH
 from medloom.record.store import as_array
@@ -74,11 +77,11 @@ class History:
 
     def digest(self) -> str:
         """Name the content: hex; codes of no fact, and the order in which codes are numbered, are none of it."""
-        return sha256_bytes(self._payload())
+        return sha256_bytes(self._payload)
 
     def to_bytes(self) -> bytes:
         """Give all there is, for `from_bytes`."""
-        return history_format.pack(self._payload())
+        return history_format.pack(self._payload)
 
     @classmethod
     def from_bytes(cls, packed: bytes) -> History:
@@ -94,8 +97,24 @@ class History:
         offsets = self.offsets
         starts, lengths = offsets[samples], np.diff(offsets)[samples]
         numbered = np.repeat(np.arange(len(samples), dtype=np.int32), lengths)
-        taken = self._rows(_ranges(starts, lengths))
+        taken = self._rows(ranges(starts, lengths))
         return replace(taken, prediction_time=self.prediction_time[samples], sample=numbered)
+
+    def each(self) -> list[History]:
+        """Give the history of each sample by itself; they share their facts with this one."""
+        edges = self.offsets.tolist()
+        return [
+            replace(
+                self,
+                prediction_time=self.prediction_time[place : place + 1],
+                sample=np.zeros(stop - start, np.int32),
+                code=self.code[start:stop],
+                time=self.time[start:stop],
+                value=self.value[start:stop],
+                columns={name: column.slice(start, stop - start) for name, column in self.columns.items()},
+            )
+            for place, (start, stop) in enumerate(pairwise(edges))
+        ]
 
     def without(self, codes: Set[str]) -> History:
         """Leave out all facts of some codes."""
@@ -122,6 +141,7 @@ class History:
                 made = made._with_value(code, value, code in static)
         return made
 
+    @cached_property
     def _payload(self) -> bytes:
         parts = (self.prediction_time, self.sample, self.code, self.time, self.value, self.vocabulary)
         return history_format.payload(Parts(*parts, self.columns))
@@ -187,7 +207,7 @@ def read_history(
     starts = np.searchsorted(ids, subject_ids, "left")
     lengths = np.searchsorted(ids, subject_ids, "right") - starts
     # each subject asked once, which is the rule: its rows are taken as they stand
-    rows = slice(None) if _is_whole(starts, lengths, len(ids)) else _ranges(starts, lengths)
+    rows = slice(None) if _is_whole(starts, lengths, len(ids)) else ranges(starts, lengths)
     code, vocabulary = _codes(table["code"])
     code = code[rows]
     time = _microseconds(table["time"])[rows]
@@ -260,19 +280,6 @@ def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]
 def _microseconds(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Give moments as µs since 1970; a missing one as `STATIC`, which is how NumPy writes it."""
     return as_array(column).view(np.int64)
-
-
-def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Concatenate the ranges [start, start + length).
-
-    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
-    [5, 6, 0, 1, 2]
-    """
-    total = int(lengths.sum())
-    before = np.cumsum(lengths) - lengths
-    steps: NDArray[np.int64] = np.repeat(starts - before, lengths)
-    steps += np.arange(total)
-    return steps
 
 
 def _is_whole(starts: NDArray[np.int64], lengths: NDArray[np.int64], n: int) -> bool:

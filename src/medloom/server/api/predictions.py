@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from medloom.care import risk
-from medloom.foundation.errors import InputError, NotFoundError
+from medloom.care.answering import Inquiry
+from medloom.care.risk import Given
+from medloom.foundation.errors import InputError, MedloomError, NotFoundError
 from medloom.server.access import Permission, Person, may
 from medloom.server.api.advice import EXAMPLE, AdviceSaid, told
 from medloom.server.api.needs import AdviceId, BackendOf, Sent, answer, tagged, wall
@@ -76,25 +79,21 @@ class AdviceOfMany(BaseModel):
 
 
 @router.post("/predictions", status_code=201, response_model=AdviceSaid)
-def predict(backend: BackendOf, person: Asking, asked: Asked, once: OnceOf) -> Response:
+async def predict(backend: BackendOf, person: Asking, asked: Asked, once: OnceOf) -> Response:
     """Ask a released model about one patient; the advice is stored and can be reproduced."""
-    backend.check_sees(person, asked.subject_id)
+    if not backend.knows_it_sees(person, asked.subject_id):
+        await run_in_threadpool(backend.check_sees, person, asked.subject_id)
+    inquiry = Inquiry(asked.model, asked.subject_id, person.actor, _VIA, wall(backend, asked.at))
+    if once.key is None and not asked.explain:
+        return _said(await asyncio.wrap_future(backend.asking.ask(inquiry)), person)
 
     def work() -> Response:
-        served = backend.serving.find(asked.model)
-        found = backend.serving.ask(served, asked.subject_id, wall(backend, asked.at))
-        given = risk.advise(
-            served,
-            found.sample,
-            found.against,
-            explain=asked.explain,
-            record_digest=backend.site.record.digest(),
-        )
-        content = given.advice.to_json()
-        backend.database.write(risk.keep(backend.database, given, person.actor, _VIA, content=content))
-        return answer(told(content, person), 201, {"location": f"/api/v1/advice/{given.advice.id}"})
+        (given,) = backend.asking.answer([inquiry], explain=asked.explain)
+        if isinstance(given, MedloomError):
+            raise given
+        return _said(given, person)
 
-    return once.first(work)
+    return await run_in_threadpool(once.first, work)
 
 
 @router.post("/predictions/batch", status_code=201, response_model=AdviceOfMany)
@@ -105,31 +104,25 @@ def predict_many(backend: BackendOf, person: Asking, asked: AskedOfMany, once: O
         backend.check_sees(person, subject)
 
     def work() -> Response:
-        served = backend.serving.find(asked.model)
+        backend.serving.find(asked.model)
         at = wall(backend, asked.at)
-        digest = backend.site.record.digest()
+        inquiries = [Inquiry(asked.model, subject, person.actor, _VIA, at) for subject in subjects]
         made: list[dict[str, Any]] = []
         left: list[dict[str, Any]] = []
-        keeps = []
-        for subject in subjects:
-            try:
-                found = backend.serving.ask(served, subject, at)
-            except (InputError, NotFoundError) as error:
-                left.append({"subject_id": subject, "reason": str(error)})
-                continue
-            given = risk.advise(served, found.sample, found.against, explain=False, record_digest=digest)
-            content = given.advice.to_json()
-            made.append(content)
-            keeps.append(risk.keep(backend.database, given, person.actor, _VIA, content=content))
-
-        def kept(connection: Connection) -> None:
-            for keep in keeps:
-                keep(connection)
-
-        backend.database.write(kept)
+        for subject, given in zip(subjects, backend.asking.answer(inquiries), strict=True):
+            if isinstance(given, Given):
+                made.append(given.content)
+            elif isinstance(given, (InputError, NotFoundError)):
+                left.append({"subject_id": subject, "reason": str(given)})
+            else:
+                raise given
         return answer({"advice": made, "not_asked": left}, 201)
 
     return once.first(work)
+
+
+def _said(given: Given, person: Person) -> Response:
+    return answer(told(given.content, given.advice, person), 201, {"location": f"/api/v1/advice/{given.advice.id}"})
 
 
 @router.get("/advice/{advice_id}", response_model=AdviceSaid)
@@ -143,4 +136,4 @@ def read_advice(
     found = risk.find(backend.database, advice_id)
     backend.check_sees(person, found.subject_id)
     backend.saw(person, found.subject_id, "advice.seen", advice_id)
-    return tagged(request, told(found.to_json(), person))
+    return tagged(request, told(found.to_json(), found, person))

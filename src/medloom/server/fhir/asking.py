@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from medloom.care import risk
+from medloom.care.answering import Inquiry
+from medloom.care.risk import Given
 from medloom.foundation.errors import InputError
 from medloom.record.importers.fhir.times import wall_clock
 from medloom.server.access import Person
@@ -64,23 +65,13 @@ def advised(backend: Backend, person: Person, subject: int, wanted: Wanted) -> l
     serving = backend.serving
     at = None if wanted.at is None else _moment(wanted.at, backend)
     served = serving.served if wanted.model is None else [serving.find(wanted.model)]
+    inquiries = [Inquiry(str(one.name), subject, person.actor, "fhir", at) for one in served]
     kept = []
-    for one in served:
-        try:
-            asked = serving.ask(one, subject, at)
-        except InputError:
-            if wanted.model is not None or at is not None:
-                raise
-            continue  # this task does not ask about the patient now
-        made = risk.advise(
-            one,
-            asked.sample,
-            asked.against,
-            explain=wanted.explain,
-            record_digest=backend.site.record.digest(),
-        )
-        backend.database.write(risk.keep(backend.database, made, person.actor, "fhir"))
-        kept.append(Kept(made.advice, person.login, "fhir"))
+    for given in backend.asking.answer(inquiries, explain=wanted.explain):
+        if isinstance(given, Given):
+            kept.append(Kept(given.advice, person.login, "fhir"))
+        elif not isinstance(given, InputError) or wanted.model is not None or at is not None:
+            raise given
     if not kept:
         raise InputError("no released model asks about this patient now; name a model and a moment")
     return kept
