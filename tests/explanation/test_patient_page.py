@@ -9,6 +9,7 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -16,11 +17,13 @@ from hypothesis import strategies as st
 
 from medloom.explanation.lanes import arrange
 from medloom.explanation.patient import PatientPage
+from medloom.explanation.patient_answer import answer_in_words
 from medloom.explanation.patient_page import patient_html, write_patient_page
 from medloom.explanation.wording import input_name, phrase, readable
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, speaking
 from medloom.tasks.question import Question, Title
+from medloom.tasks.survival import Curves
 
 NOW = datetime(2013, 3, 21, 23, 59, 59, 999999)
 NOTICE = (
@@ -249,6 +252,23 @@ def test_the_page_says_how_likely_compared_with_what_and_why() -> None:
         "4711",
     ):
         assert said in text
+
+
+def test_of_competing_events_the_one_that_was_asked_about_leads() -> None:
+    curves = Curves(np.array([30.0]), np.array([[[0.1], [0.4]]]))
+    asked = Question(
+        task="bleed",
+        title=Title(en="Bleed", zh="出血"),
+        kind="survival",
+        classes=("bleed", "death"),
+        unit="d",
+        horizons=(30,),
+    )
+    page = replace(a_page(), question=asked, curves=curves, answer={"bleed": 0.1, "death": 0.4})
+    said = answer_in_words(page)
+    assert said["big"].en == "10 %"
+    assert said["headline"].en == "Of 100 patients like this one, about 10 would have “bleed” within 30 d."
+    assert [(name, best) for name, *_, best in said["classes"]] == [("bleed", True), ("death", False)]
 
 
 def test_the_page_says_it_all_in_chinese_too() -> None:

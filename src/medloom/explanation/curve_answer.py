@@ -22,13 +22,14 @@ def answer_of_curves(page: PatientPage, curves: Curves) -> dict[str, Any]:
     last = times[-1]
     risks = curves.at(times)[0]
     events = [clean(name) for name in page.question.outputs]
-    first = int(np.nanargmax(risks[:, -1]))
-    named = {"event": events[first], "time": _time(page, last)}
+    # what the question is about stands first, as in worklists, alerts and reasons; not what is likeliest
+    risk = float(risks[0, -1])
+    named = {"event": events[0], "time": _time(page, last)}
     return {
-        "big": same(percent(float(risks[first, -1]))),
+        "big": same(percent(risk)),
         "headline": text2(
             "Of 100 patients like this one, about {n} would have “{event}” within {time}.",
-            n=round(100 * float(risks[first, -1])),
+            n=round(100 * risk),
             **named,
         ),
         "direction": 0,
@@ -36,8 +37,8 @@ def answer_of_curves(page: PatientPage, curves: Curves) -> dict[str, Any]:
         "sentences": [*_by_when(page, curves, times, events), *_meaning(page, curves)],
         "figures": [_drawing(page, curves, events)],
         "classes": [
-            (event, percent(float(risk)), 100 * float(risk), place == first)
-            for place, (event, risk) in enumerate(zip(events, risks[:, -1], strict=True))
+            (event, percent(float(one)), 100 * float(one), place == 0)
+            for place, (event, one) in enumerate(zip(events, risks[:, -1], strict=True))
         ]
         if len(events) > 1
         else [],

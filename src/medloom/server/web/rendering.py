@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from medloom.database.metadata import utc_now
 from medloom.explanation.numbers import moment, percent
 from medloom.foundation.hashing import sha256_bytes
 from medloom.foundation.messages import Text2, language, speaking, tr
@@ -51,7 +52,11 @@ def page(
     with speaking(wanted_language(request.headers, request)):
         shown = _say(intended_use())
         banner = (
-            tr("A demonstration: today is {day}.", day=backend.now().date().isoformat())
+            tr(
+                "A demonstration: in the record today is {day}; what people do here is dated {real} (UTC).",
+                day=backend.now().date().isoformat(),
+                real=utc_now()[:10],
+            )
             if backend.settings.as_of is not None
             else None
         )
