@@ -158,6 +158,11 @@ class LiveTail:
         moment = None if since is None else datetime.fromisoformat(since[0])
         return Extent(facts, subjects, rejected, last or 0, moment)
 
+    def later(self, now: datetime) -> int:
+        """Count the waiting facts that are not known yet at a moment (wall clock)."""
+        facts = self.waiting().facts
+        return facts.filter(pl.max_horizontal("time", "known_time") > now).height
+
     def append(self, facts: pl.DataFrame, rejected: pl.DataFrame, now: datetime) -> None:
         """Keep pending facts, and what could not be used; inside `writing`."""
         writer = self._writing()

@@ -211,6 +211,10 @@ class Record:
         """Tell how many facts wait to be taken into a generation."""
         return _tail(self._on_disk(), self.settings).extent()
 
+    def waiting_later(self, now: datetime) -> int:
+        """Count those of them that are not known yet at a moment (wall clock), and so not seen."""
+        return _tail(self._on_disk(), self.settings).later(now)
+
     @property
     def imports(self) -> list[dict[str, object]]:
         """Tell of each import its number, importer, time, counts, and the digests of its files."""

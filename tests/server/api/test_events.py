@@ -29,6 +29,7 @@ from medloom.server.backend import Backend
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
 from tests.server.api.conftest import Program
+from tests.server.conftest import Visitor
 from tests.server.ward import LAB, NOW
 
 Programs = Callable[[str], Program]
@@ -53,7 +54,13 @@ def test_a_fact_is_seen_by_pages_and_models_at_once_and_kept_once(
 
     # known before the moment of the prediction, which is 48 h after admission
     sent = fact(value=9.0, time="2020-06-02T20:00:00")
-    assert send(machine, sent).json() == {"written": 1, "duplicates": 0, "rejected": 0, "reasons": []}
+    assert send(machine, sent).json() == {
+        "written": 1,
+        "duplicates": 0,
+        "rejected": 0,
+        "later": 0,
+        "reasons": [],
+    }
     assert send(machine, sent).json()["duplicates"] == 1
 
     assert doctor.get("patients/4/events").json()["total"] == facts + 1
@@ -65,6 +72,22 @@ def test_a_fact_is_seen_by_pages_and_models_at_once_and_kept_once(
     with backend.database.reading() as connection:
         told = connection.execute(select(audit.c.subject_id).where(audit.c.action == "events.written"))
         assert set(told.scalars()) == {4}
+
+
+def test_what_lies_after_the_present_moment_is_counted_and_seen_later(
+    program: Programs, client: Callable[[str], Visitor]
+) -> None:
+    machine, doctor = program("scientist"), program("doctor")
+    facts = doctor.get("patients/4/events").json()["total"]
+    later = [
+        fact(time="2031-01-01T00:00:00"),
+        fact(time="2020-06-02T21:00:00", known_time="2031-01-01T00:00:00"),
+    ]
+    sent = send(machine, *later, fact(time="2020-06-02T22:00:00", code="X//y"))
+    assert (sent.json()["written"], sent.json()["later"]) == (3, 2)
+    assert doctor.get("patients/4/events").json()["total"] == facts + 1
+    page = client("scientist").get("/data").text
+    assert "2 lie after the present moment of this site, 2020-06-03" in page
 
 
 def test_a_pseudonym_names_a_patient_too_and_a_key_replaces(program: Programs) -> None:

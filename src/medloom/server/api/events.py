@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -92,12 +92,18 @@ class FactsKept(BaseModel):
     """What became of the facts: `written + duplicates + rejected` are as many as were sent."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"written": 1, "duplicates": 0, "rejected": 0, "reasons": []}}
+        json_schema_extra={
+            "example": {"written": 1, "duplicates": 0, "rejected": 0, "later": 0, "reasons": []}
+        }
     )
 
     written: int
     duplicates: int = Field(description="What the record had already.")
     rejected: int
+    later: int = Field(
+        description="Of those written or had already: how many lie after the site's present moment; pages and"
+        " models see them when it is reached."
+    )
     reasons: list[Refused]
 
 
@@ -108,7 +114,10 @@ def write_events(
     sent: FactsSent,
     once: OnceOf,
 ) -> Response:
-    """Append facts to the record: on the disk when this answers, and seen by pages and models from then on."""
+    """Append facts to the record: on the disk when this answers, and seen by pages and models from then on.
+
+    What lies after the site's present moment (`later`) is seen when that is reached.
+    """
     for subject in {fact.subject_id for fact in sent.facts} - {None}:
         assert subject is not None
         backend.check_sees(person, subject)
@@ -144,6 +153,7 @@ def _appended(backend: Backend, person: Person, sent: FactsSent) -> dict[str, An
         "written": written,
         "duplicates": duplicates,
         "rejected": len(refused),
+        "later": _later(backend, sent, {one["row"] for one in refused}),
         "reasons": sorted(refused, key=lambda one: one["row"]),
     }
 
@@ -164,6 +174,17 @@ def _by_system(backend: Backend, sent: FactsSent) -> Iterable[tuple[str, list[in
         places.append(place)
         patients.append(who)
     return [(system, *group) for system, group in groups.items()]
+
+
+def _later(backend: Backend, sent: FactsSent, refused: Set[int]) -> int:
+    """Count the facts, but those refused, that are not known yet at the site's present moment."""
+    now = backend.now()
+    known = ((wall(backend, fact.time), wall(backend, fact.known_time)) for fact in sent.facts)
+    return sum(
+        any(moment is not None and moment > now for moment in moments)
+        for place, moments in enumerate(known)
+        if place not in refused
+    )
 
 
 def _identifier(backend: Backend, subject_id: int) -> tuple[str, str]:

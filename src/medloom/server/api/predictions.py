@@ -122,7 +122,9 @@ def predict_many(backend: BackendOf, person: Asking, asked: AskedOfMany, once: O
 
 
 def _said(given: Given, person: Person) -> Response:
-    return answer(told(given.content, given.advice, person), 201, {"location": f"/api/v1/advice/{given.advice.id}"})
+    return answer(
+        told(given.content, given.advice, person), 201, {"location": f"/api/v1/advice/{given.advice.id}"}
+    )
 
 
 @router.get("/advice/{advice_id}", response_model=AdviceSaid)

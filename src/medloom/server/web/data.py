@@ -45,13 +45,15 @@ def overview(request: Request, backend: BackendOf, person: Reader) -> Response:
     """Show what is in the record, what waits, and what is being done."""
     jobs = backend.jobs
     record = backend.site.record
+    waiting = record.waiting()
     open_ones = jobs.open()
     return page(
         request,
         person,
         "data.html.j2",
         imports=imports_of(backend),
-        waiting=record.waiting(),
+        waiting=waiting,
+        later=record.waiting_later(backend.now()) if waiting.facts else 0,
         n_subjects=record.n_subjects,
         n_codes=record.catalogue.frame.height,
         open=open_ones,
