@@ -8,9 +8,10 @@ import pytest
 
 from medloom.explanation.shapley import TreeArrays
 from medloom.explanation.surrogate import fidelity_frame, surrogate_of, surrogate_tree, tree_answers
+from medloom.explanation.threshold_words import sides
 from medloom.explanation.tree_drawing import TreeWords, tree_drawing
 from medloom.explanation.windowed import unit_of
-from medloom.explanation.wording import input_name, sides
+from medloom.explanation.wording import input_name
 from medloom.foundation.errors import InputError
 from medloom.tasks.question import Question, Title
 from tests.explanation.known_models import Floats, known_model, risk, samples_of, table, three_ways

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from medloom.foundation.errors import InputError, IntegrityError, LockedError
 from medloom.foundation.files import locked
 from medloom.foundation.site import SiteDirectory
+from medloom.record.live import Arrival
 from medloom.record.record import Record
 from tests.record.sources import GLUCOSE, KEY, Listed, content, facts, glucose, new_site
 
@@ -407,3 +408,27 @@ def test_an_open_record_keeps_up_with_what_another_process_imported(tmp_path: Pa
     assert first.n_subjects == 0
     assert first.keep_up() and first.n_subjects == 1
     assert not first.keep_up()
+
+
+def test_facts_of_several_systems_are_kept_together_or_not_at_all(site: SiteDirectory) -> None:
+    record = Record.open(site)
+    rows = facts(glucose("a", 1), glucose("a", 2), glucose("b", 3)).with_columns(
+        system=pl.Series(["one", "two", "two"])
+    )
+    refused = rows.with_columns(code=pl.Series([GLUCOSE, "", GLUCOSE]))
+    assert record.append(refused, whole=True).refused == {2: "no code"}
+    assert (record.n_events, record.waiting().rejected) == (0, 0)
+
+    def fail(arrival: Arrival) -> None:
+        assert arrival.written == 3
+        raise InputError("not told")
+
+    with pytest.raises(InputError, match="not told"):
+        record.append(rows, telling=fail)
+    assert record.n_events == 0
+    assert record.append(rows, whole=True).written == 3
+    assert [days(record, record.find(*who)) for who in (("a", "one"), ("a", "two"), ("b", "two"))] == [
+        [1],
+        [2],
+        [3],
+    ]

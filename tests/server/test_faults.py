@@ -17,9 +17,9 @@ from fastapi import FastAPI
 from sqlalchemy import event
 
 from medloom.foundation.errors import InputError
-from medloom.server import gate
+from medloom.server import gate, patience
 from medloom.server.backend import Backend
-from medloom.server.running import Address, server
+from medloom.server.running import Address, self_signed, server
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
 from tests.server.conftest import Visitor
@@ -106,6 +106,34 @@ def test_a_client_that_stops_sending_is_let_go(
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
+def test_a_client_that_sends_a_request_byte_by_byte_is_let_go(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_PATIENCE", 0.4)
+    monkeypatch.setattr(gate, "_PATIENCE", 0.4)
+    monkeypatch.setattr(gate, "_SLOWEST", 1e6)
+    host, port = address.removeprefix("http://").split(":")
+    head = (
+        b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+    )
+    for whole, answer in ((b"", b""), (head, b"HTTP/1.1 408")):
+        with socket.create_connection((host, int(port)), 10) as slow:
+            slow.sendall(whole)
+            began, slow_received = time.monotonic(), b""
+            slow.settimeout(0.05)
+            while time.monotonic() - began < 5:
+                try:
+                    slow.sendall(b"G")
+                    slow_received = slow.recv(100)
+                    break
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+            assert time.monotonic() - began < 3 and slow_received.startswith(answer)
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -159,11 +187,18 @@ def test_tls_is_built_in(ward: Path, tmp_path: Path) -> None:
     assert (ward / "tls" / "key.pem").stat().st_mode & 0o077 == 0
 
 
+def test_a_certificate_is_made_anew_when_the_names_change(tmp_path: Path) -> None:
+    names = ("localhost", "127.0.0.1")
+    first = self_signed(tmp_path, names)[0].read_bytes()
+    assert self_signed(tmp_path, names)[0].read_bytes() == first
+    assert self_signed(tmp_path, (*names, "ward.example.org"))[0].read_bytes() != first
+
+
 @contextmanager
 def _running(app: FastAPI) -> Iterator[int]:
     import uvicorn
 
-    config = uvicorn.Config(app, port=0, log_level="error", lifespan="off")
+    config = uvicorn.Config(app, port=0, log_level="error", lifespan="off", http=patience.PatientProtocol)
     with _started(uvicorn.Server(config)) as port:
         yield port
 

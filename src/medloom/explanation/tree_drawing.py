@@ -14,7 +14,8 @@ from medloom.explanation.contributions import Floats
 from medloom.explanation.drawing import framed, written
 from medloom.explanation.numbers import percent
 from medloom.explanation.shapley import TreeArrays
-from medloom.explanation.wording import amount, clean, same, sides
+from medloom.explanation.threshold_words import sides
+from medloom.explanation.wording import amount, clean, same
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.question import Question

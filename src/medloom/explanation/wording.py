@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import floor, isfinite
+from math import isfinite, nextafter
 from typing import Final
 
 from medloom.explanation.windowed import AGE, COUNT, SINCE, SLOPE, windowed
@@ -12,10 +12,12 @@ from medloom.foundation.messages import LANGUAGES, Text2, text2
 from medloom.knowledge import names
 from medloom.knowledge.limits import Limits, limits
 from medloom.knowledge.systems import split
-from medloom.tasks.history import HOURS_PER_YEAR
 
 REST: Final = "…"
 """The input that stands for all that are not shown one by one (`Explanation.top`)."""
+
+AGED: Final = nextafter(90.0, 91.0)
+"""An age that nobody has: it stands for 90 years and older where it is not told how old exactly."""
 
 # Control characters break a page; those that turn the direction of writing can make it lie (CVE-2021-42574).
 _UNSEEN: Final = re.compile(
@@ -67,6 +69,8 @@ def readable(
     Text2(en='No osteoarthritis recorded in the last year', zh='过去 1 年内无Osteoarthritis的记录')
     >>> readable("age", 71.4, {}, {}).zh
     '年龄 71 岁'
+    >>> readable("age", AGED, {}, {}).en
+    'Age 90 years or older'
     """
     return phrase(input, value, descriptions, units).whole
 
@@ -140,31 +144,6 @@ def _static_name(input: str, descriptions: Mapping[str, str], units: Mapping[str
     else:
         return code_name(input, descriptions)
     return fill(text2("{name}: {detail}"), name=name, detail=detail)
-
-
-def sides(input: str, threshold: float, unit: str | None, is_flag: bool = False) -> tuple[Text2, Text2]:
-    """Say the two sides of a threshold: at or below it, and above; an infinite one tells known from missing.
-
-    >>> [side.en for side in sides("A count ever", 0.5, None)], [side.en for side in sides("age", 64.5, "a")]
-    (['none', '≥ 1'], ['≤ 64.5 years', '> 64.5 years'])
-    >>> [side.zh for side in sides("GENDER//F", 0.5, None, is_flag=True)]
-    ['否', '是']
-    """
-    if not isfinite(threshold):
-        return text2("known"), text2("not known")
-    if is_flag:
-        return text2("no"), text2("yes")
-    found = windowed(input)
-    if found is not None and found.statistic == COUNT:
-        n = floor(threshold)
-        return text2("none") if n <= 0 else same(f"≤ {n:,}"), same(f"≥ {max(n, 0) + 1:,}")
-    if found is not None and found.statistic == SINCE and threshold >= 2 * HOURS_PER_YEAR:
-        said = amount(round(threshold / HOURS_PER_YEAR, 1), "a")
-    elif found is not None and found.statistic == SINCE and threshold >= 72:
-        said = amount(round(threshold / 24, 1), "d")
-    else:
-        said = amount(threshold, unit)
-    return Text2(f"≤ {said.en}", f"≤ {said.zh}"), Text2(f"> {said.en}", f"> {said.zh}")
 
 
 def code_name(code: str, descriptions: Mapping[str, str]) -> Text2:
@@ -349,6 +328,8 @@ def _age(years: float | None) -> Phrase:
         return _plain(name, text2("not known"))
     if years < 2:
         return _plain(name, _length(int(years * 12 + 1e-9), "mo"))
+    if years == AGED:
+        return Phrase(name, text2("90 y or older"), text2("Age 90 years or older"))
     n = int(years + 1e-9)
     return Phrase(name, text2("{n} y", n=n), text2("Age {n} years", n=n))
 

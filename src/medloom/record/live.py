@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -22,6 +22,7 @@ from medloom.record.store import GenerationStore, Store
 from medloom.record.vault import Vault
 
 _LIVE: Final = "live"
+_SYSTEM: Final = "system"
 
 
 @dataclass
@@ -41,21 +42,38 @@ def append(
     system: str,
     now: datetime,
     infos: Mapping[str, CodeInfo],
+    *,
+    whole: bool,
+    telling: Callable[[Arrival], None],
 ) -> Arrival:
     """Let facts (BATCH_SCHEMA) wait in the tail; `store` is what a reader sees, `infos` what is said of codes.
 
     Each call is a source of its own: a fact that the record or the tail has is a duplicate.
     """
-    zone = site.settings().time_zone
-    facts = as_batch_frame(events, zone).with_columns(
+    settings = site.settings()
+    systems = (
+        events[_SYSTEM] if _SYSTEM in events.columns else pl.Series([system]).new_from_index(0, len(events))
+    )
+    facts = as_batch_frame(events.drop(_SYSTEM, strict=False), settings.time_zone).with_columns(
         file=pl.lit(0, pl.Int32), row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
     )
     report = Arrival(len(store.imports) + 1, "live", records=facts.height, read=facts.height)
+    if facts.is_empty():
+        return report
     with tail.writing():
         known = vault.subjects()
         catalogue = store.catalogue
-        normaliser = Normaliser(vault, system, 0, catalogue.units(), zone, now)
-        pending, rejected = normaliser.normalise(Batch(facts, facts.height))
+        units = catalogue.units()
+        normalisers, pieces = [], []
+        for namespace in systems.unique(maintain_order=True):
+            normaliser = Normaliser(vault, namespace, 0, units, settings.time_zone, now)
+            rows = facts.filter(systems == namespace)
+            normalisers.append(normaliser)
+            pieces.append(normaliser.normalise(Batch(rows, rows.height)))
+        pending, rejected = (pl.concat(frames) for frames in zip(*pieces, strict=True))
+        report.refused = dict(rejected.select("row", "problem").sort("row").iter_rows())
+        if whole and report.refused:
+            return report
         rejected = rejected.select(*REJECTED, "problem")
         touched = pending["subject_id"].unique().sort().to_numpy()
         old = pl.DataFrame(store.read(RECORD_SCHEMA.names(), touched)).cast(RECORD_SCHEMA)
@@ -66,16 +84,18 @@ def append(
         kept = pl.concat([merged.fresh, undated])
         if kept.height or rejected.height:
             tail.append(kept, rejected, now)
-            tail.learn(subjects_frame(normaliser, site.settings()), _new_codes(kept, normaliser), infos)
-    report.written = kept.height
-    report.duplicates = pending.height - kept.height
-    report.superseded, report.retracted = merged.superseded, merged.retracted
-    report.quarantined = rejected.height
-    report.reasons.update(rejected["problem"].to_list())
-    report.refused = dict(rejected.select("row", "problem").iter_rows())
-    report.subjects = tuple(touched.tolist())
-    report.notes.update(normaliser.notes)
-    report.new_subjects = vault.subjects() - known
+            met = pl.concat([subjects_frame(one, settings) for one in normalisers]).unique("subject_id")
+            tail.learn(met, _new_codes(kept, normalisers), infos)
+        report.written = kept.height
+        report.duplicates = pending.height - kept.height
+        report.superseded, report.retracted = merged.superseded, merged.retracted
+        report.quarantined = rejected.height
+        report.reasons.update(rejected["problem"].to_list())
+        report.subjects = tuple(touched.tolist())
+        for normaliser in normalisers:
+            report.notes.update(normaliser.notes)
+        report.new_subjects = vault.subjects() - known
+        telling(report)
     return report
 
 
@@ -134,12 +154,14 @@ def _stored(base: Base, subjects: pl.Series) -> pl.DataFrame:
     return pl.DataFrame(rows).cast(RECORD_SCHEMA)
 
 
-def _new_codes(kept: pl.DataFrame, normaliser: Normaliser) -> pl.DataFrame:
+def _new_codes(kept: pl.DataFrame, normalisers: Sequence[Normaliser]) -> pl.DataFrame:
     codes = kept["code"].unique().sort()
+    units = normalisers[0].units  # all share them
+    static = set().union(*(one.static_codes for one in normalisers))
     return pl.DataFrame(
         {
             "code": codes,
-            "unit": pl.Series([normaliser.units.get(code) for code in codes], dtype=pl.String),
-            "static": pl.Series([code in normaliser.static_codes for code in codes], dtype=pl.Boolean),
+            "unit": pl.Series([units.get(code) for code in codes], dtype=pl.String),
+            "static": pl.Series([code in static for code in codes], dtype=pl.Boolean),
         }
     )

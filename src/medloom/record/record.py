@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -173,14 +173,22 @@ class Record:
         system: str = "",
         now: datetime | None = None,
         codes: Mapping[str, CodeInfo] | None = None,
+        *,
+        whole: bool = False,
+        telling: Callable[[Arrival], None] = lambda _: None,
     ) -> Arrival:
         """Let single facts in at once, beside a running import too; every reader sees them from now on.
 
         `events` has columns of `BATCH_SCHEMA`, of which at least `patient`, `code` and `time`;
-        `system` is the namespace of the patients' identifiers. `known_time` says when a fact became known; without
+        `system` is the namespace of the patients' identifiers, or stands in a column `system` of its own.
+        `known_time` says when a fact became known; without
         it, it counts as known at its time, whenever it is appended: whoever passes on what arrives later than it
         happened says so. `codes` describes codes that are new to the record. Facts wait in `live.db` until `compact`
         or the next import takes them into a generation. A fact that the record has already is a duplicate.
+
+        All facts of one call are kept, or, where anything fails, none. Those that cannot be used are refused one by
+        one; `whole`: nothing is kept if any of them is. `telling` is handed the report before the facts are kept:
+        where it fails, none is.
 
         Raises:
             InputError: a column is unknown or has a type that cannot be cast.
@@ -188,9 +196,17 @@ class Record:
         """
         site = self._on_disk()
         with self._vault(create=True) as vault:
-            tail = _tail(site, self.settings)
             return live.append(
-                tail, site, vault, self._store, events, system, now or datetime.now(), codes or {}
+                _tail(site, self.settings),
+                site,
+                vault,
+                self._store,
+                events,
+                system,
+                now or datetime.now(),
+                codes or {},
+                whole=whole,
+                telling=telling,
             )
 
     def compact(self, now: datetime | None = None) -> ImportReport | None:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from fastapi import Request
 
+from medloom.explanation.wording import AGED
 from medloom.foundation.errors import MedloomError
 from medloom.foundation.messages import Language, Text2, text2
 from medloom.loop.releases import Actor
@@ -45,8 +46,8 @@ class Permission(StrEnum):
     KNOW_ONESELF = "know-oneself"  # who one is to the server; every token has it
 
 
-OLDEST_SHOWN: Final = 89
-"""Years of age beyond which an age may tell who somebody is (45 CFR 164.514(b)(2)(i)(C))."""
+_TELLING: Final = 90
+"""Years from which an age may tell who somebody is (45 CFR 164.514(b)(2)(i)(C))."""
 
 Role = Literal["clinician", "expert", "data_scientist", "governance", "admin"]
 
@@ -120,9 +121,9 @@ class Person:
         return Actor(self.login, self.role)
 
     def age_shown(self, years: float | None) -> float | None:
-        """Give an age as this person may see it: beyond 89 years it may tell who somebody is (45 CFR 164.514(b))."""
-        hidden = years is not None and Permission.SEE_IDENTIFIERS not in self.permissions
-        return min(years, OLDEST_SHOWN) if hidden and years is not None else years
+        """Give an age in years as this person may see it, `AGED` for 90 years and more: it may tell who somebody is."""
+        hidden = Permission.SEE_IDENTIFIERS not in self.permissions
+        return AGED if hidden and years is not None and years >= _TELLING else years
 
 
 Guard = Callable[[Request], Awaitable[Person]]

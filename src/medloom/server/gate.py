@@ -38,6 +38,7 @@ _HEADERS: Final = {
 }
 _SECURE: Final = {"strict-transport-security": "max-age=31536000; includeSubDomains"}
 _PATIENCE: Final = 30  # seconds until the next piece of a body has come
+_SLOWEST: Final = 1000  # bytes a second of a body that takes longer than that to come
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _UPLOADS: Final = ("/data/upload", "/api/v1/imports")
 
@@ -118,15 +119,19 @@ class Gate:
         announced = headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced) > most:
             raise TooLargeError("the request is larger than {n:,} bytes", n=most)
-        seen, complete = 0, False
+        seen, waited, complete = 0, 0.0, False
+        loop = asyncio.get_running_loop()
 
         async def counted() -> Message:
-            nonlocal seen, complete
+            nonlocal seen, waited, complete
+            began = loop.time()
+            patience = min(_PATIENCE, _PATIENCE + seen / _SLOWEST - waited)
             try:
-                async with asyncio.timeout(None if complete else _PATIENCE):
+                async with asyncio.timeout(None if complete else patience):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408) from None
+            waited += loop.time() - began
             seen += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if seen > most:

@@ -19,6 +19,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_bytes
 from medloom.server.app import create_app
 from medloom.server.backend import Backend
+from medloom.server.patience import PatientProtocol
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
 
@@ -76,6 +77,7 @@ def server(site: Site, address: Address, settings: ServerSettings) -> tuple[uvic
     app = create_app(Backend.of(site, settings))
     config = uvicorn.Config(
         app,
+        http=PatientProtocol,
         host=address.host,
         port=address.port,
         ssl_certfile=certificate,
@@ -95,11 +97,16 @@ def server(site: Site, address: Address, settings: ServerSettings) -> tuple[uvic
 
 
 def self_signed(folder: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
-    """Make a certificate and its key (P-256), or take those made before while they hold; browsers warn of it once."""
+    """Make a certificate and its key (P-256), or take those made before; browsers warn of each new one once.
+
+    Those made before are taken while they hold and are of these names.
+    """
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     if certificate.is_file() and key.is_file():
         known = x509.load_pem_x509_certificate(certificate.read_bytes())
-        if known.not_valid_after_utc > datetime.now(UTC) + timedelta(days=1):
+        of = known.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        lasts = known.not_valid_after_utc > datetime.now(UTC) + timedelta(days=1)
+        if lasts and set(of) == {_name(one) for one in names}:
             return certificate, key
     private = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])

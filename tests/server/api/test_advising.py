@@ -8,15 +8,17 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
 from medloom.care import risk
 from medloom.cli.app import app
 from medloom.database.tables.audit import audit
 from medloom.database.tables.serving import advice
+from medloom.database.tables.work import idempotency
 from medloom.server.backend import Backend
 from tests.server.api.conftest import Program
+from tests.server.conftest import Visitor
 from tests.server.ward import LAB, MODEL
 
 Programs = Callable[[str], Program]
@@ -123,6 +125,20 @@ def test_the_worklist_is_filtered(program: Programs) -> None:
     assert likely == alerts
 
 
+def test_an_alert_is_unread_until_this_account_has_opened_the_patient(
+    program: Programs, client: Callable[[str], Visitor]
+) -> None:
+    doctor = program("doctor")
+    waiting = doctor.get("worklist", params={"unread": True}).json()["rows"]
+    assert waiting and all(one["alert"] and one["unread"] for one in waiting)
+    opened = waiting[0]["subject_id"]
+    client("doctor").get(f"/patients/{opened}")
+    left = doctor.get("worklist", params={"unread": True}).json()["rows"]
+    assert [one["subject_id"] for one in left] == [one["subject_id"] for one in waiting[1:]]
+    others = program("scientist").get("worklist", params={"unread": True}).json()["rows"]
+    assert opened in [one["subject_id"] for one in others]
+
+
 def test_a_cursor_belongs_to_its_list(program: Programs) -> None:
     doctor = program("doctor")
     cursor = doctor.get("worklist", params={"limit": 1}).json()["next"]
@@ -143,7 +159,7 @@ def test_identifiers_are_shown_to_clinicians_alone(program: Programs) -> None:
     assert program("scientist").get("patients/1/identifiers").status_code == 403
     hidden = program("scientist").get("patients/1")
     assert hidden.json()["birth"] is None
-    assert (seen["age"], hidden.json()["age"]) == (90, 89)
+    assert (seen["age"], hidden.json()["age"]) == (90, 90)
     codes = [one["code"] for one in program("scientist").get("patients/1/events").json()["events"]]
     assert LAB in codes and "MEDS_BIRTH" not in codes
 
@@ -172,6 +188,10 @@ def test_a_request_with_a_key_is_done_once(program: Programs, backend: Backend) 
         assert connection.execute(query).scalar_one() == 1
     other = doctor.post("predictions", json=body | {"subject_id": 3}, headers=headers)
     assert other.status_code == 422
+    # as after a crash between the work and the note of its answer
+    backend.database.write(lambda known: known.execute(update(idempotency).values(status=0, body="")))
+    cut_off = doctor.post("predictions", json=body, headers=headers)
+    assert cut_off.status_code == 409 and "cut off" in cut_off.json()["detail"]
     elsewhere = program("scientist").post(
         "predictions", json=body, headers=headers
     )  # keys are each one's own

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import httpx
 import polars as pl
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
+from medloom.database.audit import Entry
 from medloom.database.tables.audit import audit
-from medloom.server import accounts
+from medloom.database.tables.work import idempotency
+from medloom.server import accounts, arrivals
 from medloom.server.access import ROLES, Person
 from medloom.server.app import create_app
 from medloom.server.backend import Backend
@@ -135,6 +138,56 @@ def test_what_cannot_be_used_is_told_by_row_and_does_not_hold_up_the_rest(progra
 )
 def test_facts_that_are_not_in_form_are_refused_whole(program: Programs, wrong: dict[str, Any]) -> None:
     assert send(program("scientist"), fact(55), fact(56) | wrong).status_code == 422
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing after it is done."""
+
+
+def test_a_fact_is_never_in_the_record_without_an_entry_in_the_audit_log(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scientist = Person(1, "scientist", "S", "data_scientist", ROLES["data_scientist"], "en", sees_all=False)
+    one = {"system": "ward", "patient": "P9", "code": "X//traced", "time": datetime(2020, 6, 2)}
+    before, tell = entries_about(backend, 10), backend.told
+
+    def die_before(*entries: Entry) -> None:
+        raise Killed
+
+    def die_after(*entries: Entry) -> None:
+        tell(*entries)
+        raise Killed
+
+    for die, entries in ((die_before, before), (die_after, before + 1)):
+        monkeypatch.setattr(backend, "told", die)
+        with pytest.raises(Killed):
+            arrivals.keep(backend, scientist, pl.DataFrame([one]), "api")
+        assert (numbers(backend, "X//traced"), entries_about(backend, 10)) == (0, entries)
+    monkeypatch.setattr(backend, "told", tell)
+    assert arrivals.keep(backend, scientist, pl.DataFrame([one]), "api").written == 1
+    assert (numbers(backend, "X//traced"), entries_about(backend, 10)) == (1, before + 2)
+
+
+def test_facts_are_kept_once_when_their_answer_was_lost(program: Programs, backend: Backend) -> None:
+    machine = program("scientist")
+    sent = fact(patient="P9", code="X//again")
+    assert send(machine, sent, sent | {"value": 2.5}, key="lost").json()["written"] == 2
+    # as after a crash between the facts and the note of their answer
+    backend.database.write(lambda known: known.execute(update(idempotency).values(status=0, body="")))
+    again = send(machine, sent, sent | {"value": 2.5}, key="lost")
+    assert again.status_code == 201 and (again.json()["written"], again.json()["duplicates"]) == (0, 2)
+    assert send(machine, sent, sent | {"value": 2.5}, key="lost").json() == again.json()
+    assert numbers(backend, "X//again") == 2
+
+
+def numbers(backend: Backend, code: str) -> int:
+    return pl.DataFrame(backend.site.record.read(["code"], [10]))["code"].cast(pl.String).eq(code).sum()
+
+
+def entries_about(backend: Backend, subject: int) -> int:
+    mine = select(func.count()).where(audit.c.action == "events.written", audit.c.subject_id == subject)
+    with backend.database.reading() as connection:
+        return int(connection.execute(mine).scalar_one())
 
 
 def test_only_who_may_write_does(program: Programs) -> None:

@@ -15,12 +15,17 @@ from medloom.foundation.messages import speaking
 from medloom.foundation.site import SiteSettings
 from medloom.record.importers.fhir import FhirImporter
 from medloom.record.record import Record
+from medloom.server.access import ROLES, Person
 from medloom.server.fhir import kinds, patients
 from medloom.server.fhir.chart import Chart
 from medloom.site import Site
 from tests.server.fhir.r4 import check
 
 NOW = datetime(2020, 6, 1)
+DOCTOR = Person(1, "doctor", "Doctor", "clinician", ROLES["clinician"], "en", sees_all=True)
+SCIENTIST = Person(
+    2, "scientist", "Scientist", "data_scientist", ROLES["data_scientist"], "en", sees_all=False
+)
 POTASSIUM = {
     "coding": [{"system": "http://loinc.org", "code": "2823-3", "display": "Potassium [Moles/volume]"}]
 }
@@ -168,7 +173,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 @pytest.fixture(scope="module")
 def chart(record: Record) -> Chart:
-    return Chart.of(record, 1, NOW)
+    return Chart.of(record, DOCTOR, 1, NOW)
 
 
 def made(chart: Chart, kind: str) -> list[dict[str, Any]]:
@@ -177,9 +182,9 @@ def made(chart: Chart, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def of_events(*rows: dict[str, Any], now: datetime = NOW) -> Chart:
+def of_events(*rows: dict[str, Any], now: datetime = NOW, person: Person = DOCTOR) -> Chart:
     frame = pl.DataFrame([{"subject_id": 7, **row} for row in rows], infer_schema_length=None)
-    return Chart.of(Record.from_events(frame), 7, now)
+    return Chart.of(Record.from_events(frame), person, 7, now)
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
@@ -215,7 +220,7 @@ def test_what_came_in_as_fhir_goes_out_the_same(chart: Chart) -> None:
 def test_a_second_site_reads_the_same_facts_from_what_goes_out(
     chart: Chart, record: Record, tmp_path: Path
 ) -> None:
-    resources = [patients.patient(Chart.of(record, 1, NOW, identifiers=()))]
+    resources = [patients.patient(Chart.of(record, DOCTOR, 1, NOW, identifiers=()))]
     resources += [patients.encounter(stay, chart) for stay in chart.stays]
     resources += [resource for kind in kinds.KINDS for resource in made(chart, kind)]
     path = tmp_path / "out.ndjson"
@@ -250,7 +255,7 @@ def test_what_is_not_so_or_not_done_never_stands_as_if_it_were(chart: Chart) -> 
 
 
 def test_only_what_was_visible_then_is_shown(record: Record) -> None:
-    before_issue = Chart.of(record, 1, datetime(2020, 3, 1, 9))
+    before_issue = Chart.of(record, DOCTOR, 1, datetime(2020, 3, 1, 9))
     assert not made(before_issue, "Observation")
     assert before_issue.stays[0].status == "in-progress"
     ended = of_events(
@@ -267,14 +272,14 @@ def test_only_what_was_visible_then_is_shown(record: Record) -> None:
 
 
 def test_who_may_not_see_identifiers_sees_a_year_of_birth_and_no_more(record: Record) -> None:
-    check(hidden := patients.patient(Chart.of(record, 1, NOW)))
+    check(hidden := patients.patient(Chart.of(record, DOCTOR, 1, NOW)))
     assert (hidden["id"], hidden["gender"], hidden["birthDate"]) == ("1", "female", "1950")
     assert "identifier" not in hidden
     assert hidden["meta"]["security"][0]["code"] == "PSEUDED"
-    check(shown := patients.patient(Chart.of(record, 1, NOW, identifiers=(("st-mary", "p1"),))))
+    check(shown := patients.patient(Chart.of(record, DOCTOR, 1, NOW, identifiers=(("st-mary", "p1"),))))
     assert shown["birthDate"] == "1950-04-02"
     assert shown["identifier"][0]["value"] == "p1"
-    late = patients.patient(Chart.of(record, 1, datetime(2041, 1, 1)))
+    late = patients.patient(Chart.of(record, DOCTOR, 1, datetime(2041, 1, 1)))
     assert "birthDate" not in late
 
 
@@ -314,6 +319,44 @@ def test_a_reference_range_of_adults_is_not_shown_for_a_child() -> None:
 
 
 def test_ids_stay_while_other_facts_come(record: Record) -> None:
-    early, late = Chart.of(record, 1, datetime(2020, 3, 2)), Chart.of(record, 1, NOW)
+    early, late = Chart.of(record, DOCTOR, 1, datetime(2020, 3, 2)), Chart.of(record, DOCTOR, 1, NOW)
     assert set(early.rows["id"]) < set(late.rows["id"])
     assert late.rows["id"].is_unique().all()
+
+
+def test_who_may_not_see_identifiers_is_shown_no_free_text_and_nothing_of_the_day_of_birth() -> None:
+    born = datetime(2019, 6, 1)
+    rows = [
+        {"time": born, "code": "MEDS_BIRTH"},
+        {"time": born.replace(hour=8), "code": "LOINC//29463-7", "numeric_value": 3.4, "role": "observation"},
+        {"time": datetime(2020, 1, 1), "code": "LOINC//29463-7", "numeric_value": 9.0, "role": "observation"},
+        {"time": datetime(2020, 1, 2), "code": "A", "text_value": "Li Lei's sister", "role": "observation"},
+        {
+            "time": datetime(2020, 1, 3),
+            "code": "B",
+            "numeric_value": 1.0,
+            "text_value": "1, says Li Lei",
+            "role": "observation",
+        },
+        {
+            "time": datetime(2020, 1, 4),
+            "code": "C",
+            "numeric_value": 0.5,
+            "text_value": "<0.5",
+            "role": "observation",
+        },
+        {"time": datetime(2020, 1, 5), "code": "D", "text_value": "Li Lei came.", "role": "note"},
+    ]
+    open_chart, shown = of_events(*rows), of_events(*rows, person=SCIENTIST)
+    assert [len(made(one, "Observation")) for one in (open_chart, shown)] == [5, 4]
+    weight, text, both, bound = made(shown, "Observation")
+    assert weight["effectiveDateTime"].startswith("2020-01-01")
+    assert text["dataAbsentReason"]["coding"][0]["code"] == "masked"
+    assert both["valueQuantity"]["value"] == 1.0
+    assert both["note"][0]["text"] == "text is not shown to your role"
+    assert bound["valueQuantity"]["comparator"] == "<"
+    (report,) = made(shown, "DiagnosticReport")
+    assert report["presentedForm"][0]["title"] == "text is not shown to your role"
+    assert "Li Lei" not in str(made(shown, "Observation")) + str(report)
+    assert "Li Lei" in str(made(open_chart, "Observation"))
+    assert "lastUpdated" not in patients.patient(of_events(*rows[:1], person=SCIENTIST)).get("meta", {})

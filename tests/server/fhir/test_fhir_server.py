@@ -257,7 +257,7 @@ def test_a_transaction_is_read_back_at_once(client: Visit, backend: Backend) -> 
     told = send(scientist, "", bundle_of(potassium("Patient/4")))
     assert told["type"] == "transaction-response"
     assert told["entry"][0]["response"]["status"] == "201"
-    assert last_audited(backend).action == "events.written"
+    assert last_audited(backend).action == "events.sent"
     (found,) = entries(get(scientist, "Observation?patient=4&code=2823-3"))
     assert found["valueQuantity"]["value"] == 5.1
     send(scientist, "", bundle_of(potassium("Patient/4")))
@@ -317,6 +317,22 @@ def test_a_transaction_is_whole_or_nothing_and_a_batch_each_by_itself(client: Vi
     assert get(scientist, "Observation?patient=7&code=2823-3")["total"] == 1
     send(scientist, "", {"resourceType": "Bundle", "type": "collection"}, 400)
     send(client("doctor"), "", bundle_of(potassium("Patient/4")), 403)
+
+
+def test_a_row_that_is_refused_in_the_middle_leaves_nothing_of_a_transaction(
+    client: Visit, backend: Backend
+) -> None:
+    scientist, record = client("scientist"), backend.site.record
+    send(scientist, "?system=ward", bundle_of(potassium("Patient/gone")))
+    record.erase(record.find("gone", "ward"))
+    listed = [potassium("Patient/P7", 4.2), potassium("Patient/gone"), potassium("Patient/P8", 4.2)]
+    before = last_audited(backend).number, record.waiting()
+    refused = send(scientist, "?system=ward", bundle_of(*listed), 422)
+    assert [issue["expression"] for issue in refused["issue"]] == [["Bundle.entry[1]"]]
+    assert (last_audited(backend).number, record.waiting()) == before
+    told = send(scientist, "?system=ward", bundle_of(*listed, kind="batch"))
+    assert [one["response"]["status"] for one in told["entry"]] == ["201", "422", "201"]
+    assert get(scientist, "Observation?patient=9&code=2823-3")["total"] == 1
 
 
 def test_an_address_that_stands_for_another_patient_is_refused(client: Visit) -> None:

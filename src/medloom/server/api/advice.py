@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from medloom.record.schema import BIRTH
-from medloom.server.access import Permission, Person
+from medloom.loop.advice import Advice
+from medloom.server.access import Person
+from medloom.server.showing import advice_shown
 
 EXAMPLE: Final[dict[str, Any]] = {
     "id": "3f2a5c1e9b7d4e608f1a2b3c4d5e6f70",
@@ -98,14 +98,7 @@ class AdviceSaid(BaseModel):
     alert: bool | None
 
 
-def told(content: Mapping[str, Any], person: Person) -> Mapping[str, Any]:
-    """Give advice as a person may see it: an exact age would tell the birth date to who may not see it."""
-    if Permission.SEE_IDENTIFIERS in person.permissions:
-        return content
-    return {**content, "reasons": [_rounded(one, person) for one in content["reasons"]]}
-
-
-def _rounded(reason: Mapping[str, Any], person: Person) -> Mapping[str, Any]:
-    if reason["code"] != BIRTH or reason["value"] is None:
-        return reason
-    return {**reason, "value": math.floor(person.age_shown(reason["value"]) or 0)}
+def told(content: Mapping[str, Any], advice: Advice, person: Person) -> Mapping[str, Any]:
+    """Give advice, and what `to_json` made of it, as a person may see it."""
+    shown = advice_shown(person, advice)
+    return content if shown is advice else shown.to_json()

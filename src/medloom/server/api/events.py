@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
-from medloom.database.audit import Entry
 from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import Text2
 from medloom.record.quarantine import in_words
 from medloom.record.schema import ROLES
+from medloom.server import arrivals
 from medloom.server.access import Permission, Person, may
 from medloom.server.api.needs import BackendOf, Said, Sent, answer, wall
 from medloom.server.api.repeats import OnceOf
@@ -121,59 +121,35 @@ def write_events(
     for subject in {fact.subject_id for fact in sent.facts} - {None}:
         assert subject is not None
         backend.check_sees(person, subject)
-    return once.first(lambda: answer(_appended(backend, person, sent), 201))
+    return once.first(lambda: answer(_appended(backend, person, sent), 201), harmless=True)
 
 
 def _appended(backend: Backend, person: Person, sent: FactsSent) -> dict[str, Any]:
-    record = backend.site.record
-    written = duplicates = 0
-    refused: list[dict[str, Any]] = []
-    subjects: set[int] = set()
-    for system, places, patients in _by_system(backend, sent):
-        rows = [_row(backend, sent.facts[place], who) for place, who in zip(places, patients, strict=True)]
-        arrived = record.append(pl.DataFrame(rows, schema=_SCHEMA, orient="row"), system, backend.now())
-        written += arrived.written
-        duplicates += arrived.duplicates
-        subjects.update(arrived.subjects)
-        refused += [
-            {"row": places[row - 1], "reason": _said(in_words(why))} for row, why in arrived.refused.items()
-        ]
-    backend.serving.changed(subjects)
-    backend.jobs.wake()  # enough may wait to be compacted
-    backend.told(
-        *(Entry(person.login, person.role, "events.written", subject) for subject in sorted(subjects)),
-        Entry(
-            person.login,
-            person.role,
-            "events.sent",
-            detail={"written": written, "duplicates": duplicates, "rejected": len(refused)},
-        ),
-    )
+    named = _named(backend, sent)
+    rows = [_row(backend, fact, *who) for fact, who in zip(sent.facts, named, strict=True)]
+    arrived = arrivals.keep(backend, person, pl.DataFrame(rows, schema=_SCHEMA, orient="row"), "api")
     return {
-        "written": written,
-        "duplicates": duplicates,
-        "rejected": len(refused),
-        "later": _later(backend, sent, {one["row"] for one in refused}),
-        "reasons": sorted(refused, key=lambda one: one["row"]),
+        "written": arrived.written,
+        "duplicates": arrived.duplicates,
+        "rejected": len(arrived.refused),
+        "later": _later(backend, sent, {row - 1 for row in arrived.refused}),
+        "reasons": [{"row": row - 1, "reason": _said(in_words(why))} for row, why in arrived.refused.items()],
     }
 
 
-def _by_system(backend: Backend, sent: FactsSent) -> Iterable[tuple[str, list[int], list[str]]]:
-    """Group the facts by namespace of their identifiers: it, places in `facts`, identifiers."""
+def _named(backend: Backend, sent: FactsSent) -> list[tuple[str, str]]:
+    """Give the system and identifier of the patient of each fact."""
     known: dict[int, tuple[str, str]] = {}
-    groups: dict[str, tuple[list[int], list[str]]] = {}
-    for place, fact in enumerate(sent.facts):
+    named = []
+    for fact in sent.facts:
         if fact.patient is not None:
-            system, who = sent.system, fact.patient
-        else:
-            assert fact.subject_id is not None
-            if fact.subject_id not in known:
-                known[fact.subject_id] = _identifier(backend, fact.subject_id)
-            system, who = known[fact.subject_id]
-        places, patients = groups.setdefault(system, ([], []))
-        places.append(place)
-        patients.append(who)
-    return [(system, *group) for system, group in groups.items()]
+            named.append((sent.system, fact.patient))
+            continue
+        assert fact.subject_id is not None
+        if fact.subject_id not in known:
+            known[fact.subject_id] = _identifier(backend, fact.subject_id)
+        named.append(known[fact.subject_id])
+    return named
 
 
 def _later(backend: Backend, sent: FactsSent, refused: Set[int]) -> int:
@@ -195,6 +171,7 @@ def _identifier(backend: Backend, subject_id: int) -> tuple[str, str]:
 
 
 _SCHEMA: Final[dict[str, type[pl.DataType] | pl.DataType]] = {
+    "system": pl.String,
     "patient": pl.String,
     "code": pl.String,
     "time": pl.Datetime("us"),
@@ -209,9 +186,10 @@ _SCHEMA: Final[dict[str, type[pl.DataType] | pl.DataType]] = {
 }
 
 
-def _row(backend: Backend, fact: FactSent, patient: str) -> tuple[Any, ...]:
+def _row(backend: Backend, fact: FactSent, system: str, patient: str) -> tuple[Any, ...]:
     """Give a fact in the order of `_SCHEMA`."""
     return (
+        system,
         patient,
         fact.code,
         wall(backend, fact.time),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,7 @@ from medloom.server.access import Permission, Person, may
 from medloom.server.api import cursors
 from medloom.server.api.needs import BackendOf, CursorOf, Limit, SubjectId, Wall, answer, wall
 from medloom.server.backend import Backend
-from medloom.server.birth import without_birth
+from medloom.server.showing import facts_shown
 
 router = APIRouter(tags=["patients"])
 
@@ -62,7 +63,7 @@ class Identifiers(BaseModel):
 
 
 class PatientSaid(BaseModel):
-    """Who a patient is; the birth date only for those who may see it, `age` at most 89 for others."""
+    """Who a patient is; the birth date only for who may see it, to others an `age` of 90 says 90 or older."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -96,6 +97,7 @@ class EventSaid(BaseModel):
     value: float | None
     unit: str | None
     text: str | None
+    text_hidden: bool = Field(description="There is a text that is not shown to your role.")
     role: str | None
     known_time: Wall | None
 
@@ -114,6 +116,7 @@ class EventList(BaseModel):
                         "value": 1.9,
                         "unit": "mg/dL",
                         "text": None,
+                        "text_hidden": False,
                         "role": "observation",
                         "known_time": "2026-03-01T08:05:00",
                     }
@@ -154,14 +157,14 @@ def read_patient(backend: BackendOf, person: Reading, subject_id: SubjectId) -> 
     facts = known_of(backend, person, subject_id, backend.now())
     births = facts.filter(pl.col("code") == BIRTH)["time"].drop_nulls()
     birth: datetime | None = births[0] if len(births) else None
-    age = None if birth is None else _years(birth, backend.now())
+    age = person.age_shown(None if birth is None else _years(birth, backend.now()))
     sexes = facts.filter(pl.col("code").str.starts_with(_SEXES))["code"]
     dated = facts.filter(pl.col("code") != BIRTH)["time"].drop_nulls()
     backend.saw(person, subject_id, "patient.seen")
     content: dict[str, Any] = {
         "subject_id": subject_id,
         "sex": sexes[0].removeprefix(_SEXES) if len(sexes) else None,
-        "age": person.age_shown(age),
+        "age": None if age is None else math.floor(age),
         "birth": birth if named else None,
         "facts": facts.height,
         "first": dated.min(),
@@ -198,7 +201,7 @@ def list_events(
     limit: Limit = 200,
     cursor: CursorOf = None,
 ) -> Response:
-    """List what is known of a patient now; a birth date only for those who may see it."""
+    """List what is known of a patient now; birth dates and free text only for those who may see them."""
     backend.check_sees(person, subject_id)
     facts = known_of(backend, person, subject_id, backend.now())
     wanted: list[pl.Expr] = []
@@ -245,6 +248,7 @@ def told_events(
             "value": row["numeric_value"],
             "unit": None if row["numeric_value"] is None else units.get(row["code"]),
             "text": row["text_value"],
+            "text_hidden": row["text_hidden"],
             "role": row["role"],
             "known_time": row["known_time"],
         }
@@ -268,7 +272,7 @@ def known_of(backend: Backend, person: Person, subject_id: int, moment: datetime
     frame = frame.with_columns(pl.col("code", "role").cast(pl.String))
     known = visible_time().is_null() | (visible_time() <= moment)
     found = frame.filter(known, pl.col("known_until").is_null() | (pl.col("known_until") > moment))
-    return found if Permission.SEE_IDENTIFIERS in person.permissions else without_birth(found)
+    return facts_shown(person, found)
 
 
 def _years(since: datetime, now: datetime) -> int:

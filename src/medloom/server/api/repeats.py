@@ -2,6 +2,9 @@
 
 After draft-ietf-httpapi-idempotency-key-header-07: the same key with another request is refused (422), and while the
 first is being worked on (409). Keys are kept for a day, for each account its own. What failed may be tried again.
+
+A key is noted before the work begins, and its answer after it: where the server was killed between, nobody knows
+whether the work was done, and it is not done again under this key (409), unless that does no harm.
 """
 
 from __future__ import annotations
@@ -10,10 +13,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 from starlette.responses import Response
 
 from medloom.database.metadata import as_utc_text, utc_now
@@ -26,6 +29,7 @@ HEADER: Final = "idempotency-key"
 LONGEST: Final = 200
 REPLAYED: Final = "idempotency-replayed"
 _KEPT: Final = timedelta(days=1)
+_BEGUN: Final = 0  # in place of the status of an answer
 
 
 @dataclass(frozen=True)
@@ -37,12 +41,16 @@ class Once:
     key: str | None
     request: str
 
-    def first(self, work: Callable[[], Response]) -> Response:
+    def first(self, work: Callable[[], Response], *, harmless: bool = False) -> Response:
         """Do some work unless it was done before under this key; then give the answer it had.
+
+        Args:
+            work: what is to be done.
+            harmless: whether it may be done again where it is not known to have been done.
 
         Raises:
             InputError: the key came with another request before.
-            LockedError: the first request with this key is being worked on.
+            LockedError: the first request with this key is being worked on, or was cut off.
         """
         if self.key is None:
             return work()
@@ -50,38 +58,55 @@ class Once:
         if self.backend.answering.setdefault(place, mine) is not mine:
             raise LockedError("a request with this Idempotency-Key is being worked on")
         try:
-            return self._known() or self._kept(work())
+            return self._begun(harmless) or self._done(work)
         finally:
             del self.backend.answering[place]
 
-    def _known(self) -> Response | None:
-        mine = (idempotency.c.account_id == self.account_id, idempotency.c.key == self.key)
-        with self.backend.database.reading() as connection:
-            row = connection.execute(select(idempotency).where(*mine)).first()
-        if row is None or row.time < _oldest():
+    def _begun(self, harmless: bool) -> Response | None:
+        """Note that work under this key begins, or give the answer it had."""
+
+        def work(connection: Connection) -> Row[Any] | None:
+            connection.execute(delete(idempotency).where(idempotency.c.time < _oldest()))
+            row = connection.execute(select(idempotency).where(*self._mine)).first()
+            if row is None:
+                values = {"account_id": self.account_id, "key": self.key, "request": self.request}
+                connection.execute(
+                    insert(idempotency), {**values, "status": _BEGUN, "body": "", "time": utc_now()}
+                )
+            return row
+
+        row = self.backend.database.write(work)
+        if row is None:
             return None
         if row.request != self.request:
             raise InputError("this Idempotency-Key came with another request before; take a new one")
+        if row.status == _BEGUN:
+            if harmless:
+                return None
+            raise LockedError(
+                "the first request with this Idempotency-Key was cut off: look whether it was done, and if not, send it"
+                " with a new one"
+            )
         location, _, body = row.body.partition("\n")
         headers = {REPLAYED: "true"} | ({"location": location} if location else {})
         return Response(body, row.status, headers, "application/json")
 
-    def _kept(self, answer: Response) -> Response:
-        values = {
-            "account_id": self.account_id,
-            "key": self.key,
-            "request": self.request,
-            "status": answer.status_code,
-            "body": f"{answer.headers.get('location', '')}\n{bytes(answer.body).decode()}",
-            "time": utc_now(),
-        }
-
-        def work(connection: Connection) -> None:
-            connection.execute(delete(idempotency).where(idempotency.c.time < _oldest()))
-            connection.execute(insert(idempotency), values)
-
-        self.backend.database.write(work)
+    def _done(self, work: Callable[[], Response]) -> Response:
+        try:
+            answer = work()
+        except BaseException:
+            self.backend.database.write(lambda known: known.execute(delete(idempotency).where(*self._mine)))
+            raise
+        body = f"{answer.headers.get('location', '')}\n{bytes(answer.body).decode()}"
+        values = {"status": answer.status_code, "body": body}
+        self.backend.database.write(
+            lambda known: known.execute(update(idempotency).where(*self._mine).values(**values))
+        )
         return answer
+
+    @property
+    def _mine(self) -> tuple[ColumnElement[bool], ...]:
+        return idempotency.c.account_id == self.account_id, idempotency.c.key == self.key
 
 
 async def once(request: Request) -> Once:

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Final, Literal
 
 import polars as pl
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
 from medloom.server.api import cursors
 from medloom.server.api.needs import BackendOf, CursorOf, Limit, Wall, answer
@@ -41,6 +42,7 @@ class WorklistRow(BaseModel):
     high: float | None
     rank: float | None
     alert: bool | None
+    unread: bool = Field(description="An alert of a patient whom this account has not opened since it came.")
     before: float | None
 
 
@@ -63,6 +65,7 @@ class Worklist(BaseModel):
                         "high": 0.31,
                         "rank": 96.5,
                         "alert": True,
+                        "unread": True,
                         "before": 0.11,
                     }
                 ],
@@ -86,6 +89,7 @@ def list_worklist(
     alert: Annotated[
         bool | None, Query(description="Only those at or above their release's threshold.")
     ] = None,
+    unread: Annotated[bool | None, Query(description="Only alerts that this account has not read.")] = None,
     least: Annotated[float | None, Query(description="Only answers of at least this.")] = None,
     current: Annotated[bool, Query(description="Only answers about what is still to come.")] = False,
     limit: Limit = 50,
@@ -93,9 +97,12 @@ def list_worklist(
 ) -> Response:
     """List patients with the current answers of released models: the highest risk, or the largest rise, first."""
     rows = _filtered(backend.board_of(person), task, alert, least, backend.now() if current else None)
+    rows = alerts.with_unread(backend, person, rows)
+    if unread is not None:
+        rows = rows.filter(pl.col("unread") == unread)
     rows = rows.with_columns(key=_KEYS[sort].cast(pl.Float64).fill_null(_LAST).fill_nan(_LAST))
     rows = rows.sort("key", "subject_id", "model")
-    this = ["worklist", sort, task, alert, least, current]
+    this = ["worklist", sort, task, alert, unread, least, current]
     last = cursors.after(cursor, this, (int, float), int, str)
     rest = rows if last is None else rows.filter(_beyond(last))
     shown = rest.head(limit)

@@ -8,11 +8,11 @@ from typing import Final
 
 from medloom.foundation import durations
 from medloom.foundation.errors import InputError
-from medloom.foundation.messages import Text2, language, tr
+from medloom.foundation.messages import Text2, tr
 from medloom.loop.advice import Advice, Answer
 from medloom.server.fhir.devices import device_id
 from medloom.server.fhir.moments import Clock
-from medloom.server.fhir.terms import HL7, OWN, UCUM, Json, coding, extension, quantity
+from medloom.server.fhir.terms import HL7, OWN, UCUM, Json, coding, extension, quantity, said
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.question import Question
 
@@ -35,7 +35,7 @@ def risk_assessment(advice: Advice, clock: Clock) -> Json:
     extension on the prediction, and so is a value that is no chance.
     """
     question = advice.question
-    title = _said(Text2(question.title.en, question.title.zh))
+    title = said(Text2(question.title.en, question.title.zh))
     made: Json = {
         "resourceType": "RiskAssessment",
         "id": advice.id,
@@ -54,10 +54,10 @@ def risk_assessment(advice: Advice, clock: Clock) -> Json:
         "prediction": [_prediction(one, advice, clock, title) for one in advice.answers],
     }
     if advice.proposals:
-        made["mitigation"] = "\n".join(map(_said, advice.proposals))
+        made["mitigation"] = "\n".join(map(said, advice.proposals))
     remarks = [*advice.cautions, *([advice.unlike] if advice.unlike else [])]
     remarks += [advice.evidence] if advice.evidence else []
-    notes = [*map(_said, remarks), tr("It proposes; a clinician decides.")]
+    notes = [*map(said, remarks), tr("It proposes; a clinician decides.")]
     return made | {"note": [{"text": text} for text in notes]}
 
 
@@ -111,7 +111,7 @@ def _prediction(answer: Answer, advice: Advice, clock: Clock, title: str) -> Jso
         end = advice.prediction_time + until
         made["whenPeriod"] = {"start": clock.written(advice.prediction_time), "end": clock.written(end)}
     if advice.reasons and answer == advice.answer:
-        made["rationale"] = "; ".join(_said(reason.said) for reason in advice.reasons)
+        made["rationale"] = "; ".join(said(reason.said) for reason in advice.reasons)
     return made
 
 
@@ -146,7 +146,3 @@ def _sources(advice: Advice) -> list[Json]:
         {"identifier": {"system": f"{OWN}digest:{name}", "value": digest}, "display": words}
         for name, digest, words in found
     ]
-
-
-def _said(text: Text2) -> str:
-    return text.zh if language() == "zh" else text.en

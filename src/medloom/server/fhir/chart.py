@@ -14,7 +14,9 @@ from medloom.foundation.hashing import hash64
 from medloom.knowledge.systems import ASSERTION_PREFIXES
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH, DEATH, visible_time
+from medloom.server.access import Person
 from medloom.server.fhir.moments import Clock, last_moment, precision
+from medloom.server.showing import facts_shown
 
 # What a role makes of a fact, and which assertions the resource can say. What is not listed is left out: see
 # docs/fhir.md. Orders are told apart below.
@@ -72,6 +74,7 @@ class Fact:
     visible: datetime
     value: float | None
     text: str | None
+    text_hidden: bool
     encounter: str | None  # id of the Encounter, where it is one of the chart
     model: str | None
     confidence: float | None
@@ -104,7 +107,7 @@ class Chart:
         units: canonical UCUM unit of each code.
         clock: of the site.
         now: as of when.
-        identifiers: (system, identifier) pairs for who may see them; None: who reads may not.
+        identifiers: (system, identifier) pairs for who may see them; None: who reads may not, or did not ask.
     """
 
     subject_id: int
@@ -119,17 +122,19 @@ class Chart:
     def of(
         cls,
         record: Record,
+        person: Person,
         subject_id: int,
         now: datetime,
         identifiers: Identifiers | None = None,
     ) -> Chart:
-        """Read a patient's chart as of `now`, the site's wall clock; some ten milliseconds."""
-        return cls.several(record, [subject_id], now, {subject_id: identifiers})[0]
+        """Read a patient's chart as of `now`, the site's wall clock, as a person may see it; some ten milliseconds."""
+        return cls.several(record, person, [subject_id], now, {subject_id: identifiers})[0]
 
     @classmethod
     def several(
         cls,
         record: Record,
+        person: Person,
         subjects: Sequence[int],
         now: datetime,
         identifiers: Mapping[int, Identifiers | None],
@@ -137,7 +142,10 @@ class Chart:
         """Read the charts of several patients at once, in their order."""
         events = _with_keys(record.events(subjects))
         rows = events.lazy().pipe(visible, now).pipe(typed).collect()
-        by_subject = rows.partition_by("subject_id", as_dict=True)
+        by_subject = {
+            subject: facts_shown(person, of_one)
+            for (subject,), of_one in rows.partition_by("subject_id", as_dict=True).items()
+        }
         codes = sorted({*rows["bare"], *rows["code"]})
         known = record.catalogue.frame.filter(pl.col("code").is_in(codes))
         descriptions, units = {}, {}
@@ -147,9 +155,9 @@ class Chart:
             if unit is not None:
                 units[code] = unit
         clock = Clock(record.settings.time_zone)
-        nothing = rows.clear()
+        nothing = facts_shown(person, rows.clear())
         return [
-            cls(one, by_subject.get((one,), nothing), descriptions, units, clock, now, identifiers.get(one))
+            cls(one, by_subject.get(one, nothing), descriptions, units, clock, now, identifiers.get(one))
             for one in subjects
         ]
 
@@ -167,6 +175,7 @@ class Chart:
                 row["visible"],
                 row["numeric_value"],
                 row["text_value"],
+                row["text_hidden"],
                 self._encounters.get(row["encounter"]),
                 row["model"],
                 row["confidence"],
@@ -227,7 +236,8 @@ class Chart:
 
     def seen_since(self) -> datetime | None:
         """Tell when the chart last changed: when its newest fact became visible."""
-        newest = self.rows["visible"].max()
+        rows = self.rows if self.identifiers is not None else self.rows.filter(pl.col("code") != BIRTH)
+        newest = rows["visible"].max()
         return newest if isinstance(newest, datetime) else None
 
     @cached_property

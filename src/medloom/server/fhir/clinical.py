@@ -11,7 +11,8 @@ from medloom.knowledge import units
 from medloom.knowledge.limits import limits
 from medloom.knowledge.loinc import group_of
 from medloom.server.fhir.chart import Chart, Fact
-from medloom.server.fhir.terms import HL7, Json, coding, concept, quantity
+from medloom.server.fhir.terms import HL7, Json, coding, concept, quantity, said
+from medloom.server.showing import HIDDEN
 
 _COMPARED: Final = re.compile(r"(<=|>=|<|>)\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?")
 _NUMBER: Final = re.compile(r"[<>=~≤≥≈\s]*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*")
@@ -109,8 +110,12 @@ def report(fact: Fact, chart: Chart) -> Json:
     recorded = chart.clock.recorded(fact.time, fact.known)
     if recorded and "T" in recorded:
         made["issued"] = recorded
-    data = base64.b64encode((fact.text or "").encode()).decode()
-    return made | {"presentedForm": [{"contentType": "text/plain; charset=utf-8", "data": data}]}
+    form = {"contentType": "text/plain; charset=utf-8"}
+    if fact.text_hidden:
+        form["title"] = said(HIDDEN)
+    else:
+        form["data"] = base64.b64encode((fact.text or "").encode()).decode()
+    return made | {"presentedForm": [form]}
 
 
 def procedure(fact: Fact, chart: Chart) -> Json:
@@ -161,15 +166,17 @@ def _value(fact: Fact, unit: str | None) -> Json:
     if fact.value is None:
         if text is not None:
             return {"valueString": text} | notes(fact)
-        absent = coding(HL7 + "data-absent-reason", "unknown", "Unknown")
+        why = ("masked", "Masked") if fact.text_hidden else ("unknown", "Unknown")
+        absent = coding(HL7 + "data-absent-reason", *why)
         return {"dataAbsentReason": {"coding": [absent]}} | notes(fact)
     if text is None:
-        return {"valueQuantity": quantity(fact.value, unit)} | notes(fact)
+        hidden = said(HIDDEN) if fact.text_hidden else None
+        return {"valueQuantity": quantity(fact.value, unit)} | notes(fact, hidden)
     if _BOOLEANS.get(text) == fact.value and unit is None:
         return {"valueBoolean": text == "true"} | notes(fact)
     compared = _COMPARED.fullmatch(text.strip())
-    said = quantity(fact.value, unit, compared[1] if compared else None)
-    return {"valueQuantity": said} | notes(fact, None if compared or _NUMBER.fullmatch(text) else text)
+    amount = quantity(fact.value, unit, compared[1] if compared else None)
+    return {"valueQuantity": amount} | notes(fact, None if compared or _NUMBER.fullmatch(text) else text)
 
 
 def _reference_range(fact: Fact, chart: Chart, unit: str | None) -> Json:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from medloom.server.access import OLDEST_SHOWN
 from medloom.server.fhir.chart import Chart, Stay
 from medloom.server.fhir.moments import Precision
 from medloom.server.fhir.terms import HL7, OWN, Json, coding
 
 _GENDERS: Final = {"M": "male", "F": "female", "other": "other", "unknown": "unknown"}
+_AGED: Final = 90  # years from which a year of birth may tell who somebody is
 _CLASSES: Final = {
     "inpatient": ("IMP", "inpatient encounter"),
     "emergency": ("EMER", "emergency"),
@@ -23,7 +23,7 @@ _CLASSES: Final = {
 def patient(chart: Chart) -> Json:
     """Tell who the patient is; names are nowhere in the record.
 
-    Who may not see identifiers sees the year of birth, nothing beyond 89 years of age, and of a death only
+    Who may not see identifiers sees the year of birth, unless somebody is or becomes 90 this year, and of a death only
     that it was; the resource is marked pseudonymised.
     """
     made: Json = {"resourceType": "Patient", "id": str(chart.subject_id), "meta": {}}
@@ -40,10 +40,9 @@ def patient(chart: Chart) -> Json:
         made["gender"] = _GENDERS.get(gender.partition("//")[2], "unknown")
     if (born := chart.born()) is not None:
         time, precision = born
-        age = chart.age(chart.now)
         if open_to_reader:
             made["birthDate"] = _date(time, precision)
-        elif age is not None and age <= OLDEST_SHOWN:
+        elif chart.now.year - time.year < _AGED:
             made["birthDate"] = f"{time.year:04d}"
     if (died := chart.died()) is not None:
         if open_to_reader:

@@ -38,6 +38,7 @@ from medloom.server.fhir.moments import Clock
 from medloom.server.fhir.outcomes import MEDIA_TYPE, RefusedError, answer, outcome
 from medloom.server.fhir.query import Place, Query
 from medloom.server.fhir.terms import OWN, Json
+from medloom.server.showing import advice_shown
 
 _JSON: Final = ("json", "application/json", MEDIA_TYPE, "text/json")
 _ACCEPTED: Final = ("*/*", "application/*", *_JSON)
@@ -201,7 +202,7 @@ async def evaluate(
         backend.check_sees(person, number)
         kept = advised(backend, person, number, wanted)
         clock = _clock(backend)
-        made = [("assessment", risk_assessment(one.advice, clock)) for one in kept]
+        made = [("assessment", risk_assessment(advice_shown(person, one.advice), clock)) for one in kept]
         made += [("provenance", provenance(one, clock)) for one in kept]
         return {
             "resourceType": "Parameters",
@@ -219,9 +220,9 @@ def search(backend: TheBackend, person: Reader, asked: TheSearch, kind: str) -> 
     subject = _subject_of(query, backend)
     backend.check_sees(person, subject)
     if kind in _ADVICE:
-        total, page = _find_advice(backend, subject, query)
+        total, page = _find_advice(backend, person, subject, query)
     else:
-        chart = Chart.of(backend.site.record, subject, query.place.now)
+        chart = Chart.of(backend.site.record, person, subject, query.place.now)
         total, page = (finding.encounters if kind == "Encounter" else finding.facts)(chart, query)
     found = query.bundle(total, page)
     backend.saw(person, subject, "fhir.searched", kind)
@@ -238,7 +239,7 @@ def read(backend: TheBackend, person: Reader, kind: str, resource_id: str) -> Re
             raise _missing(kind) from None
         backend.check_sees(person, kept.advice.subject_id)
         backend.saw(person, kept.advice.subject_id, "fhir.read", f"{kind}/{kept.advice.id}")
-        return answer(_of_advice(kind, kept, _clock(backend)))
+        return answer(_of_advice(kind, kept, person, _clock(backend)))
     _parameters_of(kind)
     subject = subject_of(f"{resource_id}-" if kind == "Patient" else resource_id)
     if subject is None:
@@ -247,7 +248,7 @@ def read(backend: TheBackend, person: Reader, kind: str, resource_id: str) -> Re
     if kind == "Patient":
         (chart,) = _charts(backend, person, [subject], backend.now())
     else:
-        chart = Chart.of(backend.site.record, subject, backend.now())
+        chart = Chart.of(backend.site.record, person, subject, backend.now())
     found = _in_chart(chart, kind, resource_id)
     if found is None:
         raise _missing(kind)
@@ -321,9 +322,9 @@ def _charts(backend: Backend, person: Person, subjects: Sequence[int], now: date
     """Read charts for Patient, with identifiers for who may see them."""
     record = backend.site.record
     if Permission.SEE_IDENTIFIERS not in person.permissions:
-        return Chart.several(record, subjects, now, {})
+        return Chart.several(record, person, subjects, now, {})
     known = {subject: tuple(pairs) for subject, pairs in record.identifiers(subjects).items()}
-    return Chart.several(record, subjects, now, known)
+    return Chart.several(record, person, subjects, now, known)
 
 
 def _patient_seen(person: Person, subject: int, action: str, target: str) -> Entry:
@@ -342,18 +343,20 @@ def _in_chart(chart: Chart, kind: str, resource_id: str) -> Json | None:
     return next((resource(fact, chart) for fact in chart.facts(rows)), None)
 
 
-def _find_advice(backend: Backend, subject: int, query: Query) -> tuple[int, finding.Page]:
+def _find_advice(backend: Backend, person: Person, subject: int, query: Query) -> tuple[int, finding.Page]:
     clock = _clock(backend)
     total, rows = stored.find_advice(backend.database, subject, query, clock.zone)
 
     def page(offset: int, count: int) -> Sequence[Json]:
-        return [_of_advice(query.kind, one, clock) for one in rows(offset, count)]
+        return [_of_advice(query.kind, one, person, clock) for one in rows(offset, count)]
 
     return total, page
 
 
-def _of_advice(kind: str, kept: Kept, clock: Clock) -> Json:
-    return provenance(kept, clock) if kind == "Provenance" else risk_assessment(kept.advice, clock)
+def _of_advice(kind: str, kept: Kept, person: Person, clock: Clock) -> Json:
+    if kind == "Provenance":
+        return provenance(kept, clock)
+    return risk_assessment(advice_shown(person, kept.advice), clock)
 
 
 def _parameters_of(kind: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from medloom.foundation.messages import language
+from medloom.foundation.messages import Text2, language
 from medloom.knowledge import names, ucum, vocabularies
 
 Json = dict[str, Any]
@@ -60,6 +60,11 @@ def uri(vocabulary: str) -> str:
     ('http://snomed.info/sct', 'urn:x-medloom:vocabulary:MIMIC-D-ITEMS')
     """
     return vocabularies.address(vocabulary) or _LOCAL + quote(vocabulary, safe="-._~")
+
+
+def said(text: Text2) -> str:
+    """Say a text in the caller's language."""
+    return text.zh if language() == "zh" else text.en
 
 
 def quantity(value: float, unit: str | None, comparator: str | None = None) -> Json:

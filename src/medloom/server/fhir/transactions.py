@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from medloom.database.audit import Entry
 from medloom.foundation.messages import tr
 from medloom.record.importers.fhir.importer import KINDS
 from medloom.record.importers.fhir.in_memory import read_batch
@@ -21,7 +20,7 @@ from medloom.record.importers.fhir.references import bare
 from medloom.record.importing import CodeInfo, as_batch_frame
 from medloom.record.normalising import with_problems
 from medloom.record.record import Record
-from medloom.record.vault import ERASED
+from medloom.server import arrivals
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.fhir.outcomes import RefusedError, outcome
@@ -70,22 +69,17 @@ def take_in(backend: Backend, person: Person, bundle: Any, system: str | None) -
     facts, codes = _facts(backend, bundle, entries, told)
     if seen is not None:
         _check_same(facts, seen, told)
-    elif facts.height:
-        _check_not_erased(backend.site.record, facts, system or "", told)
-    if told.refused and bundle["type"] == "transaction":
+    whole = bundle["type"] == "transaction"
+    facts = facts.filter(~pl.col("row").is_in(list(told.refused)))
+    if facts.height and not (whole and told.refused):
+        named = _under_identifiers(backend.site.record, facts, system)
+        places = named["row"].to_list()
+        arrival = arrivals.keep(backend, person, named, "fhir", codes=codes, whole=whole)
+        for row, reason in arrival.refused.items():
+            told.refuse(places[row - 1], 422, tr(reason))
+    if whole and told.refused:
         status = 403 if all(status == 403 for status, _ in told.refused.values()) else 422
         return status, _refusals(told)
-    facts = facts.filter(~pl.col("row").is_in(list(told.refused)))
-    if facts.height:
-        touched = _append(backend, facts, codes, system, told)
-        backend.serving.changed(touched)
-        counts = {"facts": facts.height, "via": "fhir"}
-        backend.told(
-            *(
-                Entry(person.login, person.role, "events.written", subject, bundle["type"], detail=counts)
-                for subject in sorted(touched)
-            )
-        )
     answers = [_answer(place, entry, told) for place, entry in enumerate(entries, start=1)]
     return 200, {"resourceType": "Bundle", "type": f"{bundle['type']}-response", "entry": answers}
 
@@ -165,18 +159,6 @@ def _check_same(facts: pl.DataFrame, seen: Mapping[int, int], told: _Told) -> No
             told.refuse(place, 422, tr("the resource names its patient in a way that is not taken here"))
 
 
-def _check_not_erased(record: Record, facts: pl.DataFrame, system: str, told: _Told) -> None:
-    patients = facts["patient"].unique().drop_nulls().to_list()
-    with record.guests() as guests:
-        erased = {
-            patient
-            for patient, number in zip(patients, guests.assign(system, patients), strict=True)
-            if number == ERASED
-        }
-    for place in facts.filter(pl.col("patient").is_in(erased))["row"].unique():
-        told.refuse(int(place), 422, tr("the subject was erased from this site"))
-
-
 def _subject(resource: Json, name: str) -> int | None:
     reference = resource.get(name)
     address = reference.get("reference") if isinstance(reference, dict) else None
@@ -212,36 +194,19 @@ def _facts(
     return facts, batch.codes
 
 
-def _append(
-    backend: Backend, facts: pl.DataFrame, codes: Mapping[str, CodeInfo], system: str | None, told: _Told
-) -> set[int]:
-    """Append facts; gives the patients they are of."""
-    record, now = backend.site.record, backend.now()
-    parts = {system: facts} if system is not None else _under_identifiers(record, facts)
-    touched: set[int] = set()
-    for namespace, rows in parts.items():
-        arrival = record.append(rows, namespace, now, codes)
-        touched.update(arrival.subjects)
-        places = rows["row"].to_list()
-        for row, reason in arrival.refused.items():
-            told.refuse(places[row - 1], 422, tr(reason))
-    return touched
-
-
-def _under_identifiers(record: Record, facts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Give facts about patients of this server as if their source had named them: namespace → facts."""
+def _under_identifiers(record: Record, facts: pl.DataFrame, system: str | None) -> pl.DataFrame:
+    """Name the `system` of each fact's patient; about patients of this server, as if their source had named them."""
+    if system is not None:
+        return facts.with_columns(system=pl.lit(system))
     subjects = [int(number) for number in facts["patient"].unique()]
     known = {str(subject): pairs[0] for subject, pairs in record.identifiers(subjects).items()}
-    system = pl.col("patient").replace_strict({number: pair[0] for number, pair in known.items()})
-    identifier = pl.col("patient").replace_strict({number: pair[1] for number, pair in known.items()})
     # facts name stays by the source's identifiers, which an id of this server's does not tell
     ours = pl.col("encounter").str.contains(_OUR_ENCOUNTER)
-    named = facts.with_columns(
-        system.alias("_system"),
-        identifier.alias("patient"),
-        pl.when(~ours).then("encounter").alias("encounter"),
+    return facts.with_columns(
+        system=pl.col("patient").replace_strict({number: pair[0] for number, pair in known.items()}),
+        patient=pl.col("patient").replace_strict({number: pair[1] for number, pair in known.items()}),
+        encounter=pl.when(~ours).then("encounter"),
     )
-    return {str(of): rows.drop("_system") for (of,), rows in named.group_by("_system", maintain_order=True)}
 
 
 def _answer(place: int, entry: Json, told: _Told) -> Json:

@@ -20,6 +20,7 @@ from medloom.loop.serving import Asked, Served
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
+from medloom.server.showing import advice_shown
 from medloom.server.web.advice_card import Card, card_of
 from medloom.server.web.identity import Identity
 from medloom.server.web.rendering import page
@@ -214,11 +215,11 @@ def _answered(
     }
     others = (one for one in more.values() if one not in added)
     found, n_found = found_among(others, typed.sought) if typed.sought else ([], None)
-    who = _who(sample, subject)
+    who = _who(sample, person, subject)
     difference = None if supposed is None else _difference(actual, supposed)
     return Answered(
-        card_of(actual, served, who, (), person.login),
-        None if supposed is None else card_of(supposed, served, who, (), person.login),
+        card_of(advice_shown(person, actual), served, who, (), person.login),
+        None if supposed is None else card_of(advice_shown(person, supposed), served, who, (), person.login),
         [(*said[code][:2], _said(new, said[code][2])) for code, new in changes.items()],
         difference,
         supposed is not None and supposed.answer.value > actual.answer.value,
@@ -249,6 +250,6 @@ def _difference(actual: Advice, supposed: Advice) -> str | None:
     return tr("{n} points higher", n=points) if moved > 0 else tr("{n} points lower", n=points)
 
 
-def _who(sample: Samples, subject: int) -> Identity:
-    person: dict[str, Any] = demographics(sample).row(0, named=True)
-    return Identity(subject, None, person["age"], None, None, None)
+def _who(sample: Samples, person: Person, subject: int) -> Identity:
+    told: dict[str, Any] = demographics(sample).row(0, named=True)
+    return Identity(subject, None, person.age_shown(told["age"]), None, None, None)

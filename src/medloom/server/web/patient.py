@@ -22,8 +22,8 @@ from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
 from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, the_backend
-from medloom.server.birth import without_birth
 from medloom.server.errors import wanted_language
+from medloom.server.showing import advice_shown, facts_shown
 from medloom.server.web.advice_card import Card, card_of
 from medloom.server.web.identity import Identity, identity_of
 from medloom.server.web.rendering import go_to, page
@@ -183,7 +183,7 @@ def _seen(backend: Backend, person: Person, subject_id: int) -> pl.DataFrame:
         pl.col("time").is_null() | (visible_time() <= now),
         (pl.col("known_until") > now).fill_null(value=True),
     )
-    return seen if Permission.SEE_IDENTIFIERS in person.permissions else without_birth(seen)
+    return facts_shown(person, seen)
 
 
 def _told(
@@ -218,7 +218,7 @@ def _cards(backend: Backend, person: Person, who: Identity, told: list[tuple[Adv
         row = rows.get(advice.model, {})
         cards.append(
             card_of(
-                advice,
+                advice_shown(person, advice),
                 served,
                 who,
                 reviews.current(backend.database, advice.id),

@@ -23,6 +23,7 @@ from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.fhir.chart import Chart
+from medloom.server.showing import advice_shown
 from medloom.server.web.identity import Identity, identity_of
 from medloom.server.web.rendering import go_to, page
 from medloom.server.web.timeline import Timeline, timeline_of
@@ -125,7 +126,7 @@ def case_page(request: Request, backend: BackendOf, person: Reader, number: Numb
     if case is not None:
         backend.saw(person, case.subject_id, "case.seen", f"case {number}")
         with speaking(wanted_language(request.headers, request)):
-            who, timeline = _patient(request, backend, case)
+            who, timeline = _patient(request, backend, person, case)
             who = replace(who, age=person.age_shown(who.age))
             return page(
                 request,
@@ -151,6 +152,7 @@ def case_page(request: Request, backend: BackendOf, person: Reader, number: Numb
             person,
             "review_result.html.j2",
             told=told,
+            reasons=advice_shown(person, told.advice).reasons,
             label=_answer_name(told.question, told.label),
             answers=[_answer_name(told.question, one.answer) for one in told.readings],
             model=_answer_of_model(told),
@@ -168,7 +170,7 @@ def case_timeline(request: Request, backend: BackendOf, person: Reader, number: 
         raise InputError("case {id} was not handed to you", id=number)
     backend.saw(person, case.subject_id, "case.seen", f"case {number}")
     with speaking(wanted_language(request.headers, request)):
-        _, timeline = _patient(request, backend, case)
+        _, timeline = _patient(request, backend, person, case)
         return page(
             request, person, "_timeline.html.j2", timeline=timeline, fragment=f"{_address(number)}/timeline"
         )
@@ -260,9 +262,9 @@ def _next(request: Request, backend: Backend, person: Person, task: str, kept: s
     )
 
 
-def _patient(request: Request, backend: Backend, case: Case) -> tuple[Identity, Timeline]:
+def _patient(request: Request, backend: Backend, person: Person, case: Case) -> tuple[Identity, Timeline]:
     """Read a patient as known at the case's moment."""
-    chart = Chart.of(backend.site.record, case.subject_id, case.prediction_time)
+    chart = Chart.of(backend.site.record, person, case.subject_id, case.prediction_time)
     who = identity_of(case.subject_id, chart.rows, case.prediction_time)
     return who, timeline_of(
         chart.rows,

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from medloom.foundation.errors import InputError
+from medloom.foundation.messages import tr
 from medloom.knowledge.loinc import group_of, observables
 
 COLUMNS: Final = ("time", "code", "numeric_value", "text_value", "role", "encounter")
@@ -32,7 +33,8 @@ def facts_of(events: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Give what is dated up to `now`, in order of time: columns time, code, value, text, role, encounter, system.
 
     Args:
-        events: one patient's, those that are visible at `now`; at least time, code and role.
+        events: one patient's, those that are visible at `now`; at least time, code and role; `text_hidden` tells
+            where a text was left out.
         now: naive wall clock.
 
     Raises:
@@ -55,7 +57,10 @@ def facts_of(events: pl.DataFrame, now: datetime) -> pl.DataFrame:
             pl.col("time").cast(pl.Datetime("us")),
             "code",
             pl.when(value.is_finite()).then(value).alias("value"),
-            _column(events, "text_value", pl.String()).alias("text"),
+            pl.when(_column(events, "text_hidden", pl.Boolean()))
+            .then(pl.lit(tr("text is not shown to your role")))
+            .otherwise(_column(events, "text_value", pl.String()))
+            .alias("text"),
             pl.col("role").fill_null(""),
             _column(events, "encounter", pl.Int64()).alias("encounter"),
         )

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from functools import cache
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import polars as pl
 from fastapi import APIRouter, Depends, Form, Query, Request
+from markupsafe import Markup
 from starlette.responses import Response
 
 from medloom.database.audit import Entry
 from medloom.explanation.numbers import moment
+from medloom.explanation.wording import AGED
 from medloom.foundation.errors import NotFoundError
-from medloom.foundation.messages import speaking, tr
+from medloom.foundation.messages import language, speaking, tr
 from medloom.loop import reviews
 from medloom.loop.reviews import Verdict
 from medloom.server import alerts
 from medloom.server.access import Permission, Person, may
-from medloom.server.backend import Backend, the_backend
+from medloom.server.backend import Backend, BackendOf
 from medloom.server.errors import wanted_language
-from medloom.server.web.board import ROWS, Sort, Wanted, chosen, compared, current
-from medloom.server.web.rendering import go_to, page
+from medloom.server.web.board import ROWS, Sort, View, Views, Wanted
+from medloom.server.web.rendering import go_to, macro, page
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.question import Question, Title
 
 router = APIRouter()
 
-BackendOf = Annotated[Backend, Depends(the_backend)]
 Reader = Annotated[Person, Depends(may(Permission.READ_PATIENTS))]
 _LONGEST: Final = 200  # characters of an identifier
 
@@ -64,7 +66,7 @@ class Row:
     alert: bool
     unread: bool
     model: str
-    verdicts: Set[Verdict]
+    verdicts: frozenset[Verdict]
 
 
 @router.get("/worklist")
@@ -124,27 +126,33 @@ def _page(
     status: int = 200,
 ) -> Response:
     now = backend.now()
-    board = backend.board_of(person)
     questions = {str(one.name): one.model.origin.question for one in backend.serving.served}
-    everything = compared(board, {model: one.kind for model, one in questions.items()})
-    now_current = current(everything, now)
-    counted = alerts.with_unread(backend, person, everything if wanted.past else now_current)
-    rows = chosen(counted, wanted)
-    start = min(wanted.start, max(rows.height - 1, 0) // ROWS * ROWS)
-    shown = rows.slice(start, ROWS)
+    views: Views = request.app.state.views
+    team = None if backend.sees_everybody(person) else backend.team(person)
+    view = views.of(backend.serving.board(), team, {name: one.kind for name, one in questions.items()}, now)
+    unread = _unread(backend, person, view.alerts(wanted))
+    order = view.order(wanted)
+    if wanted.unread:
+        order = order.filter(order.is_in(sorted(unread)))
+    start = min(wanted.start, max(len(order) - 1, 0) // ROWS * ROWS)
+    shown = view.everything[order[start : start + ROWS]]
     backend.saw_list(person, "worklist.seen", shown["subject_id"])
+    verdicts = reviews.verdicts(backend.database, shown["subject_id"].unique().to_list())
     with speaking(wanted_language(request.headers, request)):
-        told = [one | {"age": person.age_shown(one["age"])} for one in shown.to_dicts()]
-        verdicts = reviews.verdicts(backend.database, shown["subject_id"].unique().to_list())
-        said = [_row(one, questions[one["model"]], now, verdicts) for one in told]
+        rows = []
+        for one in shown.iter_rows(named=True):
+            case = (one["subject_id"], one["model"], one["prediction_time"].isoformat())
+            said = frozenset(verdicts.get(case, ()))
+            seen = _Seen(person.age_shown(one["age"]), one["row"] in unread, said)
+            rows.append(_drawn(view, one, questions[one["model"]], seen))
         numbers = (
             tr(
                 "{first:,}–{last:,} of {n:,}",
                 first=start + 1,
                 last=start + shown.height,
-                n=rows.height,
+                n=len(order),
             )
-            if rows.height
+            if len(order)
             else None
         )
     return page(
@@ -153,43 +161,56 @@ def _page(
         "worklist.html.j2",
         status=status,
         wanted=wanted,
-        rows=said,
+        rows=rows,
         numbers=numbers,
-        total=rows.height,
         previous=wanted.address(start=max(start - ROWS, 0)) if start else None,
-        following=wanted.address(start=start + ROWS) if start + ROWS < rows.height else None,
-        counts={
-            "patients": counted["subject_id"].n_unique(),
-            "unread": int(counted["unread"].sum()),
-            "changed": int(counted["changed"].sum()),
-        },
+        following=wanted.address(start=start + ROWS) if start + ROWS < len(order) else None,
+        counts={"unread": len(unread), "changed": int(view.counted(wanted)["changed"].sum())},
         questions=[(one.task, one.title) for one in questions.values()],
-        why_empty=None if rows.height else _why_empty(backend, person, wanted, everything, now_current),
+        why_empty=None if rows else _why_empty(backend, person, wanted, view),
         error=error,
         by=by or ("identifier" if Permission.SEE_IDENTIFIERS in person.permissions else "pseudonym"),
     )
 
 
-def _why_empty(
-    backend: Backend, person: Person, wanted: Wanted, everything: pl.DataFrame, now_current: pl.DataFrame
-) -> str:
+def _unread(backend: Backend, person: Person, told: pl.DataFrame) -> set[int]:
+    """Give the numbers of the rows that are alerts which a person has not opened."""
+    return set(alerts.with_unread(backend, person, told).filter("unread")["row"]) if told.height else set()
+
+
+def _why_empty(backend: Backend, person: Person, wanted: Wanted, view: View) -> str:
     if not backend.serving.served:
         return "nothing released"
     if wanted.narrows:
         return "nothing such"
-    if not everything.height:
+    if not view.everything.height:
         return (
             "no team" if not backend.sees_everybody(person) and not backend.team(person) else "nobody asked"
         )
-    return "all over" if not now_current.height else "nothing such"
+    return "all over" if not view.now.height else "nothing such"
 
 
-def _row(
-    one: dict[str, Any],
-    question: Question,
-    now: datetime,
-    verdicts: Mapping[tuple[int, str, str], Set[Verdict]],
-) -> Row:
+class _Seen(NamedTuple):
+    """What of a row depends on who reads it, and when."""
+
+    age: float | None
+    unread: bool
+    verdicts: frozenset[Verdict]
+
+
+def _drawn(view: View, one: dict[str, Any], question: Question, seen: _Seen) -> Markup:
+    """Draw a row, once for all to whom it looks the same."""
+    return view.drawn(
+        (one["row"], language(), seen), lambda: _draw()(row=_row(one, question, view.made, seen))
+    )
+
+
+@cache
+def _draw() -> Callable[..., Markup]:
+    return macro("_worklist.html.j2", "row_of")
+
+
+def _row(one: dict[str, Any], question: Question, now: datetime, seen: _Seen) -> Row:
     probable = question.kind in PROBABLE
     until = one["until"]
     moved = one["moved"]
@@ -200,7 +221,7 @@ def _row(
         said = f"{one['value']:.3g}{unit}"
     return Row(
         subject_id=one["subject_id"],
-        who=_who(one["sex"], one["age"]),
+        who=_who(one["sex"], seen.age),
         title=question.title,
         probable=probable,
         value=one["value"],
@@ -215,18 +236,16 @@ def _row(
         moved_said="" if moved is None else _moved(moved, unit, probable=probable),
         new=one["before"] is None,
         alert=bool(one["alert"]),
-        unread=one["unread"],
+        unread=seen.unread,
         model=one["model"],
-        verdicts=verdicts.get(
-            (one["subject_id"], one["model"], one["prediction_time"].isoformat()), frozenset()
-        ),
+        verdicts=seen.verdicts,
     )
 
 
-def _who(sex: str | None, age: int | None) -> str:
+def _who(sex: str | None, age: float | None) -> str:
     sexes = {"F": tr("female"), "M": tr("male"), "other": tr("other sex")}
-    said = [sexes.get(sex or ""), None if age is None else tr("aged {n}", n=age)]
-    return ", ".join(one for one in said if one)
+    aged = None if age is None else tr("aged 90 or older") if age == AGED else tr("aged {n}", n=age)
+    return ", ".join(one for one in (sexes.get(sex or ""), aged) if one)
 
 
 def _moved(moved: float, unit: str, *, probable: bool) -> str:
