@@ -85,6 +85,7 @@ class Serving:
         self._clock = clock
         self._served: dict[str, Served] = {}
         self._boards: dict[str, Board] = {}
+        self._whole: tuple[tuple[Board, ...], pl.DataFrame] | None = None  # boards and all their rows
         self._making: dict[int, News] = {}  # by `id` of what is asked for a board now
         self._renewing: set[str] = set()
         self._lock = threading.RLock()
@@ -171,9 +172,14 @@ class Serving:
         return asked, refused
 
     def board(self) -> pl.DataFrame:
-        """Give the current answers about all patients: rows of `BOARD_SCHEMA`."""
-        frames = [self._board(one).frame for one in self.served]
-        return pl.concat(frames) if frames else pl.DataFrame(schema=BOARD_SCHEMA)
+        """Give the current answers about all patients, one frame until there are others: rows of `BOARD_SCHEMA`."""
+        boards = tuple(self._board(one) for one in self.served)
+        known = self._whole
+        if known is None or [id(one) for one in known[0]] != [id(one) for one in boards]:
+            frames = [one.frame for one in boards]
+            known = boards, pl.concat(frames) if frames else pl.DataFrame(schema=BOARD_SCHEMA)
+            self._whole = known
+        return known[1]
 
     def changed(self, subjects: Iterable[int] | None = None) -> None:
         """Say that facts came: of these patients, or of any."""

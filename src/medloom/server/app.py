@@ -58,7 +58,7 @@ def create_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     for router in _routers():
         app.include_router(router)
-    web.mount_static(app)
+    web.set_up(app)
     app.add_middleware(Gate, backend=backend)
     app.add_exception_handler(MedloomError, errors.on_error)
     app.add_exception_handler(OutsideTeamError, web.on_outside_team)

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from fastapi import Request
+from fastapi import Depends, Request
 
 from medloom.care.answering import Answering
 from medloom.database.audit import Entry
@@ -165,3 +166,11 @@ def the_backend(request: Request) -> Backend:
     """Give a route the backend of its application."""
     backend: Backend = request.app.state.backend
     return backend
+
+
+async def _backend(request: Request) -> Backend:
+    # a plain function would be run in another thread, for each request
+    return the_backend(request)
+
+
+BackendOf = Annotated[Backend, Depends(_backend)]

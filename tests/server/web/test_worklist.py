@@ -19,7 +19,7 @@ from medloom.loop.reviews import Opinion
 from medloom.server import alerts
 from medloom.server.backend import Backend
 from medloom.server.chores import Housekeeping
-from medloom.server.web.board import Wanted, chosen, compared, current
+from medloom.server.web.board import Views, Wanted, chosen, compared, current
 from tests.server.conftest import Visitor
 from tests.server.ward import MODEL, NOW
 
@@ -161,7 +161,7 @@ def test_answers_of_different_kinds_have_one_order() -> None:
     told = compared(board, {"risk": "binary", "days": "regression", "class": "multiclass"})
 
     def order(wanted: Wanted) -> list[int]:
-        return chosen(told.with_columns(unread=pl.lit(False)), wanted)["subject_id"].to_list()
+        return chosen(told, wanted)["subject_id"].to_list()
 
     assert order(Wanted()) == [5, 2, 1, 3, 4]  # probabilities by themselves, numbers by their ranks
     assert order(Wanted(sort="patient")) == [1, 2, 3, 4, 5]
@@ -235,3 +235,24 @@ def test_where_nothing_is_released_it_says_whom_to_ask(client: Client, backend: 
     assert "governance has signed it. Ask them for it." in client("doctor").get("/worklist").text
     assert "Propose an evaluated model" in client("scientist").get("/worklist").text
     assert "No model answers yet" in client("doctor").get("/ask").text
+
+
+def test_readers_of_one_board_share_what_is_worked_out_until_something_is_over() -> None:
+    ends = [NOW + timedelta(hours=2), None, NOW + timedelta(hours=1)]
+    board = pl.DataFrame(
+        {"subject_id": [1, 2, 3], "model": ["risk"] * 3, "value": [0.3, 0.2, 0.1], "until": ends},
+        schema_overrides={"until": pl.Datetime("us")},
+    )
+    board = board.with_columns(
+        [pl.lit(None, kind).alias(name) for name, kind in BOARD_SCHEMA.items() if name not in board.columns]
+    )
+    views, kinds = Views(), {"risk": "binary"}
+    first = views.of(board, None, kinds, NOW)
+    assert views.of(board, None, kinds, NOW + timedelta(minutes=59)) is first
+    assert first.order(Wanted()) is first.order(Wanted(start=50))
+    later = views.of(board, None, kinds, NOW + timedelta(hours=1))
+    assert [len(view.order(Wanted())) for view in (first, later)] == [3, 2]
+    assert len(later.order(Wanted(past=True))) == 3
+    nurse = views.of(board, frozenset({2}), kinds, NOW)
+    assert nurse.everything["subject_id"].to_list() == [2]
+    assert views.of(board.clone(), frozenset({2}), kinds, NOW) is not nurse

@@ -9,25 +9,20 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
-from fastapi import Depends, Path, Query, Request
+from fastapi import Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import sha256_bytes
 from medloom.foundation.messages import Text2
-from medloom.server.backend import Backend, the_backend
+from medloom.server.backend import Backend
+from medloom.server.backend import BackendOf as BackendOf
 
 MOST: Final = 1000
 _LARGEST: Final = 2**63 - 1
 
 
-async def _backend(request: Request) -> Backend:
-    # a plain function would be run in another thread, for each request
-    return the_backend(request)
-
-
-BackendOf = Annotated[Backend, Depends(_backend)]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
 CursorOf = Annotated[
     str | None, Query(max_length=500, description="`next` of the page before; begin without one.")

@@ -18,10 +18,11 @@ from medloom.server.web import (
     sign_in,
     worklist,
 )
+from medloom.server.web.board import Views
 from medloom.server.web.break_glass import on_outside_team
 from medloom.server.web.rendering import error_page, static_files
 
-__all__ = ["mount_static", "on_outside_team", "router"]
+__all__ = ["on_outside_team", "router", "set_up"]
 
 router = APIRouter(include_in_schema=False)
 for module in (sign_in, worklist, break_glass, patient, review, labels, models, ask, data, admin, audit):
@@ -30,6 +31,7 @@ for module in (sign_in, worklist, break_glass, patient, review, labels, models, 
 speaks("", error_page)
 
 
-def mount_static(app: FastAPI) -> None:
-    """Serve style sheets and scripts."""
+def set_up(app: FastAPI) -> None:
+    """Serve style sheets and scripts; begin to remember what readers have in common."""
     app.mount("/static", static_files(), name="static")
+    app.state.views = Views()

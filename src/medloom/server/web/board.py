@@ -1,13 +1,20 @@
-"""Which rows of the board of current answers a reader asks to see, and in which order."""
+"""Which rows of the board of current answers a reader asks to see, and in which order.
+
+What readers of the same patients have in common is worked out once a board (`View`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 import polars as pl
+from markupsafe import Markup
 
 from medloom.tasks.kinds import PROBABLE
 
@@ -18,6 +25,10 @@ ROWS: Final = 50
 
 NOTABLE: Final = 0.05
 """A risk that moved by so much within a day has changed."""
+
+_VIEWS: Final = 64  # kept: of so many care teams
+_ORDERS: Final = 64
+_DRAWN: Final = 10_000  # rows; a kilobyte each
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ def current(board: pl.DataFrame, now: datetime) -> pl.DataFrame:
     return board.filter(pl.col("until").is_null() | (pl.col("until") > now))
 
 
-def compared(board: pl.DataFrame, kinds: dict[str, str]) -> pl.DataFrame:
+def compared(board: pl.DataFrame, kinds: Mapping[str, str]) -> pl.DataFrame:
     """Add `kind` of each question, `moved` by how much the answer differs from yesterday's, and `changed`.
 
     Several classes are not compared: yesterday's likeliest may have been another one.
@@ -87,12 +98,10 @@ def compared(board: pl.DataFrame, kinds: dict[str, str]) -> pl.DataFrame:
 
 
 def chosen(board: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
-    """Keep what is asked for, in order; `board` as `compared` and `alerts.with_unread` give it."""
+    """Keep what is asked for, in order, unread or not; `board` as `compared` gives it."""
     kept = board
     if wanted.question:
         kept = kept.filter(pl.col("task") == wanted.question)
-    if wanted.unread:
-        kept = kept.filter("unread")
     if wanted.changed:
         kept = kept.filter("changed")
     # A probability and a laboratory value have no common order: by their ranks those that are none come after.
@@ -108,3 +117,90 @@ def chosen(board: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
         descending=[*[not wanted.turned] * len(keys[wanted.sort]), False, False],
         nulls_last=True,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A board as readers of the same patients see it, until there is another one or something in it is over.
+
+    Attributes:
+        board: rows of `BOARD_SCHEMA`.
+        made: when it was made, on the site's wall clock.
+        until: when the next answer is over; None: none will be.
+        everything: the rows of the board as `compared` gives them, and `row`, their numbers.
+        now: those that are about what is to come.
+    """
+
+    board: pl.DataFrame
+    made: datetime
+    until: datetime | None
+    everything: pl.DataFrame
+    now: pl.DataFrame
+    _orders: dict[Wanted, pl.Series] = field(default_factory=dict)
+    _drawn: dict[Hashable, Markup] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, board: pl.DataFrame, team: frozenset[int] | None, kinds: Mapping[str, str], now: datetime
+    ) -> View:
+        """Make the view of a care team; None: of those who see everybody."""
+        seen = board if team is None else board.filter(pl.col("subject_id").is_in(sorted(team)))
+        everything = compared(seen, kinds).with_row_index("row")
+        to_come = current(everything, now)
+        ends = to_come["until"].min()
+        assert ends is None or isinstance(ends, datetime)
+        return cls(board, now, ends, everything, to_come)
+
+    def holds(self, board: pl.DataFrame, now: datetime) -> bool:
+        """Tell whether it is what would be made of a board now."""
+        return board is self.board and now >= self.made and (self.until is None or now < self.until)
+
+    def counted(self, wanted: Wanted) -> pl.DataFrame:
+        """Give the rows that are chosen from: the current ones, or those that are over too."""
+        return self.everything if wanted.past else self.now
+
+    def alerts(self, wanted: Wanted) -> pl.DataFrame:
+        """Give those that are alerts."""
+        return self.counted(wanted).filter("alert")
+
+    def order(self, wanted: Wanted) -> pl.Series:
+        """Give the numbers of the rows that are asked for, in order, unread or not."""
+        key = replace(wanted, start=0, unread=False)
+        found = self._orders.get(key)
+        if found is None:
+            if len(self._orders) >= _ORDERS:
+                self._orders.clear()
+            found = self._orders[key] = chosen(self.counted(wanted), wanted)["row"]
+        return found
+
+    def drawn(self, key: Hashable, draw: Callable[[], Markup]) -> Markup:
+        """Give what was drawn under a key, or draw it."""
+        found = self._drawn.get(key)
+        if found is None:
+            if len(self._drawn) >= _DRAWN:
+                self._drawn.clear()
+            found = self._drawn[key] = draw()
+        return found
+
+
+class Views:
+    """The views of all who read; threads may share it."""
+
+    def __init__(self) -> None:
+        self._views: OrderedDict[frozenset[int] | None, View] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(
+        self, board: pl.DataFrame, team: frozenset[int] | None, kinds: Mapping[str, str], now: datetime
+    ) -> View:
+        """Give the view of a care team, the one from before where it holds; as `View.of`."""
+        known = self._views.get(team)
+        if known is not None and known.holds(board, now):
+            return known
+        made = View.of(board, team, kinds, now)
+        with self._lock:
+            self._views[team] = made
+            self._views.move_to_end(team)
+            if len(self._views) > _VIEWS:
+                self._views.popitem(last=False)
+        return made

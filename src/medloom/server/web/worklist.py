@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import polars as pl
@@ -200,14 +198,11 @@ class _Seen(NamedTuple):
 
 def _drawn(view: View, one: dict[str, Any], question: Question, seen: _Seen) -> Markup:
     """Draw a row, once for all to whom it looks the same."""
-    return view.drawn(
-        (one["row"], language(), seen), lambda: _draw()(row=_row(one, question, view.made, seen))
-    )
 
+    def draw() -> Markup:
+        return macro("_worklist.html.j2", "row_of")(_row(one, question, view.made, seen))
 
-@cache
-def _draw() -> Callable[..., Markup]:
-    return macro("_worklist.html.j2", "row_of")
+    return view.drawn((one["row"], language(), seen), draw)
 
 
 def _row(one: dict[str, Any], question: Question, now: datetime, seen: _Seen) -> Row:
