@@ -94,7 +94,8 @@ def characterise(one: Trained, split: str, seed: int = 0) -> Characteristics:
     """Describe the patients of a model and its inputs, learned from against evaluated on `split`."""
     samples = one.samples
     kind = samples.question.kind
-    people = summarise_people(samples.frame, demographics(samples), has_outcome(kind, samples.frame["label"]))
+    outcome = has_outcome(kind, samples.frame["label"])
+    people = summarise_people(samples.frame, demographics(samples), outcome, split)
     model = _windowed(one.model)
     learned = _drawn(samples.in_split("train"), seed)
     if model is None or not len(learned):

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from medloom.evidence.characteristics import FEW, HIDDEN, has_outcome, summarise_inputs, summarise_people
+from medloom.evidence.characteristics import has_outcome, summarise_inputs, summarise_people
 from medloom.evidence.characteristics_section import inputs_section, people_section
+from medloom.evidence.counts import FEW, HIDDEN
+from medloom.evidence.subgroups import Subgroup, persons_shown, split_by
 from medloom.features.matrix import FeatureMatrix
 from medloom.foundation.messages import Text2
 
@@ -89,3 +91,19 @@ def test_prognosis_has_an_outcome_where_an_event_was_seen() -> None:
     found = has_outcome("survival", label)
     assert found is not None and found.tolist() == [True, False]
     assert has_outcome("regression", pl.Series([1.0])) is None
+
+
+def test_groups_are_those_of_the_evaluation_and_are_hidden_alike() -> None:
+    languages = [*"abcdefg" * 12, *"hhhhhhhhhhhhhiiiiiiiiiiiiijjjjjjjjjjjjkkkkkkkkkkkllllllllllmmmmmmmmmm"]
+    split = ["train"] * 84 + ["held_out"] * 68
+    n = len(split)
+    frame = pl.DataFrame({"sample_id": range(n), "group": range(n), "split": split})
+    people = pl.DataFrame({"sample_id": range(n), "age": [50.0] * n, "language": languages[:n]})
+    summary = summarise_people(frame, people, None, "held_out")
+    held_out = frame.filter(pl.col("split") == "held_out")["sample_id"]
+    judged = [name for dimension, name, _ in split_by(held_out, people) if dimension == "language"]
+    assert [*judged, "other"] == list(summary.splits["held_out"]["all"].groups["language"])
+    part = Subgroup(38, 38, 6 / 38, {})
+    assert part.prevalence_shown is None and Subgroup(380, 380, 0.2, {}).prevalence_shown == 0.2
+    shown = persons_shown({"18-44": Subgroup(535, 535, 0.2, {}), "45-64": Subgroup(9, 9, None, {})}, 544)
+    assert shown == {"18-44": HIDDEN, "45-64": FEW}

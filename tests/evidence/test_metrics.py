@@ -249,7 +249,7 @@ def test_regression_agrees_with_scikit_learn():
     [
         (binary_answers([0] * 30, np.linspace(0, 1, 30)), BINARY, "nobody had the outcome"),
         (binary_answers([1] * 30, np.linspace(0, 1, 30)), BINARY, "everybody had the outcome"),
-        (binary_answers([0, 1, 1], [0.1, 0.5, 0.6]), BINARY, "too few subjects: 3; at least 10 are needed"),
+        (binary_answers([0, 1, 1], [0.1, 0.5, 0.6]), BINARY, "too few subjects; at least 10 are needed"),
         (binary_answers([0, 1] * 15, [0.1, np.nan] * 15), BINARY, "15 of 30 predictions are missing"),
         (binary_answers([0, 1] * 15, [0.1, np.inf] * 15), BINARY, "15 of 30 predictions are missing"),
         (binary_answers([], []), BINARY, "there are no samples"),
@@ -263,10 +263,10 @@ def test_regression_agrees_with_scikit_learn():
         (
             binary_answers([1] * 3 + [0] * 30, np.linspace(0, 1, 33)),
             ("auroc", "auprc"),
-            "with the outcome: 3;",
+            "with the outcome;",
         ),
         (regression_answers([2.0] * 30, np.linspace(0, 1, 30)), ("r2",), "all observed values are the same"),
-        (regression_answers([1.0, 2.0], [1.0, 2.0]), METRICS["regression"], "too few subjects: 2"),
+        (regression_answers([1.0, 2.0], [1.0, 2.0]), METRICS["regression"], "too few subjects;"),
     ],
 )
 def test_what_cannot_be_estimated_has_a_reason_and_not_a_number(answers, names, reason):

@@ -310,9 +310,7 @@ def test_all_censored_has_a_reason_and_no_number() -> None:
 
 def test_three_patients_have_a_reason_and_no_number() -> None:
     outcomes, risk = drawn(0, 3)
-    assert set(_reasons(outcomes, curves_of(risk)).values()) == {
-        "too few subjects: 3; at least 10 are needed"
-    }
+    assert set(_reasons(outcomes, curves_of(risk)).values()) == {"too few subjects; at least 10 are needed"}
 
 
 def test_no_samples_have_a_reason_and_no_number() -> None:

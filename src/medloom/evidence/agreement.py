@@ -177,7 +177,7 @@ def _estimated(
     if n < FEWEST_SUBJECTS:
         return Estimate(
             None,
-            reason=text2("too few subjects: {n}; at least {least} are needed", n=n, least=FEWEST_SUBJECTS),
+            reason=text2("too few subjects; at least {least} are needed", least=FEWEST_SUBJECTS),
         )
     value = measure(np.ones(subjects.size))
     if not np.isfinite(value):

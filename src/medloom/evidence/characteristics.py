@@ -10,48 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.evidence.counts import FEWEST, HIDDEN, Count, one_more_hidden
 from medloom.evidence.subgroups import split_by
 from medloom.explanation.windowed import COUNT, windowed
 from medloom.features.matrix import FeatureMatrix
 from medloom.tasks.kinds import Kind
 
-FEWEST: Final = 10
-FEW: Final = f"<{FEWEST}"
-HIDDEN: Final = f"≥{FEWEST}"
-
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Count:
-    """A number of persons; where `n` is None, `shown` says only `<10` or `≥10`."""
-
-    n: int | None
-    shown: str
-
-    @classmethod
-    def of(cls, n: int) -> Count:
-        """Count persons, hidden where they are few.
-
-        >>> Count.of(9).shown, Count.of(1234).shown
-        ('<10', '1,234')
-        """
-        return cls(None, FEW) if n < FEWEST else cls(n, f"{n:,}")
-
-    @classmethod
-    def of_part(cls, n: int, whole: int) -> Count:
-        """Count a part of a number that is told: hidden too where the others are few.
-
-        >>> Count.of_part(91, 100).shown, Count.of_part(90, 100).shown, Count.of_part(100, 100).shown
-        ('≥10', '90', '100')
-        """
-        return cls(None, HIDDEN) if n >= FEWEST and 0 < whole - n < FEWEST else cls.of(n)
 
 
 @dataclass(frozen=True)
@@ -138,7 +109,10 @@ def has_outcome(kind: Kind, label: pl.Series) -> NDArray[np.bool_] | None:
 
 
 def summarise_people(
-    frame: pl.DataFrame, demographics: pl.DataFrame, outcome: NDArray[np.bool_] | None
+    frame: pl.DataFrame,
+    demographics: pl.DataFrame,
+    outcome: NDArray[np.bool_] | None,
+    judged: str | None = None,
 ) -> DemographicSummary:
     """Count persons by split and outcome.
 
@@ -146,6 +120,7 @@ def summarise_people(
         frame: of samples: `sample_id`, `group` and `split`.
         demographics: as `tasks.demographics` gives them.
         outcome: (n,) as `has_outcome` tells.
+        judged: the split that an evaluation is of, whose groups these are too; None: none.
     """
     age = frame.select("sample_id").join(
         demographics.select("sample_id", "age"), on="sample_id", how="left", maintain_order="left"
@@ -153,7 +128,8 @@ def summarise_people(
     years = age.cast(pl.Float64).fill_null(np.nan).to_numpy()
     who, split = frame["group"].to_numpy(), frame["split"].to_numpy()
     dimensions: dict[str, dict[str, NDArray[np.bool_]]] = {}
-    for dimension, name, chosen in split_by(frame["sample_id"], demographics):
+    counted = None if judged is None else split == judged
+    for dimension, name, chosen in split_by(frame["sample_id"], demographics, counted):
         dimensions.setdefault(dimension, {})[name] = chosen
     found: dict[str, dict[str, People]] = {}
     for name in dict.fromkeys(split.tolist()):
@@ -319,7 +295,7 @@ def _guarded(parts: dict[str, People]) -> dict[str, People]:
         for _ in range(2 * len(rows) + 2):  # each round hides more or nothing
             before = rows
             rows = [_pair_hidden(row) for row in rows]
-            columns = [_one_more_hidden(list(column)) for column in zip(*rows, strict=True)]
+            columns = [one_more_hidden(list(column)) for column in zip(*rows, strict=True)]
             rows = [list(row) for row in zip(*columns, strict=True)]
             if rows == before:
                 break
@@ -350,15 +326,3 @@ def _pair_hidden(row: Sequence[Count]) -> list[Count]:
         if any(hidden)
         else list(row)
     )
-
-
-def _one_more_hidden(column: list[Count]) -> list[Count]:
-    """Of groups that add up to a known total: a single hidden one could be told from the others."""
-    hidden = [one.n is None for one in column]
-    if sum(hidden) != 1:
-        return column
-    shown = [at for at, one in enumerate(column) if one.n is not None]
-    if not shown:
-        return column
-    smallest = min(shown, key=lambda at: column[at].n or 0)
-    return [Count(None, HIDDEN) if at == smallest else one for at, one in enumerate(column)]

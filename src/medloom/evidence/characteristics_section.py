@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from medloom.evidence import words
-from medloom.evidence.characteristics import FEW, Covariate, DemographicSummary, People
+from medloom.evidence.characteristics import Covariate, DemographicSummary, People
+from medloom.evidence.counts import FEW
 from medloom.evidence.section import Cell, Section, cell, table
 from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2

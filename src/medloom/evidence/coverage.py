@@ -298,7 +298,7 @@ def _means(
     patients = int(group.max()) + 1 if group.size else 0
     names_of = tuple(columns) if followed is None else followed.measures
     if patients < FEWEST_SUBJECTS:
-        few = text2("too few subjects: {n}; at least {least} are needed", n=patients, least=FEWEST_SUBJECTS)
+        few = text2("too few subjects; at least {least} are needed", least=FEWEST_SUBJECTS)
         return {name: Estimate(None, reason=few) for name in names_of}
 
     def measure(weight: Floats) -> dict[str, Floats]:

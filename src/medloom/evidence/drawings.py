@@ -3,6 +3,7 @@
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.metrics import PRIMARY
+from medloom.evidence.subgroups import persons_shown
 from medloom.evidence.words import dimension_name, metric_name, subgroup_name
 from medloom.foundation.charts import Axis, Guide, Interval, Line, forest_plot, line_chart, nice_high
 from medloom.foundation.messages import Text2, text2
@@ -14,11 +15,12 @@ Drawing = tuple[Text2, str, Text2]
 def forest(evaluation: Evaluation, width: int = 470) -> str:
     """Draw the metric that stands for the kind, for all and within every subgroup."""
     name = PRIMARY[evaluation.kind]
-    rows = [_row(text2("All"), evaluation.n_subjects, evaluation.metrics[name], strong=True)]
+    rows = [_row(text2("All"), f"{evaluation.n_subjects:,}", evaluation.metrics[name], strong=True)]
     for dimension, group in evaluation.subgroups.items():
+        persons = persons_shown(group, evaluation.n_subjects)
         rows.append(Interval(dimension_name(dimension), heading=True))
         rows += [
-            _row(subgroup_name(dimension, key), part.n_subjects, part.metrics[name])
+            _row(subgroup_name(dimension, key), persons[key], part.metrics[name])
             for key, part in group.items()
         ]
     ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
@@ -55,10 +57,9 @@ def drawings(evaluation: Evaluation) -> list[Drawing]:
     return out
 
 
-def _row(label: Text2, subjects: int, one: Estimate, strong: bool = False) -> Interval:
+def _row(label: Text2, subjects: str, one: Estimate, strong: bool = False) -> Interval:
     note = text2("not estimable") if one.value is None else one.said2(2)
-    size = f"{subjects:,}"
-    return Interval(label, one.value, one.low, one.high, note, Text2(size, size), strong)
+    return Interval(label, one.value, one.low, one.high, note, Text2(subjects, subjects), strong)
 
 
 def _roc(evaluation: Evaluation) -> Drawing:

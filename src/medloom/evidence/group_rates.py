@@ -283,9 +283,9 @@ def _too_few(part: Answers, truth: NDArray[np.bool_], of_events: str, of_others:
     reasons: dict[str, Text2] = {}
     events, others = (int(np.unique(part.group[which]).size) for which in (truth, ~truth))
     if others < FEWEST_EACH:
-        reasons[of_others] = text2("too few subjects without the outcome: {n}; at least {least} are needed",
-                                   n=others, least=FEWEST_EACH)  # fmt: skip
+        reasons[of_others] = text2("too few subjects without the outcome; at least {least} are needed",
+                                   least=FEWEST_EACH)  # fmt: skip
     if events < FEWEST_EACH:
-        reasons[of_events] = text2("too few subjects with the outcome: {n}; at least {least} are needed",
-                                   n=events, least=FEWEST_EACH)  # fmt: skip
+        reasons[of_events] = text2("too few subjects with the outcome; at least {least} are needed",
+                                   least=FEWEST_EACH)  # fmt: skip
     return reasons

@@ -166,14 +166,11 @@ class FollowedJudge:
             )
         subjects = len(np.unique(self.group))
         if subjects < FEWEST_SUBJECTS:
-            return text2(
-                "too few subjects: {n}; at least {least} are needed", n=subjects, least=FEWEST_SUBJECTS
-            )
+            return text2("too few subjects; at least {least} are needed", least=FEWEST_SUBJECTS)
         events = len(np.unique(self.group[self.outcomes.cause == 1]))
         if events < FEWEST_EACH:
             return text2(
-                "too few subjects with the outcome: {n}; at least {least} are needed",
-                n=events,
+                "too few subjects with the outcome; at least {least} are needed",
                 least=FEWEST_EACH,
             )
         return None

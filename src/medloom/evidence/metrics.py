@@ -141,7 +141,7 @@ def not_estimable(answers: Answers) -> dict[str, Text2]:
 
     >>> from medloom.evidence.answers import binary_answers
     >>> not_estimable(binary_answers([0, 1, 1], [0.1, 0.2, 0.3]))["auroc"].en
-    'too few subjects: 3; at least 10 are needed'
+    'too few subjects; at least 10 are needed'
     """
     names = METRICS[answers.kind]
     everything = why_nothing(answers)
@@ -178,9 +178,7 @@ def why_nothing(answers: Answers) -> Text2 | None:
     if answers.kind == "regression" and not np.isfinite(answers.truth).all():
         return text2("some observed values are not finite numbers")
     if answers.groups < FEWEST_SUBJECTS:
-        return text2(
-            "too few subjects: {n}; at least {least} are needed", n=answers.groups, least=FEWEST_SUBJECTS
-        )
+        return text2("too few subjects; at least {least} are needed", least=FEWEST_SUBJECTS)
     return None
 
 
@@ -198,12 +196,12 @@ def _why_not_binary(answers: Answers) -> dict[str, Text2]:
     reasons: dict[str, Text2] = {}
     counts = {kept: np.count_nonzero(np.bincount(answers.group[truth == kept])) for kept in (True, False)}
     if counts[True] < FEWEST_EACH:
-        few = text2("too few subjects with the outcome: {n}; at least {least} are needed",
-                    n=counts[True], least=FEWEST_EACH)  # fmt: skip
+        few = text2("too few subjects with the outcome; at least {least} are needed",
+                    least=FEWEST_EACH)  # fmt: skip
         reasons |= dict.fromkeys(_NEED_BOTH_OFTEN, few)
     elif counts[False] < FEWEST_EACH:
-        few = text2("too few subjects without the outcome: {n}; at least {least} are needed",
-                    n=counts[False], least=FEWEST_EACH)  # fmt: skip
+        few = text2("too few subjects without the outcome; at least {least} are needed",
+                    least=FEWEST_EACH)  # fmt: skip
         reasons |= dict.fromkeys(_NEED_BOTH_OFTEN, few)
     elif np.ptp(answers.predicted) == 0:
         reasons["calibration_slope"] = text2("all predictions are the same")

@@ -303,12 +303,12 @@ def _reasons(part: Answers, flagged: NDArray[np.bool_]) -> dict[str, Text2]:
     reasons: dict[str, Text2] = {}
     events, others = (int(np.unique(part.group[which]).size) for which in (part.truth, ~part.truth))
     if others < FEWEST_EACH:
-        few = text2("too few subjects without the outcome: {n}; at least {least} are needed",
-                    n=others, least=FEWEST_EACH)  # fmt: skip
+        few = text2("too few subjects without the outcome; at least {least} are needed",
+                    least=FEWEST_EACH)  # fmt: skip
         reasons |= dict.fromkeys(("auroc", "false_positive_rate", "calibration_intercept"), few)
     if events < FEWEST_EACH:
-        few = text2("too few subjects with the outcome: {n}; at least {least} are needed",
-                    n=events, least=FEWEST_EACH)  # fmt: skip
+        few = text2("too few subjects with the outcome; at least {least} are needed",
+                    least=FEWEST_EACH)  # fmt: skip
         reasons |= dict.fromkeys(("auroc", "sensitivity", "calibration_intercept"), few)
     if not flagged.any():
         reasons["ppv"] = text2("there is nobody to take this share of")

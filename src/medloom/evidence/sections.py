@@ -8,6 +8,7 @@ from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.fairness_section import fairness_section
 from medloom.evidence.section import Cell, Figure, Said, Section, Table, cell, marked, number, table
+from medloom.evidence.subgroups import persons_shown
 from medloom.foundation.messages import Text2, text2
 
 _WITHIN = {
@@ -157,11 +158,12 @@ def _subgroups(evaluation: Evaluation) -> Section | None:
     binary = evaluation.kind == "binary"
     rows = []
     for dimension, group in evaluation.subgroups.items():
+        persons = persons_shown(group, evaluation.n_subjects)
         for name, part in group.items():
-            share = cell(f"{part.prevalence:.1%}" if isinstance(part.prevalence, float) else None)
+            share = cell(None if part.prevalence_shown is None else f"{part.prevalence_shown:.1%}")
             head = [
                 cell(words.subgroup_name(dimension, name)),
-                cell(part.n_subjects),
+                cell(persons[name]),
                 *([share] if binary else []),
             ]
             rows.append([*head, *(number(part.metrics[one]) for one in names)])

@@ -1,6 +1,6 @@
 """For whom: the same metrics within sexes and age bands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.evidence.counts import FEWEST, Count, of_groups
 from medloom.evidence.estimate import Estimate
 from medloom.tasks.demographics import AGE_BANDS, UNKNOWN, age_band
 
 OTHER = "other"
 _MOST_GROUPS = 6
-_FEWEST = 10
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,14 @@ class Subgroup:
     prevalence: float | dict[str, float] | None
     metrics: dict[str, Estimate]
 
+    @property
+    def prevalence_shown(self) -> float | None:
+        """Give the share with the one outcome there is, unless those with or without it are few."""
+        if not isinstance(self.prevalence, float):
+            return None
+        told = Count.of_part(round(self.prevalence * self.n), self.n)
+        return None if told.n is None else self.prevalence
+
     def to_json(self) -> dict[str, Any]:
         """Answer the documented form."""
         return {
@@ -35,14 +43,20 @@ class Subgroup:
         }
 
 
+def persons_shown(groups: Mapping[str, Subgroup], whole: int) -> dict[str, str]:
+    """Say how many persons are in each group of a dimension; `whole`: how many there are in all."""
+    return of_groups({name: part.n_subjects for name, part in groups.items()}, whole)
+
+
 def split_by(
-    sample_id: pl.Series, demographics: pl.DataFrame
+    sample_id: pl.Series, demographics: pl.DataFrame, counted: NDArray[np.bool_] | None = None
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """Yield (dimension, name, (n,) bool) for every subgroup that occurs, in order, unknown last.
 
     `demographics`: sample_id, and a column a dimension: age in years is divided into bands, others are texts; a null
     is unknown, as is a sample without a row. Where nobody is known, there is no subgroup. Of many texts the
     commonest stand for themselves, the others together: a handful of people would be no more than a list of them.
+    `counted`, (n,): among which samples the commonest are found; None: among all.
     """
     joined = sample_id.to_frame("sample_id").join(
         demographics.unique("sample_id"), on="sample_id", how="left", maintain_order="left"
@@ -51,7 +65,7 @@ def split_by(
         if dimension == "age":
             said, order = joined.select(age_band(pl.col("age").cast(pl.Float64)))["age"], list(AGE_BANDS)
         else:
-            said = _few(joined[dimension].cast(pl.String).fill_null(UNKNOWN))
+            said = _few(joined[dimension].cast(pl.String).fill_null(UNKNOWN), counted)
             known = sorted(set(said.to_list()) - {UNKNOWN, OTHER})
             order = [*known, OTHER]
         for name in (*order, UNKNOWN) if (said != UNKNOWN).any() else ():
@@ -60,13 +74,16 @@ def split_by(
                 yield dimension, name, chosen
 
 
-def _few(said: pl.Series) -> pl.Series:
+def _few(said: pl.Series, counted: NDArray[np.bool_] | None) -> pl.Series:
     """Let what is rare, where there are many texts, be one group."""
-    counts = said.filter(said != UNKNOWN).value_counts(sort=True)
-    if counts.height <= _MOST_GROUPS:
+    among = said if counted is None else said.filter(pl.Series(counted))
+    counts = among.filter(among != UNKNOWN).value_counts()
+    if said.filter(said != UNKNOWN).n_unique() <= _MOST_GROUPS:
         return said
     name = counts.columns[0]
-    kept = counts.filter(pl.col("count") >= _FEWEST).head(_MOST_GROUPS)[name]
+    counts = counts.sort(["count", name], descending=[True, False])
+    frequent = counts if counts.height <= _MOST_GROUPS else counts.filter(pl.col("count") >= FEWEST)
+    kept = frequent.head(_MOST_GROUPS)[name]
     common = said.is_in(kept.implode()) | (said == UNKNOWN)
     return said.to_frame("said").select(pl.when(common).then("said").otherwise(pl.lit(OTHER)).alias("said"))[
         "said"

@@ -315,9 +315,7 @@ class _Part:
         if bad:
             return text2("{bad} of {total} predictions are missing or not finite numbers", bad=bad, total=n)
         if self.groups < FEWEST_SUBJECTS:
-            return text2(
-                "too few subjects: {n}; at least {least} are needed", n=self.groups, least=FEWEST_SUBJECTS
-            )
+            return text2("too few subjects; at least {least} are needed", least=FEWEST_SUBJECTS)
         if ((curves.incidence < -1e-9) | (curves.incidence > 1 + 1e-9)).any():
             return text2("predictions are not probabilities between 0 and 1")
         if self.until <= 0:
@@ -330,8 +328,7 @@ class _Part:
             return text2("nobody had the outcome")
         if with_event < FEWEST_EACH:
             return text2(
-                "too few subjects with the outcome: {n}; at least {least} are needed",
-                n=with_event,
+                "too few subjects with the outcome; at least {least} are needed",
                 least=FEWEST_EACH,
             )
         return None
@@ -346,9 +343,7 @@ class _Part:
     def _why_none_by(self, cause: int, horizon: float) -> Text2 | None:
         n = int(((self.outcomes.cause == cause) & (self.outcomes.time <= horizon)).sum())
         if n < FEWEST_EACH:
-            return text2(
-                "too few subjects with the outcome: {n}; at least {least} are needed", n=n, least=FEWEST_EACH
-            )
+            return text2("too few subjects with the outcome; at least {least} are needed", least=FEWEST_EACH)
         return None
 
 

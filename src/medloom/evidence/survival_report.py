@@ -9,6 +9,7 @@ from medloom.evidence.first_screen import NARROW, FirstScreen, this_model
 from medloom.evidence.metrics import no_solution
 from medloom.evidence.section import Figure, Section, Table, cell, number
 from medloom.evidence.sections import measures_section, subgroups_section
+from medloom.evidence.subgroups import persons_shown
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_words import metric_meaning, metric_name
 from medloom.foundation.charts import Axis, Guide, Interval, Line, forest_plot, line_chart
@@ -40,10 +41,11 @@ def survival_sections(evaluation: SurvivalEvaluation) -> list[Section]:
     parts = [
         (
             cell(words.subgroup_name(dimension, name)),
-            cell(part.n_subjects),
+            cell(persons[name]),
             *(number(part.metrics[one]) for one in names),
         )
         for dimension, group in evaluation.subgroups.items()
+        for persons in [persons_shown(group, evaluation.n_subjects)]
         for name, part in group.items()
     ]
     if parts:
@@ -102,11 +104,12 @@ def _compared(evaluation: SurvivalEvaluation, names: Sequence[str]) -> Table:
 
 
 def _forest(evaluation: SurvivalEvaluation, name: str, width: int = 470) -> str:
-    rows = [_row(text2("All"), evaluation.n_subjects, evaluation.metrics[name], strong=True)]
+    rows = [_row(text2("All"), f"{evaluation.n_subjects:,}", evaluation.metrics[name], strong=True)]
     for dimension, group in evaluation.subgroups.items():
+        persons = persons_shown(group, evaluation.n_subjects)
         rows.append(Interval(words.dimension_name(dimension), heading=True))
         rows += [
-            _row(words.subgroup_name(dimension, key), part.n_subjects, part.metrics[name])
+            _row(words.subgroup_name(dimension, key), persons[key], part.metrics[name])
             for key, part in group.items()
         ]
     ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
@@ -122,10 +125,9 @@ def _forest(evaluation: SurvivalEvaluation, name: str, width: int = 470) -> str:
     )
 
 
-def _row(name: Text2, subjects: int, one: Estimate, strong: bool = False) -> Interval:
+def _row(name: Text2, subjects: str, one: Estimate, strong: bool = False) -> Interval:
     note = text2("not estimable") if one.value is None else one.said2(2)
-    size = Text2(f"{subjects:,}", f"{subjects:,}")
-    return Interval(name, one.value, one.low, one.high, note, size, strong)
+    return Interval(name, one.value, one.low, one.high, note, Text2(subjects, subjects), strong)
 
 
 def _figures(evaluation: SurvivalEvaluation) -> list[Figure]:

@@ -8,7 +8,8 @@ from typing import Final
 from medloom.evidence import words
 from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
-from medloom.evidence.characteristics import Count, People
+from medloom.evidence.characteristics import People
+from medloom.evidence.counts import Count
 from medloom.explanation.wording import fill
 from medloom.foundation.durations import hours
 from medloom.foundation.messages import Text2, text2

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from medloom.evidence import survival_words, words
 from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
-from medloom.evidence.characteristics import Count
+from medloom.evidence.counts import Count
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.first_screen import COMPARED, cautions

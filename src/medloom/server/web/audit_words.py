@@ -109,7 +109,7 @@ def _said(name: str, value: object) -> str:
     if isinstance(value, bool):
         return tr("yes") if value else tr("no")
     if isinstance(value, list):
-        shown = ", ".join(str(one) for one in value[:_SHOWN])
+        shown = tr(", ").join(str(one) for one in value[:_SHOWN])
         more = len(value) - _SHOWN
         return tr("{shown} and {n:,} more", shown=shown, n=more) if more > 0 else shown
     if name == "role" and value in ROLES:

@@ -259,7 +259,7 @@ def _span(window: Window, span: Span, middle: float) -> str:
         when += f" – {moment(span.end)}"
     return (
         f'<rect class="{kind}" x="{begins:.2f}%" y="{middle - tall / 2:g}" width="{wide:.2f}%" height="{tall}"'
-        f' rx="{min(tall / 2, 3):g}"><title>{escape(f"{when}: {span.name}")}</title></rect>'
+        f' rx="{min(tall / 2, 3):g}"><title>{escape(tr("{name}: {value}", name=when, value=span.name))}</title></rect>'
     )
 
 
@@ -278,10 +278,11 @@ def _group_said(group: Sequence[Mark]) -> str:
     first, last = moment(group[0].time), moment(group[-1].time)
     names = list(dict.fromkeys(mark.name for mark in group))
     if len(group) == 1:
-        return f"{first}: {names[0]}"
+        return tr("{name}: {value}", name=first, value=names[0])
     when = first if first == last else f"{first} – {last}"
-    listed = "; ".join(names[:3]) + ("; …" if len(names) > 3 else "")
-    return f"{when}: {tr('{n} entries', n=f'{len(group):,}')}: {listed}"
+    listed = tr("; ").join([*names[:3], *(["…"] if len(names) > 3 else [])])
+    entries = tr("{name}: {value}", name=tr("{n} entries", n=f"{len(group):,}"), value=listed)
+    return tr("{name}: {value}", name=when, value=entries)
 
 
 def _framing(curve: Curve, least: float, most: float) -> tuple[float, float]:

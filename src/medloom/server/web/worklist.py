@@ -240,7 +240,7 @@ def _row(one: dict[str, Any], question: Question, now: datetime, seen: _Seen) ->
 def _who(sex: str | None, age: float | None) -> str:
     sexes = {"F": tr("female"), "M": tr("male"), "other": tr("other sex")}
     aged = None if age is None else tr("aged 90 or older") if age == AGED else tr("aged {n}", n=age)
-    return ", ".join(one for one in (sexes.get(sex or ""), aged) if one)
+    return tr(", ").join(one for one in (sexes.get(sex or ""), aged) if one)
 
 
 def _moved(moved: float, unit: str, *, probable: bool) -> str:
