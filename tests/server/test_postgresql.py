@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from medloom.care import risk
-from medloom.database.engine import URL_VARIABLE
+from medloom.database.engine import URL_VARIABLE, Database
 from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.server import accounts
@@ -66,3 +67,24 @@ def test_a_model_is_released_asked_and_its_advice_overridden_and_reproduced(back
     assert Visitor(app).sign_in("lead").get("/audit").status_code == 200
     with backend.database.reading() as connection:
         assert backend.database.audit.verify(connection).entries > 15
+
+
+def test_two_processes_keep_the_same_input_at_once(backend: Backend) -> None:
+    proposal = releases.propose(backend.site, backend.database, MODEL, Actor("scientist", "data_scientist"))
+    releases.sign(backend.database, proposal.id, Actor("lead", "governance"))
+    backend.serving.refresh()
+    doctor, other = Actor("doctor", "clinician"), Database.of(backend.site.directory)
+    served, subject = backend.serving.served[0], int(backend.site.record.subject_ids[0])
+    given = [
+        risk.advise(served, backend.serving.ask(served, subject).sample, explain=False) for _ in range(2)
+    ]
+    with ThreadPoolExecutor(1) as second:
+        with backend.database.writing() as connection:
+            risk.keep(backend.database, given[0], doctor, "api")(connection)
+            # it finds none, and waits for the first
+            waiting = second.submit(other.write, risk.keep(other, given[1], doctor, "api"))
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        waiting.result(10)
+    other.close()
+    assert all(risk.reproduce(backend.site, backend.database, one.advice.id).same for one in given)

@@ -102,9 +102,9 @@ def advise_each(
     answers = _answers(predictions, len(held))
     mains = _mains(answers, predictions, held)
     made, threshold = utc_now(), served.release.threshold
-    rows = held.frame.select("subject_id", "prediction_time", "split").iter_rows()
+    rows = (held.frame[name].to_list() for name in ("subject_id", "prediction_time", "split"))
     given = []
-    for place, (subject, moment, split) in enumerate(rows):
+    for place, (subject, moment, split) in enumerate(zip(*rows, strict=True)):
         output, value = mains[place]
         advice = Advice(
             id=secrets.token_hex(16),
@@ -148,7 +148,8 @@ def keep_each(
     database: Database, given: Sequence[tuple[Given, Actor, str]], *, audited: bool = True
 ) -> Callable[[Connection], None]:
     """Give the work that stores advice of several, with who asked and by which way; as `keep`."""
-    inputs = {one.advice.input_digest: one.history for one, _, _ in given}
+    # in the same order in every process, so that none waits for another that waits for it
+    inputs = dict(sorted({one.advice.input_digest: one.history for one, _, _ in given}.items()))
     rows = [_row(one, by, via) for one, by, via in given]
     entries = [
         Entry(
@@ -336,7 +337,10 @@ def _row(given: Given, by: Actor, via: str) -> dict[str, Any]:
 
 def _answers(predictions: Predictions, n: int) -> list[tuple[Answer, ...]]:
     """Give the answers about each of n samples: all have as many."""
-    rows = predictions.frame.select("output", "value", "low", "high", "in_set", "end").rows()
+    columns = (
+        predictions.frame[name].to_list() for name in ("output", "value", "low", "high", "in_set", "end")
+    )
+    rows = list(zip(*columns, strict=True))
     each = len(rows) // max(n, 1)
     return [tuple(Answer(*row) for row in rows[place * each : (place + 1) * each]) for place in range(n)]
 

@@ -87,7 +87,7 @@ class Board:
 
     def samples_of(self, subjects: Sequence[int]) -> Samples:
         """Give the samples of those among some patients who are asked about."""
-        return self.samples.where(pl.col("subject_id").is_in(list(subjects)))
+        return self.samples.among(np.flatnonzero(np.isin(self.samples.subject_ids, subjects)).tolist())
 
 
 def made(

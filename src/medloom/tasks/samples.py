@@ -76,6 +76,12 @@ class Samples:
         """Keep one sample, by its place."""
         return self._with(frame=self.frame.slice(place, 1))
 
+    def among(self, places: Sequence[int]) -> Samples:
+        """Keep a few samples, by their places, ascending."""
+        # put together from slices: a query takes ten times as long for a few
+        slices = [self.frame.slice(place, 1) for place in places]
+        return self._with(frame=pl.concat(slices or [self.frame.clear()]))
+
     def parts(self, most: int = 200_000) -> Iterator[Samples]:
         """Cut into pieces whose histories fit into memory: by the record's own parts, at most `most` samples each."""
         if self._held is not None:

@@ -202,6 +202,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # else files are looked at for each page
     )
     environment.globals.update(tr=tr, say=_say, static=static_address, risk_badge=risk_badge)
     environment.filters.update(percent=percent, moment=moment, reason_name=reason_name, tr=tr)
