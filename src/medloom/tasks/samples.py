@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.foundation.hashing import sha256_bytes
+from medloom.record.catalogue import CodeCatalogue
 from medloom.record.record import Record
 from medloom.tasks.history import History, Visibility, read_history
 from medloom.tasks.kinds import LABEL_TYPES, SPLITS, Split
@@ -175,6 +176,11 @@ class Samples:
     def groups(self) -> NDArray[np.int64]:
         """Give what must not be split or resampled apart: (n,) int64."""
         return self.frame["group"].to_numpy()
+
+    @property
+    def catalogue(self) -> CodeCatalogue:
+        """Give what is known of the record's codes; nothing of a patient."""
+        return self._record.catalogue
 
     @property
     def record_digest(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,10 @@ from medloom.foundation.seeds import derive
 from medloom.learners.survival.deepsurv import SAMPLED
 from medloom.learners.survival.estimator import SurvivalEstimator
 from medloom.learners.survival.problem import Problem
-from medloom.tasks.survival import Curves, Outcomes
+from medloom.tasks.survival import Curves
 from medloom.training.arrays import read_array, write_arrays
 from medloom.training.descent import Descent
+from medloom.training.discrete_hazards import Lived, curves_of_odds, interval_ends
 from medloom.training.networks import (
     Network,
     first_layers,
@@ -32,16 +33,12 @@ from medloom.training.networks import (
     typical_rows,
     write_networks,
 )
-from medloom.training.nonparametric import incidence_of_hazards
 from medloom.training.products import product
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Floats = NDArray[np.float64]
-
-_EVENTS_AN_INTERVAL: Final = 20  # at least, of all kinds together
-_FAR: Final = 30.0
 
 
 class DiscreteHazards(SurvivalEstimator):
@@ -105,11 +102,7 @@ class DiscreteHazards(SurvivalEstimator):
     def _curves(self, reached: Floats) -> Curves:
         """Make curves from the first products on: (m, d) → incidence (m, k, t)."""
         odds = mean_after_first(self.networks, reached).reshape(-1, self.causes, len(self.cuts))
-        power = np.exp(np.clip(odds, -_FAR, _FAR))
-        whole = power.sum(axis=1, keepdims=True)
-        # within an interval hazards are constant, and keep the proportions of its events
-        hazard = np.cumsum(np.log1p(whole) * power / whole, axis=-1)
-        return Curves(self.times, incidence_of_hazards(_between_cuts(self.cuts, hazard, self.times)))
+        return curves_of_odds(odds, self.cuts, self.times)
 
 
 def learned_discrete(problem: Problem, descent: Descent, n_models: int, intervals: int) -> DiscreteHazards:
@@ -124,7 +117,7 @@ def learned_discrete(problem: Problem, descent: Descent, n_models: int, interval
             descent.network(
                 x[inside],
                 outcomes.causes * len(cuts),
-                lived.torch_loss,
+                partial(_mean_loss, lived),
                 partial(_judged, Lived.of(outcomes[outside], cuts), x[outside]),
                 seed,
                 lived.average(),
@@ -136,82 +129,9 @@ def learned_discrete(problem: Problem, descent: Descent, n_models: int, interval
     return DiscreteHazards(problem.times, cuts, networks, outcomes.causes, background)
 
 
+def _mean_loss(lived: Lived, odds: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    return lived.losses(odds, rows).mean()
+
+
 def _judged(lived: Lived, x: Floats, network: Network) -> float:
     return lived.loss(network.scores(x))
-
-
-def interval_ends(outcomes: Outcomes, last: float, most: int) -> Floats:
-    """Divide time into intervals with as many events each: their ends, the last of them `last`.
-
-    >>> interval_ends(Outcomes(np.arange(1.0, 41.0), np.ones(40, int)), 50.0, 10).tolist()
-    [21.0, 50.0]
-    """
-    times = outcomes.time[outcomes.happened & (outcomes.time > 0)]
-    many = max(1, min(most, len(times) // _EVENTS_AN_INTERVAL))
-    inner = np.quantile(times, np.linspace(0, 1, many + 1)[1:-1], method="higher")
-    return np.append(np.unique(inner[inner < last]), last)
-
-
-class Lived:
-    """What samples lived through, by interval: masks of what a likelihood is made of.
-
-    An interval counts as lived through by a censored sample that was followed over half of it or more.
-
-    Args:
-        cause: (n, j) what happened in each interval: 0 nothing, or the event from 1.
-        seen: (n, j) whether that is known.
-        causes: k.
-    """
-
-    def __init__(self, cause: NDArray[np.int64], seen: NDArray[np.bool_], causes: int) -> None:
-        self._cause, self._seen, self._causes = cause, seen, causes
-
-    @classmethod
-    def of(cls, outcomes: Outcomes, cuts: Floats) -> Lived:
-        """Read outcomes."""
-        starts = np.append(0.0, cuts[:-1])
-        time, happened = outcomes.time[:, None], outcomes.happened[:, None]
-        # an event at an interval's end belongs to it; one at time 0 to the first; none comes after the last
-        inside = (time > starts) & (time <= cuts)
-        inside[:, 0] |= outcomes.time <= 0
-        half = (starts + cuts) / 2
-        seen = np.where(happened, inside | (time > cuts), time >= half)
-        cause = np.where(inside & happened, outcomes.cause[:, None], 0)
-        return cls(cause, seen, outcomes.causes)
-
-    def loss(self, odds: Floats) -> float:
-        """Give the mean negative log-likelihood of log-odds (n, k · j)."""
-        from scipy.special import logsumexp
-
-        n, intervals = self._cause.shape
-        each = odds.reshape(n, self._causes, intervals)
-        all_ = np.concatenate([np.zeros((n, 1, intervals)), each], axis=1)
-        said = np.take_along_axis(all_, self._cause[:, None, :], axis=1)[:, 0]
-        return float(((logsumexp(all_, axis=1) - said) * self._seen).sum() / max(n, 1))
-
-    def average(self) -> Floats:
-        """Give the log-odds of each event against nothing in each interval, all samples alike: (k · j,)."""
-        counts = [(self._seen & (self._cause == one)).sum(axis=0) for one in range(self._causes + 1)]
-        odds: Floats = np.log((np.stack(counts[1:]) + 0.5) / (counts[0] + 0.5))
-        return odds.ravel()
-
-    def torch_loss(self, odds: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        """Give the same of some rows (b,), for PyTorch: log-odds (b, k · j)."""
-        import torch
-
-        intervals = self._cause.shape[1]
-        each = odds.reshape(len(rows), self._causes, intervals)
-        all_ = torch.cat([torch.zeros(len(rows), 1, intervals), each], dim=1)
-        said = torch.gather(all_, 1, torch.from_numpy(self._cause[rows])[:, None])[:, 0]
-        seen = torch.from_numpy(self._seen[rows])
-        return ((torch.logsumexp(all_, 1) - said) * seen).sum() / len(rows)
-
-
-def _between_cuts(cuts: Floats, values: Floats, times: Floats) -> Floats:
-    """Read what rises from 0 at time 0 through values (..., j) at cuts at times (t,), straight between them."""
-    grid = np.append(0.0, cuts)
-    padded = np.concatenate([np.zeros((*values.shape[:-1], 1)), values], axis=-1)
-    above = np.clip(np.searchsorted(grid, times, "left"), 1, len(cuts))
-    share = (times - grid[above - 1]) / (grid[above] - grid[above - 1])
-    read: Floats = padded[..., above - 1] * (1 - share) + padded[..., above] * share
-    return read

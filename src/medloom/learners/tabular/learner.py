@@ -4,10 +4,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from medloom.features.windows import WindowFeatures
-from medloom.foundation.errors import InputError
 from medloom.learners.tabular.answers import Floats, labels_as_numbers
 from medloom.learners.tabular.estimator import Estimator, LabelByLabel
 from medloom.learners.tabular.model import TabularModel, load_model
@@ -16,6 +13,7 @@ from medloom.learners.windowed import Handed, WindowedLearner
 from medloom.tasks.model import Origin
 from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
+from medloom.training.learnable import check_answers_vary
 from medloom.training.preparation import Preparation
 
 
@@ -38,7 +36,7 @@ class TabularLearner(WindowedLearner[Floats, TabularModel]):
         return labels_as_numbers(samples)
 
     def _check_labels(self, question: Question, labels: Floats) -> None:
-        _check_answers(question, labels)
+        check_answers_vary(question, labels)
 
     def _estimate(self, handed: Handed[Floats]) -> Estimator:
         problem = Problem(
@@ -59,21 +57,3 @@ class TabularLearner(WindowedLearner[Floats, TabularModel]):
         self, origin: Origin, features: WindowFeatures, preparation: Preparation | None, estimator: Estimator
     ) -> TabularModel:
         return TabularModel(origin, features, preparation, estimator)
-
-
-def _check_answers(question: Question, y: Floats) -> None:
-    constant = np.flatnonzero(y.min(axis=0) == y.max(axis=0))
-    if not len(constant):
-        return
-    if question.kind in ("multiclass", "multilabel"):
-        raise InputError(
-            "none or all of the {n} training samples have the answer {classes}; remove it from the task's classes, "
-            "merge it with another, or widen the population",
-            n=len(y),
-            classes=", ".join(question.classes[place] for place in constant),
-        )
-    raise InputError(
-        "all {n} training samples have the same answer; there is nothing to learn: check the task's predict and "
-        "horizon, or widen the population",
-        n=len(y),
-    )

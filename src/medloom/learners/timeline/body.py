@@ -1,0 +1,296 @@
+"""The body of timeline models: a transformer over steps of facts, each with its values and its time.
+
+Blocks as in LLaMA (Touvron et al., 2023: RMSNorm, SwiGLU, rotary positions), where half of each head turns with the
+place of a step and half with its hour, so that what is near in time is near, whatever was recorded between. Linear
+layers see rows one behind the other; only attention puts them side by side.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medloom.features.token_vocabulary import PIECES, QUANTILES, TokenVocabulary
+from medloom.foundation.errors import InputError
+from medloom.learners.timeline.batches import TimelineBatch
+
+_SHORTEST, _LONGEST = 2.0, 24.0 * 365 * 20  # hours of one turn
+_CODE_HIDDEN: Final = (
+    0.1  # of training facts known by their description alone, so that strangers are understood
+)
+_TIMES: Final = 8
+_SPREAD: Final = 0.3  # of embeddings at first
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a body is.
+
+    Attributes:
+        width: of each step.
+        layers: blocks.
+        heads: of attention; each at least 8 wide.
+        dropout: share of units left out at random in training.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    dropout: float = 0.1
+
+
+SIZES: Final = {
+    "nano": Size(64, 2, 4),
+    "micro": Size(128, 3, 4),
+    "mini": Size(256, 4, 8),
+    "small": Size(512, 8, 8),
+    "base": Size(768, 12, 12),
+    "large": Size(1024, 24, 16),
+    "xl": Size(2048, 24, 16),
+}
+
+
+def size_named(name: str) -> Size:
+    """Find a size.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in SIZES:
+        raise InputError("there is no size {name!r}; there are: {names}", name=name, names=", ".join(SIZES))
+    return SIZES[name]
+
+
+@dataclass(frozen=True)
+class BodyConfig:
+    """What a body is made from; plain values, so that it travels in a package.
+
+    Attributes:
+        size: how large.
+        codes: of the vocabulary.
+        ancestors: of the vocabulary.
+        causal: whether a step sees only those before it.
+    """
+
+    size: Size
+    codes: int
+    ancestors: int
+    causal: bool = True
+
+    @classmethod
+    def of(cls, size: Size, vocabulary: TokenVocabulary, *, causal: bool = True) -> Self:
+        """Make a body for a vocabulary."""
+        return cls(size, len(vocabulary), len(vocabulary.ancestors), causal)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """Read back what `to_json` gave."""
+        return replace(cls(**content), size=Size(**content["size"]))
+
+
+class FactEmbedding(nn.Module):
+    """Facts as vectors: of the code, what is above it, what its description says, and the value; summed a step.
+
+    What is the same for all facts of a code, or of a tenth of its values, is worked out once a batch.
+    """
+
+    def __init__(self, config: BodyConfig) -> None:
+        super().__init__()
+        width = config.size.width
+        self.code = nn.Embedding(config.codes + 1, width, padding_idx=0)
+        self.slope = nn.Embedding(config.codes + 1, width, padding_idx=0)
+        self.above = nn.EmbeddingBag(config.ancestors + 1, width, mode="mean")
+        self.pieces = nn.EmbeddingBag(PIECES, width, mode="mean")
+        self.tenth = nn.Embedding(QUANTILES + 1, width)
+        self.bent = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        with torch.no_grad():
+            for module in (self.code, self.slope, self.above, self.pieces, self.tenth):
+                module.weight.normal_(std=_SPREAD)
+            self.code.weight[0] = self.slope.weight[0] = 0
+
+    def codes(self, batch: TimelineBatch) -> Tensor:
+        """Embed the different codes of a batch: (u, width)."""
+        own = self.code(batch.kinds)
+        if self.training:
+            shown = torch.rand(len(own), 1, device=own.device) >= _CODE_HIDDEN
+            own = own * shown.to(own.dtype)
+        described = self.pieces(batch.pieces, batch.pieces_of) + self.above(
+            batch.ancestors, batch.ancestors_of
+        )
+        embedded: Tensor = own + described
+        return embedded
+
+    def forward(self, batch: TimelineBatch, weights: Tensor) -> Tensor:
+        """Sum the facts of each step, each by its weight (n,): (s, width)."""
+        of_pairs = self.codes(batch)[batch.pair_kind]
+        tenth = self.tenth(batch.pair_tenth)
+        has = (batch.pair_tenth > 0).to(of_pairs.dtype)[:, None]
+        of_pairs = of_pairs + has * (tenth + self.bent(of_pairs * tenth))
+        summed = F.embedding_bag(
+            batch.pair, of_pairs, batch.first, mode="sum", per_sample_weights=weights
+        ) + F.embedding_bag(
+            batch.kind,
+            self.slope(batch.kinds),
+            batch.first,
+            mode="sum",
+            per_sample_weights=weights * batch.value,
+        )
+        return summed
+
+
+class TimelineBody(nn.Module):
+    """Steps of facts → what is known at each step: (s, width)."""
+
+    def __init__(self, config: BodyConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.size.width
+        self.facts = FactEmbedding(config)
+        self.times = nn.Linear(_TIMES, width)
+        self.ask = nn.Parameter(torch.randn(width) * _SPREAD)
+        self.masked = nn.Parameter(torch.randn(width) * _SPREAD)
+        self.mixed = nn.RMSNorm(width)
+        self.blocks = nn.ModuleList(_Block(config.size, config.causal) for _ in range(config.size.layers))
+        self.norm = nn.RMSNorm(width)
+
+    @property
+    def width(self) -> int:
+        """Tell how wide what it gives is."""
+        return self.config.size.width
+
+    def forward(
+        self, batch: TimelineBatch, weights: Tensor | None = None, masked: Tensor | None = None
+    ) -> Tensor:
+        """Read a batch: (s, width).
+
+        Args:
+            batch: the timelines.
+            weights: (n,) how much each fact counts, from 0 to 1; None: all of them wholly.
+            masked: (n,) bool, facts that are hidden, though it is told that there are some; None: none.
+        """
+        shown = torch.ones_like(batch.value) if weights is None else weights
+        hidden = None
+        if masked is not None:
+            hidden = torch.zeros(len(batch.row), dtype=shown.dtype, device=shown.device)
+            hidden = hidden.index_add(0, batch.step, masked.to(shown.dtype))
+            shown = shown * (~masked).to(shown.dtype)
+        facts = self.facts(batch, shown)
+        held = torch.bincount(batch.step, minlength=len(batch.row)).to(facts.dtype)
+        x = facts / held.clamp(min=1).sqrt()[:, None] + self.times(_times(batch, held))
+        if hidden is not None:
+            x = x + hidden.log1p()[:, None] * self.masked
+        x = self.mixed(x.index_add(0, batch.ask, self.ask.to(x.dtype).expand(batch.rows, -1)))
+        side = _Side(batch, self.config.size)
+        for block in self.blocks:
+            x = block(x, side)
+        read: Tensor = self.norm(x)
+        return read
+
+    def represent(self, batch: TimelineBatch, weights: Tensor | None = None) -> Tensor:
+        """Read a batch, and give what is known of each row when it is asked: (b, width)."""
+        read: Tensor = self(batch, weights)
+        return read[batch.ask]
+
+
+class _Side:
+    """Where steps stand when rows are put side by side, and how far heads turn there."""
+
+    def __init__(self, batch: TimelineBatch, size: Size) -> None:
+        self.rows = batch.rows
+        self.longest = int(batch.place.max()) + 1
+        self.where = batch.row * self.longest + batch.place
+        half = size.width // size.heads // 4  # pairs of numbers that turn with the place, and with the hour
+        kind = batch.hours.dtype
+        steps = torch.arange(half, device=batch.row.device, dtype=kind)
+        by_place = batch.place.to(kind)[:, None] / 10_000 ** (steps / max(half, 1))
+        turns = _SHORTEST * (_LONGEST / _SHORTEST) ** (steps / max(half - 1, 1))
+        by_hour = -batch.hours[:, None] * (2 * math.pi / turns)
+        angle = torch.cat([by_place, by_hour], 1)
+        self.cos, self.sin = angle.cos()[:, None], angle.sin()[:, None]
+
+    def turned(self, x: Tensor) -> Tensor:
+        """Turn heads (s, heads, d) by place and hour."""
+        turning = self.cos.shape[-1]
+        one, two, rest = x.split([turning, turning, x.shape[-1] - 2 * turning], -1)
+        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        return torch.cat([one * cos - two * sin, one * sin + two * cos, rest], -1)
+
+    def beside(self, x: Tensor) -> Tensor:
+        """Put rows side by side: (s, heads, d) → (b, heads, longest, d)."""
+        flat = x.new_zeros(self.rows * self.longest, *x.shape[1:])
+        return flat.index_copy(0, self.where, x).view(self.rows, self.longest, *x.shape[1:]).transpose(1, 2)
+
+    def behind(self, x: Tensor) -> Tensor:
+        """Put rows one behind the other again."""
+        return x.transpose(1, 2).reshape(self.rows * self.longest, -1)[self.where]
+
+    def mask(self) -> Tensor:
+        """Tell which places hold a step: (b, 1, 1, longest)."""
+        held = torch.zeros(self.rows * self.longest, dtype=torch.bool, device=self.where.device)
+        held[self.where] = True
+        return held.view(self.rows, 1, 1, self.longest)
+
+
+class _Block(nn.Module):
+    def __init__(self, size: Size, causal: bool) -> None:
+        super().__init__()
+        width = size.width
+        self.heads, self.causal = size.heads, causal
+        self.before = nn.RMSNorm(width)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.between = nn.RMSNorm(width)
+        inner = 8 * round(width / 3)
+        self.up = nn.Linear(width, inner, bias=False)
+        self.gate = nn.Linear(width, inner, bias=False)
+        self.down = nn.Linear(inner, width, bias=False)
+        self.left_out = nn.Dropout(size.dropout)
+
+    def forward(self, x: Tensor, side: _Side) -> Tensor:
+        normed = self.before(x)
+        query, key, value = (
+            layer(normed).view(len(x), self.heads, -1) for layer in (self.query, self.key, self.value)
+        )
+        attended = F.scaled_dot_product_attention(
+            side.beside(side.turned(query)),
+            side.beside(side.turned(key)),
+            side.beside(value),
+            # rows are filled up at their ends, which nothing before them sees
+            attn_mask=None if self.causal else side.mask(),
+            is_causal=self.causal,  # no dropout here: with it, processors fall back to whole matrices
+        )
+        x = x + self.left_out(self.out(side.behind(attended)))
+        normed = self.between(x)
+        return x + self.left_out(self.down(F.silu(self.gate(normed)) * self.up(normed)))
+
+
+def _times(batch: TimelineBatch, held: Tensor) -> Tensor:
+    """Describe when each step is, and how much it holds: (s, 8)."""
+    age = batch.age[batch.row]
+    at = torch.where(torch.isnan(age), torch.zeros_like(age), age / 50 - 1)
+    asked = torch.zeros_like(batch.hours)
+    asked[batch.ask] = 1
+    return torch.stack(
+        [
+            torch.log1p(batch.gap) / 4,
+            torch.log1p(batch.since) / 8,
+            torch.log1p(batch.gap / 24) / 4,
+            at,
+            torch.isnan(age).to(at.dtype),
+            batch.static.to(at.dtype),
+            asked,
+            held.to(at.dtype).log1p() / 3,
+        ],
+        1,
+    )

@@ -1,0 +1,234 @@
+"""What all neural learners of timelines do alike: check, encode, train on the engine, wrap up."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.features.token_vocabulary import TokenVocabulary
+from medloom.foundation.messages import tr
+from medloom.foundation.seeds import derive, generator
+from medloom.learners.timeline.batches import Gathering, TimelineBatch, Timelines
+from medloom.tasks.kinds import Kind
+from medloom.tasks.model import Learner
+from medloom.tasks.samples import Samples
+from medloom.training.answer_heads import ANSWERED, AnswerForm, Emphasis
+from medloom.training.descent import check_torch
+from medloom.training.learning import check_samples, origin_of_fit
+from medloom.training.parameters import check_parameter, check_types
+from medloom.training.schedule import PRECISIONS, Schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from medloom.learners.timeline.model import Reading, TimelineModel
+
+_log = logging.getLogger(__name__)
+
+Rows = NDArray[np.int64]
+
+_LEAST_TO_JUDGE: Final = 50
+_JUDGED: Final = 0.2  # of training patients, where the tuning samples are too few
+
+
+@dataclass(frozen=True)
+class NeuralTimelineLearner(Learner):
+    """Trains a body that reads timelines, with a layer of answers.
+
+    Args:
+        step: hours whose facts a network reads together; 0: those of one moment; None: each fact by itself.
+        most: steps of a timeline at most, the latest.
+        epochs: passes over the samples at most.
+        batch: samples a step.
+        learning_rate: of AdamW, at its highest.
+        weight_decay: by which weights shrink.
+        patience: passes without gain on the tuning samples before it stops.
+        hidden_facts: share of facts that are left out at random in each step of training.
+        smoothing: share by which labels are drawn towards all answers alike.
+        focal: power by which samples that are answered well already count less.
+        balanced: whether rare classes count as much as common ones.
+        average: decay of the moving average of weights that is kept; 0: the weights themselves.
+        minutes: after which training stops; None: no limit.
+        precision: `32`, `bf16`, or `auto`: what the machine is faster with.
+        devices: processes to train with.
+    """
+
+    modality: ClassVar[str] = "timeline"
+    kinds: ClassVar[frozenset[Kind]] = ANSWERED
+
+    step: float | None = 1.0
+    most: int = 512
+    epochs: int = 20
+    batch: int = 64
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
+    patience: int = 4
+    hidden_facts: float = 0.1
+    smoothing: float = 0.0
+    focal: float = 0.0
+    balanced: bool = False
+    average: float = 0.0
+    minutes: float | None = None
+    precision: str = "32"
+    devices: int = 1
+
+    def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> TimelineModel:
+        """Learn from `train`; stop on `tuning`, or on a fifth of the training patients where it is too small.
+
+        Raises:
+            InputError: the samples cannot be learned from, or PyTorch is not installed; with the remedy.
+            LeakageError: a patient is in both, or a sample is held out.
+        """
+        check_types(self.name, self)
+        self._check_parameters()
+        check_samples(self, train, tuning)
+        check_torch(self.name)
+        import torch
+
+        from medloom.learners.timeline.model import TimelineModel, exact
+        from medloom.learners.timeline.network import TimelineNetwork, mean_loss
+        from medloom.training.fitting import fit
+
+        drawn = derive(seed, self.modality, self.name)
+        form = AnswerForm.of(train.question, train)
+        learned, judged = _divided(train, tuning, drawn)
+        with torch.random.fork_rng():
+            torch.manual_seed(drawn)
+            start = self._start(learned, judged, drawn)
+            network = TimelineNetwork(start.body, form.k)
+        reading = start.reading
+        targets, aims = form.targets(learned), form.targets(judged)
+        network.level(targets.level)
+        timelines, watched = reading.timelines(learned), reading.timelines(judged)
+        emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
+        fitted = fit(
+            network,
+            _LabelledRows(timelines, self.hidden_facts),
+            lambda net, given: targets.losses(net(given[0], given[1]), given[2], emphasis),
+            self._schedule(),
+            seed=drawn,
+            judged=lambda net: mean_loss(net, watched, aims),
+            on_step=start.on_step,
+        )
+        _log.info(
+            "fitted learner=%s samples=%d steps=%d why=%s",
+            self.name,
+            len(train),
+            fitted.course.step,
+            fitted.why,
+        )
+        return TimelineModel(
+            origin_of_fit(self, train, tuning, seed), reading, form, exact(network), start.built
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> TimelineModel:
+        """Load a package this learner's model wrote."""
+        from medloom.learners.timeline.model import load_model
+
+        return load_model(directory, cls._built)
+
+    @abstractmethod
+    def _start(self, train: Samples, tuning: Samples, seed: int) -> Start:
+        """Learn how to read timelines, and make the body that training starts from; PyTorch's seed is set."""
+
+    @classmethod
+    @abstractmethod
+    def _built(cls, reading: Reading, built: dict[str, Any]) -> nn.Module:
+        """Build the body that a package says it has."""
+
+    def _schedule(self) -> Schedule:
+        return Schedule(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            average=self.average or None,
+            minutes=self.minutes,
+            precision=self.precision,
+            devices=self.devices,
+        )
+
+    def _check_parameters(self) -> None:
+        name = self.name
+        step, minutes = self.step, self.minutes
+        check_parameter(name, "step", step, step is None or step >= 0, tr("0 or more"))
+        check_parameter(name, "most", self.most, self.most >= 4, tr("4 or more"))
+        for one in ("epochs", "batch", "patience", "devices"):
+            check_parameter(name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
+        rate = self.learning_rate
+        check_parameter(name, "learning_rate", rate, rate > 0, tr("above 0"))
+        for one in ("weight_decay", "focal"):
+            check_parameter(name, one, getattr(self, one), getattr(self, one) >= 0, tr("0 or more"))
+        for one in ("hidden_facts", "smoothing", "average"):
+            value = getattr(self, one)
+            check_parameter(name, one, value, 0 <= value < 1, tr("0 or more and below 1"))
+        check_parameter(name, "minutes", minutes, minutes is None or minutes > 0, tr("above 0"))
+        holds = self.precision in PRECISIONS
+        check_parameter(name, "precision", self.precision, holds, ", ".join(PRECISIONS))
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training starts from.
+
+    Attributes:
+        reading: of samples.
+        body: parameters that want a gradient are learned.
+        built: what the body is built from, for a package.
+        on_step: called with the network, the step done, and the number of steps.
+    """
+
+    reading: Reading
+    body: nn.Module
+    built: dict[str, Any]
+    on_step: Callable[[nn.Module, int, int], None] | None = None
+
+
+def read_anew(learner: NeuralTimelineLearner, train: Samples, seed: int) -> Reading:
+    """Learn from training samples how to read timelines."""
+    from medloom.learners.timeline.model import Reading
+
+    return Reading(TokenVocabulary.fit(train, seed=seed), Gathering(learner.step, learner.most))
+
+
+@dataclass(frozen=True)
+class _LabelledRows:
+    """Training samples as rows of the engine."""
+
+    timelines: Timelines
+    hidden: float
+
+    @property
+    def lengths(self) -> Rows:
+        return self.timelines.lengths
+
+    def batch(self, rows: Rows, rng: np.random.Generator) -> tuple[TimelineBatch, Tensor | None, Rows]:
+        import torch
+
+        made = self.timelines.batch(rows)
+        if not self.hidden:
+            return made, None, rows
+        shown = rng.random(len(made.value), dtype=np.float32) >= self.hidden
+        return made, torch.from_numpy(shown.astype(np.float32)), rows
+
+
+def _divided(train: Samples, tuning: Samples, seed: int) -> tuple[Samples, Samples]:
+    """Give samples to learn from and to be judged by."""
+    if len(tuning) >= _LEAST_TO_JUDGE:
+        return train, tuning
+    groups = np.unique(train.groups)
+    drawn = generator(seed, "judged").permutation(groups)[: max(1, round(_JUDGED * len(groups)))]
+    if len(groups) < 2:
+        return train, train
+    judged = pl.col("group").is_in(drawn.tolist())
+    return train.where(~judged), train.where(judged)

@@ -1,0 +1,146 @@
+"""Steps of a training as Lightning runs them: on one device or several, in pieces, in 32 or 16 bits."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from medloom.foundation.seeds import derive
+from medloom.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from medloom.training.fitting import _Run
+
+
+def run_steps(run: _Run[Any]) -> None:
+    """Take the steps that are left of a training, until it says that it is over."""
+    schedule = run.schedule
+    with _quiet(), _seeded():
+        trainer = pl.Trainer(
+            accelerator="auto",
+            devices=schedule.devices,
+            strategy=schedule.strategy if schedule.devices > 1 else "auto",
+            precision=_precision(schedule),
+            max_steps=run.total - run.course.step,
+            accumulate_grad_batches=run.pieces,
+            gradient_clip_val=schedule.clip or None,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(_Steps(run), DataLoader(_Batches(run), batch_size=None))
+
+
+class _Steps(pl.LightningModule):
+    def __init__(self, run: _Run[Any]) -> None:
+        super().__init__()
+        self.network = run.network
+        self._run = [run]  # in a list: not a part of the module
+        self._sums: list[Tensor] = []
+
+    def training_step(self, given: tuple[int, Any, float], _index: int) -> Tensor:
+        step, batch, weight = given
+        run = self._run[0]
+        torch.manual_seed(derive(run.seed, "step", str(step)))
+        total = run.loss(self.network, batch).sum() * weight
+        self._sums.append(total.detach())
+        return total
+
+    def configure_optimizers(self) -> Any:
+        run = self._run[0]
+        learned = [one for one in self.network.parameters() if one.requires_grad]
+        shrunk = {id(one) for one in _matrices(self.network)}
+        groups = [
+            {"params": [one for one in learned if id(one) in shrunk]},
+            {"params": [one for one in learned if id(one) not in shrunk], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(
+            groups, lr=run.schedule.learning_rate, weight_decay=run.schedule.weight_decay
+        )
+        if run.remembered:
+            _remember(optimizer, run.remembered)
+        first = run.course.step
+        rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: run.rate(first + done))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
+
+    def on_train_batch_end(self, *_arguments: Any) -> None:
+        if len(self._sums) < self._run[0].pieces:
+            return
+        run = self._run[0]
+        mean = torch.stack(self._sums).mean()
+        self._sums.clear()
+        if self.trainer.world_size > 1:
+            mean = self.trainer.strategy.reduce(mean, reduce_op="mean")
+        if not run.stepped(mean.cpu(), self.optimizers(use_pl_optimizer=False)):
+            self.trainer.should_stop = True
+
+
+class _Batches(IterableDataset[Any]):
+    def __init__(self, run: _Run[Any]) -> None:
+        self._run = run
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._run.batches()
+
+
+def _matrices(network: torch.nn.Module) -> Iterator[Tensor]:
+    """Give the weights that shrink: of products, not of embeddings."""
+    for module in network.modules():
+        for parameter in module.parameters(recurse=False):
+            if parameter.ndim > 1 and not isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag):
+                yield parameter
+
+
+def _remember(optimizer: torch.optim.Optimizer, remembered: dict[str, Tensor]) -> None:
+    """Give an optimizer back what it remembered of each parameter."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in remembered.items():
+        number, _, what = name.partition(".")
+        state.setdefault(int(number), {})[what] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+
+
+def _precision(schedule: Schedule) -> Any:
+    if schedule.precision == "auto":
+        faster = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        return "bf16-mixed" if faster or _multiplies_in_tiles() else "32-true"
+    return {"32": "32-true", "bf16": "bf16-mixed"}[schedule.precision]
+
+
+def _multiplies_in_tiles() -> bool:
+    """Tell whether the processor has matrix units for 16 bits (AMX)."""
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """Leave PyTorch's own randomness as it was."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning from printing, and from warning of what is meant to be so."""
+    names = ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning.fabric")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
