@@ -115,13 +115,13 @@ def test_a_row_says_what_people_said_of_the_advice(client: Client, backend: Back
     def said() -> list[str]:
         page = rows(client("nurse").get("/worklist").text)
         (mine,) = [one for one in page if 'href="/patients/3"' in one]
-        return re.findall(r'"pill[^"]*">(overridden|accepted)<', mine)
+        return re.findall(r'"pill[^"]*">(Overridden|Accepted)<', mine)
 
     assert said() == []
     reviews.add(backend.database, advice["id"], Opinion("override", "known"), Actor("doctor", "clinician"))
-    assert said() == ["overridden"]
+    assert said() == ["Overridden"]
     reviews.add(backend.database, advice["id"], Opinion("accept"), Actor("doctor", "clinician"))
-    assert said() == ["accepted"]
+    assert said() == ["Accepted"]
 
 
 def test_changes_since_yesterday_are_said_in_points(client: Client) -> None:
