@@ -1,0 +1,113 @@
+"""A site's pretrained encoders: `encoders/NAME/N/`, named `NAME[@N]`, the latest by default."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.files import remove
+from medloom.foundation.site import SiteDirectory
+from medloom.tasks.package import package_digest
+
+_NAME: Final = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)(@(?P<version>[1-9][0-9]*))?")
+
+
+class Saved(Protocol):
+    """What can be written as a package."""
+
+    def save(self, directory: Path) -> object:
+        """Write a package into an empty or new directory."""
+        ...
+
+
+@dataclass(frozen=True, order=True)
+class EncoderName:
+    """`NAME@N`.
+
+    >>> str(EncoderName("timelines", 2))
+    'timelines@2'
+    """
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+def save(site: SiteDirectory, name: str, encoder: Saved) -> EncoderName:
+    """Save an encoder as the next version of a name.
+
+    Raises:
+        InputError: this is no name.
+    """
+    check_name(name)
+    folder = _root(site) / name
+    versions = _versions(folder)
+    saved = EncoderName(name, (versions[-1] if versions else 0) + 1)
+    incoming = folder / f".incoming-{saved.version}"
+    remove(incoming)
+    encoder.save(incoming / "package")
+    incoming.replace(folder / str(saved.version))
+    return saved
+
+
+def check_name(name: str) -> None:
+    """Refuse what is no encoder's name.
+
+    Raises:
+        InputError: it is none.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None or match["version"]:
+        raise InputError(
+            "{name!r} is not an encoder's name: lower-case letters, digits and hyphens", name=name
+        )
+
+
+def find(site: SiteDirectory, text: str) -> EncoderName:
+    """Find an encoder by its name, the latest version unless one is named.
+
+    Raises:
+        NotFoundError: there is no such encoder; the message lists those there are.
+    """
+    match = _NAME.fullmatch(text)
+    versions = _versions(_root(site) / match["name"]) if match else []
+    version = int(match["version"]) if match and match["version"] else (versions[-1] if versions else 0)
+    if match is None or version not in versions:
+        names = ", ".join(map(str, names_in(site))) or "-"
+        raise NotFoundError(
+            "this site has no encoder {name!r}; it has: {names}; pretrain one with: medloom pretrain",
+            name=text,
+            names=names,
+        )
+    return EncoderName(match["name"], version)
+
+
+def directory(site: SiteDirectory, name: EncoderName) -> Path:
+    """Place an encoder's package."""
+    return _root(site) / name.name / str(name.version) / "package"
+
+
+def of_digest(site: SiteDirectory, digest: str) -> Path | None:
+    """Find the package that has a digest; None: the site has none."""
+    return next(
+        (path for name in names_in(site) if package_digest(path := directory(site, name)) == digest), None
+    )
+
+
+def names_in(site: SiteDirectory) -> list[EncoderName]:
+    """List all encoders and versions of a site."""
+    folders = [path for path in _root(site).glob("*") if _NAME.fullmatch(path.name)]
+    return sorted(EncoderName(folder.name, version) for folder in folders for version in _versions(folder))
+
+
+def _root(site: SiteDirectory) -> Path:
+    return site.root / "encoders"
+
+
+def _versions(folder: Path) -> list[int]:
+    return sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
