@@ -1,15 +1,16 @@
-"""The command line as users run it: a process of its own, real files, a small hospital."""
+"""The command line as users run it: a process of its own (`forking.py`), real files, a small hospital."""
 
 import math
 import os
 import random
 import shutil
 import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from tests.cli.forking import forker
 
 COMMAND = "import sys; sys.argv[0] = 'medloom'; from medloom.cli import main; main()"
 
@@ -35,15 +36,8 @@ MODEL = f"{TASK}.tree"
 def run(*arguments: object, folder: Path, **more: str | None) -> subprocess.CompletedProcess[str]:
     """Run `medloom` in a folder; `text` is typed in, other names are set in the environment."""
     text = more.pop("text", None)
-    return subprocess.run(
-        [sys.executable, "-c", COMMAND, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, **{name: value for name, value in more.items() if value is not None}},
-        input=text or "",
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-    )
+    environment = {**os.environ, **{name: value for name, value in more.items() if value is not None}}
+    return forker().run([*map(str, arguments)], folder, text or "", environment)
 
 
 def done(*arguments: object, folder: Path, **more: str | None) -> str:
