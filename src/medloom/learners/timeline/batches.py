@@ -145,7 +145,21 @@ class Timelines:
         most: int | None = None,
         kept: NDArray[np.bool_] | None = None,
     ) -> TimelineBatch:
-        """Put some samples together.
+        """Put some samples together; arguments as `arrays`."""
+        import torch
+
+        made = self.arrays(samples, stops, most, kept)
+        rest = {name: made.pop(name) for name in ("fact", "samples")}
+        return TimelineBatch(**{name: torch.from_numpy(one) for name, one in made.items()}, **rest)
+
+    def arrays(
+        self,
+        samples: Rows,
+        stops: Rows | None = None,
+        most: int | None = None,
+        kept: NDArray[np.bool_] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """Put some samples together, without PyTorch: the arrays of a `TimelineBatch` by name.
 
         Args:
             samples: (b,) which.
@@ -154,8 +168,6 @@ class Timelines:
             most: steps of a row at most; None: as the gathering says.
             kept: (all facts,) which of the facts count; None: all.
         """
-        import torch
-
         tokens, offsets = self.tokens, self.tokens.offsets
         starts = offsets[samples]
         lengths = (offsets[samples + 1] - starts) if stops is None else stops
@@ -178,7 +190,7 @@ class Timelines:
         if len(facts) and place.max(initial=0) >= longest:
             facts, row, hours, static = self._latest(facts, row, hours, static, begins, place, longest)
             begins, place = self._steps(row, hours, static)
-        return self._put_together(torch, samples, facts, row, hours, static, age, begins)
+        return self._put_together(samples, facts, row, hours, static, age, begins)
 
     def _steps(
         self, row: Rows, hours: NDArray[np.float32], static: NDArray[np.bool_]
@@ -215,7 +227,6 @@ class Timelines:
 
     def _put_together(
         self,
-        torch: Any,
         samples: Rows,
         facts: Rows,
         row: Rows,
@@ -223,7 +234,7 @@ class Timelines:
         static: NDArray[np.bool_],
         age: NDArray[np.float32],
         begins: NDArray[np.bool_],
-    ) -> TimelineBatch:
+    ) -> dict[str, NDArray[Any]]:
         tokens, b = self.tokens, len(samples)
         step = np.cumsum(begins) - 1 + row  # each row before has a last step without facts
         s = int(begins.sum()) + b
@@ -244,31 +255,30 @@ class Timelines:
         kinds, kind = np.unique(code, return_inverse=True)
         pairs, pair = np.unique(kind * _TENTHS + tokens.tenth[facts], return_inverse=True)
         known, above, above_of, pieces, pieces_of = self._described(kinds)
-        put = torch.from_numpy
-        return TimelineBatch(
-            put(known),
-            put(above),
-            put(above_of),
-            put(pieces),
-            put(pieces_of),
-            put(kind.astype(np.int64)),
-            put(pairs // _TENTHS),
-            put(pairs % _TENTHS),
-            put(pair.astype(np.int64)),
-            put(np.ascontiguousarray(tokens.value[facts])),
-            put(step),
-            put(np.searchsorted(step, np.arange(s))),
-            put(row_of),
-            put(place),
-            put(when),
-            put(np.maximum(gap, 0)),
-            put((oldest[row_of] - when).astype(np.float32)),
-            put(still),
-            put(asked),
-            put(np.asarray(age, np.float32)),
-            facts,
-            samples,
-        )
+        return {
+            "kinds": known,
+            "ancestors": above,
+            "ancestors_of": above_of,
+            "pieces": pieces,
+            "pieces_of": pieces_of,
+            "kind": kind.astype(np.int64),
+            "pair_kind": pairs // _TENTHS,
+            "pair_tenth": pairs % _TENTHS,
+            "pair": pair.astype(np.int64),
+            "value": np.ascontiguousarray(tokens.value[facts]),
+            "step": step,
+            "first": np.searchsorted(step, np.arange(s)),
+            "row": row_of,
+            "place": place,
+            "hours": when,
+            "gap": np.maximum(gap, 0),
+            "since": (oldest[row_of] - when).astype(np.float32),
+            "static": still,
+            "ask": asked,
+            "age": np.asarray(age, np.float32),
+            "fact": facts,
+            "samples": samples,
+        }
 
     def _described(self, kinds: NDArray[np.int32]) -> tuple[Rows, Rows, Rows, Rows, Rows]:
         """Give of each code its number, what is above it, and the pieces of its description."""
