@@ -17,6 +17,7 @@ from medloom.cli import (
     explaining,
     mitigating,
     modelling,
+    pretraining,
     records,
     serving,
     validating,
@@ -60,6 +61,7 @@ def _options(
 
 records.register(app)
 modelling.register(app)
+pretraining.register(app)
 explaining.register(app)
 validating.register(app)
 mitigating.register(app)

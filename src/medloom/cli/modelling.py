@@ -18,7 +18,7 @@ from medloom.foundation.files import replacing
 from medloom.foundation.messages import Text2, language, tr
 from medloom.foundation.site import SiteDirectory, find_site
 from medloom.site import Site
-from medloom.tasks import library
+from medloom.tasks import encoders, library
 from medloom.tasks.labelling import FlowStep
 
 
@@ -177,6 +177,14 @@ def train(
     ranges: Annotated[
         bool, typer.Option("--ranges/--no-ranges", help=tr("Whether predictions say how sure they are."))
     ] = True,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help=tr("Of the learner timeline: NAME[@N], as `medloom encoders` lists them.")),
+    ] = None,
+    adapt: Annotated[
+        str | None,
+        typer.Option(help=tr("Of the learner timeline: how an encoder is fitted to the task, such as lora.")),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Train."""
@@ -185,6 +193,11 @@ def train(
 
     opened = Site.open(site)
     parameters = parameters_of(parameter)
+    if encoder is not None:
+        found = encoders.find(opened.directory, encoder)
+        parameters["encoder"] = str(encoders.directory(opened.directory, found))
+    if adapt is not None:
+        parameters["adapt"] = adapt
     asked = opened.task(name)
     with screen.showing_progress(json):
         doubts = asked.cohort.doubts

@@ -45,13 +45,13 @@ def save(site: SiteDirectory, name: str, encoder: Saved) -> EncoderName:
         InputError: this is no name.
     """
     check_name(name)
-    folder = _root(site) / name
-    versions = _versions(folder)
+    root = folder(site, name)
+    versions = _versions(root)
     saved = EncoderName(name, (versions[-1] if versions else 0) + 1)
-    incoming = folder / f".incoming-{saved.version}"
+    incoming = root / f".incoming-{saved.version}"
     remove(incoming)
     encoder.save(incoming / "package")
-    incoming.replace(folder / str(saved.version))
+    incoming.replace(root / str(saved.version))
     return saved
 
 
@@ -87,6 +87,11 @@ def find(site: SiteDirectory, text: str) -> EncoderName:
     return EncoderName(match["name"], version)
 
 
+def folder(site: SiteDirectory, name: str) -> Path:
+    """Place all versions of a name."""
+    return _root(site) / name
+
+
 def directory(site: SiteDirectory, name: EncoderName) -> Path:
     """Place an encoder's package."""
     return _root(site) / name.name / str(name.version) / "package"
@@ -101,13 +106,13 @@ def of_digest(site: SiteDirectory, digest: str) -> Path | None:
 
 def names_in(site: SiteDirectory) -> list[EncoderName]:
     """List all encoders and versions of a site."""
-    folders = [path for path in _root(site).glob("*") if _NAME.fullmatch(path.name)]
-    return sorted(EncoderName(folder.name, version) for folder in folders for version in _versions(folder))
+    roots = [path for path in _root(site).glob("*") if _NAME.fullmatch(path.name)]
+    return sorted(EncoderName(root.name, version) for root in roots for version in _versions(root))
 
 
 def _root(site: SiteDirectory) -> Path:
     return site.root / "encoders"
 
 
-def _versions(folder: Path) -> list[int]:
-    return sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit())
+def _versions(root: Path) -> list[int]:
+    return sorted(int(path.name) for path in root.glob("[0-9]*") if path.name.isdigit())

@@ -1,7 +1,7 @@
-"""Trials of a search, logged where a team looks at them: TensorBoard or MLflow, both from the extra `tracking`.
+"""Trials of a search and the course of a training, logged where a team looks at them: TensorBoard or MLflow.
 
-Nothing leaves the machine: TensorBoard's files and MLflow's SQLite database lie in a folder of the user's, and MLflow's
-telemetry is turned off.
+Both come with the extra `tracking`. Nothing leaves the machine: TensorBoard's files and MLflow's SQLite database lie in
+a folder of the user's, and MLflow's telemetry is turned off.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _EXPERIMENT: Final = "medloom"
 
 
 class Tracker(Protocol):
-    """Takes note of trials, one after the other."""
+    """Takes note of trials, one after the other, and of how a training goes."""
 
     def trial(
         self,
@@ -31,6 +31,9 @@ class Tracker(Protocol):
         why: str,
     ) -> None:
         """Note a trial; no loss: it was given up, or failed for the reason `why`."""
+
+    def judged(self, name: str, step: int, losses: Mapping[str, float]) -> None:
+        """Note how far the training `name` has come at a step: losses by what they were measured on."""
 
     def close(self) -> None:
         """Write what is left to be written."""
@@ -79,6 +82,10 @@ class _TensorBoard:
             self._writer.add_scalar("loss", loss, step=number)
             self._writer.add_scalar(f"loss/{learner}", loss, step=number)
 
+    def judged(self, name: str, step: int, losses: Mapping[str, float]) -> None:
+        for what, loss in losses.items():
+            self._writer.add_scalar(f"{name}/{what}", loss, step=step)
+
     def close(self) -> None:
         self._writer.close()
 
@@ -92,6 +99,7 @@ class _MLflow:
             raise _missing("MLflow") from error
         folder.mkdir(parents=True, exist_ok=True)
         self._client = MlflowClient(tracking_uri=f"sqlite:///{folder.resolve() / 'mlflow.db'}")
+        self._open: dict[str, str] = {}  # runs of trainings, by name
         known = self._client.get_experiment_by_name(_EXPERIMENT)
         self._experiment = (
             self._client.create_experiment(
@@ -120,8 +128,15 @@ class _MLflow:
             self._client.set_tag(run, "why", why)
         self._client.set_terminated(run, "FINISHED" if loss is not None else "KILLED")
 
+    def judged(self, name: str, step: int, losses: Mapping[str, float]) -> None:
+        if name not in self._open:
+            self._open[name] = self._client.create_run(self._experiment, run_name=name).info.run_id
+        for what, loss in losses.items():
+            self._client.log_metric(self._open[name], what, loss, step=step)
+
     def close(self) -> None:
-        """Nothing is left to be written."""
+        for run in self._open.values():
+            self._client.set_terminated(run, "FINISHED")
 
 
 def _missing(what: str) -> MissingExtraError:

@@ -1,0 +1,145 @@
+"""The commands `pretrain` and `encoders`: a body learned from the site's timelines, without labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from medloom.cli import screen
+from medloom.cli.options import JsonOption, SeedOption, SiteOption
+from medloom.foundation.durations import hours
+from medloom.foundation.files import remove
+from medloom.foundation.messages import tr
+from medloom.foundation.site import find_site
+from medloom.site import Site
+from medloom.tasks import encoders, library
+from medloom.tasks.timelines import NAME, timelines
+
+_FACT, _MOMENT = "fact", "moment"
+_WORK = ".training"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("pretrain", help=tr("Learn from the site's timelines, without labels."))(pretrain)
+    app.command("encoders", help=tr("List the site's pretrained encoders."))(listed)
+
+
+def pretrain(
+    name: Annotated[str, typer.Argument(help=tr("What the encoder is called."))] = NAME,
+    site: SiteOption = None,
+    objective: Annotated[
+        str,
+        typer.Option(help=tr("next-event, masked, time-to-event or contrastive; several joined by +.")),
+    ] = "next-event+time-to-event",
+    size: Annotated[str, typer.Option(help="nano, micro, mini, small, base, large, xl")] = "nano",
+    step: Annotated[
+        str, typer.Option(help=tr("What is read together: fact, moment, or a length of time such as 1h."))
+    ] = _MOMENT,
+    most: Annotated[int, typer.Option(help=tr("Steps of a timeline that are read at most."))] = 512,
+    epochs: Annotated[int, typer.Option(help=tr("Passes over the timelines."))] = 20,
+    batch: Annotated[int, typer.Option(help=tr("Timelines a step of training."))] = 64,
+    learning_rate: Annotated[float, typer.Option(help=tr("At its highest."))] = 0.002,
+    minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,
+    precision: Annotated[str, typer.Option(help="32, bf16, auto")] = "auto",
+    devices: Annotated[int, typer.Option(help=tr("Processes or accelerators to train with."))] = 1,
+    task: Annotated[
+        str | None,
+        typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
+    ] = None,
+    track: Annotated[str | None, typer.Option(help=tr("Log the course too: tensorboard or mlflow."))] = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Pretrain; interrupted, the same command goes on where it stopped."""
+    from medloom.learners.timeline.pretraining import Pretraining
+    from medloom.learners.timeline.pretraining import pretrain as learn
+    from medloom.training.descent import check_torch
+    from medloom.training.tracking import tracking
+
+    check_torch("timeline")
+    encoders.check_name(name)
+    opened = Site.open(site)
+    splits = None if task is None else library.find(task, opened.directory).split
+    how = Pretraining(objective, size, _hours(step), most)
+    schedule = replace(
+        how.schedule,
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        minutes=minutes,
+        precision=precision,
+        devices=devices,
+    )
+    work = encoders.folder(opened.directory, name) / _WORK
+    curve: list[dict[str, float | int | None]] = []
+    with screen.showing_progress(json), tracking(track, str(work.parent)) as tracker:
+
+        def noted(done: int, loss: float, judged: float | None) -> None:
+            curve.append({"step": done, "train": loss, "tuning": judged})
+            losses = {"train": loss, **({} if judged is None else {"tuning": judged})}
+            if tracker is not None:
+                tracker.judged(name, done, losses)
+            if not json:
+                said = tr("not judged") if judged is None else f"{judged:.4f}"
+                screen.say(
+                    tr(
+                        "step {step:>6,}   loss {loss:.4f}   on tuning {judged}",
+                        step=done,
+                        loss=loss,
+                        judged=said,
+                    )
+                )
+
+        samples = timelines(opened.record, splits)
+        made = learn(
+            samples.in_split("train"),
+            samples.in_split("tuning"),
+            replace(how, schedule=schedule),
+            seed=seed,
+            folder=work,
+            noted=noted,
+        )
+        saved = encoders.save(opened.directory, name, made)
+    remove(work)
+    parameters = sum(one.numel() for one in made.network.body.parameters())
+    assert made.course is not None
+    seconds = made.course.seconds
+    if json:
+        screen.json(
+            {
+                "encoder": str(saved),
+                "timelines": len(samples.in_split("train")),
+                "parameters": parameters,
+                "curve": curve,
+                "seconds": seconds,
+            }
+        )
+        return
+    screen.say(
+        tr(
+            "Learned {encoder} ({n:,} weights) from {timelines:,} timelines.",
+            encoder=saved,
+            n=parameters,
+            timelines=len(samples.in_split("train")),
+        )
+    )
+    screen.say(tr("Next: medloom train TASK --learner timeline --encoder {encoder}", encoder=saved))
+
+
+def listed(site: SiteOption = None, json: JsonOption = False) -> None:
+    """List the encoders."""
+    names = [str(name) for name in encoders.names_in(find_site(site))]
+    if json:
+        screen.json({"encoders": names})
+        return
+    for name in names or [tr("There is no encoder yet; pretrain one with: medloom pretrain")]:
+        screen.say(name)
+
+
+def _hours(step: str) -> float | None:
+    if step == _FACT:
+        return None
+    return 0.0 if step == _MOMENT else hours(step)
