@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from medloom.evidence.metrics import METRICS, PRIMARY
-from medloom.evidence.subgroups import persons_shown
 from medloom.foundation.messages import Text2, language, tr
 
 if TYPE_CHECKING:
@@ -43,9 +42,8 @@ def as_table(evaluation: "Evaluation") -> str:
         head = (tr("compared with"), said(metric_name(primary)), tr("difference (ours − theirs)"))
         blocks.append(aligned([head, *rivals]))
     parts = [
-        (said(subgroup_name(dimension, name)), persons[name], str(part.metrics[primary]))
+        (said(subgroup_name(dimension, name)), f"{part.n_subjects:,}", str(part.metrics[primary]))
         for dimension, group in evaluation.subgroups.items()
-        for persons in [persons_shown(group, evaluation.n_subjects)]
         for name, part in group.items()
     ]
     if parts:
