@@ -18,7 +18,7 @@ from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive, generator
 from medloom.learners.timeline.batches import Gathering, TimelineBatch, Timelines
 from medloom.tasks.kinds import Kind
-from medloom.tasks.model import Learner
+from medloom.tasks.model import Learner, Origin
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import ANSWERED, AnswerForm, Emphasis
 from medloom.training.descent import check_torch
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from medloom.learners.timeline.model import Reading, TimelineModel
+    from medloom.learners.timeline.network import TimelineNetwork
 
 _log = logging.getLogger(__name__)
 
@@ -87,13 +88,9 @@ class NeuralTimelineLearner(Learner):
             InputError: the samples cannot be learned from, or PyTorch is not installed; with the remedy.
             LeakageError: a patient is in both, or a sample is held out.
         """
-        check_types(self.name, self)
-        self._check_parameters()
-        check_samples(self, train, tuning)
-        check_torch(self.name)
+        self._check(train, tuning)
         import torch
 
-        from medloom.learners.timeline.model import TimelineModel, exact
         from medloom.learners.timeline.network import TimelineNetwork, mean_loss
         from medloom.training.fitting import fit
 
@@ -112,7 +109,7 @@ class NeuralTimelineLearner(Learner):
         fitted = fit(
             network,
             _LabelledRows(timelines, self.hidden_facts),
-            lambda net, given: targets.losses(net(given[0], given[1]), given[2], emphasis),
+            lambda net, given: start.beside(targets.losses(net(given[0], given[1]), given[2], emphasis)),
             self._schedule(),
             seed=drawn,
             judged=lambda net: mean_loss(net, watched, aims),
@@ -125,9 +122,7 @@ class NeuralTimelineLearner(Learner):
             fitted.course.step,
             fitted.why,
         )
-        return TimelineModel(
-            origin_of_fit(self, train, tuning, seed), reading, form, exact(network), start.built
-        )
+        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network)
 
     @classmethod
     def load(cls, directory: Path) -> TimelineModel:
@@ -144,6 +139,20 @@ class NeuralTimelineLearner(Learner):
     @abstractmethod
     def _built(cls, reading: Reading, built: dict[str, Any]) -> nn.Module:
         """Build the body that a package says it has."""
+
+    def _check(self, train: Samples, tuning: Samples) -> None:
+        check_types(self.name, self)
+        self._check_parameters()
+        check_samples(self, train, tuning)
+        check_torch(self.name)
+
+    def _model(
+        self, origin: Origin, start: Start, form: AnswerForm, network: TimelineNetwork
+    ) -> TimelineModel:
+        """Make a model of what was learned."""
+        from medloom.learners.timeline.model import TimelineModel, exact
+
+        return TimelineModel(origin, start.reading, form, exact(network), start.built)
 
     def _schedule(self) -> Schedule:
         return Schedule(
@@ -186,12 +195,18 @@ class Start:
         body: parameters that want a gradient are learned.
         built: what the body is built from, for a package.
         on_step: called with the network, the step done, and the number of steps.
+        penalty: added to the loss of each row; None: nothing.
     """
 
     reading: Reading
     body: nn.Module
     built: dict[str, Any]
     on_step: Callable[[nn.Module, int, int], None] | None = None
+    penalty: Callable[[], Tensor] | None = None
+
+    def beside(self, losses: Tensor) -> Tensor:
+        """Add the penalty to losses (b,)."""
+        return losses if self.penalty is None else losses + self.penalty()
 
 
 def read_anew(learner: NeuralTimelineLearner, train: Samples, seed: int) -> Reading:
