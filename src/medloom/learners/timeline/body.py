@@ -8,8 +8,9 @@ layers see rows one behind the other; only attention puts them side by side.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -75,12 +76,14 @@ class BodyConfig:
         codes: of the vocabulary.
         ancestors: of the vocabulary.
         causal: whether a step sees only those before it.
+        kept: of each block, heads of attention and hidden units that are left; empty: all of them.
     """
 
     size: Size
     codes: int
     ancestors: int
     causal: bool = True
+    kept: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, size: Size, vocabulary: TokenVocabulary, *, causal: bool = True) -> Self:
@@ -94,7 +97,14 @@ class BodyConfig:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
-        return replace(cls(**content), size=Size(**content["size"]))
+        kept = tuple((heads, units) for heads, units in content.get("kept", ()))
+        return replace(cls(**content), size=Size(**content["size"]), kept=kept)
+
+    @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """Give heads and hidden units of each block."""
+        whole = (self.size.heads, 8 * round(self.size.width / 3))
+        return self.kept or (whole,) * self.size.layers
 
 
 class FactEmbedding(nn.Module):
@@ -129,12 +139,15 @@ class FactEmbedding(nn.Module):
         embedded: Tensor = own + described
         return embedded
 
+    def measured(self, coded: Tensor, tenth: Tensor) -> Tensor:
+        """Add to codes (m, width) the tenths (m,) in which their values lie: (m, width)."""
+        told = self.tenth(tenth)
+        has = (tenth > 0).to(coded.dtype)[:, None]
+        return coded + has * (told + self.bent(coded * told))
+
     def forward(self, batch: TimelineBatch, weights: Tensor) -> Tensor:
         """Sum the facts of each step, each by its weight (n,): (s, width)."""
-        of_pairs = self.codes(batch)[batch.pair_kind]
-        tenth = self.tenth(batch.pair_tenth)
-        has = (batch.pair_tenth > 0).to(of_pairs.dtype)[:, None]
-        of_pairs = of_pairs + has * (tenth + self.bent(of_pairs * tenth))
+        of_pairs = self.measured(self.codes(batch)[batch.pair_kind], batch.pair_tenth)
         summed = F.embedding_bag(
             batch.pair, of_pairs, batch.first, mode="sum", per_sample_weights=weights
         ) + F.embedding_bag(
@@ -159,7 +172,7 @@ class TimelineBody(nn.Module):
         self.ask = nn.Parameter(torch.randn(width) * _SPREAD)
         self.masked = nn.Parameter(torch.randn(width) * _SPREAD)
         self.mixed = nn.RMSNorm(width)
-        self.blocks = nn.ModuleList(_Block(config.size, config.causal) for _ in range(config.size.layers))
+        self.blocks = nn.ModuleList(_Block(config, heads, units) for heads, units in config.blocks)
         self.norm = nn.RMSNorm(width)
 
     @property
@@ -177,6 +190,13 @@ class TimelineBody(nn.Module):
             weights: (n,) how much each fact counts, from 0 to 1; None: all of them wholly.
             masked: (n,) bool, facts that are hidden, though it is told that there are some; None: none.
         """
+        side = Side(batch, self.config.size)
+        return self.through(self.steps(batch, weights, masked), [side] * len(self.blocks))
+
+    def steps(
+        self, batch: TimelineBatch, weights: Tensor | None = None, masked: Tensor | None = None
+    ) -> Tensor:
+        """Embed the steps of a batch, each by itself: (s, width); arguments as `forward`."""
         shown = torch.ones_like(batch.value) if weights is None else weights
         hidden = None
         if masked is not None:
@@ -188,9 +208,12 @@ class TimelineBody(nn.Module):
         x = facts / held.clamp(min=1).sqrt()[:, None] + self.times(_times(batch, held))
         if hidden is not None:
             x = x + hidden.log1p()[:, None] * self.masked
-        x = self.mixed(x.index_add(0, batch.ask, self.ask.to(x.dtype).expand(batch.rows, -1)))
-        side = _Side(batch, self.config.size)
-        for block in self.blocks:
+        embedded: Tensor = self.mixed(x.index_add(0, batch.ask, self.ask.to(x.dtype).expand(batch.rows, -1)))
+        return embedded
+
+    def through(self, x: Tensor, sides: Sequence[Attention]) -> Tensor:
+        """Send steps (s, width) through the blocks, each of which attends by its own: (s, width)."""
+        for block, side in zip(self.blocks, sides, strict=True):
             x = block(x, side)
         read: Tensor = self.norm(x)
         return read
@@ -201,19 +224,29 @@ class TimelineBody(nn.Module):
         return read[batch.ask]
 
 
-class _Side:
-    """Where steps stand when rows are put side by side, and how far heads turn there."""
+class Attention(Protocol):
+    """Lets steps look at each other."""
 
-    def __init__(self, batch: TimelineBatch, size: Size) -> None:
-        self.rows = batch.rows
-        self.longest = int(batch.place.max()) + 1
-        self.where = batch.row * self.longest + batch.place
-        half = size.width // size.heads // 4  # pairs of numbers that turn with the place, and with the hour
-        kind = batch.hours.dtype
-        steps = torch.arange(half, device=batch.row.device, dtype=kind)
-        by_place = batch.place.to(kind)[:, None] / 10_000 ** (steps / max(half, 1))
-        turns = _SHORTEST * (_LONGEST / _SHORTEST) ** (steps / max(half - 1, 1))
-        by_hour = -batch.hours[:, None] * (2 * math.pi / turns)
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+        """Give what each step saw: three of (s, heads, d) → (s, heads * d)."""
+        ...
+
+
+def turning(size: Size, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Give what the place of a step is divided by, and hours of one turn, for each pair of numbers of a head: (h,)."""
+    half = size.width // size.heads // 4
+    steps = torch.arange(half, device=like.device, dtype=like.dtype)
+    turns = _SHORTEST * (_LONGEST / _SHORTEST) ** (steps / max(half - 1, 1))
+    return 10_000 ** (steps / max(half, 1)), turns
+
+
+class Turning:
+    """How far heads turn: half of each with the place of a step, half with its hour."""
+
+    def __init__(self, place: Tensor, hours: Tensor, size: Size) -> None:
+        places, turns = turning(size, hours)
+        by_place = place.to(hours.dtype)[:, None] / places
+        by_hour = -hours[:, None] * (2 * math.pi / turns)
         angle = torch.cat([by_place, by_hour], 1)
         self.cos, self.sin = angle.cos()[:, None], angle.sin()[:, None]
 
@@ -224,6 +257,16 @@ class _Side:
         cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
         return torch.cat([one * cos - two * sin, one * sin + two * cos, rest], -1)
 
+
+class Side(Turning):
+    """Where steps stand when rows are put side by side; each looks at those of its row."""
+
+    def __init__(self, batch: TimelineBatch, size: Size) -> None:
+        super().__init__(batch.place, batch.hours, size)
+        self.rows = batch.rows
+        self.longest = int(batch.place.max()) + 1
+        self.where = batch.row * self.longest + batch.place
+
     def beside(self, x: Tensor) -> Tensor:
         """Put rows side by side: (s, heads, d) → (b, heads, longest, d)."""
         flat = x.new_zeros(self.rows * self.longest, *x.shape[1:])
@@ -233,6 +276,18 @@ class _Side:
         """Put rows one behind the other again."""
         return x.transpose(1, 2).reshape(self.rows * self.longest, -1)[self.where]
 
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, causal: bool) -> Tensor:
+        """Let each step of a row look at those before it, or at all of them: (s, heads, d) → (s, heads * d)."""
+        attended = F.scaled_dot_product_attention(
+            self.beside(self.turned(query)),
+            self.beside(self.turned(key)),
+            self.beside(value),
+            # rows are filled up at their ends, which nothing before them sees
+            attn_mask=None if causal else self.mask(),
+            is_causal=causal,  # no dropout here: with it, processors fall back to whole matrices
+        )
+        return self.behind(attended)
+
     def mask(self) -> Tensor:
         """Tell which places hold a step: (b, 1, 1, longest)."""
         held = torch.zeros(self.rows * self.longest, dtype=torch.bool, device=self.where.device)
@@ -241,54 +296,52 @@ class _Side:
 
 
 class _Block(nn.Module):
-    def __init__(self, size: Size, causal: bool) -> None:
+    def __init__(self, config: BodyConfig, heads: int, inner: int) -> None:
         super().__init__()
-        width = size.width
-        self.heads, self.causal = size.heads, causal
+        size, width = config.size, config.size.width
+        self.heads, self.causal = heads, config.causal
+        attended = heads * (width // size.heads)
         self.before = nn.RMSNorm(width)
-        self.query = nn.Linear(width, width, bias=False)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
+        self.query = nn.Linear(width, attended, bias=False)
+        self.key = nn.Linear(width, attended, bias=False)
+        self.value = nn.Linear(width, attended, bias=False)
+        self.out = nn.Linear(attended, width, bias=False)
         self.between = nn.RMSNorm(width)
-        inner = 8 * round(width / 3)
         self.up = nn.Linear(width, inner, bias=False)
         self.gate = nn.Linear(width, inner, bias=False)
         self.down = nn.Linear(inner, width, bias=False)
         self.left_out = nn.Dropout(size.dropout)
 
-    def forward(self, x: Tensor, side: _Side) -> Tensor:
+    def forward(self, x: Tensor, side: Attention) -> Tensor:
         normed = self.before(x)
         query, key, value = (
             layer(normed).view(len(x), self.heads, -1) for layer in (self.query, self.key, self.value)
         )
-        attended = F.scaled_dot_product_attention(
-            side.beside(side.turned(query)),
-            side.beside(side.turned(key)),
-            side.beside(value),
-            # rows are filled up at their ends, which nothing before them sees
-            attn_mask=None if self.causal else side.mask(),
-            is_causal=self.causal,  # no dropout here: with it, processors fall back to whole matrices
-        )
-        x = x + self.left_out(self.out(side.behind(attended)))
+        x = x + self.left_out(self.out(side.attend(query, key, value, self.causal)))
         normed = self.between(x)
         return x + self.left_out(self.down(F.silu(self.gate(normed)) * self.up(normed)))
 
 
 def _times(batch: TimelineBatch, held: Tensor) -> Tensor:
     """Describe when each step is, and how much it holds: (s, 8)."""
-    age = batch.age[batch.row]
-    at = torch.where(torch.isnan(age), torch.zeros_like(age), age / 50 - 1)
     asked = torch.zeros_like(batch.hours)
     asked[batch.ask] = 1
+    return told_times(batch.gap, batch.since, batch.age[batch.row], batch.static, asked, held)
+
+
+def told_times(
+    gap: Tensor, since: Tensor, age: Tensor, static: Tensor, asked: Tensor, held: Tensor
+) -> Tensor:
+    """Describe when steps are, what they are, and how many facts they hold: (s,) each → (s, 8)."""
+    at = torch.where(torch.isnan(age), torch.zeros_like(age), age / 50 - 1)
     return torch.stack(
         [
-            torch.log1p(batch.gap) / 4,
-            torch.log1p(batch.since) / 8,
-            torch.log1p(batch.gap / 24) / 4,
+            torch.log1p(gap) / 4,
+            torch.log1p(since) / 8,
+            torch.log1p(gap / 24) / 4,
             at,
             torch.isnan(age).to(at.dtype),
-            batch.static.to(at.dtype),
+            static.to(at.dtype),
             asked,
             held.to(at.dtype).log1p() / 3,
         ],

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, cast
 
 import numpy as np
@@ -38,6 +39,8 @@ _AHEAD: Final = 24.0  # hours over which values are averaged
 _LEAST_SHOWN: Final = 0.2
 _WARMTH: Final = 0.1
 _LOOKED_AT: Final = 2000  # timelines, to tell how long they are
+_LOOKED_AT_CLOSELY: Final = 500  # timelines, to tell how gaps are spread
+_SHARES: Final = 17
 
 
 @dataclass
@@ -96,6 +99,7 @@ class NextEvent(Objective):
         self.code = nn.Linear(width, len(timelines.vocabulary) + 1)
         self.value = ValueHead(width, len(timelines.vocabulary))
         self.gap = nn.Linear(width, GAPS)
+        self.register_buffer("spread", torch.from_numpy(_gap_spread(timelines)))
         counts = np.array([1, *timelines.vocabulary.facts], np.float64)
         with torch.no_grad():
             self.code.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
@@ -315,6 +319,25 @@ def gap_piece(hours: Tensor) -> Tensor:
     share = torch.log(hours.clamp(min=_SHORTEST_GAP) / _SHORTEST_GAP) / np.log(_LONGEST_GAP / _SHORTEST_GAP)
     piece = 1 + (share * (GAPS - 1)).long().clamp(0, GAPS - 2)
     return torch.where(hours <= 0, torch.zeros_like(piece), piece)
+
+
+def _gap_spread(timelines: Timelines) -> NDArray[np.float32]:
+    """Tell how gaps of training are spread within each piece: hours (24, 17) at equal shares, for sampling."""
+    shares = np.linspace(0, 1, _SHARES)
+    evenly = [low * (high / low) ** shares for low, high in pairwise(gap_ends())]
+    spread = np.vstack([np.zeros(_SHARES), *evenly])
+    rows = np.flatnonzero(timelines.lengths > 0)[:_LOOKED_AT_CLOSELY]
+    if len(rows):
+        batch = timelines.batch(rows)
+        came = (batch.place > 0) & ~batch.static
+        came[batch.ask] = False
+        gaps = batch.gap[came]
+        pieces, hours = gap_piece(gaps).numpy(), gaps.numpy()
+        for piece in range(1, GAPS):
+            inside = hours[pieces == piece]
+            if len(inside) >= _SHARES:
+                spread[piece] = np.quantile(inside, shares)
+    return spread.astype(np.float32)
 
 
 def gap_ends() -> NDArray[np.float64]:
