@@ -24,7 +24,7 @@ def audit_event(row: Mapping[str, Any], site: str) -> Json:
     """Give an entry, a row of the table `audit`, as an AuditEvent; `site` names who noted it."""
     subject, action = row["subject_id"], row["action"]
     kind = ("110110", "Patient Record") if subject is not None else ("110100", "Application Activity")
-    if action == "sign-in":
+    if action in ("sign-in", "sign-out"):
         kind = ("110114", "User Authentication")
     made: Json = {
         "resourceType": "AuditEvent",
