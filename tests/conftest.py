@@ -56,6 +56,26 @@ settings.register_profile("medloom", deadline=None, print_blob=True)
 settings.load_profile("medloom")
 
 
+# Files that take longest, for they install, demonstrate or follow something to its end. Workers share the tests file by
+# file: what is long begins first, or one worker waits for the other at the end.
+LONG = (
+    "tests/cli/test_demo.py",
+    "tests/test_docs.py",
+    "tests/test_bare_environment.py",
+    "tests/learners/tabular/test_contract.py",
+    "tests/server/web/test_browser.py",
+    "tests/cli/test_modelling.py",
+    "tests/test_examples.py",
+    "tests/record/test_interrupted_import.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what is long begin first."""
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def mirror() -> Callable[[str], Path]:
     """Find a folder of the mirror of public data sets, `mirror("ehr/physionet2012")`, or skip the test."""

@@ -55,6 +55,7 @@ def learned(learner: type[TabularLearner], kind: Kind) -> TabularModel:
     return small(learner).fit(samples.in_split("train"), samples.in_split("tuning"), seed=1)
 
 
+@cache
 def unseen(kind: Kind) -> Samples:
     return samples_of(kind, n=200, seed=99)
 
