@@ -20,7 +20,10 @@ from medloom.record.record import Record
 from medloom.tasks.kinds import Kind
 from medloom.tasks.package import load
 from medloom.tasks.samples import Samples
+from medloom.tasks.survival import read_curves
 from medloom.training.answers import labels_as_numbers, loss, scores_of
+from tests.learners.survival.worlds import TWO
+from tests.learners.survival.worlds import samples_of as prognosis_of
 from tests.learners.tabular.worlds import ASKED, DAY, LAB, NOISE, samples_in, samples_of
 
 LEARNERS: list[type[NeuralTimelineLearner]] = [
@@ -30,7 +33,12 @@ LEARNERS: list[type[NeuralTimelineLearner]] = [
 ]
 # few epochs of few, simple patients
 QUICK = {"epochs": 25, "learning_rate": 0.01, "batch": 32, "hidden_facts": 0.0, "most": 32}
-MORE = {"timeline": {"pretraining_epochs": 2, "learning_rate": 0.004}}
+SERIES = {"hidden": 16, "dropout": 0.0, "epochs": 8, "learning_rate": 0.02}
+MORE = {
+    "timeline": {"pretraining_epochs": 2, "learning_rate": 0.004},
+    **dict.fromkeys(("lstm", "gru", "gru-d"), SERIES),
+    "tcn": SERIES | {"layers": 2},
+}
 EVERY = [pytest.param(one, id=one.name) for one in LEARNERS]
 
 
@@ -113,6 +121,19 @@ def test_every_kind_of_question_is_answered(learner: type[NeuralTimelineLearner]
     assert np.isfinite(answers).all()
     if kind == "multiclass":
         np.testing.assert_allclose(answers.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("learner", EVERY)
+def test_when_something_will_happen_is_answered_by_curves_that_rise(
+    learner: type[NeuralTimelineLearner],
+) -> None:
+    samples = prognosis_of(TWO, n=120)
+    made = small(learner, epochs=1, **_fewer(learner)).fit(
+        samples.in_split("train"), samples.in_split("tuning")
+    )
+    incidence = read_curves(made.predict(samples).frame, TWO).incidence
+    assert (np.diff(incidence, axis=-1) >= 0).all()
+    assert ((incidence >= 0) & (incidence.sum(axis=1, keepdims=True) <= 1)).all()
 
 
 @pytest.mark.parametrize("learner", EVERY)
