@@ -26,7 +26,7 @@ from medloom.tasks.question import Question
 FORMAT: Final = 1
 PackageKind = Literal["model", "encoder", "adapter", "generator"]
 _MODEL_FILE: Final = "model.json"
-_SUMS: Final = "SHA256SUMS"
+SUMS: Final = "SHA256SUMS"
 
 
 def write(
@@ -82,8 +82,8 @@ def write(
         (directory / _MODEL_FILE).write_text(text + "\n", encoding="utf-8")
         files = sorted(path for path in directory.rglob("*") if path.is_file())
         sums = "".join(f"{sha256_file(path)}  {path.relative_to(directory).as_posix()}\n" for path in files)
-        (directory / _SUMS).write_text(sums, encoding="ascii")
-        for path in [*files, directory / _SUMS, weights, directory]:
+        (directory / SUMS).write_text(sums, encoding="ascii")
+        for path in [*files, directory / SUMS, weights, directory]:
             sync(path)
     return sha256_bytes(sums.encode())
 
@@ -109,7 +109,7 @@ def load(directory: Path, digest: str | None = None) -> Model:
 
 def check(directory: Path, digest: str | None = None) -> dict[str, Any]:
     """Check a package's sums and give the content of its `model.json`; raises as `load`."""
-    sums_path = directory / _SUMS
+    sums_path = directory / SUMS
     if not sums_path.is_file():
         raise NotFoundError("there is no model package in {path!r}", path=str(directory))
     sums = sums_path.read_bytes()
@@ -123,7 +123,7 @@ def check(directory: Path, digest: str | None = None) -> dict[str, Any]:
         expected, _, name = line.partition("  ")
         listed[name] = expected
     present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()} - {
-        _SUMS
+        SUMS
     }
     if present != set(listed):
         raise IntegrityError(
@@ -147,7 +147,7 @@ def check(directory: Path, digest: str | None = None) -> dict[str, Any]:
 
 def package_digest(directory: Path) -> str:
     """Name a package's content."""
-    return sha256_file(directory / _SUMS)
+    return sha256_file(directory / SUMS)
 
 
 def origin_in(directory: Path) -> Origin:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from medloom.features.token_vocabulary import TokenVocabulary
 from medloom.features.tokens import encode, nobodys_tokens
 from medloom.learners.timeline.batches import Gathering, TimelineBatch, Timelines
-from medloom.learners.timeline.network import TimelineNetwork, batches, scores_of
+from medloom.learners.timeline.network import TimelineNetwork, batches, represented, scores_of
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
 from medloom.tasks.model import Model, Origin
@@ -90,16 +90,11 @@ class TimelineModel(Model):
 
     def represent(self, samples: Samples) -> NDArray[np.float32]:
         """Give what the body knows of each sample: (n, width); fusion learns from it."""
-        self.network.eval()
-        with torch.inference_mode():
-            parts = [
-                self.network.body.represent(batch.as_double()).float().numpy()
-                for part in samples.parts(_AT_ONCE)
-                if len(part)
-                for batch in batches(self.reading.timelines(part))
-            ]
-        width = int(self.network.body.width)
-        return np.concatenate(parts) if parts else np.empty((0, width), np.float32)
+        body = self.network.body
+        parts = [
+            represented(body, self.reading.timelines(part)) for part in samples.parts(_AT_ONCE) if len(part)
+        ]
+        return np.concatenate([np.empty((0, int(body.width))), *parts]).astype(np.float32)
 
     def explain(self, samples: Samples) -> Explanation:
         """Divide each answer between the facts, by integrated gradients; facts of a code and an hour stay apart.
@@ -205,10 +200,14 @@ def integrated(
 
 def write_weights(path: Path, network: nn.Module) -> None:
     """Write a network's weights, 32 bits each; the same weights give the same bytes."""
+    write_tensors(path, network.state_dict())
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors, 32 bits each; the same tensors give the same bytes."""
     from safetensors.torch import save
 
-    state = {name: value.detach().float().contiguous() for name, value in network.state_dict().items()}
-    path.write_bytes(save(state))
+    path.write_bytes(save({name: value.detach().float().contiguous() for name, value in tensors.items()}))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

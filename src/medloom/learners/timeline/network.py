@@ -77,6 +77,18 @@ def scores_of(network: nn.Module, timelines: Timelines) -> NDArray[np.float64]:
     return np.concatenate(parts) if parts else np.empty((0, k))
 
 
+def represented(body: nn.Module, timelines: Timelines) -> NDArray[np.float64]:
+    """Give what a body knows of all samples: (m, width); as exact as its own numbers are."""
+    exact = next(body.parameters()).dtype == torch.float64
+    body.eval()
+    with torch.inference_mode():
+        parts = [
+            body.represent(batch.as_double() if exact else batch).double().numpy()
+            for batch in batches(timelines)
+        ]
+    return np.concatenate(parts) if parts else np.empty((0, int(body.width)))
+
+
 def mean_loss(network: nn.Module, timelines: Timelines, targets: Targets) -> float:
     """Give the mean loss of a network on samples."""
     total, first = 0.0, 0

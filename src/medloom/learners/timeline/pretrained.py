@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import numpy as np
+
 from medloom.foundation.errors import LeakageError
 from medloom.foundation.messages import tr
+from medloom.foundation.seeds import derive
 from medloom.learners.timeline.learner import NeuralTimelineLearner, Start
+from medloom.tasks.model import Origin
 from medloom.tasks.samples import Samples
+from medloom.training.adaptation import WAYS, adapt, settle
+from medloom.training.answer_heads import AnswerForm
+from medloom.training.answers import labels_as_numbers
+from medloom.training.learning import origin_of_fit
 from medloom.training.parameters import check_parameter
+from medloom.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from medloom.learners.timeline.model import Reading
+    from medloom.learners.timeline.model import Reading, TimelineModel
+    from medloom.learners.timeline.network import TimelineNetwork
     from medloom.learners.timeline.pretraining import Encoder
+    from medloom.training.linear_heads import LinearHead
 
-ADAPTATIONS: Final = ("full", "head")
+FEW_SHOT: Final = ("prototype", "probe")
+ADAPTATIONS: Final = (*WAYS, *FEW_SHOT)
+# Few weights, or new ones, learn at higher rates than all of a body's.
+_FASTER: Final = {"head": 10.0, "lora": 6.0, "adalora": 10.0, "adapter": 6.0}
 
 
 @dataclass(frozen=True)
@@ -27,21 +42,63 @@ class TimelineLearner(NeuralTimelineLearner):
 
     Args:
         encoder: folder of a package that `medloom pretrain` wrote; None: pretrain first.
-        adapt: what is learned: `full` (all weights) or `head` (the layer of answers alone).
+        adapt: what is learned: `full` (all weights), `head` (the layer of answers alone), `lora`, `adalora` and
+            `adapter` (few weights that are added to the body); or, for few labels and without descent into the body,
+            `prototype` (the nearest class answers) and `probe` (a linear layer whose strength is cross-validated).
+        rank: how narrow what is added is.
         objective: of pretraining, where it pretrains: one or several of `next-event`, `masked`, `time-to-event` and
             `contrastive`, joined by `+`.
         size: of the body, where it pretrains.
         pretraining_epochs: passes over the timelines, where it pretrains.
+        learning_rate: of AdamW at its highest, for all weights; `adapter`, `lora`, `head` and `adalora` learn 6 to 10
+            times as fast.
     """
 
     name: ClassVar = "timeline"
 
     encoder: str | None = None
     adapt: str = "full"
+    rank: int = 4
     objective: str = "next-event+time-to-event"
     size: str = "nano"
     pretraining_epochs: int = 30
     learning_rate: float = 0.0005
+
+    def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> TimelineModel:
+        """Learn from `train`; stop on `tuning`, as all networks do, unless there is no descent to stop.
+
+        Raises:
+            InputError: the samples cannot be learned from, or PyTorch is not installed; with the remedy.
+            LeakageError: a patient is in both, or a sample is held out.
+        """
+        if self.adapt not in FEW_SHOT:
+            return super().fit(train, tuning, seed)
+        self._check(train, tuning)
+        import torch
+
+        from medloom.learners.timeline.network import TimelineNetwork
+
+        drawn = derive(seed, self.modality, self.name)
+        form = AnswerForm.of(train.question, train)
+        with torch.random.fork_rng():
+            torch.manual_seed(drawn)
+            start = self._start(train, tuning, drawn)
+            network = TimelineNetwork(start.body, form.k)
+        head = self._head(start, form, train, drawn)
+        with torch.no_grad():
+            network.head.weight.copy_(torch.from_numpy(head.weight))
+            network.head.bias.copy_(torch.from_numpy(head.bias))
+        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network)
+
+    @classmethod
+    def load(cls, directory: Path) -> TimelineModel:
+        """Load a package this learner's model wrote; of an adapter, with the encoder that it names."""
+        content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+        if content["kind"] != "adapter":
+            return super().load(directory)
+        from medloom.learners.timeline.adapted import load_adapted
+
+        return load_adapted(directory, content)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -49,17 +106,26 @@ class TimelineLearner(NeuralTimelineLearner):
         from medloom.learners.timeline.objectives import objectives_named
 
         check_parameter(self.name, "adapt", self.adapt, self.adapt in ADAPTATIONS, ", ".join(ADAPTATIONS))
-        epochs = self.pretraining_epochs
-        check_parameter(self.name, "pretraining_epochs", epochs, epochs >= 1, tr("1 or more"))
+        for one in ("rank", "pretraining_epochs"):
+            check_parameter(self.name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
         size_named(self.size)
         objectives_named(self.objective)
 
     def _start(self, train: Samples, tuning: Samples, seed: int) -> Start:
+        from medloom.learners.timeline.bases import places_of
+
         encoder = self._encoder(train, tuning, seed)
         body = encoder.body()
-        if self.adapt == "head":
-            body.requires_grad_(False)
-        return Start(encoder.reading, body, encoder.config.to_json())
+        way = "head" if self.adapt in FEW_SHOT else self.adapt
+        adapting = adapt(body, places_of(body), way, self.rank)
+        return _Pretrained(
+            encoder.reading,
+            body,
+            encoder.config.to_json(),
+            adapting.on_step,
+            adapting.penalty,
+            encoder=encoder,
+        )
 
     def _encoder(self, train: Samples, tuning: Samples, seed: int) -> Encoder:
         from medloom.learners.timeline.pretraining import Pretraining, load_encoder, pretrain
@@ -79,8 +145,51 @@ class TimelineLearner(NeuralTimelineLearner):
             )
         return encoder
 
+    def _schedule(self) -> Schedule:
+        schedule = super()._schedule()
+        return replace(schedule, learning_rate=self.learning_rate * _FASTER.get(self.adapt, 1.0))
+
+    def _head(self, start: Start, form: AnswerForm, train: Samples, seed: int) -> LinearHead:
+        """Find the layer of answers from representations."""
+        from medloom.learners.timeline.network import represented
+        from medloom.training.probe import probe
+        from medloom.training.prototypes import prototypes
+
+        known = represented(start.body.double(), start.reading.timelines(train)).astype(np.float64)
+        start.body.float()
+        if self.adapt == "prototype":
+            return prototypes(form.kind, known, labels_as_numbers(train))
+        return probe(known, form.targets(train), train.groups, seed)
+
+    def _model(
+        self, origin: Origin, start: Start, form: AnswerForm, network: TimelineNetwork
+    ) -> TimelineModel:
+        from medloom.learners.timeline.adapted import AdaptedModel
+        from medloom.learners.timeline.bases import base_of, name_of
+        from medloom.training.additions import described
+
+        if self.adapt in ("lora", "adalora"):
+            settle(network.body)
+        assert isinstance(start, _Pretrained)
+        if self.adapt == "full" or self.encoder is None:
+            added = described(network.body)
+            built = start.built | ({"added": added} if added else {})
+            return super()._model(origin, replace(start, built=built), form, network)
+        base, name = base_of(start.encoder), name_of(Path(self.encoder))
+        return AdaptedModel.of(origin, form, network, base, name)
+
     @classmethod
     def _built(cls, reading: Reading, built: dict[str, Any]) -> nn.Module:
         from medloom.learners.timeline.body import BodyConfig, TimelineBody
+        from medloom.training.additions import put_in
 
-        return TimelineBody(BodyConfig.from_json(built))
+        body = TimelineBody(BodyConfig.from_json({k: v for k, v in built.items() if k != "added"}))
+        put_in(body, built.get("added", ()))
+        return body
+
+
+@dataclass(frozen=True)
+class _Pretrained(Start):
+    """A start from an encoder."""
+
+    encoder: Encoder = field(kw_only=True)
