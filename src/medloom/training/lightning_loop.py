@@ -39,7 +39,7 @@ def run_steps(run: _Run[Any]) -> None:
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(_Steps(run), DataLoader(_Batches(run), batch_size=None))
+        trainer.fit(_Steps(run), DataLoader(_Batches(run), batch_size=None, collate_fn=_as_it_is))
 
 
 class _Steps(pl.LightningModule):
@@ -92,6 +92,11 @@ class _Batches(IterableDataset[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return self._run.batches()
+
+
+def _as_it_is(given: Any) -> Any:
+    """Keep the loader from turning row numbers into tensors: a tensor of one is taken for a number."""
+    return given
 
 
 def _matrices(network: torch.nn.Module) -> Iterator[Tensor]:

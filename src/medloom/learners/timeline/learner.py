@@ -24,6 +24,7 @@ from medloom.training.answer_heads import ANSWERED, AnswerForm, Emphasis
 from medloom.training.descent import check_torch
 from medloom.training.learning import check_samples, origin_of_fit
 from medloom.training.parameters import check_parameter, check_types
+from medloom.training.robust import ATTACKS, Hardening
 from medloom.training.schedule import PRECISIONS, Schedule
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class NeuralTimelineLearner(Learner):
         smoothing: share by which labels are drawn towards all answers alike.
         focal: power by which samples that are answered well already count less.
         balanced: whether rare classes count as much as common ones.
+        adversarial: attack on values that half of the loss is of: `fgsm`, `pgd` or `none`.
+        radius: how far an attack moves a value at most, in units of its code's spread.
+        mixup: of pairs of patients: parameter of the Beta distribution of their shares; 0: none.
         average: decay of the moving average of weights that is kept; 0: the weights themselves.
         minutes: after which training stops; None: no limit.
         precision: `32`, `bf16`, or `auto`: what the machine is faster with.
@@ -76,6 +80,9 @@ class NeuralTimelineLearner(Learner):
     smoothing: float = 0.0
     focal: float = 0.0
     balanced: bool = False
+    adversarial: str = "none"
+    radius: float = 0.3
+    mixup: float = 0.0
     average: float = 0.0
     minutes: float | None = None
     precision: str = "32"
@@ -91,6 +98,7 @@ class NeuralTimelineLearner(Learner):
         self._check(train, tuning)
         import torch
 
+        from medloom.learners.timeline.hardened import losses_of
         from medloom.learners.timeline.network import TimelineNetwork, mean_loss
         from medloom.training.fitting import fit
 
@@ -106,10 +114,11 @@ class NeuralTimelineLearner(Learner):
         network.level(targets.level)
         timelines, watched = reading.timelines(learned), reading.timelines(judged)
         emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
+        hardening = Hardening(self.adversarial, self.radius, self.mixup)
         fitted = fit(
             network,
-            _LabelledRows(timelines, self.hidden_facts),
-            lambda net, given: start.beside(targets.losses(net(given[0], given[1]), given[2], emphasis)),
+            LabelledRows(timelines, self.hidden_facts),
+            lambda net, given: start.beside(losses_of(net, given, targets, emphasis, hardening)),
             self._schedule(),
             seed=drawn,
             judged=lambda net: mean_loss(net, watched, aims),
@@ -176,11 +185,13 @@ class NeuralTimelineLearner(Learner):
             check_parameter(name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
         rate = self.learning_rate
         check_parameter(name, "learning_rate", rate, rate > 0, tr("above 0"))
-        for one in ("weight_decay", "focal"):
+        for one in ("weight_decay", "focal", "radius", "mixup"):
             check_parameter(name, one, getattr(self, one), getattr(self, one) >= 0, tr("0 or more"))
         for one in ("hidden_facts", "smoothing", "average"):
             value = getattr(self, one)
             check_parameter(name, one, value, 0 <= value < 1, tr("0 or more and below 1"))
+        attack = self.adversarial
+        check_parameter(name, "adversarial", attack, attack in ATTACKS, ", ".join(ATTACKS))
         check_parameter(name, "minutes", minutes, minutes is None or minutes > 0, tr("above 0"))
         holds = self.precision in PRECISIONS
         check_parameter(name, "precision", self.precision, holds, ", ".join(PRECISIONS))
@@ -217,7 +228,7 @@ def read_anew(learner: NeuralTimelineLearner, train: Samples, seed: int) -> Read
 
 
 @dataclass(frozen=True)
-class _LabelledRows:
+class LabelledRows:
     """Training samples as rows of the engine."""
 
     timelines: Timelines
