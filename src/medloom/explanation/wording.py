@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite, nextafter
 from typing import Final
 
-from medloom.explanation.windowed import AGE, COUNT, SINCE, SLOPE, windowed
+from medloom.explanation.windowed import AGE, COUNT, RHYTHM, SINCE, SLOPE, Recorded, recorded, windowed
 from medloom.foundation import durations
 from medloom.foundation.messages import LANGUAGES, Text2, text2
 from medloom.knowledge import names
@@ -57,7 +57,7 @@ def readable(
     """Say one input of a model and its value in words, in both languages.
 
     Args:
-        input: its name as in `features.windows`: `CODE statistic window`, `CODE`, `CODE=text` or `age`.
+        input: its name: `CODE statistic window`, `CODE 3.50h before`, `CODE`, `CODE=text` or `age`.
         value: None or NaN: missing.
         descriptions: of codes, from the record's catalogue.
         units: UCUM units of codes.
@@ -71,6 +71,8 @@ def readable(
     '年龄 71 岁'
     >>> readable("age", AGED, {}, {}).en
     'Age 90 years or older'
+    >>> readable("LOINC//8867-4 3.50h before", 120, {}, {"LOINC//8867-4": "/min"}).en
+    'Heart rate, 120/min, 3 hours before'
     """
     return phrase(input, value, descriptions, units).whole
 
@@ -88,6 +90,11 @@ def phrase(
         return _plain(text2("All other inputs together"), _NOTHING)
     if input == AGE:
         return _age(known)
+    if input == RHYTHM:
+        return _plain(text2("When and how often facts were recorded"), _NOTHING)
+    fact = recorded(input)
+    if fact is not None:
+        return _fact(fact, known, descriptions, units.get(fact.code), adult)
     found = windowed(input)
     if found is None:
         return _static(input, known, descriptions, units)
@@ -112,8 +119,11 @@ def input_name(input: str, descriptions: Mapping[str, str], units: Mapping[str, 
     >>> input_name("SMOKING=never", {}, {}).en, input_name("GENDER//F", {}, {}).zh
     ('SMOKING: never', '性别：女')
     """
-    if input in (REST, AGE):
+    if input in (REST, AGE, RHYTHM):
         return phrase(input, None, descriptions, units).name
+    fact = recorded(input)
+    if fact is not None:
+        return phrase(input, None, descriptions, units).whole
     found = windowed(input)
     if found is None:
         return _static_name(input, descriptions, units)
@@ -419,14 +429,29 @@ def _measurement(
         "mean": text2("mean {value}{when}"),
     }
     detail = fill(said[statistic], value=amount(value, unit), when=when)
-    usual = usual_range(code, unit) if adult else None
+    return _listed(name, _beside_usual(detail, code, value, unit) if adult else detail)
+
+
+def _fact(
+    fact: Recorded, value: float | None, descriptions: Mapping[str, str], unit: str | None, adult: bool
+) -> Phrase:
+    name, ago = code_name(fact.code, descriptions), duration(fact.hours)
+    if value is None:
+        return _listed(name, fill(text2("recorded {length} before"), length=ago))
+    detail = fill(text2("{value}, {length} before"), value=amount(value, unit), length=ago)
+    return _listed(name, _beside_usual(detail, fact.code, value, unit) if adult else detail)
+
+
+def _beside_usual(detail: Text2, code: str, value: float, unit: str | None) -> Text2:
+    """Say whether a value is outside of what is usual in adults."""
+    usual = usual_range(code, unit)
     if usual is not None and usual.reference_high is not None and value > usual.reference_high:
         limit = number(usual.reference_high)
-        detail = fill(text2("{detail} (usual: up to {limit})"), detail=detail, limit=same(limit))
-    elif usual is not None and usual.reference_low is not None and value < usual.reference_low:
+        return fill(text2("{detail} (usual: up to {limit})"), detail=detail, limit=same(limit))
+    if usual is not None and usual.reference_low is not None and value < usual.reference_low:
         limit = number(usual.reference_low)
-        detail = fill(text2("{detail} (usual: from {limit})"), detail=detail, limit=same(limit))
-    return _listed(name, detail)
+        return fill(text2("{detail} (usual: from {limit})"), detail=detail, limit=same(limit))
+    return detail
 
 
 def _trend(value: float | None, when: Text2, unit: str | None) -> Text2:

@@ -25,7 +25,7 @@ _NUMBER: Final = r"^(true|false|[<>=~≤≥≈\s]*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s
 def facts_shown(person: Person, facts: pl.DataFrame) -> pl.DataFrame:
     """Give the facts of one patient as a person may see them, and `text_hidden`: whether a text was left out.
 
-    Free text may name anybody; only what writes a number out is shown as it is.
+    Free text may name anybody; who reads cases for review needs it, to others only what writes a number out is shown.
 
     Args:
         person: who reads.
@@ -33,6 +33,8 @@ def facts_shown(person: Person, facts: pl.DataFrame) -> pl.DataFrame:
     """
     if Permission.SEE_IDENTIFIERS in person.permissions:
         return facts.with_columns(text_hidden=pl.lit(value=False))
+    if Permission.REVIEW in person.permissions:
+        return without_birth(facts).with_columns(text_hidden=pl.lit(value=False))
     is_number = pl.col("numeric_value").is_not_null() & pl.col("text_value").str.contains(_NUMBER)
     hidden = pl.col("text_value").is_not_null() & ~is_number
     return without_birth(facts).with_columns(
