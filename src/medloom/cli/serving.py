@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import sys
 from datetime import datetime
@@ -90,6 +91,9 @@ def run(site: Site, address: Address, settings: ServerSettings) -> None:
 
     made, url = server(site, address, settings)
     screen.say(tr("{site} is served at {url} (stop with Ctrl-C)", site=site.settings.name, url=url))
+    # what was loaded stays: walking through all of it again and again would keep those waiting who ask
+    gc.collect()
+    gc.freeze()
     made.run()
 
 
