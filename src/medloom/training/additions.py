@@ -37,6 +37,21 @@ class LowRank(Addition):
         self.down = nn.Parameter(layer.weight.new_zeros(rank, layer.in_features))
         self.up = nn.Parameter(layer.weight.new_zeros(layer.out_features, rank))
 
+    @property
+    def in_features(self) -> int:
+        """Count the inputs, as linear layers do."""
+        return int(self.layer.in_features)
+
+    @property
+    def out_features(self) -> int:
+        """Count the outputs, as linear layers do."""
+        return int(self.layer.out_features)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """Give the bias of the layer."""
+        return self.layer.bias
+
     def forward(self, x: Tensor) -> Tensor:
         """Map: (…, inputs) → (…, outputs)."""
         mapped: Tensor = self.layer(x) + F.linear(F.linear(x, self.down), self.up)

@@ -104,7 +104,7 @@ class NeuralTimelineLearner(Learner):
 
         drawn = derive(seed, self.modality, self.name)
         form = AnswerForm.of(train.question, train)
-        learned, judged = _divided(train, tuning, drawn)
+        learned, judged = divided(train, tuning, drawn)
         with torch.random.fork_rng():
             torch.manual_seed(drawn)
             start = self._start(learned, judged, drawn)
@@ -248,7 +248,7 @@ class LabelledRows:
         return made, torch.from_numpy(shown.astype(np.float32)), rows
 
 
-def _divided(train: Samples, tuning: Samples, seed: int) -> tuple[Samples, Samples]:
+def divided(train: Samples, tuning: Samples, seed: int) -> tuple[Samples, Samples]:
     """Give samples to learn from and to be judged by."""
     if len(tuning) >= _LEAST_TO_JUDGE:
         return train, tuning

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.foundation.hashing import digest
 from medloom.foundation.seeds import derive
-from medloom.learners.timeline.batches import TimelineBatch, Timelines
-from medloom.learners.timeline.learner import divided
+from medloom.learners.timeline.batches import TimelineBatch
+from medloom.learners.timeline.hardened import losses_of
+from medloom.learners.timeline.learner import LabelledRows, divided
 from medloom.learners.timeline.model import TimelineModel
 from medloom.learners.timeline.network import TimelineNetwork, mean_loss
 from medloom.learners.timeline.pretrained import FEW_SHOT, TimelineLearner
@@ -23,6 +24,7 @@ from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm, Emphasis
 from medloom.training.fitting import fit
 from medloom.training.learning import origin_of_fit
+from medloom.training.robust import Hardening
 
 Rows = NDArray[np.int64]
 Part = tuple[int, TimelineBatch, Tensor | None, Rows]
@@ -64,21 +66,23 @@ def fit_together(
     for network, target in zip(networks.each, targets, strict=True):
         network.level(target.level)
     watched = [start.reading.timelines(tuning) for _, tuning in parts]
-    rows = _RowsTogether([start.reading.timelines(train) for train, _ in parts], learner.hidden_facts)
+    joined = _RowsTogether(
+        [LabelledRows(start.reading.timelines(train), learner.hidden_facts) for train, _ in parts]
+    )
     emphasis = Emphasis(learner.smoothing, learner.focal, learner.balanced)
+    hardening = Hardening(learner.adversarial, learner.radius, learner.mixup)
 
     def losses(made: _Together, given: list[Part]) -> Tensor:
-        scores = made(given)
         each = [
-            targets[number].losses(score, places, emphasis)
-            for score, (number, _, _, places) in zip(scores, given, strict=True)
+            losses_of(made.each[number], (batch, shown, rows), targets[number], emphasis, hardening)
+            for number, batch, shown, rows in given
         ]
         return start.beside(torch.cat(each))
 
     def judged(made: _Together) -> float:
         return float(np.mean([mean_loss(*one) for one in zip(made.each, watched, aims, strict=True)]))
 
-    fit(networks, rows, losses, learner._schedule(), seed=drawn, judged=judged, on_step=start.on_step)
+    fit(networks, joined, losses, learner._schedule(), seed=drawn, judged=judged, on_step=start.on_step)
     learned_from = digest([digest([train.digest(), tuning.digest()]) for train, tuning in questions])
     return [
         learner._model(
@@ -98,33 +102,24 @@ class _Together(nn.Module):
         super().__init__()
         self.each = nn.ModuleList(each)
 
-    def forward(self, given: list[Part]) -> list[Tensor]:
-        return [self.each[number](batch, shown) for number, batch, shown, _ in given]
-
 
 @dataclass(frozen=True)
 class _RowsTogether:
     """Training samples of several questions, one behind the other, as rows of the engine."""
 
-    timelines: Sequence[Timelines]
-    hidden: float
+    each: Sequence[LabelledRows]
 
     @property
     def lengths(self) -> Rows:
-        return np.concatenate([one.lengths for one in self.timelines])
+        return np.concatenate([one.lengths for one in self.each])
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> list[Part]:
-        ends = np.cumsum([len(one) for one in self.timelines])
+        ends = np.cumsum([len(one.lengths) for one in self.each])
         of = np.searchsorted(ends, rows, "right")
         parts: list[Part] = []
         for number in np.unique(of):
             places = rows[of == number] - (ends[number - 1] if number else 0)
-            made = self.timelines[number].batch(places)
-            shown = None
-            if self.hidden:
-                kept = rng.random(len(made.value), dtype=np.float32) >= self.hidden
-                shown = torch.from_numpy(kept.astype(np.float32))
-            parts.append((int(number), made, shown, places))
+            parts.append((int(number), *self.each[number].batch(places, rng)))
         return parts
 
 
