@@ -70,6 +70,7 @@ _PUBLIC: Final = {
     "validate": "medloom.validation",
     "validate_elsewhere": "medloom.validation",
     "with_ranges": "medloom.validation",
+    "zero_shot": "medloom.api",
 }
 
 __all__ = [
@@ -104,6 +105,7 @@ __all__ = [
     "validate",
     "validate_elsewhere",
     "with_ranges",
+    "zero_shot",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The verbs of the public API: train, evaluate, predict, explain."""
+"""The verbs of the public API: train, evaluate, predict, explain, foresee."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
-from medloom.tasks import models
+from medloom.tasks import encoders, models
 from medloom.tasks.demographics import demographics
 from medloom.tasks.explanation import Explanation
 from medloom.tasks.external import from_frame, rows_to_answer
@@ -31,12 +31,15 @@ from medloom.tasks.package import load as load_package
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
+from medloom.training.descent import check_torch
 from medloom.training.ranges import with_default_ranges
 from medloom.training.recalibration import CalibratedModel
 from medloom.training.wrapping import layer
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from medloom.learners.timeline.pretraining import Encoder
 
 
 _SEARCH_OF_PROGNOSIS: Final = "survival-auto"
@@ -251,6 +254,62 @@ def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predic
     [0.0, 1.0]
     """
     return model.predict(asked_samples(model, what))
+
+
+def zero_shot(
+    encoder: str | Path | Encoder,
+    what: SiteTask | Samples,
+    task: str | Task | None = None,
+    *,
+    split: Split | None = None,
+    futures: int = 100,
+    temperature: float = 1.0,
+    above: float | None = None,
+    seed: int = 0,
+) -> Predictions:
+    """Answer a task without learning from its labels: sample futures of each patient, and count them.
+
+    Args:
+        encoder: pretrained by next-event, fact by fact: the name of a site's, the folder of a package, or the encoder.
+        what: a site's task, or samples.
+        task: of samples: what is counted; of a site's task it is that one.
+        split: which samples; None: all.
+        futures: of each sample; `low` and `high` of the answers are the 95 % interval of this counting.
+        temperature: 1: futures as likely as the encoder says.
+        above: of a task about a value: answer how likely it is to lie above this.
+        seed: of what is drawn.
+
+    Raises:
+        InputError: the encoder does not foresee fact after fact, or the task cannot be counted.
+        LeakageError: the encoder was pretrained under another split.
+        NotFoundError: there is no such encoder.
+    """
+    check_torch("timeline")
+    from medloom.learners.timeline.zero_shot import zero_shot as count_futures
+
+    site = what.site if isinstance(what, SiteTask) else None
+    samples = what.samples if isinstance(what, SiteTask) else what
+    asked = samples.question.task if task is None else task
+    return count_futures(
+        encoder_of(encoder, site),
+        samples if split is None else samples.in_split(split),
+        find(asked, None if site is None else site.directory) if isinstance(asked, str) else asked,
+        futures=futures,
+        temperature=temperature,
+        above=above,
+        seed=seed,
+    )
+
+
+def encoder_of(named: str | Path | Encoder, site: Site | None = None) -> Encoder:
+    """Load a site's encoder by its name, or the one in a folder; raises as `zero_shot`."""
+    from medloom.learners.timeline.pretraining import Encoder, load_encoder
+
+    if isinstance(named, Encoder):
+        return named
+    if site is not None and not Path(named).is_dir():
+        return load_encoder(encoders.directory(site.directory, encoders.find(site.directory, str(named))))
+    return load_encoder(Path(named))
 
 
 def explain(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Explanation:

@@ -269,10 +269,22 @@ def predict(
     model: Annotated[str, typer.Argument(help="TASK.LEARNER[@N]")],
     out: Annotated[Path, typer.Option(help=tr("A Parquet file."))],
     split: Annotated[str | None, typer.Option(help=tr("One split; else all samples."))] = None,
+    zero_shot: Annotated[
+        str | None,
+        typer.Option(
+            "--zero-shot", help=tr("An encoder that samples futures to be counted; MODEL is then a task.")
+        ),
+    ] = None,
+    futures: Annotated[int, typer.Option(help=tr("Of each sample, with --zero-shot."))] = 100,
     site: SiteOption = None,
+    seed: SeedOption = 0,
 ) -> None:
     """Predict."""
     from medloom import api
+
+    if zero_shot is not None:
+        _count_futures(Site.open(site), model, zero_shot, out, split, futures, seed)
+        return
     from medloom.stressing import tells_unusual, unusual
     from medloom.training.group_thresholds import ThresholdedModel
 
@@ -290,6 +302,30 @@ def predict(
     answers = predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left")
     with replacing(out) as incoming:
         answers.write_parquet(incoming)
+    screen.say(tr("{n:,} answers in {path}", n=predictions.frame.height, path=out))
+
+
+def _count_futures(
+    site: Site, task: str, encoder: str, out: Path, split: str | None, futures: int, seed: int
+) -> None:
+    """Answer a task by an encoder's futures."""
+    from medloom import api
+
+    asked = site.task(task)
+    with screen.showing_progress():
+        predictions = api.zero_shot(
+            encoder,
+            asked,
+            task,
+            split=split,  # type: ignore[arg-type]
+            futures=futures,
+            seed=seed,
+        )
+    keys = asked.samples.frame.select("sample_id", "subject_id", "prediction_time")
+    with replacing(out) as incoming:
+        predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left").write_parquet(
+            incoming
+        )
     screen.say(tr("{n:,} answers in {path}", n=predictions.frame.height, path=out))
 
 

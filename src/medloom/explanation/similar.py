@@ -24,6 +24,7 @@ from medloom.explanation.wording import amount, clean, fill, same
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
+from medloom.foundation.shares import Z, wilson
 from medloom.tasks.explanation import Explanation
 from medloom.tasks.model import Origin
 from medloom.tasks.question import Question
@@ -32,7 +33,6 @@ from medloom.tasks.samples import Samples
 FEWEST: Final = 10
 """Patients that are spoken of at least."""
 
-_Z: Final = 1.959964  # 95 %
 _MEASURED: Final = 200
 _OUTCOMES: Final = pl.Schema(
     {"output": pl.String(), "n": pl.Int64(), "share": pl.Float64(), "low": pl.Float64(), "high": pl.Float64()}
@@ -186,7 +186,8 @@ def similar_patients(
     if question.kind == "regression":
         return _of_values(became.to_numpy().astype(np.float64), remoteness)
     counts = [_count(became, question, output) for output in question.outputs]
-    shares = [(count / len(places), *_wilson(count, len(places))) for count in counts]
+    low, high = wilson(counts, len(places))
+    shares = list(zip(np.array(counts) / len(places), low, high, strict=True))
     outcomes = pl.DataFrame(
         [
             (output, count, *share)
@@ -305,22 +306,10 @@ def _count(labels: pl.Series, question: Question, output: str) -> int:
     return int((labels == output).sum())
 
 
-def _wilson(count: int, n: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share (Wilson, JASA 1927;22:209-212).
-
-    >>> [round(end, 3) for end in _wilson(0, 10)], [round(end, 3) for end in _wilson(14, 50)]
-    ([0.0, 0.278], [0.175, 0.417])
-    """
-    share = count / n
-    middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    reach = _Z * sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
 def _of_values(values: Floats, remoteness: float) -> Similar:
     """Describe values; the interval of the median is that of order statistics, between which is interpolated."""
     n = len(values)
-    reach = _Z / (2 * sqrt(n))
+    reach = Z / (2 * sqrt(n))
     quarter, median, three, low, high = np.quantile(values, (0.25, 0.5, 0.75, 0.5 - reach, 0.5 + reach))
     return Similar(
         n,

@@ -161,6 +161,44 @@ class TokenVocabulary:
         values = self.centre[place] + distance * self.scale[place]
         return np.where(self.measured[place] & (code > 0), values, np.nan).astype(np.float32)
 
+    def within(
+        self, code: NDArray[np.int32], tenth: NDArray[np.uint8], share: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Give values that lie within tenths: evenly, and beyond the outermost edges as an exponential tail.
+
+        Values of codes whose edges are whole numbers are whole; none is below 0 where the lowest edge is not.
+
+        Args:
+            code: (n,) numbers.
+            tenth: (n,) from 1; 0: no value.
+            share: (n,) from 0 to 1, drawn evenly.
+
+        Returns:
+            (n,) in the codes' units; NaN: none.
+        """
+        values = np.full(len(code), np.nan, np.float32)
+        rows = np.flatnonzero((tenth > 0) & (code > 0) & np.isfinite(self.edges[np.maximum(code - 1, 0), 0]))
+        place, part, drawn = (
+            code[rows] - 1,
+            tenth[rows].astype(np.int64),
+            np.clip(share[rows], 1e-9, 1 - 1e-9),
+        )
+        edges = self.edges[place].astype(np.float64)
+        each, inner = np.arange(len(rows)), np.clip(part - 2, 0, QUANTILES - 3)
+        low, high = edges[each, inner], edges[each, inner + 1]
+        width = np.where(high > low, high - low, self.scale[place])
+        tail = np.minimum(-np.log(drawn), _FURTHEST) * width
+        whole = (edges == np.round(edges)).all(1)
+        # a tenth is open below and closed above, as `standardised` counts it
+        least, most = part == 1, part == QUANTILES
+        further = np.where(whole, np.floor(tail), tail)
+        beyond = np.where(whole, np.maximum(np.ceil(tail), 1), tail)
+        step = drawn * (high - low)
+        between = np.minimum(low + np.where(whole, np.ceil(step), step), high)
+        found = np.where(least, edges[:, 0] - further, np.where(most, edges[:, -1] + beyond, between))
+        values[rows] = np.where(edges[:, 0] >= 0, np.maximum(found, 0), found)
+        return values
+
     @cached_property
     def pieces(self) -> tuple[NDArray[np.int64], ...]:
         """Give the hashed pieces of each code's name and description."""

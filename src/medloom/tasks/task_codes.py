@@ -9,6 +9,7 @@ import polars as pl
 
 from medloom.foundation.durations import microseconds
 from medloom.foundation.errors import InputError
+from medloom.record.catalogue import CodeCatalogue
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH, DEATH
 from medloom.tasks.doubts import near_codes
@@ -37,7 +38,11 @@ def visibility(task: Task, record: Record) -> Visibility:
 
 def resolve(record: Record, patterns: Sequence[str]) -> frozenset[str]:
     """Find the record's codes that patterns mean: themselves, those below them, and endings of `*`."""
-    catalogue = record.catalogue
+    return matching(record.catalogue, patterns)
+
+
+def matching(catalogue: CodeCatalogue, patterns: Sequence[str]) -> frozenset[str]:
+    """Find the codes of a catalogue that patterns mean, as `resolve`."""
     found: set[str] = set()
     for pattern in patterns:
         if pattern.endswith("*"):

@@ -91,11 +91,17 @@ class Objective(nn.Module, ABC):
 
 
 class NextEvent(Objective):
-    """From each step, what the next one holds and when it comes."""
+    """From each step, what the next one holds and when it comes.
+
+    Where facts are read one by one, so that futures can be sampled, whole rows alone count, and each fact alike: what
+    ends a timeline would else come too seldom, or what is in short ones too often.
+    """
 
     def __init__(self, body: TimelineBody, timelines: Timelines) -> None:
         super().__init__()
-        width = body.width
+        width, gathering = body.width, timelines.gathering
+        self.samples = gathering.step is None
+        self.usual = float(np.minimum(timelines.lengths, gathering.most).mean())
         self.code = nn.Linear(width, len(timelines.vocabulary) + 1)
         self.value = ValueHead(width, len(timelines.vocabulary))
         self.gap = nn.Linear(width, GAPS)
@@ -111,12 +117,16 @@ class NextEvent(Objective):
         target = batch.step  # each fact is foreseen from the step before its own
         seen_from = target - 1
         has = (batch.place[target] > 0) & ~batch.static[target]
+        if self.samples:
+            whole = torch.bincount(shown.future.row, minlength=batch.rows) == 0
+            has &= whole[batch.row[target]]
+            after &= whole[batch.row]
         logs = torch.log_softmax(self.code(read), 1)
         known = batch.kinds[batch.kind]
         each = -logs[seen_from.clamp(min=0), known]
         row = batch.row[target]
         rows = batch.rows
-        codes = _mean_by_row(each[has], row[has], rows)
+        codes = self._by_row(each[has], row[has], rows)
         asked = torch.nonzero(has & (batch.pair_tenth[batch.pair] > 0)).squeeze(1)
         asked = _some(asked, rows * _VALUES)
         said = self.value(read[seen_from[asked]], known[asked])
@@ -125,7 +135,12 @@ class NextEvent(Objective):
         # the step at which a row is asked ends it; it is no event
         came = torch.nonzero((batch.place > 0) & ~batch.static & after).squeeze(1)
         gaps = F.cross_entropy(self.gap(read[came - 1]), gap_piece(batch.gap[came]), reduction="none")
-        return codes + values + _mean_by_row(gaps, batch.row[came], rows)
+        return codes + values + self._by_row(gaps, batch.row[came], rows)
+
+    def _by_row(self, each: Tensor, row: Tensor, rows: int) -> Tensor:
+        if not self.samples:
+            return _mean_by_row(each, row, rows)
+        return torch.zeros(rows, dtype=each.dtype, device=each.device).index_add(0, row, each) / self.usual
 
 
 class ValueHead(nn.Module):
@@ -187,7 +202,8 @@ class TimeToEvent(Objective):
         rank = min(body.width, 64)
         self.pieces = nn.Linear(body.width, rank * pieces)
         self.code = nn.Linear(rank, codes)
-        nn.init.constant_(self.code.bias, -4.0)
+        with torch.no_grad():
+            self.code.bias.copy_(torch.from_numpy(_usual_log_hazards(timelines, codes)))
         self.values = nn.Linear(body.width, codes)
 
     def forward(self, body: TimelineBody, shown: Shown, read: Tensor) -> Tensor:
@@ -275,6 +291,9 @@ class PretrainingRows:
         self._timelines = timelines
         self._pairs = "contrastive" in objectives
         self._filled = np.flatnonzero(timelines.lengths > 0)
+        self._whole = 0.0  # share of rows that end where their timelines do
+        if "next-event" in objectives and timelines.gathering.step is None:
+            self._whole = 1 / len(objectives)
 
     @property
     def lengths(self) -> Rows:
@@ -294,6 +313,8 @@ class PretrainingRows:
     def _stops(self, samples: Rows, rng: np.random.Generator) -> Rows:
         lengths = self._timelines.lengths[samples]
         share = rng.uniform(_LEAST_SHOWN, 1, len(samples))
+        if self._whole:
+            share[rng.random(len(samples)) < self._whole] = 1
         return np.maximum(1, np.ceil(share * lengths)).astype(np.int64)
 
     def _future(self, samples: Rows, stops: Rows) -> Future:
@@ -354,6 +375,22 @@ def _horizon_cuts(timelines: Timelines) -> NDArray[np.float32]:
     typical = float(np.quantile(spans, 0.8)) if len(spans) else 24.0
     longest = max(typical, 1.0)
     return (longest / 2.0 ** np.arange(_PIECES_A_HORIZON)[::-1]).astype(np.float32)
+
+
+def _usual_log_hazards(timelines: Timelines, codes: int) -> NDArray[np.float32]:
+    """Tell how often each code occurs an hour, as a logarithm: (codes,)."""
+    hours = float(_spans(timelines).mean() if len(timelines) else 1.0) * max(len(timelines), 1)
+    facts = np.array(timelines.vocabulary.facts[:codes], np.float64)
+    return np.log((facts + 1) / (hours + 1)).astype(np.float32)
+
+
+def _spans(timelines: Timelines) -> NDArray[np.float64]:
+    """Tell over how many hours some of the timelines go."""
+    tokens = timelines.tokens
+    first = tokens.offsets[:-1][tokens.lengths > 0][:_LOOKED_AT]
+    until = tokens.offsets[1:][tokens.lengths > 0][:_LOOKED_AT]
+    found = [np.nanmax(tokens.hours[start:end], initial=0.0) for start, end in zip(first, until, strict=True)]
+    return np.array(found, np.float64) if found else np.zeros(1)
 
 
 def _mean_by_row(each: Tensor, row: Tensor, rows: int) -> Tensor:
