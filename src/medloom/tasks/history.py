@@ -141,6 +141,26 @@ class History:
                 made = made._with_value(code, value, code in static)
         return made
 
+    def with_static(self, codes: Sequence[str], values: NDArray[np.float32]) -> History:
+        """Add static facts to each sample: values (m, p) of p codes that no fact has yet, NaN: none.
+
+        >>> empty = np.empty(0, np.int32)
+        >>> nothing = History(np.array([0]), empty, empty, empty.astype(np.int64), empty.astype(np.float32), ())
+        >>> nothing.with_static(["X//a", "X//b"], np.array([[np.nan, 2]], np.float32)).value.tolist()
+        [2.0]
+        """
+        sample, place = np.nonzero(~np.isnan(values))
+        longer = History(
+            self.prediction_time,
+            np.append(self.sample, sample.astype(np.int32)),
+            np.append(self.code, (len(self.vocabulary) + place).astype(np.int32)),
+            np.append(self.time, np.full(len(sample), STATIC)),
+            np.append(self.value, values[sample, place].astype(np.float32)),
+            (*self.vocabulary, *codes),
+            {name: _lengthened(column, len(sample)) for name, column in self.columns.items()},
+        )
+        return longer._rows(np.lexsort((longer.time, longer.sample)))
+
     @cached_property
     def _payload(self) -> bytes:
         parts = (self.prediction_time, self.sample, self.code, self.time, self.value, self.vocabulary)
