@@ -12,6 +12,7 @@ from medloom.cli import (
     bench,
     card,
     cds,
+    compressing,
     datasets,
     demo,
     explaining,
@@ -65,6 +66,7 @@ pretraining.register(app)
 explaining.register(app)
 validating.register(app)
 mitigating.register(app)
+compressing.register(app)
 card.register(app)
 serving.register(app)
 cds.register(app)

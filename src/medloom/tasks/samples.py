@@ -67,6 +67,12 @@ class Samples:
         """Keep the samples for which an expression over the frame's columns holds."""
         return self._with(frame=self.frame.filter(condition))
 
+    def asking(self, question: Question, labels: pl.Series) -> Samples:
+        """Ask something else of the same subjects at the same times: labels (n,) of the question's type."""
+        frame = self.frame.with_columns(label=labels)
+        _check(frame, question)
+        return self._with(frame=frame, question=question)
+
     def hiding(self, *codes: str) -> Samples:
         """Keep facts with some codes from models too, such as the name of the hospital where others are tested."""
         hidden = self._visibility.hidden | set(codes)

@@ -133,15 +133,27 @@ class AnswerForm:
         """Give what explanations divide, for PyTorch: scores (n, k) → (n, outputs), on `scale`."""
         if self.kind == "survival":
             n, j = len(scores), len(self.cuts)
-            # what raises hazards, early ones more, as they last longer
-            left = scores.new_tensor(
-                [(self.cuts[-1] - start) / self.cuts[-1] for start in (0.0, *self.cuts[:-1])]
-            )
+            left = scores.new_tensor(self._left())
             summed: Tensor = (scores.view(n, -1, j) * left).sum(-1) / left.sum()
             return summed
         if self.kind == "multiclass":
             return scores - scores.mean(1, keepdim=True)
         return scores * self.unit + self.centre
+
+    def divided(self, scores: Floats) -> Floats:
+        """Give the same as `told`, for NumPy."""
+        if self.kind == "survival":
+            left = np.array(self._left())
+            summed: Floats = (scores.reshape(len(scores), -1, len(left)) * left).sum(-1) / left.sum()
+            return summed
+        if self.kind == "multiclass":
+            centred: Floats = scores - scores.mean(1, keepdims=True)
+            return centred
+        return scores * self.unit + self.centre
+
+    def _left(self) -> list[float]:
+        """Weigh what raises hazards, early ones more, as they last longer: (j,)."""
+        return [(self.cuts[-1] - start) / self.cuts[-1] for start in (0.0, *self.cuts[:-1])]
 
     def scale(self, question: Question) -> str:
         """Name what `told` gives."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,8 @@ from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
+from medloom.training.compression.plan import Plan
+from medloom.training.compression.pruning import packed, unpacked
 
 LIBRARIES: Final = ("numpy", "polars", "safetensors", "torch")
 METHOD: Final = "integrated gradients of facts (Sundararajan et al., ICML 2017)"
@@ -112,6 +115,24 @@ class TimelineModel(Model):
         rows = pl.concat(frames) if frames else EXPLANATION_SCHEMA.to_frame()
         baseline = pl.DataFrame({"output": list(outputs), "value": self._baseline()})
         return Explanation(rows, baseline, METHOD, self.form.scale(question))
+
+    def compressed(self, plan: Plan, train: Samples, tuning: Samples, seed: int) -> Model:
+        """Make it smaller or faster; as `Compressible`."""
+        from medloom.learners.timeline.compressing import compressed
+
+        return compressed(self, plan, train, tuning, seed)
+
+    def asker(self, samples: Samples) -> Callable[[int], object]:
+        """Make batches of one of some samples, and give what answers the i-th in 32 bits."""
+        network, timelines = deepcopy(self.network).float().eval(), self.reading.timelines(samples)
+        made = [timelines.batch(np.array([place])) for place in range(len(timelines))]
+
+        def ask(place: int) -> Tensor:
+            with torch.inference_mode():
+                scores: Tensor = network(made[place])
+            return scores
+
+        return ask
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""
@@ -207,15 +228,16 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors, 32 bits each; the same tensors give the same bytes."""
     from safetensors.torch import save
 
-    path.write_bytes(save({name: value.detach().float().contiguous() for name, value in tensors.items()}))
+    path.write_bytes(
+        save(packed({name: value.detach().float().contiguous() for name, value in tensors.items()}))
+    )
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read back what `write_weights` wrote."""
     from safetensors.torch import load_file
 
-    read: dict[str, Tensor] = load_file(path)
-    return read
+    return unpacked(load_file(path))
 
 
 def load_model(directory: Path, body: Callable[[Reading, dict[str, Any]], nn.Module]) -> TimelineModel:

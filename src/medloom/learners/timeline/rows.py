@@ -1,0 +1,120 @@
+"""The arrays that a graph of one row reads, made without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.training.arrays import read_array, write_arrays
+
+Floats = NDArray[np.float64]
+Halves = NDArray[np.float16]
+Arrays = Mapping[str, NDArray[Any]]
+
+ASKED: Final = 6
+"""Which of the times tells that the row is asked at this step."""
+
+_UNSEEN: Final = np.float32(-1e9)  # before a softmax
+
+
+@dataclass(frozen=True)
+class RowForm:
+    """What a graph's arrays are made with.
+
+    Attributes:
+        causal: whether a step sees only those before it.
+        places, turns: (h,) by which the place of a step is divided, and hours of one turn.
+        pieces, above: (p, width), (a, width) of descriptions and ancestors; what strangers are known by.
+    """
+
+    causal: bool
+    places: Floats
+    turns: Floats
+    pieces: Halves
+    above: Halves
+
+    def arrays(self, row: Arrays, shown: NDArray[np.float32] | None = None) -> dict[str, NDArray[Any]]:
+        """Make the graph's arrays of one row.
+
+        Args:
+            row: as `Timelines.arrays` gives it.
+            shown: (n,) how much each fact counts, from 0 to 1; None: all of them wholly.
+        """
+        steps, step = len(row["row"]), row["step"]
+        # a kind and a pair more, of nobody: graphs do not multiply with nothing
+        kinds, pairs = len(row["kinds"]) + 1, len(row["pair_kind"]) + 1
+        held = np.bincount(step, minlength=steps)
+        each = (1.0 if shown is None else shown) / np.sqrt(np.maximum(held, 1))[step]
+        counts = np.bincount(step * pairs + row["pair"], each, steps * pairs)
+        values = np.bincount(step * kinds + row["kind"], each * row["value"], steps * kinds)
+        angle = np.concatenate(
+            [row["place"][:, None] / self.places, -row["hours"][:, None] * (2 * np.pi / self.turns)], 1
+        )
+        later = np.triu(np.full((steps, steps), _UNSEEN), 1) if self.causal else np.zeros((steps, steps))
+        return {
+            "kinds": np.append(row["kinds"], 0),
+            "described": self._described(row),
+            "pair_kind": np.append(row["pair_kind"], 0),
+            "pair_tenth": np.append(row["pair_tenth"], 0),
+            "counts": counts.reshape(steps, pairs).astype(np.float32),
+            "values": values.reshape(steps, kinds).astype(np.float32),
+            "times": _times(row, held),
+            "cos": np.cos(angle).astype(np.float32)[:, None],
+            "sin": np.sin(angle).astype(np.float32)[:, None],
+            "mask": later.astype(np.float32),
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write it as arrays."""
+        write_arrays(
+            folder,
+            causal=np.array(self.causal),
+            places=self.places,
+            turns=self.turns,
+            pieces=self.pieces,
+            above=self.above,
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> RowForm:
+        """Read back what `write` wrote."""
+        names = ("places", "turns", "pieces", "above")
+        return cls(bool(read_array(folder, "causal")), *(read_array(folder, name) for name in names))
+
+    def _described(self, row: Arrays) -> NDArray[np.float32]:
+        """Sum what strangers are known by: (u + 1, width); zeros of all others."""
+        kinds = row["kinds"]
+        described = np.zeros((len(kinds) + 1, self.pieces.shape[1]), np.float32)
+        for place in np.flatnonzero(kinds == 0):
+            for table, name in ((self.pieces, "pieces"), (self.above, "ancestors")):
+                ends = np.append(row[f"{name}_of"], len(row[name]))
+                of = row[name][ends[place] : ends[place + 1]]
+                if len(of):
+                    described[place] += table[of].mean(0, dtype=np.float32)
+        return described
+
+
+def _times(row: Arrays, held: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Describe when each step is, and how much it holds: (s, 8); as `body` does."""
+    age = row["age"][row["row"]]
+    unknown = np.isnan(age)
+    asked = np.zeros(len(held))
+    asked[row["ask"]] = 1
+    return np.stack(
+        [
+            np.log1p(row["gap"]) / 4,
+            np.log1p(row["since"]) / 8,
+            np.log1p(row["gap"] / 24) / 4,
+            np.where(unknown, 0, age / 50 - 1),
+            unknown,
+            row["static"],
+            asked,
+            np.log1p(held) / 3,
+        ],
+        1,
+    ).astype(np.float32)

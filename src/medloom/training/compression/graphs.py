@@ -1,0 +1,195 @@
+"""Networks as ONNX graphs: written from PyTorch, made of 8 bits, and run by ONNX Runtime, which needs no PyTorch."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.foundation.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Arrays = Mapping[str, NDArray[Any]]
+Scaling = Literal["dynamic", "static"]
+
+LIBRARIES: Final = ("numpy", "onnxruntime", "polars")
+_OPSET: Final = 17
+_NARROW: Final = (
+    32  # columns; a product that gives fewer takes no time, and its rounding would go into the answer
+)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network that ONNX Runtime answers with, on one thread.
+
+    Attributes:
+        content: of the file.
+    """
+
+    content: bytes = field(repr=False)
+
+    def run(self, inputs: Arrays) -> NDArray[np.float32]:
+        """Give the first output for inputs by name.
+
+        Raises:
+            InputError: ONNX Runtime is not installed.
+        """
+        answered: NDArray[np.float32] = self._session.run(None, dict(inputs))[0]
+        return answered
+
+    @cached_property
+    def _session(self) -> Any:
+        check_runtime()
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
+
+
+def check_runtime() -> None:
+    """Refuse to go on where ONNX Runtime is not installed.
+
+    Raises:
+        InputError: it is not; the message names the command that installs it.
+    """
+    if find_spec("onnxruntime") is None or find_spec("onnx") is None:
+        raise InputError(
+            'models in the form of graphs need ONNX Runtime; install it with: pip install "medloom[onnx]"'
+        )
+
+
+def as_graph(
+    network: nn.Module, inputs: Mapping[str, Tensor], free: Mapping[str, Mapping[int, str]]
+) -> Graph:
+    """Write a network as an ONNX graph; the same network gives the same bytes.
+
+    Args:
+        network: called with `inputs` in their order; gives one tensor.
+        inputs: of an example, whose sizes along free axes differ from each other and from 1.
+        free: of each input the axes whose length may be any, with a name; equal names are equal lengths.
+    """
+    check_runtime()
+    import onnx
+    import torch
+
+    written = io.BytesIO()
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(
+            network.eval(),
+            tuple(inputs.values()),
+            written,
+            input_names=list(inputs),
+            output_names=["scores"],
+            dynamic_axes={name: dict(axes) for name, axes in free.items()},
+            opset_version=_OPSET,
+            dynamo=False,  # the other exporter takes 15 times as long, and shapes of fewer products are known after it
+        )
+    made = onnx.load_model_from_string(written.getvalue())
+    _forget_origin(made)
+    onnx.checker.check_model(made)
+    return Graph(made.SerializeToString(deterministic=True))
+
+
+def in_8_bits(graph: Graph, scaling: Scaling, examples: Sequence[Arrays]) -> Graph:
+    """Give the same graph with the weights of its products in 8 bits, a scale for each column.
+
+    Args:
+        graph: of 32 bits.
+        scaling: of what the weights are multiplied with: `dynamic`, by its range in each answer, or `static`, by the
+            range that it had in examples.
+        examples: inputs by name, for `static`.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as temporary, _quiet():
+        given, before, after = (Path(temporary, f"{name}.onnx") for name in ("given", "before", "after"))
+        given.write_bytes(graph.content)
+        quant_pre_process(given, before, skip_symbolic_shape=True)
+        wide = _wide_products(onnx.load(before))
+        if scaling == "dynamic":
+            quantize_dynamic(
+                before, after, weight_type=QuantType.QInt8, per_channel=True, nodes_to_quantize=wide
+            )
+        else:
+            quantize_static(
+                before,
+                after,
+                _Examples(iter(examples)),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                nodes_to_quantize=wide,
+            )
+        made = onnx.load(after)
+    _forget_origin(made)
+    return Graph(made.SerializeToString(deterministic=True))
+
+
+class _Examples:
+    """Examples as ONNX Runtime asks for them."""
+
+    def __init__(self, each: Iterator[Arrays]) -> None:
+        self._each = each
+
+    def get_next(self) -> dict[str, Any] | None:
+        found = next(self._each, None)
+        return None if found is None else dict(found)
+
+    def __iter__(self) -> Iterable[Any]:
+        return self._each
+
+
+def _wide_products(made: Any) -> list[str]:
+    """Name the products with weights that give many columns."""
+    weights = {one.name: tuple(one.dims) for one in made.graph.initializer}
+    return [
+        node.name
+        for node in made.graph.node
+        if node.op_type in ("MatMul", "Gemm")
+        and node.input[1] in weights
+        and min(weights[node.input[1]]) >= _NARROW
+    ]
+
+
+def _forget_origin(made: Any) -> None:
+    """Take out where in the sources each node was written: it would change with the folder."""
+    for one in (*made.graph.node, *made.graph.value_info, *made.graph.input, *made.graph.output):
+        one.doc_string = ""
+        del one.metadata_props[:]
+    made.doc_string = made.graph.doc_string = ""
+    del made.metadata_props[:], made.graph.metadata_props[:]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep exporters from printing what they are doing."""
+    names = ("torch.onnx", "onnxscript", "onnx_ir", "root")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
