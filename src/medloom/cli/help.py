@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import click
 from typer.core import TyperGroup
@@ -38,7 +38,7 @@ class _Formatter(click.HelpFormatter):
             " " * self.current_indent + tr("{heading}:", heading=_own_words().get(heading, heading)) + "\n"
         )
 
-    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Write names and what they are."""
         super().write_dl([(name, _said(text)) for name, text in rows], col_max, col_spacing)
 
