@@ -32,7 +32,7 @@ RANKS = {"full": 1, "lora": 2, "adalora": 2, "adapter": 8, "head": 1}
 
 def run(bench: Bench) -> None:
     """Pretrain once, adapt in each way, test each on the same stays."""
-    sys.path.insert(0, str(bench.folder))
+    sys.path.append(str(bench.folder))  # at the end: this script is named as the library that it measures
     from _icu_folds import fold, stays  # type: ignore[import-not-found]  # beside this script
 
     from medloom.learners.timeline.pretraining import load_encoder
