@@ -30,26 +30,26 @@ from tests.learners.tabular.worlds import ASKED, LAB, NOISE, samples_in, samples
 PLANS = [
     Plan("onnx"),
     Plan("int8"),
-    Plan("int8", "dynamic"),
     Plan("pruned", share=0.3),
     Plan("pruned", "weights", share=0.6),
     Plan("distilled"),
     Plan("distilled", "gbdt"),
 ]
+GRAPH, EIGHT_BITS, UNITS, WEIGHTS, _, TREES = range(6)
 ALL = [pytest.param(plan, id=f"{plan.to}-{plan.way}") for plan in PLANS]
 MOST_LOST = 0.05  # of tiny networks, learned in seconds
 
 
 @cache
 def trained() -> Trained:
-    samples = samples_of("binary", n=320)
-    learner = TransformerLearner(epochs=8, learning_rate=0.01, batch=32, hidden_facts=0.0, most=32)
+    samples = samples_of("binary", n=240)
+    learner = TransformerLearner(epochs=6, learning_rate=0.01, batch=32, hidden_facts=0.0, most=32)
     return Trained(learner.fit(samples.in_split("train"), samples.in_split("tuning"), seed=1), samples)
 
 
 @cache
 def smaller(plan: Plan) -> CompressedModel:
-    plan = replace(plan, epochs=8, learning_rate=0.01)
+    plan = replace(plan, epochs=5, learning_rate=0.01)
     made = compress(trained(), plan, most_lost=MOST_LOST).trained.model
     assert isinstance(made, CompressedModel)
     return made
@@ -76,7 +76,7 @@ def test_a_graph_answers_as_its_network_whatever_the_timeline() -> None:
     rows += [(2, ASKED, LAB, 1e30), (2, ASKED, LAB, float("nan")), (2, ASKED, "LOINC//never-seen", 1.0)]
     events = pl.DataFrame(rows, schema=["subject_id", "time", "code", "numeric_value"], orient="row")
     strange = samples_in(Record.from_events(events), "binary", [True] * 4, 4)  # nothing is known of the last
-    graph = innermost(smaller(PLANS[0]))
+    graph = innermost(smaller(PLANS[GRAPH]))
     assert isinstance(graph, GraphModel)
     for samples in (samples_of("binary", n=60, seed=9), strange):
         ours, theirs = (
@@ -87,7 +87,7 @@ def test_a_graph_answers_as_its_network_whatever_the_timeline() -> None:
     assert [graph.predict(strange.at(place)).frame["value"].item() for place in range(4)] == together
 
 
-@pytest.mark.parametrize("plan", ALL)
+@pytest.mark.parametrize("plan", [ALL[GRAPH], ALL[TREES]])
 def test_a_smaller_model_says_why(plan: Plan) -> None:
     model, samples = smaller(plan), samples_of("binary", n=4, seed=9)
     explanation = model.explain(samples)
@@ -108,7 +108,7 @@ def test_what_loses_more_than_was_agreed_is_refused() -> None:
 
 
 def test_a_pruned_network_has_fewer_units_and_a_pruned_matrix_mostly_zeros() -> None:
-    units, weights = (innermost(smaller(PLANS[place])) for place in (3, 4))
+    units, weights = (innermost(smaller(PLANS[place])) for place in (UNITS, WEIGHTS))
     assert isinstance(units, TimelineModel) and isinstance(weights, TimelineModel)
     assert [tuple(one) for one in units.built["kept"]] == [(3, 120), (3, 120)]
     query = weights.network.body.blocks[0].query.weight
@@ -119,14 +119,14 @@ def test_what_cannot_be_made_smaller_is_said() -> None:
     with pytest.raises(InputError, match="there are: onnx, int8, pruned, distilled"):
         compress(trained(), Plan("tiny"))
     with pytest.raises(InputError, match="is a graph already"):
-        compress(replace(trained(), model=smaller(PLANS[0])), Plan("int8"))
-    tree = Trained(innermost(smaller(PLANS[6])), trained().samples)
+        compress(replace(trained(), model=smaller(PLANS[GRAPH])), Plan("int8"))
+    tree = Trained(innermost(smaller(PLANS[TREES])), trained().samples)
     with pytest.raises(InputError):
         compress(tree, Plan("onnx"))
 
 
 def test_a_graph_answers_where_there_is_no_pytorch(tmp_path: Path) -> None:
-    smaller(PLANS[1]).save(tmp_path / "package")
+    smaller(PLANS[EIGHT_BITS]).save(tmp_path / "package")
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from pathlib import Path\n"
@@ -139,5 +139,5 @@ def test_a_graph_answers_where_there_is_no_pytorch(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, timeout=120
     )
-    here = smaller(PLANS[1]).predict(samples_of("binary", n=40, seed=9)).frame["value"].to_list()
+    here = smaller(PLANS[EIGHT_BITS]).predict(samples_of("binary", n=40, seed=9)).frame["value"].to_list()
     assert json.loads(done.stdout.splitlines()[-1]) == here
