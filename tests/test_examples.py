@@ -15,6 +15,7 @@ SAID = {
     "disease_diagnosis": ("malignant · mlp", "AUROC", "calibration slope"),
     "disease_progression": ("target · linear", "R²", "bmi"),
     "heart_failure": ("died · kaplan-meier", "died · cox", "C-index", "observed / expected", "365.0"),
+    "irregular_vitals": ("death · lstm", "AUROC", "LOINC//8867-4", "contribution"),
     "therapy_choice": ("if ", "otherwise", "zidovudine", "gains_50 · tree", "AUROC"),
 }
 
