@@ -1,0 +1,133 @@
+"""Few labels: death in hospital learned from 50 to 500 stays, with and without pretraining, and by boosted trees.
+
+PhysioNet 2012, the first of five folds over sets a and b. One body is pretrained on the training stays, whose labels it
+does not see; then so many labelled stays are drawn, ten times, and every learner gets the same ones: a fifth of them to
+stop by, the rest to learn from. `timeline` is the pretrained body with LoRA, `probe` a ridge on what it knows, `scratch`
+the same body without pretraining. What is done is kept; a run that was cut off goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from medloom.cli.bench import Bench
+from medloom.foundation.files import remove, write_text
+from medloom.tasks.samples import Samples
+
+LABELS: Final = (50, 100, 200, 500)
+DRAWS: Final = 10
+EPOCHS: Final = 20  # of pretraining
+PASSES: Final = 20
+TUNED: Final = 5  # one of so many labelled stays is kept to stop by
+LEARNERS: Final = ("timeline", "probe", "scratch", "gbdt", "logistic")
+PROCESSES: Final = 2
+
+
+def run(bench: Bench) -> None:
+    """Pretrain, draw, learn, and score the test stays."""
+    sys.path.insert(0, str(bench.folder))
+    from _icu_folds import fold, stays  # type: ignore[import-not-found]  # beside this script
+
+    train, tuning, test = fold(stays(bench.work), 0)
+    bench.data["physionet2012"] = {"sets": "a, b", "unlabelled": len(train), "test": len(test)}
+    seconds = _encoder(train, tuning, bench.work, bench.seed)
+    bench.figures["pretraining.train_s"] = seconds
+    jobs = [(n, draw) for n in LABELS for draw in range(DRAWS) if not _place(bench.work, n, draw).is_file()]
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        arguments = (str(bench.folder), str(bench.work), bench.seed)
+        for done in as_completed([pool.submit(_job, *job, *arguments) for job in jobs]):
+            done.result()
+    bench.looked()
+    for n in LABELS:
+        said = [json.loads(_place(bench.work, n, draw).read_text()) for draw in range(DRAWS)]
+        for name in LEARNERS:
+            found = np.array([one[name] for one in said])
+            bench.figures[f"{n}.{name}.auroc"] = float(found.mean())
+            bench.figures[f"{n}.{name}.auroc.sd"] = float(found.std(ddof=1))
+        for other in ("scratch", "gbdt"):
+            apart = np.array([one["timeline"] - one[other] for one in said])
+            spread = float(apart.std(ddof=1) / np.sqrt(DRAWS))
+            bench.figures |= {
+                f"{n}.timeline_minus_{other}.auroc": float(apart.mean()),
+                f"{n}.timeline_minus_{other}.auroc.low": float(apart.mean() - 2.262 * spread),
+                f"{n}.timeline_minus_{other}.auroc.high": float(apart.mean() + 2.262 * spread),
+            }
+
+
+def _encoder(train: Samples, tuning: Samples, work: Path, seed: int) -> float:
+    """Pretrain once, on training stays alone; gives the seconds it took."""
+    from medloom.learners.timeline.pretraining import Pretraining, pretrain
+
+    kept = work / "pretrained.json"
+    if not kept.is_file():
+        how = Pretraining(step=1.0)
+        how = replace(how, schedule=replace(how.schedule, epochs=EPOCHS))
+        remove(work / "encoder")
+        made = pretrain(train, tuning, how, seed=seed, folder=work / "pretraining")
+        made.save(work / "encoder")
+        assert made.course is not None
+        write_text(kept, json.dumps({"seconds": made.course.seconds}))
+        remove(work / "pretraining")
+    return float(json.loads(kept.read_text())["seconds"])
+
+
+def _job(n: int, draw: int, folder: str, work: str, seed: int) -> None:
+    """Learn from one draw with every learner; keep the AUROC of each on the test stays."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sys.path.insert(0, folder)
+    import torch
+    from _icu_folds import fold, stays
+    from sklearn.metrics import roc_auc_score
+
+    import medloom as ml
+
+    torch.set_num_threads(1)
+    train, _, test = fold(stays(Path(work)), 0)
+    learned, judged = _drawn(train, n, draw)
+    encoder = str(Path(work) / "encoder")
+    quick: dict[str, Any] = {"epochs": PASSES, "batch": 16, "patience": 5}
+    settings: dict[str, tuple[str, dict[str, Any]]] = {
+        "timeline": ("timeline", {"encoder": encoder, "adapt": "lora", **quick}),
+        "probe": ("timeline", {"encoder": encoder, "adapt": "probe"}),
+        "scratch": ("transformer", quick),
+        "gbdt": ("gbdt", {}),
+        "logistic": ("logistic", {}),
+    }
+    truth, said = test.frame["label"].to_numpy(), {}
+    for name, (learner, arguments) in settings.items():
+        started = time.perf_counter()
+        model = ml.learner(learner, **arguments).fit(learned, judged, seed)
+        said[f"{name}.train_s"] = time.perf_counter() - started
+        said[name] = float(roc_auc_score(truth, model.predict(test).frame["value"].to_numpy()))
+    place = _place(Path(work), n, draw)
+    place.parent.mkdir(exist_ok=True)
+    write_text(place, json.dumps(said))
+
+
+def _drawn(train: Samples, n: int, draw: int) -> tuple[Samples, Samples]:
+    """Draw labelled stays, with as many deaths as there are usually; some of both are kept to stop by."""
+    rng = np.random.default_rng([n, draw])
+    label = train.frame["label"].to_numpy()
+    died, lived = (rng.permutation(train.sample_ids[label == one]) for one in (True, False))
+    deaths = max(2, round(n * float(label.mean())))
+    chosen = [died[:deaths], lived[: n - deaths]]
+    apart = np.concatenate([ids[: max(1, len(ids) // TUNED)] for ids in chosen])
+    rest = np.concatenate([ids[max(1, len(ids) // TUNED) :] for ids in chosen])
+    judged = train.where(pl.col("sample_id").is_in(apart.tolist()))
+    as_tuning = replace(judged, frame=judged.frame.with_columns(split=pl.lit("tuning")))
+    return train.where(pl.col("sample_id").is_in(rest.tolist())), as_tuning
+
+
+def _place(work: Path, n: int, draw: int) -> Path:
+    return work / "draws" / f"{n}-{draw}.json"

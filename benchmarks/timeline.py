@@ -1,0 +1,127 @@
+"""Learners of timelines beside boosted trees: death in hospital, PhysioNet 2012, five folds over sets a and b.
+
+In each fold a learner sees the training stays, and is stopped on the tuning stays; the body of `timeline` is pretrained
+on the training stays alone. Folds are learned two at a time, one thread each; what is done is kept, so that a run that
+was cut off goes on. Learners' settings were chosen on the tuning stays of the first fold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from medloom.cli.bench import Bench
+from medloom.evidence.answers import binary_answers
+from medloom.evidence.estimate import Estimate
+from medloom.evidence.intervals import estimates, paired_difference
+from medloom.foundation.files import write_text
+
+MEMBERS: Final[dict[str, dict[str, Any]]] = {
+    "gbdt": {},
+    "logistic": {},
+    "gru-d": {},
+    "transformer": {},
+    "timeline": {},
+}
+PROCESSES: Final = 2
+
+
+def run(bench: Bench) -> None:
+    """Learn each fold with each learner, then score all stays by models that had not seen them."""
+    sys.path.insert(0, str(bench.folder))
+    from _icu_folds import FOLDS, fold, stays  # type: ignore[import-not-found]  # beside this script
+
+    samples = stays(bench.work)
+    bench.data["physionet2012"] = {"sets": "a, b", "stays": len(samples), "folds": FOLDS}
+    jobs = [(number, name) for name in MEMBERS for number in range(FOLDS)]
+    _learn([job for job in jobs if not _place(bench.work, *job).is_file()], bench)
+    bench.looked()
+    said = {
+        name: [json.loads(_place(bench.work, number, name).read_text()) for number in range(FOLDS)]
+        for name in MEMBERS
+    }
+    truth, groups = [], []
+    risks: dict[str, list[Any]] = {name: [] for name in (*MEMBERS, "fusion")}
+    for number in range(FOLDS):
+        _, tuning, test = fold(samples, number)
+        truth.append(test.frame["label"].to_numpy())
+        groups.append(test.groups)
+        for name in MEMBERS:
+            risks[name].append(np.array(said[name][number]["test"]))
+        each = [said[name][number] for name in MEMBERS]
+        risks["fusion"].append(_fused(tuning.frame["label"].to_numpy(), each, bench.seed))
+    outcome, whose = np.concatenate(truth), np.concatenate(groups)
+    answers = {name: binary_answers(outcome, np.concatenate(each), whose) for name, each in risks.items()}
+    for name, found in answers.items():
+        for metric in ("auroc", "auprc", "brier", "calibration_slope", "ece"):
+            bench.figures |= _with_interval(f"{name}.{metric}", estimates(found, seed=bench.seed)[metric])
+        if name in MEMBERS:
+            bench.figures[f"{name}.train_s"] = float(np.mean([one["seconds"] for one in said[name]]))
+    for one, other in (("timeline", "gbdt"), ("timeline", "transformer"), ("fusion", "gbdt")):
+        for metric in ("auroc", "auprc"):
+            difference = paired_difference(metric, answers[one], answers[other], seed=bench.seed)
+            bench.figures |= _with_interval(f"{one}_minus_{other}.{metric}", difference)
+    bench.references = {
+        "gru_d.auroc": {"value": 0.863, "source": "Horn et al., SeFT, ICML 2020; another split"},
+        "transformer.auroc": {"value": 0.863, "source": "Horn et al., SeFT, ICML 2020; another split"},
+    }
+
+
+def _fused(outcome: Any, each: list[dict[str, Any]], seed: int) -> Any:
+    """Stack the members as `fusion` does with `folds=0`: weights from the tuning stays, answers for the test stays."""
+    from medloom.learners.fusion.stack import Stack
+    from medloom.training.answers import answers_of, scores_of
+
+    def scores(part: str) -> Any:
+        risks = np.stack([np.array(one[part]) for one in each], axis=1)
+        return scores_of("binary", risks)[:, :, None]
+
+    stack = Stack.fit("binary", scores("tuning"), outcome.astype(float)[:, None], 0.2, seed)
+    return answers_of("binary", stack.scores(scores("test")))[:, 0]
+
+
+def _learn(jobs: list[tuple[int, str]], bench: Bench) -> None:
+    """Do what is left to do, two jobs at a time."""
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        arguments = (str(bench.folder), str(bench.work), bench.seed)
+        for done in as_completed([pool.submit(_job, *job, *arguments) for job in jobs]):
+            done.result()
+
+
+def _job(number: int, name: str, folder: str, work: str, seed: int) -> None:
+    """Learn one fold with one learner; keep what it says of the tuning and the test stays."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    sys.path.insert(0, folder)
+    import torch
+    from _icu_folds import fold, stays
+
+    import medloom as ml
+
+    torch.set_num_threads(1)
+    train, tuning, test = fold(stays(Path(work)), number)
+    started = time.perf_counter()
+    model = ml.learner(name, **MEMBERS[name]).fit(train, tuning, seed)
+    seconds = time.perf_counter() - started
+    said = {
+        part: model.predict(of).frame["value"].to_list() for part, of in (("tuning", tuning), ("test", test))
+    }
+    place = _place(Path(work), number, name)
+    place.parent.mkdir(exist_ok=True)
+    write_text(place, json.dumps({**said, "seconds": seconds, "settings": MEMBERS[name]}))
+
+
+def _place(work: Path, number: int, name: str) -> Path:
+    return work / "folds" / f"{name}-{number}.json"
+
+
+def _with_interval(name: str, estimate: Estimate) -> dict[str, float]:
+    values = {name: estimate.value, f"{name}.low": estimate.low, f"{name}.high": estimate.high}
+    return {key: value for key, value in values.items() if value is not None}
