@@ -1,9 +1,9 @@
 """Few labels: death in hospital learned from 50 to 500 stays, with and without pretraining, and by boosted trees.
 
-PhysioNet 2012, the first of five folds over sets a and b. One body is pretrained on the training stays, whose labels it
-does not see; then so many labelled stays are drawn, ten times, and every learner gets the same ones: a fifth of them to
-stop by, the rest to learn from. `timeline` is the pretrained body with LoRA, `probe` a ridge on what it knows, `scratch`
-the same body without pretraining. What is done is kept; a run that was cut off goes on.
+PhysioNet 2012, the first of five folds over sets a and b. One body is pretrained on the training stays, whose labels
+it does not see; then so many labelled stays are drawn, ten times, and every learner gets the same ones and no others.
+`timeline` is the pretrained body with LoRA, `probe` a regression on what it knows, `scratch` the same body without
+pretraining. What is done is kept; a run that was cut off goes on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ LABELS: Final = (50, 100, 200, 500)
 DRAWS: Final = 10
 EPOCHS: Final = 20  # of pretraining
 PASSES: Final = 20
-TUNED: Final = 5  # one of so many labelled stays is kept to stop by
 LEARNERS: Final = ("timeline", "probe", "scratch", "gbdt", "logistic")
 PROCESSES: Final = 2
 
@@ -94,7 +93,8 @@ def _job(n: int, draw: int, folder: str, work: str, seed: int) -> None:
 
     torch.set_num_threads(1)
     train, _, test = fold(stays(Path(work)), 0)
-    learned, judged = _drawn(train, n, draw)
+    learned = _drawn(train, n, draw)
+    nobody = learned.where(pl.lit(False))
     encoder = str(Path(work) / "encoder")
     quick: dict[str, Any] = {"epochs": PASSES, "batch": 16, "patience": 5}
     settings: dict[str, tuple[str, dict[str, Any]]] = {
@@ -107,7 +107,7 @@ def _job(n: int, draw: int, folder: str, work: str, seed: int) -> None:
     truth, said = test.frame["label"].to_numpy(), {}
     for name, (learner, arguments) in settings.items():
         started = time.perf_counter()
-        model = ml.learner(learner, **arguments).fit(learned, judged, seed)
+        model = ml.learner(learner, **arguments).fit(learned, nobody, seed)
         said[f"{name}.train_s"] = time.perf_counter() - started
         said[name] = float(roc_auc_score(truth, model.predict(test).frame["value"].to_numpy()))
     place = _place(Path(work), n, draw)
@@ -115,18 +115,14 @@ def _job(n: int, draw: int, folder: str, work: str, seed: int) -> None:
     write_text(place, json.dumps(said))
 
 
-def _drawn(train: Samples, n: int, draw: int) -> tuple[Samples, Samples]:
-    """Draw labelled stays, with as many deaths as there are usually; some of both are kept to stop by."""
+def _drawn(train: Samples, n: int, draw: int) -> Samples:
+    """Draw labelled stays, with as many deaths among them as there are usually."""
     rng = np.random.default_rng([n, draw])
     label = train.frame["label"].to_numpy()
     died, lived = (rng.permutation(train.sample_ids[label == one]) for one in (True, False))
     deaths = max(2, round(n * float(label.mean())))
-    chosen = [died[:deaths], lived[: n - deaths]]
-    apart = np.concatenate([ids[: max(1, len(ids) // TUNED)] for ids in chosen])
-    rest = np.concatenate([ids[max(1, len(ids) // TUNED) :] for ids in chosen])
-    judged = train.where(pl.col("sample_id").is_in(apart.tolist()))
-    as_tuning = replace(judged, frame=judged.frame.with_columns(split=pl.lit("tuning")))
-    return train.where(pl.col("sample_id").is_in(rest.tolist())), as_tuning
+    chosen = [*died[:deaths].tolist(), *lived[: n - deaths].tolist()]
+    return train.where(pl.col("sample_id").is_in(chosen))
 
 
 def _place(work: Path, n: int, draw: int) -> Path:
