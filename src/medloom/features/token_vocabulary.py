@@ -205,11 +205,18 @@ class TokenVocabulary:
         pairs = zip(self.codes, self.descriptions, strict=True)
         return tuple(pieces(code, description) for code, description in pairs)
 
-    def stranger(self, name: str, catalogue: CodeCatalogue) -> tuple[tuple[int, ...], NDArray[np.int64]]:
-        """Describe a code that training did not have: its known ancestors, and the pieces of its description."""
-        description, parents = _catalogued(catalogue, [name.split(_SEPARATOR)[0]])[0]
+    def strangers(
+        self, names: Sequence[str], catalogue: CodeCatalogue
+    ) -> list[tuple[tuple[int, ...], NDArray[np.int64]]]:
+        """Describe codes that training did not have: of each its known ancestors, and the pieces of its description."""
+        if not names:
+            return []
         places = {code: place for place, code in enumerate(self.ancestors)}
-        return tuple(places[one] for one in parents if one in places), pieces(name, description)
+        told = _catalogued(catalogue, [name.split(_SEPARATOR)[0] for name in names])
+        return [
+            (tuple(places[one] for one in parents if one in places), pieces(name, description))
+            for name, (description, parents) in zip(names, told, strict=True)
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""

@@ -54,3 +54,7 @@ class LeakageError(MedloomError):
 
 class StorageError(MedloomError):
     """The disk refused: full, read-only, or no permission."""
+
+
+class WorkerError(MedloomError):
+    """A process that shared the work was stopped from outside."""

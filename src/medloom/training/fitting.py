@@ -11,7 +11,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import Advance, progress
-from medloom.foundation.seeds import generator
+from medloom.foundation.seeds import derive, generator
 from medloom.training.checkpoints import Course, load_checkpoint, save_checkpoint
 from medloom.training.schedule import Schedule
 
@@ -171,19 +172,26 @@ class _Run(Generic[Batch]):
         return Fitted(self.course, self.why, done / max(spent, 1e-9))
 
     def batches(self) -> Iterator[tuple[int, Batch, float]]:
-        """Give from the step on, to this process, its part of each batch, in pieces: step, batch, its weight."""
+        """Give from the step on, to this process, its pieces of each batch: seed, batch, weight.
+
+        What is drawn depends on the step and the piece, not on who learns from it: two processes do what one does in
+        two pieces.
+        """
         world, rank = _world()
+        parts = world * self.pieces
         step = self.course.step
-        order: Rows = np.empty(0, np.int64)
         for epoch in range(step // self.each, self.schedule.epochs):
             order = self._order(epoch)
             for place in range(step - epoch * self.each, self.each):
                 rows = order[place * self.schedule.batch : (place + 1) * self.schedule.batch]
-                mine = np.array_split(rows, world)[rank]
-                for number, piece in enumerate(np.array_split(mine, self.pieces)):
-                    rng = generator(self.seed, "batch", str(step), str(rank), str(number))
+                pieces = np.array_split(rows, parts)
+                for number in range(rank * self.pieces, (rank + 1) * self.pieces):
+                    rng = generator(self.seed, "batch", str(step), "0", str(number))
                     # summed over processes and pieces, of which Lightning takes the mean
-                    yield step, self.source.batch(piece, rng), world * self.pieces / len(rows)
+                    weight = parts / len(rows) if len(pieces[number]) else 0.0
+                    seed = derive(self.seed, "step", str(step)) + number
+                    piece = pieces[number] if len(pieces[number]) else rows[:1]
+                    yield seed, self.source.batch(piece, rng), weight
                 step += 1
 
     def stepped(self, losses: Tensor, optimizer: Any) -> bool:
@@ -201,7 +209,7 @@ class _Run(Generic[Batch]):
             self._judge()
         if self.folder is not None and (time.monotonic() - self.saved > _SAVED_EVERY or step == self.total):
             self._save(self.folder)
-        return not self._over()
+        return not self._agreed(self._over())
 
     def rate(self, step: int) -> float:
         """Give the learning rate of a step, as a share of the highest."""
@@ -212,9 +220,33 @@ class _Run(Generic[Batch]):
         return schedule.last_rate + (1 - schedule.last_rate) * (1 + math.cos(math.pi * min(share, 1))) / 2
 
     def _go_on(self) -> None:
-        from medloom.training.lightning_loop import run_steps
+        from medloom.training.lightning_loop import check_shareable, run_steps
 
-        run_steps(self)
+        if self.schedule.devices == 1:
+            run_steps(self)
+            return
+        if self.schedule.strategy == "fsdp":
+            check_shareable()
+        from safetensors.torch import load, save
+
+        from medloom.training.processes import Tell, together
+
+        def work(_rank: int, tell: Tell) -> tuple[dict[str, Any], str, bytes]:
+            self.advance = partial(tell, "advanced")
+            if self.noted is not None:
+                self.noted = partial(tell, "noted")
+            run_steps(self)
+            return asdict(self.course), self.why, save(self._tensors())
+
+        def heard(what: str, *told: Any) -> None:
+            if what == "noted" and noted is not None:
+                noted(*told)
+            if what == "advanced":
+                advance(*told)
+
+        advance, noted = self.advance, self.noted
+        course, self.why, tensors = together(self.schedule.devices, work, heard)
+        self._set(Course(**course), load(tensors))
 
     def _order(self, epoch: int) -> Rows:
         """Shuffle; rows of a batch are about as long as each other, so that little is filled up."""
@@ -239,6 +271,10 @@ class _Run(Generic[Batch]):
             self.why = "minutes"
         return self.why != "epochs"
 
+    def _agreed(self, over: bool) -> bool:
+        """Let the first process decide for all; only their clocks could disagree."""
+        return over if self.schedule.minutes is None else bool(_of_first(float(over), self.network))
+
     def _seconds(self) -> float:
         return self.before + time.monotonic() - self.begun
 
@@ -256,7 +292,7 @@ class _Run(Generic[Batch]):
         reached = None
         if self.judged is not None:
             with self._averaged(), _evaluating(self.network), torch.no_grad():
-                reached = self.judged(self.network)
+                reached = _of_first(0.0 if _world()[1] else self.judged(self.network), self.network)
                 if course.best is None or reached < course.best:
                     course.best, course.best_step, course.since = reached, course.step, 0
                     self.best = _copied(self.network)
@@ -302,24 +338,33 @@ class _Run(Generic[Batch]):
     def _save(self, folder: Path) -> None:
         if _world()[1]:
             return
+        self.course.seconds = self._seconds()
+        save_checkpoint(folder, self.course, self._tensors())
+        self.saved = time.monotonic()
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Give all that a checkpoint holds beside the course."""
         tensors = {f"network.{name}": value for name, value in _copied(self.network).items()}
         tensors |= {f"best.{name}": value for name, value in (self.best or {}).items()}
         tensors |= {f"average.{name}": value for name, value in (self.average or {}).items()}
         tensors |= {f"optimizer.{name}": value for name, value in self._optimizer_state().items()}
-        self.course.seconds = self._seconds()
         if self.losses:
             import torch
 
             tensors["losses"] = torch.stack(self.losses)
-        save_checkpoint(folder, self.course, {name: value.contiguous() for name, value in tensors.items()})
-        self.saved = time.monotonic()
+        return {name: value.contiguous() for name, value in tensors.items()}
 
     def _take_up(self, folder: Path) -> None:
         found = load_checkpoint(folder, self.course.of)
         if found is None:
             return
-        self.course, tensors = found
+        self._set(*found)
         self.before = self.course.seconds
+        _log.info("resumed step=%d", self.course.step)
+
+    def _set(self, course: Course, tensors: dict[str, Tensor]) -> None:
+        """Stand where a course and its tensors say."""
+        self.course = course
         parts: dict[str, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
@@ -328,7 +373,6 @@ class _Run(Generic[Batch]):
         self.best, self.average = parts.get("best"), parts.get("average")
         self.remembered = parts.get("optimizer", {})
         self.losses = list(tensors["losses"]) if "losses" in tensors else []
-        _log.info("resumed step=%d", self.course.step)
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:
@@ -342,6 +386,17 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train()
+
+
+def _of_first(value: float, network: nn.Module) -> float:
+    """Give all processes the number that the first one has."""
+    if _world()[0] == 1:
+        return value
+    import torch
+
+    said = torch.tensor(value, dtype=torch.float64, device=next(network.parameters()).device)
+    torch.distributed.broadcast(said, 0)
+    return float(said)
 
 
 def _world() -> tuple[int, int]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from medloom.foundation.seeds import derive
+from medloom.foundation.errors import InputError
 from medloom.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def run_steps(run: _Run[Any]) -> None:
         trainer = pl.Trainer(
             accelerator="auto",
             devices=schedule.devices,
-            strategy=schedule.strategy if schedule.devices > 1 else "auto",
+            **_strategy(schedule),
             precision=_precision(schedule),
             max_steps=run.total - run.course.step,
             accumulate_grad_batches=run.pieces,
@@ -42,17 +44,31 @@ def run_steps(run: _Run[Any]) -> None:
         trainer.fit(_Steps(run), DataLoader(_Batches(run), batch_size=None, collate_fn=_as_it_is))
 
 
+def check_shareable() -> None:
+    """Refuse to share out weights where there is no accelerator whose memory they would fill.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not torch.cuda.is_available():
+        raise InputError(
+            "strategy fsdp shares out the memory of accelerators, and there is none here; train with ddp"
+        )
+
+
 class _Steps(pl.LightningModule):
     def __init__(self, run: _Run[Any]) -> None:
         super().__init__()
         self.network = run.network
         self._run = [run]  # in a list: not a part of the module
         self._sums: list[Tensor] = []
+        # DDP warns, at each training, where it looked for parameters without use and found none
+        self.idle = torch.nn.Parameter(torch.zeros(1), requires_grad=run.schedule.devices > 1)
 
     def training_step(self, given: tuple[int, Any, float], _index: int) -> Tensor:
-        step, batch, weight = given
+        seed, batch, weight = given
         run = self._run[0]
-        torch.manual_seed(derive(run.seed, "step", str(step)))
+        torch.manual_seed(seed)
         total = run.loss(self.network, batch).sum() * weight
         self._sums.append(total.detach())
         return total
@@ -114,6 +130,18 @@ def _remember(optimizer: torch.optim.Optimizer, remembered: dict[str, Tensor]) -
         number, _, what = name.partition(".")
         state.setdefault(int(number), {})[what] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+
+
+def _strategy(schedule: Schedule) -> dict[str, Any]:
+    """Say how several processes, which have met already, learn together."""
+    if schedule.devices == 1:
+        return {}
+    strategies = {
+        # an objective may have nothing to say of a batch: its head is then left as it is
+        "ddp": lambda: DDPStrategy(find_unused_parameters=True),
+        "fsdp": FSDPStrategy,
+    }
+    return {"strategy": strategies[schedule.strategy](), "plugins": [LightningEnvironment()]}
 
 
 def _precision(schedule: Schedule) -> Any:

@@ -129,6 +129,12 @@ class Timelines:
     vocabulary: TokenVocabulary
     gathering: Gathering
     catalogue: CodeCatalogue = field(default_factory=CodeCatalogue.empty)
+    _strangers: list[tuple[tuple[int, ...], Rows]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # once, and before processes are forked, in which Polars would wait for threads that are not there
+        described = self.vocabulary.strangers(self.tokens.strangers, self.catalogue)
+        object.__setattr__(self, "_strangers", described)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -287,9 +293,7 @@ class Timelines:
         pieces: list[NDArray[np.int64]] = []
         for number in kinds:
             if number > size:
-                parents, cut = self.vocabulary.stranger(
-                    self.tokens.strangers[number - size - 1], self.catalogue
-                )
+                parents, cut = self._strangers[number - size - 1]
             else:
                 parents, cut = self.vocabulary.parents[number - 1], self.vocabulary.pieces[number - 1]
             above.append(parents)
