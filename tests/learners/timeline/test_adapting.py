@@ -155,6 +155,31 @@ def test_several_questions_are_learned_together(site: Path, tmp_path: Path) -> N
         fit_together(learner, swapped)
 
 
+def test_a_checkpoint_of_another_pretraining_is_refused(tmp_path: Path) -> None:
+    from medloom.learners.timeline.pretraining import pretrain
+    from medloom.training.checkpoints import Course, save_checkpoint
+
+    save_checkpoint(tmp_path / "checkpoints", Course("with another vocabulary", step=1), {})
+    samples = samples_of("binary", n=40)
+    with pytest.raises(InputError, match="is another one: of other data, another vocabulary"):
+        pretrain(samples.in_split("train"), samples.in_split("tuning"), folder=tmp_path)
+
+
+def test_what_was_learned_on_another_body_does_not_fit() -> None:
+    import torch
+    from torch import nn
+
+    from medloom.training.additions import added_weights, described, put_around, put_in
+
+    with torch.random.fork_rng():
+        learned = nn.Sequential(nn.Linear(3, 2))
+        put_around(learned, "0", "low-rank", 1)
+        with pytest.raises(InputError, match="learned on another one"):
+            put_in(nn.Sequential(nn.Linear(4, 2)), described(learned), added_weights(learned))
+        with pytest.raises(InputError, match="no linear layer '0'"):
+            put_in(nn.Sequential(nn.Tanh()), described(learned))
+
+
 def test_a_way_that_does_not_exist_is_refused() -> None:
     from torch import nn
 
