@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from medloom.foundation.files import write_text
-from medloom.learners.fusion.embeddings import SYSTEM, embedder_of, parts_with_embeddings
+from medloom.learners.fusion.embeddings import SYSTEM, Embedder, embedder_of, parts_with_embeddings
 from medloom.learners.fusion.late import FILE
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
@@ -26,16 +24,12 @@ _EMBEDDERS: Final = "embedders"
 _KEY: Final = ["sample_id", "output", "input", "code", "value", "start", "end", "asset"]
 
 
-class EmbeddingModel(Protocol):
+class EmbeddingModel(Embedder, Protocol):
     """A model that also knows samples by vectors."""
 
     @property
     def codes(self) -> frozenset[str]:
         """Name the codes its answers may depend on."""
-        ...
-
-    def represent(self, samples: Samples) -> NDArray[np.float32]:
-        """Give what is known of each sample: (n, width); NaN in the whole row of one that lacks the modality."""
         ...
 
     def save(self, directory: Path) -> str:
