@@ -21,6 +21,7 @@ from medloom.cli import (
     pretraining,
     records,
     serving,
+    synthesizing,
     validating,
 )
 from medloom.cli.help import SpeakingGroup
@@ -67,6 +68,7 @@ explaining.register(app)
 validating.register(app)
 mitigating.register(app)
 compressing.register(app)
+synthesizing.register(app)
 card.register(app)
 serving.register(app)
 cds.register(app)

@@ -1,0 +1,1 @@
+"""Generators: tables learned and sampled anew."""
