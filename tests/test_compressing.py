@@ -35,7 +35,7 @@ PLANS = [
     Plan("distilled"),
     Plan("distilled", "gbdt"),
 ]
-GRAPH, EIGHT_BITS, UNITS, WEIGHTS, _, TREES = range(6)
+GRAPH, EIGHT_BITS, UNITS, WEIGHTS, SMALLER, TREES = range(6)
 ALL = [pytest.param(plan, id=f"{plan.to}-{plan.way}") for plan in PLANS]
 MOST_LOST = 0.05  # of tiny networks, learned in seconds
 
@@ -99,6 +99,15 @@ def test_a_smaller_model_says_why(plan: Plan) -> None:
     sizes = explanation.frame.drop_nulls("code").group_by("code").agg(pl.col("contribution").abs().sum())
     by_code = dict(sizes.iter_rows())
     assert by_code[LAB] > by_code.get(NOISE, 0)
+
+
+def test_a_smaller_network_of_one_block_is_made_a_graph_too(tmp_path: Path) -> None:
+    network = smaller(PLANS[SMALLER])
+    made = compress(Trained(network, trained().samples), Plan("onnx"), most_lost=MOST_LOST).trained.model
+    assert isinstance(made, CompressedModel) and made.base_digest == network.save(tmp_path / "network")
+    samples = samples_of("binary", n=5, seed=9)
+    ours, theirs = (one.predict(samples).frame["value"].to_numpy() for one in (made, network))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
 def test_what_loses_more_than_was_agreed_is_refused() -> None:

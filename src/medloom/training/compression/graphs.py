@@ -48,18 +48,21 @@ class Graph:
         Raises:
             InputError: ONNX Runtime is not installed.
         """
-        answered: NDArray[np.float32] = self._session.run(None, dict(inputs))[0]
+        session, reads = self._session
+        answered: NDArray[np.float32] = session.run(None, {name: inputs[name] for name in reads})[0]
         return answered
 
     @cached_property
-    def _session(self) -> Any:
+    def _session(self) -> tuple[Any, list[str]]:
+        """Give a session, and the inputs it reads: of one block, what is never read was left out."""
         check_runtime()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        return onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
+        return session, [one.name for one in session.get_inputs()]
 
 
 def check_runtime() -> None:
@@ -123,7 +126,8 @@ def in_8_bits(graph: Graph, scaling: Scaling, examples: Sequence[Arrays]) -> Gra
         given, before, after = (Path(temporary, f"{name}.onnx") for name in ("given", "before", "after"))
         given.write_bytes(graph.content)
         quant_pre_process(given, before, skip_symbolic_shape=True)
-        wide = _wide_products(onnx.load(before))
+        ready = onnx.load(before)
+        wide, reads = _wide_products(ready), [one.name for one in ready.graph.input]
         if scaling == "dynamic":
             quantize_dynamic(
                 before, after, weight_type=QuantType.QInt8, per_channel=True, nodes_to_quantize=wide
@@ -132,7 +136,7 @@ def in_8_bits(graph: Graph, scaling: Scaling, examples: Sequence[Arrays]) -> Gra
             quantize_static(
                 before,
                 after,
-                _Examples(iter(examples)),
+                _Examples({name: one[name] for name in reads} for one in examples),
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
