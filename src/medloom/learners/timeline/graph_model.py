@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.explanation.windowed import RHYTHM, Recorded
 from medloom.features.token_vocabulary import TokenVocabulary
 from medloom.features.tokens import encode, nobodys_tokens
 from medloom.foundation.errors import InputError
@@ -20,6 +21,7 @@ from medloom.learners.timeline.batches import Gathering, Timelines
 from medloom.learners.timeline.rows import RowForm
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
+from medloom.tasks.history import HOURS_PER_YEAR
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
@@ -30,8 +32,8 @@ Floats = NDArray[np.float64]
 Row = Mapping[str, NDArray[Any]]
 
 METHOD: Final = "Shapley values of codes along random walks (Štrumbelj and Kononenko, KAIS 2014)"
-_RHYTHM: Final = "when and how often facts were recorded"
 _AT_ONCE: Final = 2_000  # samples whose tokens are in memory at a time
+_DAY: Final = 24.0  # hours
 _WALKS: Final = 4  # each there and back
 _SPECIFICATION: Final = "graph.json"
 _GRAPH: Final = "network.onnx"
@@ -99,7 +101,7 @@ class GraphModel(Model):
         """
         outputs = self.origin.question.outputs
         nobody = Timelines(nobodys_tokens(), self.vocabulary, self.gathering)
-        baseline = self._told(self._scored(_row(nobody, 0)))[0]
+        baseline = self._told(_row(nobody, 0))[0]
         frames = []
         for part in samples.parts(_AT_ONCE):
             if len(part):
@@ -163,32 +165,36 @@ class GraphModel(Model):
         """Score one row: (1, k)."""
         return self.graph.run(self.row.arrays(row, shown)).astype(np.float64)
 
-    def _told(self, scores: Floats) -> Floats:
-        """Give what is divided: scores (1, k) → (1, outputs)."""
-        return self.form.divided(scores)
+    def _told(self, row: Row, shown: NDArray[np.float32] | None = None) -> Floats:
+        """Answer one row, on the scale of contributions: (1, outputs)."""
+        return self.form.divided(self._scored(row, shown))
 
     def _divided(self, timelines: Timelines, place: int, sample: int, baseline: Floats) -> pl.DataFrame:
         row = _row(timelines, place)
         kind, kinds = row["kind"], len(row["kinds"])
         shares, nothing = self._walked(row, kinds)
-        rows = np.append(_latest(kind, kinds), -1)
-        fact = row["fact"]
         tokens, vocabulary = timelines.tokens, timelines.vocabulary
-        code = tokens.code[fact[rows[:-1]]]
-        names = [*np.array(["", *vocabulary.codes, *tokens.strangers], object)[code], _RHYTHM]
+        fact = row["fact"][_latest(kind, kinds)]
+        code, hours = tokens.code[fact], tokens.hours[fact].astype(np.float64)
+        # the time of what was recorded on the day of birth would tell the birthday
+        hours = np.where(np.abs(hours - tokens.age[place] * HOURS_PER_YEAR) < _DAY, np.nan, hours)
+        names = np.array(["", *vocabulary.codes, *tokens.strangers], object)[code]
         known = np.where(code <= len(vocabulary), code, 0)
-        value = vocabulary.restored(known, tokens.value[fact[rows[:-1]]])
-        value = np.where(tokens.tenth[fact[rows[:-1]]] > 0, value, np.nan)
-        hours = tokens.hours[fact[rows[:-1]]]
-        rest = nothing - baseline
+        has_none = np.where(np.isnan(hours), 1.0, np.nan)  # what has no time is so, or it would not be a fact
+        value = np.where(tokens.tenth[fact] > 0, vocabulary.restored(known, tokens.value[fact]), has_none)
+        inputs = [
+            name if np.isnan(when) else Recorded(name, float(when)).input
+            for name, when in zip(names, hours, strict=True)
+        ]
         size = kinds + 1
+        rest = nothing - baseline
         return pl.concat(
             pl.DataFrame(
                 {
                     "sample_id": [sample] * size,
                     "output": [output] * size,
-                    "input": names,
-                    "code": [*(name.split("=")[0] for name in names[:-1]), None],
+                    "input": [*inputs, RHYTHM],
+                    "code": [*(name.split("=")[0] for name in names), None],
                     "value": pl.Series(np.append(value, np.nan), nan_to_null=True, dtype=pl.Float64),
                     "contribution": np.append(shares[:, column], rest[column]),
                     "start": pl.Series(np.append(hours, np.nan), nan_to_null=True, dtype=pl.Float64),
@@ -203,7 +209,7 @@ class GraphModel(Model):
     def _walked(self, row: Row, kinds: int) -> tuple[Floats, Floats]:
         """Walk from no code to all of them: shares (u, outputs) on the average, and what no code answers (outputs,)."""
         rng = generator(self.origin.seed, "walks")
-        nothing = self._told(self._scored(row, np.zeros(len(row["kind"]), np.float32)))[0]
+        nothing = self._told(row, np.zeros(len(row["kind"]), np.float32))[0]
         shares = np.zeros((kinds, len(nothing)))
         for _ in range(_WALKS):
             order = rng.permutation(kinds)
@@ -211,7 +217,7 @@ class GraphModel(Model):
                 shown, before = np.zeros(len(row["kind"]), np.float32), nothing
                 for code in walk:
                     shown[row["kind"] == code] = 1
-                    reached = self._told(self._scored(row, shown))[0]
+                    reached = self._told(row, shown)[0]
                     shares[code] += reached - before
                     before = reached
         return shares / (2 * _WALKS), nothing
