@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 FEWEST: Final = 10
 """Patients who must share what a timeline begins with."""
 
+_AT_THE_END: Final = 0.9  # of a code's facts that are last ones, where it ends timelines
+_CLOSED: Final = 0.8  # of timelines that such codes end, for them to be waited for
 _MOMENT: Final = datetime(2000, 1, 1)
 _SHARES: Final = np.linspace(0.05, 0.95, 19)
 _EVENTS: Final = pl.Schema(
@@ -92,7 +94,11 @@ def invent(
     begun = _begin(timelines.tokens, encoder.reading.vocabulary, n, seed)
     hours = begun.hours
     names = [f"invented {place}" for place in range(n)]
-    how = Sampling(1, temperature, never=static, seed=derive(seed, "inventing"))
+    closing, closed = _closing(timelines.tokens, encoder.reading.vocabulary)
+    if closed >= _CLOSED:
+        hours = np.full(n, np.nanmax(hours))
+    ends = frozenset(encoder.reading.vocabulary.codes[number - 1] for number in closing)
+    how = Sampling(1, temperature, ends, static, derive(seed, "inventing"))
     going = Timelines(begun.tokens, encoder.reading.vocabulary, encoder.reading.gathering, samples.catalogue)
     futures = sample_futures(encoder, going, hours, names, how)
     row = np.concatenate([np.repeat(np.arange(n), begun.tokens.lengths), futures.row])
@@ -162,6 +168,21 @@ def _begin(tokens: Tokens, vocabulary: TokenVocabulary, n: int, seed: int) -> _B
     age = _like(np.array(ages), n, rng).astype(np.float32)
     tokens = Tokens(np.append(0, np.cumsum(lengths)), code, distance, tenth, hours, age)
     return _Begun(tokens, value, _like(np.array(spans), n, rng))
+
+
+def _closing(tokens: Tokens, vocabulary: TokenVocabulary) -> tuple[list[int], float]:
+    """Name the codes after which nothing comes, such as the end of a stay; and the share of timelines they end."""
+    filled = np.flatnonzero(tokens.lengths > 0)
+    code = np.where(tokens.code <= len(vocabulary), tokens.code, 0)
+    row = np.repeat(np.arange(len(tokens)), tokens.lengths)
+    final = np.full(len(tokens), np.nan)
+    final[filled] = tokens.hours[tokens.offsets[filled + 1] - 1]
+    last = tokens.hours == final[row]
+    counts, lasts = (np.bincount(one, minlength=len(vocabulary) + 1) for one in (code, code[last]))
+    closing = (counts >= FEWEST) & (lasts >= _AT_THE_END * counts)
+    closing[0] = False
+    ended = np.unique(row[last & closing[code]])
+    return np.flatnonzero(closing).tolist(), len(ended) / max(len(filled), 1)
 
 
 def _like(values: NDArray[np.floating], n: int, rng: np.random.Generator) -> Floats:
