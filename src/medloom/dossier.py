@@ -32,9 +32,10 @@ from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.curve_answer import main_risks
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_page import write_patient_page
+from medloom.explanation.pushes import as_many
 from medloom.explanation.similar import FEWEST, in_words
 from medloom.explanation.tree_drawing import TreeWords, tree_drawing
-from medloom.explanation.windowed import unit_of
+from medloom.explanation.windowed import recorded, unit_of
 from medloom.explanation.wording import input_name
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import read_json, write_json, write_text
@@ -203,7 +204,7 @@ def patient_page(
         percentile=_percentile(one, answers[output], output)
         if len(question.outputs) == 1 and curves is None
         else None,
-        reasons=explanation.top(sample_id, 10, output),
+        reasons=explanation.top(sample_id, as_many(explanation.frame), output),
         baseline=base[output],
         scale=explanation.scale,
         events=visible_events(sample),
@@ -306,14 +307,19 @@ def _withheld(samples: Samples) -> list[tuple[str, int]]:
 
 
 def _important(site: Site, dossier: Dossier, seed: int) -> list[tuple[Text2, float]]:
-    """Rank inputs by their mean absolute contribution over evaluated samples, drawn where there are many."""
+    """Rank inputs by their mean absolute contribution over evaluated samples, drawn where there are many.
+
+    The facts of a code count together.
+    """
     samples = dossier.trained.samples.where(pl.col("split") == dossier.evaluation.split)
     most = _EXPLAINED_SLOWLY if dossier.trained.model.explains_slowly else _EXPLAINED
     drawn = generator(seed, "important").permutation(len(samples))[:most]
     some = samples.where(pl.int_range(pl.len()).is_in(drawn.tolist()))
     frame = dossier.trained.explain(some).frame
+    things = {name: fact.code for name in frame["input"].unique() if (fact := recorded(name)) is not None}
     ranked = (
-        frame.group_by("input")
+        frame.with_columns(pl.col("input").replace(things))
+        .group_by("input")
         .agg(weight=pl.col("contribution").abs().sum() / max(len(some), 1))
         .sort("weight", "input", descending=[True, False])
         .head(15)

@@ -16,8 +16,10 @@ import polars as pl
 
 from medloom.api import Trained, asked_samples
 from medloom.explanation.asking import Answer, AskedModel, Inputs, Table, output_place, table_of
+from medloom.explanation.attention import Attentive
 from medloom.explanation.contributions import Floats
 from medloom.explanation.counterfactual import Counterfactuals, ways_below
+from medloom.explanation.deletion import Deleting, Deletion
 from medloom.explanation.dependence import Effects, accumulated_effects
 from medloom.explanation.kernel import explain_by_shapley
 from medloom.explanation.lime import explain_by_lime
@@ -26,6 +28,7 @@ from medloom.explanation.similar import Similar, what_became
 from medloom.explanation.surrogate import Surrogate, surrogate_of
 from medloom.features.matrix import FeatureMatrix
 from medloom.foundation.errors import InputError
+from medloom.foundation.seeds import generator
 from medloom.learners.tabular.estimator import Names
 from medloom.learners.tabular.model import TabularModel
 from medloom.learners.tabular.trees import TreesEstimator
@@ -36,6 +39,7 @@ from medloom.tasks.samples import Samples
 from medloom.training.answers import labels_as_numbers, loss
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import ThresholdedModel
+from medloom.training.novelty import Representing
 from medloom.training.recalibration import CalibratedModel
 from medloom.training.reweighing import ReweighedModel
 from medloom.training.wrapping import WrappingModel, innermost
@@ -43,7 +47,7 @@ from medloom.training.wrapping import WrappingModel, innermost
 if TYPE_CHECKING:
     import pandas as pd
 
-Method = Literal["own", "shap", "kernel", "lime"]
+Method = Literal["own", "shap", "kernel", "lime", "rollout"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 
 _LOOKED_AT: Final = 300  # samples, to find the inputs that move answers most
@@ -78,12 +82,13 @@ def reasons(
         trained: the model and its samples.
         what: samples, or rows of a table.
         method: `own`, the model's; `shap`, Shapley values by walks between patients; `kernel`, the same by weighted
-            coalitions, for about ten inputs; `lime`, a small linear model around each sample.
+            coalitions, for about ten inputs; `lime`, a small linear model around each sample; `rollout`, of timeline
+            models with attention: where they look, which does not add up to the answer.
         by: for `shap` and `kernel`: each input, or each code with all its windows as one.
         seed: of everything random.
 
     Raises:
-        InputError: there is no such method, or the model cannot be asked about changed inputs.
+        InputError: there is no such method, or the model cannot be asked about changed inputs, or has no attention.
 
     >>> from medloom import train
     >>> frame = pl.DataFrame({"x": list(range(200)), "ill": [i > 99 for i in range(200)]})
@@ -97,6 +102,8 @@ def reasons(
         )
     if method == "own":
         return Reasons(trained.explain(what))
+    if method == "rollout":
+        return Reasons(_attentive(trained.model).attended(asked_samples(trained.model, what)))
     model, samples = asked(trained.model), asked_samples(trained.model, what)
     background = _split(trained, "train")
     if method == "lime":
@@ -158,6 +165,8 @@ def similar(
 ) -> list[Similar]:
     """Count what became of the patients whose answers have the most similar reasons; any model can be asked this.
 
+    Models that sum a patient up in numbers of their own, as those of timelines do, compare these numbers.
+
     Args:
         trained: the model and its samples.
         what: samples, or rows of a table.
@@ -176,7 +185,11 @@ def similar(
     samples = asked_samples(trained.model, what)
     most = min(most, 200) if trained.model.explains_slowly else most
     reference = _split(trained, split)
-    return what_became(trained.model, samples, reference, output=output, n=n, most=most, seed=seed)
+    inner = innermost(trained.model)
+    represent = inner.represent if isinstance(inner, Representing) else None
+    return what_became(
+        trained.model, samples, reference, output=output, n=n, most=most, seed=seed, represent=represent
+    )
 
 
 def importance(
@@ -265,6 +278,34 @@ def effects(
     ]
 
 
+def deletion(
+    trained: Trained, *, output: str | None = None, split: Split = "held_out", most: int = 100, seed: int = 0
+) -> Deletion:
+    """Take facts away in the order of their contributions, at random, and least first, and follow the answers.
+
+    It tells whether a timeline model's reasons hold: of its own, and of attention rollout where it has attention.
+
+    Args:
+        trained: the model and its samples.
+        output: which answer; None: the only one there is.
+        split: whose facts are taken away.
+        most: so many samples are drawn at most.
+        seed: of everything random.
+
+    Raises:
+        InputError: the split is empty, there is no such output, or the model does not read single facts.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Deleting):
+        raise InputError(
+            "facts cannot be taken away one by one from a model of learner {learner!r}; it does not read single facts",
+            learner=trained.model.origin.learner,
+        )
+    samples = _split(trained, split)
+    drawn = generator(seed, "drawn samples").permutation(len(samples))[:most]
+    return inner.deleting(samples.among(np.sort(drawn).tolist()), output, seed)
+
+
 def surrogate(
     trained: Trained,
     *,
@@ -334,6 +375,16 @@ def can_be_asked(model: Model) -> bool:
     """Tell whether explainers can ask a model (`asked`)."""
     inner = model.model if isinstance(model, WrappingModel) else None
     return isinstance(model, TabularModel) or (inner is not None and can_be_asked(inner))
+
+
+def _attentive(model: Model) -> Attentive:
+    inner = innermost(model)
+    if not isinstance(inner, Attentive):
+        raise InputError(
+            "a model of learner {learner!r} has no attention to follow; take its own reasons: method own",
+            learner=model.origin.learner,
+        )
+    return inner
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from medloom.tasks.kinds import Split
 from medloom.tasks.model import Model
 from medloom.tasks.samples import Samples
 from medloom.training.inputs import batches, dense_inputs
-from medloom.training.novelty import FEWEST
+from medloom.training.novelty import FEWEST, Novelty, Representing
 from medloom.training.wrapping import innermost
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def unusual(
     Returns:
         `sample_id`; `percentile`: how many of 100 training patients are closer to their middle; `inputs` and `values`:
         what adds most to the distance, one input a code, the strongest first; a null: that nothing is known of it.
+            Models that sum a patient up in numbers of their own name none.
 
     Raises:
         InputError: the model does not know, having learned from fewer than 50 patients.
@@ -134,6 +135,8 @@ def unusual(
     """
     model = trained.model if isinstance(trained, Trained) else trained
     inner = innermost(model)
+    if isinstance(inner, Representing) and inner.novelty is not None:
+        return _unusual_on_the_whole(inner, inner.novelty, asked_samples(model, what))
     if not isinstance(inner, WindowedModel) or inner.novelty is None:
         raise InputError(
             "this model does not tell how unusual a patient is; train it again, with {n} patients or more",
@@ -166,7 +169,7 @@ def unusual(
 def tells_unusual(model: Model) -> bool:
     """Tell whether a model knows how unusual a patient is."""
     inner = innermost(model)
-    return isinstance(inner, WindowedModel) and inner.novelty is not None
+    return isinstance(inner, WindowedModel | Representing) and inner.novelty is not None
 
 
 def unlike(
@@ -209,6 +212,13 @@ def tried(trained: Trained, seed: int = 0) -> Asked | Text2:
         within_asked.answer,
         _facts(inner, learned, seed),
     )
+
+
+def _unusual_on_the_whole(model: Representing, novelty: Novelty, samples: Samples) -> pl.DataFrame:
+    percentile, _ = novelty.of(model.represent(samples))
+    nothing: list[list[object]] = [[] for _ in range(len(samples))]
+    columns = {"sample_id": samples.frame["sample_id"], "percentile": percentile}
+    return pl.DataFrame({**columns, "inputs": nothing, "values": nothing}, schema=_UNUSUAL)
 
 
 def _percentiles(model: Model, samples: Samples) -> Floats | Text2:

@@ -20,6 +20,7 @@ from medloom.database.engine import Database
 from medloom.database.metadata import utc_now
 from medloom.database.tables.serving import advice as advice_table
 from medloom.database.tables.serving import advice_input
+from medloom.explanation.pushes import as_many
 from medloom.explanation.wording import readable
 from medloom.foundation.errors import IntegrityError, NotFoundError
 from medloom.foundation.messages import Text2, text2
@@ -38,7 +39,6 @@ from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 
 SERVICE: Final = "risk"
-_REASONS: Final = 10
 _LOOKED_THROUGH: Final = 20  # advice about one input, some of it asked for without reasons
 _KNOWN: Final = select(advice_input.c.digest).where(
     advice_input.c.digest.in_(bindparam("digests", expanding=True))
@@ -293,7 +293,7 @@ def _explained(served: Served, held: Samples, made: Advice) -> Advice:
     explanation = served.model.explain(held)
     catalogue = served.site.record.catalogue
     descriptions, units = catalogue.descriptions(), catalogue.units()
-    top = explanation.top(int(held.frame["sample_id"][0]), _REASONS, made.output)
+    top = explanation.top(int(held.frame["sample_id"][0]), as_many(explanation.frame), made.output)
     baseline = dict(explanation.baseline.select("output", "value").iter_rows())
     trained = api.Trained(served.model, held, served.name)
     far = unlike(trained, held, descriptions, units)

@@ -16,6 +16,7 @@ from medloom.cli.overall import OVERALL, Whole, on_the_whole
 from medloom.cli.people import PatientOption, SystemOption, TimeOption, at_time, subject_of
 from medloom.cli.told import Names, Told
 from medloom.explanation import counterfactual, similar
+from medloom.explanation.attention import ATTENTION, attention_note
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.site import Site
@@ -26,7 +27,7 @@ from medloom.tasks.samples import Samples
 if TYPE_CHECKING:
     from medloom.api import Trained
 
-REASONS: Final = ("own", "shap", "kernel", "lime")
+REASONS: Final = ("own", "shap", "kernel", "lime", "rollout")
 ONE_PATIENT: Final = (*REASONS, "counterfactual", "similar")
 _SHOWN: Final = 12
 
@@ -45,7 +46,9 @@ def explain(
     patient: PatientOption = None,
     system: SystemOption = "",
     time: TimeOption = None,
-    method: Annotated[str, typer.Option(help="own, shap, kernel, lime, counterfactual, similar")] = "own",
+    method: Annotated[
+        str, typer.Option(help="own, shap, kernel, lime, rollout, counterfactual, similar")
+    ] = "own",
     below: Annotated[
         float | None,
         typer.Option(help=tr("For counterfactual: what would take the answer below this (0.2, or a value).")),
@@ -57,7 +60,8 @@ def explain(
         ),
     ] = None,
     overall: Annotated[
-        str | None, typer.Option(help=tr("Explain the model, not a subject: permutation, ale, surrogate"))
+        str | None,
+        typer.Option(help=tr("Explain the model, not a subject: permutation, ale, surrogate, deletion")),
     ] = None,
     input: Annotated[
         list[str] | None,
@@ -197,6 +201,9 @@ def _reasons(asked: _Asked, method: str) -> Told:
 
     def show() -> None:
         _show_reasons(asked.names, top, explanation.scale)
+        if not explanation.additive:
+            screen.say()
+            screen.say(screen.spoken(attention_note()))
         if found.fidelity is not None:
             screen.say()
             screen.say(
@@ -211,6 +218,7 @@ def _reasons(asked: _Asked, method: str) -> Told:
     content = {
         "method": explanation.method,
         "scale": explanation.scale,
+        "additive": explanation.additive,
         "baseline": explanation.baseline.to_dicts(),
         "reasons": top.select("output", "input", "value", "contribution").to_dicts(),
     }
@@ -222,8 +230,10 @@ def _show_reasons(names: Names, top: pl.DataFrame, scale: str) -> None:
     for name, value, contribution in top.select("input", "value", "contribution").iter_rows():
         words = names.said(name, value)
         shares[words] = shares.get(words, 0.0) + contribution
-    rows = [(f"{share:+.3f}", words) for words, share in shares.items()]
-    screen.table([tr("share of the answer ({scale})", scale=scale), tr("because")], rows, right=[0])
+    looks = scale == ATTENTION
+    rows = [(f"{share:.1%}" if looks else f"{share:+.3f}", words) for words, share in shares.items()]
+    head = tr("share of the attention") if looks else tr("share of the answer ({scale})", scale=scale)
+    screen.table([head, tr("looked at") if looks else tr("because")], rows, right=[0])
 
 
 def _counterfactual(asked: _Asked, below: float | None, change: list[str] | None) -> Told:

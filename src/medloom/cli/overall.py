@@ -10,6 +10,7 @@ from medloom.cli import screen
 from medloom.cli.told import Names, Told
 from medloom.evidence.words import metric_name
 from medloom.explanation.asking import answer_scale
+from medloom.explanation.deletion import ORDERS
 from medloom.explanation.surrogate import fidelity_frame
 from medloom.explanation.wording import amount
 from medloom.foundation.messages import text2, tr
@@ -17,7 +18,7 @@ from medloom.foundation.messages import text2, tr
 if TYPE_CHECKING:
     from medloom.api import Trained
 
-OVERALL: Final = ("permutation", "ale", "surrogate")
+OVERALL: Final = ("permutation", "ale", "surrogate", "deletion")
 _SHOWN: Final = 12
 
 
@@ -35,6 +36,8 @@ def on_the_whole(how: str, whole: Whole, inputs: Sequence[str]) -> Told:
     """Explain a model in one of the ways of `OVERALL`; `inputs` are those of `ale`."""
     if how == "permutation":
         return _permutation(whole)
+    if how == "deletion":
+        return _deletion(whole)
     return _effects(whole, inputs) if how == "ale" else _surrogate(whole)
 
 
@@ -117,6 +120,49 @@ def _effects(whole: Whole, inputs: Sequence[str]) -> Told:
         for one in found
     ]
     return Told({"scale": answer_scale(question), "effects": content}, show)
+
+
+def _deletion(whole: Whole) -> Told:
+    from medloom import explaining
+
+    found = explaining.deletion(whole.trained, output=whole.output, seed=whole.seed)
+    areas, scale = found.areas(), found.scale
+
+    def show() -> None:
+        rows = [
+            (
+                tr("its own reasons") if row["method"] == "own" else tr("attention rollout"),
+                *(f"{row[order]:.3f}" for order in ORDERS),
+                f"{row['ahead']:+.3f}",
+                _ends(row["low"], row["high"]),
+            )
+            for row in areas.iter_rows(named=True)
+        ]
+        heads = [
+            tr("reasons"),
+            tr("strongest first"),
+            tr("at random"),
+            tr("weakest first"),
+            tr("strongest first, above random"),
+            "95 %",
+        ]
+        screen.table(heads, rows, right=[1, 2, 3, 4, 5])
+        screen.say()
+        screen.say(
+            tr(
+                "How far the answers of {n:,} patients' samples move ({scale}), on average over the share of facts"
+                " taken away. Where reasons hold, answers move soonest if the strongest go first.",
+                n=len(found.subjects),
+                scale=scale,
+            )
+        )
+
+    content = {"scale": scale, "areas": areas.to_dicts(), "curves": found.curves().to_dicts()}
+    return Told(content, show)
+
+
+def _ends(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{low:+.3f} … {high:+.3f}"
 
 
 def _surrogate(whole: Whole) -> Told:

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import isfinite
 from typing import Final
 
 import polars as pl
 
+from medloom.explanation.pushes import Push
 from medloom.explanation.wording import amount, clean, code_name, usual_range
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
@@ -88,6 +89,7 @@ class Row:
         usual: the reference range of the values, either end None where there is none.
         effect: > 0 where it raises the answer, < 0 where it lowers it, 0 where it is no reason given.
         minor: stands for several things together.
+        pushes: facts of it that moved the answer, in order of time.
     """
 
     label: Text2
@@ -98,6 +100,7 @@ class Row:
     usual: tuple[float | None, float | None] = (None, None)
     effect: float = 0.0
     minor: bool = False
+    pushes: Sequence[Push] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ def arrange(
     effects: Mapping[str, float] | None = None,
     adult: bool = True,
     parts: int = 72,
+    pushes: Sequence[Push] = (),
 ) -> Lanes | None:
     """Arrange one patient's events in lanes; None where none has a time.
 
@@ -164,6 +168,7 @@ def arrange(
         effects: code → its contribution to the answer; such codes are shown before others.
         adult: whether reference ranges apply.
         parts: how many `counts` there are.
+        pushes: single facts that moved the answer, in order of time; they are marked where they are.
 
     Raises:
         InputError: a column is missing.
@@ -182,6 +187,9 @@ def arrange(
         return None
     times = [fact.time for fact in facts]
     first = times[0]
+    of_code: dict[str, list[Push]] = defaultdict(list)
+    for push in pushes:
+        of_code[push.code].append(push)
     start = _period(facts, until)
     return Lanes(
         first,
@@ -197,6 +205,7 @@ def arrange(
             units,
             effects or {},
             adult,
+            of_code,
         ),
         all(time == time.replace(hour=0, minute=0, second=0, microsecond=0) for time in times),
         [_entry(fact, descriptions, units) for fact in reversed(facts)],
@@ -295,6 +304,7 @@ def _lanes(
     units: Mapping[str, str],
     effects: Mapping[str, float],
     adult: bool,
+    pushes: Mapping[str, Sequence[Push]],
 ) -> list[Lane]:
     names = {
         "encounter": text2("Encounters"),
@@ -307,7 +317,8 @@ def _lanes(
     lanes = []
     for lane, name in names.items():
         if lane == "encounter":
-            rows = _stays([fact for fact in facts if fact.lane == lane], since, until, descriptions, effects)
+            within = [fact for fact in facts if fact.lane == lane]
+            rows = _stays(within, since, until, descriptions, effects, pushes)
         else:
             rows = _rows(
                 [fact for fact in facts if fact.lane == lane and fact.time >= since],
@@ -316,6 +327,7 @@ def _lanes(
                 units,
                 effects,
                 adult,
+                pushes,
             )
         if rows:
             lanes.append(Lane(name, rows))
@@ -328,14 +340,17 @@ def _stays(
     until: datetime,
     descriptions: Mapping[str, str],
     effects: Mapping[str, float],
+    pushes: Mapping[str, Sequence[Push]],
 ) -> list[Row]:
     rows = []
     for kind, stays in _paired(encounters).items():
         name = code_name(f"ENCOUNTER//{kind}", descriptions)
         spans = [Span(begun, ended, name) for begun, ended in stays if (ended or until) >= since]
         if spans:
-            effect = sum(effects.get(f"ENCOUNTER//{kind}//{bound}", 0.0) for bound in ("START", "END"))
-            rows.append(Row(name, _times(len(spans)), spans=spans, effect=effect))
+            bounds = [f"ENCOUNTER//{kind}//{bound}" for bound in ("START", "END")]
+            effect = sum(effects.get(bound, 0.0) for bound in bounds)
+            pushed = [push for bound in bounds for push in pushes.get(bound, ())]
+            rows.append(Row(name, _times(len(spans)), spans=spans, effect=effect, pushes=pushed))
     # Reasons first, by weight; then what happened last.
     rows.sort(key=lambda row: max(span.start for span in row.spans), reverse=True)
     rows.sort(key=lambda row: -abs(row.effect))
@@ -355,6 +370,7 @@ def _rows(
     units: Mapping[str, str],
     effects: Mapping[str, float],
     adult: bool,
+    pushes: Mapping[str, Sequence[Push]],
 ) -> list[Row]:
     by_code: dict[str, list[_Fact]] = defaultdict(list)
     for fact in facts:
@@ -367,7 +383,11 @@ def _rows(
     # One row that stands for others must stand for at least two.
     kept = order if len(order) <= most + 1 else order[:most]
     rows = [
-        _row(by_code[code], code, lane, descriptions, units, effects.get(code, 0.0), adult) for code in kept
+        replace(
+            _row(by_code[code], code, lane, descriptions, units, effects.get(code, 0.0), adult),
+            pushes=pushes.get(code, ()),
+        )
+        for code in kept
     ]
     others = [fact for code in order[len(kept) :] for fact in by_code[code]]
     if others:

@@ -10,7 +10,8 @@ from typing import Final
 
 from medloom.explanation.drawing import both, framed, in_lines, width_of, written, written_inside
 from medloom.explanation.lanes import Lane, Lanes, Mark, Row
-from medloom.explanation.wording import number, same
+from medloom.explanation.pushes import Push
+from medloom.explanation.wording import fill, number, same
 from medloom.foundation.messages import Text2, text2
 
 _APART: Final = 7.0  # marks nearer than this, in px, are drawn as one
@@ -61,6 +62,9 @@ def legend(lanes: Lanes) -> list[tuple[str, Text2]]:
         keys.append(('<path class="f2" d="M13 1l5 9h-10Z"/>', text2("raises this estimate")))
     if any(row.effect < 0 for row in rows):
         keys.append(('<path class="f1" d="M13 11l5 -9h-10Z"/>', text2("lowers this estimate")))
+    if any(row.pushes for row in rows):
+        marks = '<path class="push f2" d="M7 2l4 7h-8Z"/><path class="push f1" d="M19 10l4 -7h-8Z"/>'
+        keys.append((marks, text2("a fact that raises or lowers this estimate")))
     if any(mark.hollow for row in rows for mark in row.marks):
         hollow = '<rect class="hollow" x="9" y="2" width="8" height="8" rx="4"/>'
         keys.append((hollow, text2("ordered, not known to be given")))
@@ -187,7 +191,18 @@ def _row(row: Row, px: Place, lanes: Lanes, y: float, tall: float) -> str:
         drawn += _mark(row, group, px, middle, lanes.dated)
     if row.values:
         drawn += _curve(row, px, y + 3, y + tall - 3)
-    return drawn
+    return drawn + "".join(_push(push, px, y, tall) for push in row.pushes if push.time >= lanes.start)
+
+
+def _push(push: Push, px: Place, y: float, tall: float) -> str:
+    """Mark a fact that moved the answer: at the top of its row where it raised it, at the foot where it lowered it."""
+    up = push.contribution > 0
+    what = text2("raises this estimate") if up else text2("lowers this estimate")
+    said = fill(text2("{name}: {value}"), name=what, value=push.said)
+    slope = 1.6 * push.half * (1 if up else -1)
+    top = y - 1 if up else y + tall + 1
+    path = f"M{px(push.time):.1f} {top:.1f}l{push.half:.1f} {slope:.1f}h{-2 * push.half:.1f}Z"
+    return f'<path class="push {"f2" if up else "f1"}" d="{path}"><title>{both(said)}</title></path>'
 
 
 def _merged(marks: Sequence[Mark], px: Place) -> list[list[Mark]]:

@@ -15,6 +15,7 @@ from medloom.explanation.numbers import moment
 from medloom.explanation.patient import PatientPage, check
 from medloom.explanation.patient_answer import answer_in_words, known_before
 from medloom.explanation.patient_reasons import adjustment, bars_of, reasons_of, starting, why_note
+from medloom.explanation.pushes import pushes_in
 from medloom.explanation.wording import clean, phrase, same
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import Text2, text2
@@ -38,8 +39,14 @@ def patient_html(page: PatientPage) -> str:
     reasons = reasons_of(page)
     effects = {reason.code: reason.contribution for reason in reasons if reason.code}
     lanes = arrange(
-        page.events, page.prediction_time, page.descriptions, page.units, effects, page.is_adult
-    )  # fmt: skip
+        page.events,
+        page.prediction_time,
+        page.descriptions,
+        page.units,
+        effects,
+        page.is_adult,
+        pushes=pushes_in(page.reasons, page.prediction_time, page.descriptions, page.units),
+    )
     summary = _summary(lanes) if lanes else text2("The record holds nothing with a date before this moment.")
     return render_page(
         "medloom.explanation",

@@ -1,13 +1,14 @@
 """Patients whom a model sees alike, and what became of them: an answer that can be counted.
 
 Alike are those whose answers have the same reasons: near in contributions of inputs, not in inputs, of which most do
-not matter (supervised clustering of Lundberg et al., Nat Biomed Eng 2018;2:749-760). Patients are counted, never shown:
+not matter (supervised clustering of Lundberg et al., Nat Biomed Eng 2018;2:749-760); of models of single facts, near in
+what the model sums a patient up to. Patients are counted, never shown:
 at least 10 (k-anonymity, Sweeney, IJUFKS 2002;10:557-570), without identifiers, dates or single values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Final, Protocol
@@ -86,6 +87,7 @@ def what_became(
     n: int = 50,
     most: int = 3000,
     seed: int = 0,
+    represent: Callable[[Samples], NDArray[np.floating]] | None = None,
 ) -> list[Similar]:
     """Count for each sample what became of the patients whose answers have the most similar reasons.
 
@@ -97,6 +99,8 @@ def what_became(
         n: so many patients.
         most: so many of the reference are drawn at most.
         seed: of the draw.
+        represent: sums samples up, (n, width), for models whose inputs are single facts, which no two patients share;
+            alike are then those who are summed up alike, whatever the output.
 
     Raises:
         InputError: fewer than 10 patients are asked for, or can be compared with; or there is no such output.
@@ -111,11 +115,14 @@ def what_became(
         known = known.where(
             pl.col("sample_id").is_in(known.frame["sample_id"].gather(np.sort(kept)).implode())
         )
-    mine, others = reasons_matrices(
-        (model.explain(samples), samples.frame["sample_id"].to_numpy()),
-        (model.explain(known), known.frame["sample_id"].to_numpy()),
-        outputs=outputs,
-    )
+    if represent is not None:
+        mine, others = (np.asarray(represent(some), np.float64) for some in (samples, known))
+    else:
+        mine, others = reasons_matrices(
+            (model.explain(samples), samples.frame["sample_id"].to_numpy()),
+            (model.explain(known), known.frame["sample_id"].to_numpy()),
+            outputs=outputs,
+        )
     return [
         replace(
             similar_patients(

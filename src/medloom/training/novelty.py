@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medloom.tasks.samples import Samples
 from medloom.training.arrays import read_array, write_arrays
 from medloom.training.products import product
 
@@ -145,6 +146,21 @@ class Novelty:
         z = np.clip((_logged(x, self.offset) - self.centre) / self.scale, -_FURTHEST, _FURTHEST)
         flags = (np.isnan(x[:, self.flagged]) - self.share) / np.sqrt(self.share * (1 - self.share))
         return np.hstack([np.nan_to_num(z), flags])
+
+
+@runtime_checkable
+class Representing(Protocol):
+    """A model that sums a patient up in numbers that nobody can name.
+
+    Attributes:
+        novelty: where training patients lie among them; None: they were too few.
+    """
+
+    novelty: Novelty | None
+
+    def represent(self, samples: Samples) -> NDArray[np.float32]:
+        """Sum samples up: (n, width)."""
+        ...
 
 
 def chosen(known: NDArray[np.integer], places: Sequence[int]) -> NDArray[np.int64]:

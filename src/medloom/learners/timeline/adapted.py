@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from medloom.tasks import package
 from medloom.tasks.model import Origin
 from medloom.training.additions import added_weights, described, folded, put_in
 from medloom.training.answer_heads import AnswerForm
+from medloom.training.novelty import Novelty
 
 _SPECIFICATION: Final = "adapter.json"
 _WEIGHTS: Final = "adapter.safetensors"
@@ -50,7 +51,9 @@ class AdaptedModel(TimelineModel):
         built = self.base.config.to_json()
         if added := described(network.body):
             built["added"] = added
-        return TimelineModel(self.origin, self.reading, self.form, exact(network), built)
+        return TimelineModel(
+            self.origin, self.reading, self.form, exact(network), built, novelty=self.novelty
+        )
 
     def save(self, directory: Path) -> str:
         """Write a package of what was added to the body; give its digest."""
@@ -69,6 +72,7 @@ class AdaptedModel(TimelineModel):
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
         write_tensors(folder / _WEIGHTS, _added(self.network))
+        self._write_novelty(folder)
 
 
 def load_adapted(directory: Path, content: dict[str, Any]) -> AdaptedModel:
@@ -83,7 +87,8 @@ def load_adapted(directory: Path, content: dict[str, Any]) -> AdaptedModel:
     encoder = content["extra"]["encoder"]
     base = find_base(content["base_digest"], encoder, directory, origin.parameters.get("encoder"))
     form, weights = AnswerForm.from_json(told["form"]), read_weights(directory / "weights" / _WEIGHTS)
-    return _put_together(origin, form, told["added"], weights, base, encoder)
+    made = _put_together(origin, form, told["added"], weights, base, encoder)
+    return replace(made, novelty=Novelty.read(directory / "weights"))
 
 
 def _put_together(

@@ -111,7 +111,7 @@ class NeuralTimelineLearner(Learner):
             network = TimelineNetwork(start.body, form.k)
         reading = start.reading
         targets, aims = form.targets(learned), form.targets(judged)
-        network.level(targets.level)
+        self._begin(network, form, reading, learned, drawn)
         timelines, watched = reading.timelines(learned), reading.timelines(judged)
         emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
         hardening = Hardening(self.adversarial, self.radius, self.mixup)
@@ -131,7 +131,7 @@ class NeuralTimelineLearner(Learner):
             fitted.course.step,
             fitted.why,
         )
-        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network)
+        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network).knowing(train)
 
     @classmethod
     def load(cls, directory: Path) -> TimelineModel:
@@ -154,6 +154,12 @@ class NeuralTimelineLearner(Learner):
         self._check_parameters()
         check_samples(self, train, tuning)
         check_torch(self.name)
+
+    def _begin(
+        self, network: TimelineNetwork, form: AnswerForm, reading: Reading, train: Samples, seed: int
+    ) -> None:
+        """Set the layer of answers that training begins with: what is usual."""
+        network.level(form.targets(train).level)
 
     def _model(
         self, origin: Origin, start: Start, form: AnswerForm, network: TimelineNetwork

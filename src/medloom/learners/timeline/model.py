@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -15,10 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from medloom.explanation.asking import output_place
+from medloom.explanation.attention import ATTENTION
+from medloom.explanation.deletion import Deletion
 from medloom.features.token_vocabulary import TokenVocabulary
 from medloom.features.tokens import encode, nobodys_tokens
+from medloom.foundation.errors import InputError
 from medloom.learners.timeline.batches import Gathering, TimelineBatch, Timelines
+from medloom.learners.timeline.body import TimelineBody
+from medloom.learners.timeline.fact_rows import fact_rows
 from medloom.learners.timeline.network import TimelineNetwork, batches, represented, scores_of
+from medloom.learners.timeline.rollout import METHOD as ROLLOUT
+from medloom.learners.timeline.rollout import rolled_out
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
 from medloom.tasks.model import Model, Origin
@@ -27,13 +35,15 @@ from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
 from medloom.training.compression.plan import Plan
 from medloom.training.compression.pruning import packed, unpacked
+from medloom.training.novelty import Novelty
 
 LIBRARIES: Final = ("numpy", "polars", "safetensors", "torch")
 METHOD: Final = "integrated gradients of facts (Sundararajan et al., ICML 2017)"
-RHYTHM: Final = "when and how often facts were recorded"
 
 _AT_ONCE: Final = 2_000  # samples whose tokens are in memory at a time
 _PATH: Final = 24  # points of Gauss and Legendre on the way from no fact to all
+_PLACED: Final = 5_000  # training samples that tell where its patients lie
+_MOST_NUMBERS: Final = 250  # of a representation, that tell it
 _SPECIFICATION: Final = "timeline.json"
 _WEIGHTS: Final = "network.safetensors"
 
@@ -69,6 +79,7 @@ class TimelineModel(Model):
         form: of its answers.
         network: learned; numbers of 64 bits, so that one sample gets the same answer alone as among others.
         built: what the body is built from, as its learner reads it back.
+        novelty: where training patients lie among representations; None: they were too few.
     """
 
     origin: Origin
@@ -76,6 +87,7 @@ class TimelineModel(Model):
     form: AnswerForm
     network: TimelineNetwork
     built: dict[str, Any]
+    novelty: Novelty | None = field(default=None, kw_only=True)
 
     @property
     def codes(self) -> frozenset[str]:
@@ -105,16 +117,56 @@ class TimelineModel(Model):
         `start` of a row is when the fact was, in hours before the prediction time. The baseline is what is answered of
         a patient of whom nothing is known; what is left, above the facts, is the rhythm of recording.
         """
-        question, outputs = self.origin.question, self.origin.question.outputs
         frames = []
         for part in samples.parts(_AT_ONCE):
-            if not len(part):
-                continue
+            if len(part):
+                timelines = self.reading.timelines(part)
+                frames += [self._divided(batch.as_double(), timelines, part) for batch in batches(timelines)]
+        scale = self.form.scale(self.origin.question)
+        return Explanation(_joined(frames), self._start(self._baseline()), METHOD, scale)
+
+    def attended(self, samples: Samples) -> Explanation:
+        """Tell how much of what is known when each sample is asked flows there from each fact, by attention rollout.
+
+        Contributions of a sample are shares of 1, the same for every output; they do not add up to the answer.
+
+        Raises:
+            InputError: the body has no attention.
+        """
+        body = self.network.body
+        if not isinstance(body, TimelineBody):
+            raise InputError(
+                "a model of learner {learner!r} has no attention to follow; take its own reasons: method own",
+                learner=self.origin.learner,
+            )
+        outputs = self.origin.question.outputs
+        frames = []
+        for part in samples.parts(_AT_ONCE):
             timelines = self.reading.timelines(part)
-            frames += [self._divided(batch.as_double(), timelines, part) for batch in batches(timelines)]
-        rows = pl.concat(frames) if frames else EXPLANATION_SCHEMA.to_frame()
-        baseline = pl.DataFrame({"output": list(outputs), "value": self._baseline()})
-        return Explanation(rows, baseline, METHOD, self.form.scale(question))
+            for place in range(len(part)):
+                batch = timelines.batch(np.array([place])).as_double()
+                shares = rolled_out(body, batch)[None].repeat(len(outputs), 0)
+                rest = 1 - shares.sum(1)
+                frames.append(fact_rows(batch, timelines, part, outputs, shares, rest[None]))
+        nothing = np.zeros(len(outputs))
+        return Explanation(_joined(frames), self._start(nothing), ROLLOUT, ATTENTION, additive=False)
+
+    def deleting(self, samples: Samples, output: str | None = None, seed: int = 0) -> Deletion:
+        """Take facts away in the order of their contributions, and follow the answer; `output` None: the only one.
+
+        Raises:
+            InputError: there is no such output, or several and none was named.
+        """
+        from medloom.learners.timeline.deleting import deleted
+
+        return deleted(self, samples, output_place(self.origin.question, output), seed)
+
+    def knowing(self, train: Samples) -> Self:
+        """Let it know where the patients it learned from lie, so that one who is unlike them is seen."""
+        step = max(1, -(-len(train) // _PLACED))
+        some = train.where(pl.int_range(pl.len()) % step == 0)
+        known = self.represent(some)[:, :_MOST_NUMBERS]
+        return replace(self, novelty=Novelty.fit(known, np.arange(known.shape[1]), some.groups))
 
     def compressed(self, plan: Plan, train: Samples, tuning: Samples, seed: int) -> Model:
         """Make it smaller or faster; as `Compressible`."""
@@ -143,56 +195,32 @@ class TimelineModel(Model):
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
         write_weights(folder / _WEIGHTS, self.network)
+        self._write_novelty(folder)
 
-    def _told(self, batch: TimelineBatch, weights: Tensor | None = None) -> Tensor:
+    def _write_novelty(self, folder: Path) -> None:
+        if self.novelty is not None:
+            self.novelty.write(folder)
+
+    def told(self, batch: TimelineBatch, weights: Tensor | None = None) -> Tensor:
+        """Give what is divided between facts: (b, k) answers on the scale of contributions."""
         return self.form.told(self.origin.question, self.network(batch, weights))
 
     def _baseline(self) -> NDArray[np.float64]:
         """Answer about nobody: (k,)."""
         nobody = Timelines(nobodys_tokens(), self.reading.vocabulary, self.reading.gathering)
         with torch.inference_mode():
-            told: NDArray[np.float64] = self._told(nobody.batch(np.zeros(1, np.int64)).as_double())[0].numpy()
+            told: NDArray[np.float64] = self.told(nobody.batch(np.zeros(1, np.int64)).as_double())[0].numpy()
         return told
 
+    def _start(self, values: NDArray[np.float64]) -> pl.DataFrame:
+        """Give what reasons start from, of each output: (k,) values as a frame."""
+        return pl.DataFrame({"output": list(self.origin.question.outputs), "value": values})
+
     def _divided(self, batch: TimelineBatch, timelines: Timelines, part: Samples) -> pl.DataFrame:
-        shares, told = integrated(self._told, batch)
+        shares, told = integrated(self.told, batch)
         row = batch.row[batch.step].numpy()
-        ids = part.frame["sample_id"].to_numpy()
-        tokens, vocabulary = timelines.tokens, timelines.vocabulary
-        code, facts = tokens.code[batch.fact], len(batch.fact)
-        names = np.array(["", *vocabulary.codes, *tokens.strangers], object)[code]
-        known = np.where(code <= len(vocabulary), code, 0)
-        value = np.where(
-            tokens.tenth[batch.fact] > 0, vocabulary.restored(known, tokens.value[batch.fact]), np.nan
-        )
-        hours = batch.hours[batch.step].numpy()
-        still = batch.static[batch.step].numpy()
         rest = told - self._baseline() - _summed(shares, row, batch.rows)
-        frames = []
-        for place, output in enumerate(self.origin.question.outputs):
-            frames.append(
-                pl.DataFrame(
-                    {
-                        "sample_id": np.append(ids[batch.samples[row]], ids[batch.samples]),
-                        "output": [output] * (facts + batch.rows),
-                        "input": [*names, *[RHYTHM] * batch.rows],
-                        "code": [*(name.split("=")[0] for name in names), *[None] * batch.rows],
-                        "value": pl.Series(
-                            np.append(value, np.full(batch.rows, np.nan)), nan_to_null=True, dtype=pl.Float64
-                        ),
-                        "contribution": np.append(shares[place], rest[:, place]),
-                        "start": pl.Series(
-                            np.append(np.where(still, np.nan, hours), np.full(batch.rows, np.nan)),
-                            nan_to_null=True,
-                            dtype=pl.Float64,
-                        ),
-                        "end": pl.Series([None], dtype=pl.Float64).new_from_index(0, facts + batch.rows),
-                        "asset": pl.Series([None], dtype=pl.String).new_from_index(0, facts + batch.rows),
-                    },
-                    schema=EXPLANATION_SCHEMA,
-                )
-            )
-        return pl.concat(frames).sort("sample_id", maintain_order=True)
+        return fact_rows(batch, timelines, part, self.origin.question.outputs, shares, rest)
 
 
 def integrated(
@@ -252,13 +280,24 @@ def load_model(directory: Path, body: Callable[[Reading, dict[str, Any]], nn.Mod
     reading, form = Reading.from_json(told["reading"]), AnswerForm.from_json(told["form"])
     network = TimelineNetwork(body(reading, told["built"]), form.k)
     network.load_state_dict(read_weights(directory / "weights" / _WEIGHTS))
-    return TimelineModel(package.origin_of(content), reading, form, exact(network), told["built"])
+    return TimelineModel(
+        package.origin_of(content),
+        reading,
+        form,
+        exact(network),
+        told["built"],
+        novelty=Novelty.read(directory / "weights"),
+    )
 
 
 def exact(network: TimelineNetwork) -> TimelineNetwork:
     """Give a network in 64 bits, from the 32 that are kept, ready to be asked."""
     made: TimelineNetwork = network.float().double().eval().requires_grad_(False)
     return made
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(frames) if frames else EXPLANATION_SCHEMA.to_frame()
 
 
 def _summed(shares: NDArray[np.float64], row: NDArray[np.int64], rows: int) -> NDArray[np.float64]:

@@ -63,8 +63,8 @@ def fit_together(
         networks = _Together([TimelineNetwork(start.body, form.k) for form in forms])
     targets = [form.targets(train) for form, (train, _) in zip(forms, parts, strict=True)]
     aims = [form.targets(tuning) for form, (_, tuning) in zip(forms, parts, strict=True)]
-    for network, target in zip(networks.each, targets, strict=True):
-        network.level(target.level)
+    for network, form, (train, _) in zip(networks.each, forms, parts, strict=True):
+        learner._begin(network, form, start.reading, train, drawn)
     watched = [start.reading.timelines(tuning) for _, tuning in parts]
     joined = _RowsTogether(
         [LabelledRows(start.reading.timelines(train), learner.hidden_facts) for train, _ in parts]
@@ -90,7 +90,7 @@ def fit_together(
             start,
             form,
             network,
-        )
+        ).knowing(train)
         for (train, tuning), form, network in zip(questions, forms, networks.each, strict=True)
     ]
 

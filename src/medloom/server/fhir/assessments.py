@@ -16,6 +16,7 @@ from medloom.server.fhir.terms import HL7, OWN, UCUM, Json, coding, extension, q
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.question import Question
 
+_REASONS: Final = 11  # the last of ten says what all others come to
 _DIGITS: Final = 8  # of a percentage, so that 0.28 is 28 and not 28.000000000000004
 
 
@@ -111,7 +112,7 @@ def _prediction(answer: Answer, advice: Advice, clock: Clock, title: str) -> Jso
         end = advice.prediction_time + until
         made["whenPeriod"] = {"start": clock.written(advice.prediction_time), "end": clock.written(end)}
     if advice.reasons and answer == advice.answer:
-        made["rationale"] = "; ".join(said(reason.said) for reason in advice.reasons)
+        made["rationale"] = "; ".join(said(reason.said) for reason in advice.reasons[:_REASONS])
     return made
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from medloom import dossier
 from medloom.care import risk
+from medloom.explanation.pushes import Push, pushes_of
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.messages import Text2, speaking, tr
 from medloom.loop import reviews
@@ -235,9 +236,13 @@ def _timeline(request: Request, backend: Backend, seen: pl.DataFrame, told: list
     subject_id = int(seen["subject_id"][0]) if seen.height else 0
     catalogue = backend.site.record.catalogue
     effects: dict[str, float] = {}
-    for one in told[:1][0].reasons if told else ():
-        if one.code is not None:
-            effects[one.code] = effects.get(one.code, 0.0) + one.contribution
+    pushes: list[Push] = []
+    for advice in told[:1]:
+        for one in advice.reasons:
+            if one.code is not None:
+                effects[one.code] = effects.get(one.code, 0.0) + one.contribution
+        rows = ((one.input, one.contribution, one.said) for one in advice.reasons)
+        pushes = pushes_of(rows, advice.prediction_time)
     with speaking(wanted_language(request.headers, request)):
         return timeline_of(
             seen,
@@ -247,6 +252,7 @@ def _timeline(request: Request, backend: Backend, seen: pl.DataFrame, told: list
             units=catalogue.units(),
             adult=identity_of(subject_id, seen, now).is_adult,
             effects=effects,
+            pushes=pushes,
             address=f"/patients/{subject_id}",
         )
 

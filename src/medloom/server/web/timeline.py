@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from medloom.explanation.lanes import kind_name
 from medloom.explanation.numbers import moment
+from medloom.explanation.pushes import Push
 from medloom.foundation.messages import tr
 from medloom.server.web.timeline_drawing import (
     Window,
@@ -33,17 +34,22 @@ ENTRIES_A_PAGE: Final = 100
 # As many different hours as are worth looking at large.
 _MOMENTS: Final = 25
 _LONGEST_NOTE: Final = 20_000
+_SAME: Final = timedelta(minutes=1)  # reasons tell hours with two digits
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the table that says the same in words; `more` is a long text in full."""
+    """A line of the table that says the same in words; `more` is a long text in full.
+
+    `push` is above 0 where it raised the answer, below where it lowered it.
+    """
 
     when: str
     kind: str
     name: str
     value: str
     more: str = ""
+    push: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class Timeline:
 
     def shows_sign(self, sign: str) -> bool:
         """Tell whether a sign (a class of the drawings) occurs, for the legend."""
-        return any(f'class="{sign}"' in row.drawing for lane in self.lanes for row in lane.rows)
+        return any(f'class="{sign}' in row.drawing for lane in self.lanes for row in lane.rows)
 
     @property
     def is_open(self) -> bool:
@@ -110,6 +116,7 @@ def timeline_of(
     units: Mapping[str, str],
     adult: bool = True,
     effects: Mapping[str, float] | None = None,
+    pushes: Sequence[Push] = (),
     address: str = "",
 ) -> Timeline:
     """Draw one patient's record as seen at `now`, in the current language.
@@ -122,6 +129,7 @@ def timeline_of(
         units: UCUM units of codes.
         adult: whether reference ranges of adults apply.
         effects: code → its contribution to an answer; such rows are shown first, with a sign.
+        pushes: single facts that moved that answer, in order of time; they are marked where they are.
         address: of the page, to which links add the view as a query.
 
     Raises:
@@ -130,7 +138,10 @@ def timeline_of(
     facts = facts_of(events, now)
     first = facts["time"][0] if facts.height else None
     window = _window(facts, now, view)
-    draw = Lanes(window, now, view, descriptions, units, adult, effects or {}, address)
+    of_code: dict[str, list[Push]] = {}
+    for push in pushes:
+        of_code.setdefault(push.code, []).append(push)
+    draw = Lanes(window, now, view, descriptions, units, adult, effects or {}, address, of_code)
     seen = facts.filter(inside_of(window))
     if view.systems:
         seen = seen.filter(pl.col("system").is_in(view.systems))
@@ -153,7 +164,7 @@ def timeline_of(
         _periods(view, address, window, first, now),
         [(system, here(name), view.shows(system)) for system, name in system_names().items()],
         *_moves(view, address, window, first, now),
-        _entries(seen, page, descriptions, units),
+        _entries(seen, page, descriptions, units, of_code),
         page,
         pages,
         link_to(address, view.query(page=page - 1)) if page > 1 else None,
@@ -245,8 +256,18 @@ def _moves(
     return earlier, later, closer, wider
 
 
+def _pushed(pushes: Sequence[Push], time: datetime) -> int:
+    """Tell whether the fact at a moment raised the answer or lowered it; 0: neither is known."""
+    total = sum(one.contribution for one in pushes if abs(one.time - time) < _SAME)
+    return (total > 0) - (total < 0)
+
+
 def _entries(
-    seen: pl.DataFrame, page: int, descriptions: Mapping[str, str], units: Mapping[str, str]
+    seen: pl.DataFrame,
+    page: int,
+    descriptions: Mapping[str, str],
+    units: Mapping[str, str],
+    pushes: Mapping[str, Sequence[Push]],
 ) -> list[Entry]:
     rows = seen.reverse().slice((page - 1) * ENTRIES_A_PAGE, ENTRIES_A_PAGE)
     entries = []
@@ -263,6 +284,7 @@ def _entries(
                 name,
                 said,
                 text[:_LONGEST_NOTE] if long else "",
+                _pushed(pushes.get(code, ()), time),
             )
         )
     return entries

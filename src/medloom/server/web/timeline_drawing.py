@@ -17,8 +17,10 @@ from markupsafe import Markup
 
 from medloom.explanation.lanes_drawing import time_ticks
 from medloom.explanation.numbers import moment
+from medloom.explanation.pushes import Push
 from medloom.explanation.wording import number
 from medloom.foundation.messages import tr
+from medloom.server.web.timeline_words import here
 
 _NEAR: Final = 0.45  # per cent of the width; nearer marks are drawn as one
 _PARTS: Final = 120  # of the overview, and of a curve that has more points than can be seen
@@ -97,7 +99,12 @@ class Curve:
 
 
 def marks_drawing(
-    window: Window, said: str, marks: Sequence[Mark] = (), spans: Sequence[Span] = (), minor: bool = False
+    window: Window,
+    said: str,
+    marks: Sequence[Mark] = (),
+    spans: Sequence[Span] = (),
+    minor: bool = False,
+    pushes: Sequence[Push] = (),
 ) -> Markup:
     """Draw what happened in a row; marks too near to be told apart are drawn as one.
 
@@ -107,6 +114,7 @@ def marks_drawing(
         marks: in order of time.
         spans: drawn below the marks.
         minor: whether the row stands for several things.
+        pushes: facts of the row that moved the answer.
     """
     middle = _LOW / 2
     parts = [_span(window, span, middle) for span in spans]
@@ -121,16 +129,19 @@ def marks_drawing(
             if kind != "hollow"
             else f'<circle class="hollow" cx="{(a + b) / 2:.2f}%" cy="{middle:g}" r="4">{title}</circle>'
         )
-    return _framed(said, _LOW, "".join(parts))
+    return _framed(said, _LOW, "".join(parts) + _pushes(window, pushes, _LOW), reached=bool(pushes))
 
 
-def curve_drawing(window: Window, curve: Curve, write: Callable[[float], str]) -> Markup:
+def curve_drawing(
+    window: Window, curve: Curve, write: Callable[[float], str], pushes: Sequence[Push] = ()
+) -> Markup:
     """Draw a curve over its usual range; what is out of it stands out.
 
     Args:
         window: the period.
         curve: at least one value.
         write: says a value with its unit.
+        pushes: values that moved the answer.
     """
     least, most = min(curve.values), max(curve.values)
     said = tr(
@@ -171,7 +182,8 @@ def curve_drawing(window: Window, curve: Curve, write: Callable[[float], str]) -
         f'<svg viewBox="0 0 1000 {_TALL}" width="100%" height="{_TALL}" preserveAspectRatio="none">'
         f"{''.join(parts)}</svg>"
     )
-    return _framed(said, _TALL, inner, f' data-points="{escape(told)}"')
+    drawn = inner + _pushes(window, pushes, _TALL)
+    return _framed(said, _TALL, drawn, f' data-points="{escape(told)}"', reached=bool(pushes))
 
 
 def overview_drawing(times: pl.Series, first: datetime, now: datetime, window: Window) -> Markup:
@@ -239,9 +251,47 @@ def _ticks(window: Window, y: float, room: float = 100.0) -> str:
     return "".join(parts)
 
 
-def _framed(said: str, tall: int, body: str, attributes: str = "") -> Markup:
+def _framed(said: str, tall: int, body: str, attributes: str = "", reached: bool = False) -> Markup:
+    """Frame a row; where marks in it are reached by themselves, it is a group of them, not one picture."""
+    role = "group" if reached else "img"
     return Markup(
-        f'<svg class="tl-track" height="{tall}" role="img" aria-label="{escape(said)}"{attributes}>{body}</svg>'
+        f'<svg class="tl-track" height="{tall}" role="{role}" aria-label="{escape(said)}"{attributes}>{body}</svg>'
+    )
+
+
+def _pushes(window: Window, pushes: Sequence[Push], tall: int) -> str:
+    """Mark facts that raised the answer at the top of a row, those that lowered it at its foot."""
+    inside = [one for one in pushes if window.since <= one.time <= window.until]
+    return "".join(
+        _push(window, group, tall)
+        for up in (True, False)
+        for group in _near(window, [one for one in inside if (one.contribution > 0) == up])
+    )
+
+
+def _near(window: Window, pushes: Sequence[Push]) -> list[list[Push]]:
+    groups: list[list[Push]] = []
+    for push in pushes:
+        if groups and window.place(push.time) - window.place(groups[-1][-1].time) < 2 * _NEAR:
+            groups[-1].append(push)
+        else:
+            groups.append([push])
+    return groups
+
+
+def _push(window: Window, group: Sequence[Push], tall: int) -> str:
+    strongest = max(group, key=lambda one: one.share)
+    up, half = strongest.contribution > 0, strongest.half
+    x = window.place(strongest.time)
+    top, slope = (-1.0, half) if up else (tall + 1.0, -half)
+    what = tr("raises this estimate") if up else tr("lowers this estimate")
+    ordered = sorted(group, key=lambda one: -one.share)
+    listed = tr("; ").join([here(one.said) for one in ordered[:3]] + ["…"] * (len(group) > 3))
+    said = escape(tr("{name}: {value}", name=what, value=listed))
+    path = f"M0 {top:g}l{half:g} {1.6 * slope:.1f}h{-2 * half:g}Z"
+    return (
+        f'<svg class="push {"up" if up else "down"}" x="{x:.2f}%" role="img" tabindex="0" aria-label="{said}">'
+        f'<path d="{path}"><title>{said}</title></path></svg>'
     )
 
 

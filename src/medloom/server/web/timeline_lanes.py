@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Literal
@@ -13,6 +13,7 @@ import polars as pl
 from markupsafe import Markup
 
 from medloom.explanation.numbers import moment
+from medloom.explanation.pushes import Push
 from medloom.explanation.wording import usual_range
 from medloom.foundation.messages import tr
 from medloom.server.web.timeline_drawing import (
@@ -114,6 +115,7 @@ class Lanes:
     adult: bool
     effects: Mapping[str, float]
     address: str
+    pushes: Mapping[str, Sequence[Push]] = field(default_factory=dict)
 
     def lanes(self, facts: pl.DataFrame, seen: pl.DataFrame) -> list[Lane]:
         names = system_names()
@@ -165,12 +167,21 @@ class Lanes:
                 continue
             name = self._name(f"ENCOUNTER//{kind}")
             spans = [Span(s.start, None if s.goes_on else s.end, name) for s in near]
-            effect = self._effect(f"ENCOUNTER//{kind}//START")
+            start = f"ENCOUNTER//{kind}//START"
+            effect = self._effect(start)
+            pushes = sorted(
+                [*self.pushes.get(start, ()), *self.pushes.get(f"ENCOUNTER//{kind}//END", ())],
+                key=lambda one: one.time,
+            )
             latest = near[-1]
             when = tr("goes on") if latest.goes_on else self._when(latest.end)
             said = tr("{n} entries", n=f"{len(near):,}")
             row = Row(
-                name, marks_drawing(self.window, said, spans=spans), how_often(len(near)), when, effect=effect
+                name,
+                marks_drawing(self.window, said, spans=spans, pushes=pushes),
+                how_often(len(near)),
+                when,
+                effect=effect,
             )
             rows.append((latest.end, row))
         rows.sort(key=lambda pair: pair[0], reverse=True)
@@ -210,7 +221,7 @@ class Lanes:
             spans = [] if hollow else [Span(first, None, name, faint=True)]
             marks = [Mark(time, name, hollow) for time in times]
             said = tr("{n} entries, {first} – {last}", n=f"{n:,}", first=moment(first), last=moment(last))
-            drawing = marks_drawing(self.window, said, marks, spans)
+            drawing = marks_drawing(self.window, said, marks, spans, pushes=self.pushes.get(code, ()))
             rows.append(
                 Row(name, drawing, how_often(n), self._when(last), effect=self._effect(code), minor=not new)
             )
@@ -241,7 +252,7 @@ class Lanes:
             rows.append(
                 Row(
                     self._name(curve.code),
-                    curve_drawing(self.window, curve, write),
+                    curve_drawing(self.window, curve, write, self.pushes.get(curve.code, ())),
                     write(curve.values[-1]),
                     self._when(curve.times[-1]),
                     curve.flag,
@@ -292,7 +303,7 @@ class Lanes:
         latest = short(texts[-1], 40)
         return Row(
             name,
-            marks_drawing(self.window, said, marks),
+            marks_drawing(self.window, said, marks, pushes=self.pushes.get(code, ())),
             latest or how_often(facts.height),
             self._when(marks[-1].time),
             effect=self._effect(code),
@@ -314,7 +325,7 @@ class Lanes:
         n, n_given = len(times), sum(given)
         said = tr("{n} entries, {given} of them given", n=f"{n:,}", given=f"{n_given:,}")
         value = tr("given {n}×", n=f"{n_given:,}") if n_given else how_often(n)
-        drawing = marks_drawing(self.window, said, marks, spans)
+        drawing = marks_drawing(self.window, said, marks, spans, pushes=self.pushes.get(code, ()))
         return Row(name, drawing, value, self._when(times[-1]), effect=self._effect(code))
 
 

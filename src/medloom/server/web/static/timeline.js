@@ -211,14 +211,27 @@ document.body.append(tip);
 
 function tell(event) {
   const track = event.target.closest?.(".tl-track");
-  const said = track && (event.target.dataset?.said ?? nearest(track, event.clientX));
+  showTip(track && (event.target.dataset?.said ?? nearest(track, event.clientX)), event.clientX, event.clientY);
+}
+
+function showTip(said, x, y) {
   tip.hidden = !said;
   if (!said) return;
   tip.textContent = said;
   const { width, height } = tip.getBoundingClientRect();
-  tip.style.left = `${Math.max(8, Math.min(event.clientX + 12, innerWidth - width - 8))}px`;
-  tip.style.top = `${event.clientY + 18 + height > innerHeight ? event.clientY - height - 10 : event.clientY + 18}px`;
+  tip.style.left = `${Math.max(8, Math.min(x + 12, innerWidth - width - 8))}px`;
+  tip.style.top = `${y + 18 + height > innerHeight ? y - height - 10 : y + 18}px`;
 }
+
+document.addEventListener("focusin", (event) => {
+  if (!event.target.matches?.(".push")) return;
+  const { right, bottom } = event.target.firstElementChild.getBoundingClientRect();
+  showTip(event.target.getAttribute("aria-label"), right - 12, bottom - 12);
+});
+
+document.addEventListener("focusout", (event) => {
+  if (event.target.matches?.(".push")) tip.hidden = true;
+});
 
 function nearest(track, x) {
   if (!track.dataset.points) return null;
