@@ -187,6 +187,21 @@ def test_tls_is_built_in(ward: Path, tmp_path: Path) -> None:
     assert (ward / "tls" / "key.pem").stat().st_mode & 0o077 == 0
 
 
+def test_a_client_that_sends_empty_lines_after_an_answer_is_let_go(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_PATIENCE", 0.4)
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as idle:
+        idle.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(10_000).startswith(b"HTTP/1.1 200")
+        time.sleep(0.1)
+        idle.sendall(b"\r\n")
+        idle.settimeout(3)
+        while idle.recv(10_000):
+            pass
+
+
 def test_a_certificate_is_made_anew_when_the_names_change(tmp_path: Path) -> None:
     names = ("localhost", "127.0.0.1")
     first = self_signed(tmp_path, names)[0].read_bytes()

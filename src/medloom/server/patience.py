@@ -20,6 +20,12 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._wait()
 
+    def data_received(self, data: bytes) -> None:
+        """Wait for a request where bytes come that begin none, such as empty lines, and end uvicorn's own wait."""
+        if self._limit is None and (self.cycle is None or self.cycle.response_complete):
+            self._wait()
+        super().data_received(data)
+
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of the head."""
         super().on_message_begin()
