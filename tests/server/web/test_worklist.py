@@ -2,6 +2,7 @@
 
 import json
 import re
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -255,4 +256,7 @@ def test_readers_of_one_board_share_what_is_worked_out_until_something_is_over()
     assert len(later.order(Wanted(past=True))) == 3
     nurse = views.of(board, frozenset({2}), kinds, NOW)
     assert nurse.everything["subject_id"].to_list() == [2]
-    assert views.of(board.clone(), frozenset({2}), kinds, NOW) is not nurse
+    another, gone = board.clone(), weakref.ref(later)
+    assert views.of(another, frozenset({2}), kinds, NOW) is not nurse
+    del later
+    assert gone() is None  # nobody keeps an old board in memory

@@ -199,6 +199,8 @@ class Views:
             return known
         made = View.of(board, team, kinds, now)
         with self._lock:
+            for other in [key for key, view in self._views.items() if view.board is not board]:
+                del self._views[other]  # it would hold an old board in memory until its team comes again
             self._views[team] = made
             self._views.move_to_end(team)
             if len(self._views) > _VIEWS:
