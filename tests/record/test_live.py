@@ -426,7 +426,8 @@ def test_facts_of_several_systems_are_kept_together_or_not_at_all(site: SiteDire
     with pytest.raises(InputError, match="not told"):
         record.append(rows, telling=fail)
     assert record.n_events == 0
-    assert record.append(rows, whole=True).written == 3
+    unnamed = rows.with_columns(system=pl.Series(["one", None, None], dtype=pl.String))
+    assert record.append(unnamed, "two", whole=True).written == 3
     assert [days(record, record.find(*who)) for who in (("a", "one"), ("a", "two"), ("b", "two"))] == [
         [1],
         [2],

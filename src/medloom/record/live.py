@@ -51,9 +51,8 @@ def append(
     Each call is a source of its own: a fact that the record or the tail has is a duplicate.
     """
     settings = site.settings()
-    systems = (
-        events[_SYSTEM] if _SYSTEM in events.columns else pl.Series([system]).new_from_index(0, len(events))
-    )
+    named = pl.Series([system]).new_from_index(0, len(events))
+    systems = events[_SYSTEM].cast(pl.String).fill_null(system) if _SYSTEM in events.columns else named
     facts = as_batch_frame(events.drop(_SYSTEM, strict=False), settings.time_zone).with_columns(
         file=pl.lit(0, pl.Int32), row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64)
     )
