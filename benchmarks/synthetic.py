@@ -6,6 +6,7 @@ Timelines: an encoder that reads fact by fact. Each is learned from about seven 
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from medloom.cli.bench import Bench
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.synthetic import SyntheticEvidence
 from medloom.features.windows import WindowFeatures
+from medloom.foundation.files import remove, write_text
 from medloom.learners.timeline.pretraining import Encoder, Pretraining, load_encoder, pretrain
 from medloom.record.record import Record
 from medloom.synthesizing import synthesize, synthesize_timelines
@@ -50,12 +52,19 @@ def run(bench: Bench) -> None:
     samples = stays(bench.work)
     bench.data["physionet2012"] = {"stays": len(samples), "measurements": len(MEASURED)}
     bench.looked()
-    rows = synthesize(_table(samples), "died", epochs=EPOCHS, seed=bench.seed)
-    _note(bench, "wgan", rows.evidence)
+    kept = bench.work / f"wgan-{bench.seed}.json"  # what a run that was cut off had found
+    if kept.is_file():
+        bench.figures |= json.loads(kept.read_text(encoding="utf-8"))
+    else:
+        rows = synthesize(_table(samples), "died", epochs=EPOCHS, seed=bench.seed)
+        _note(bench, "wgan", rows.evidence)
+        write_text(kept, json.dumps(bench.figures))
     record = _narrow(ml.Site.open(bench.work / "site").record)
     made = synthesize_timelines(_encoder(bench, record), record, TASK, n=INVENTED, seed=bench.seed)
     _note(bench, "timeline", made.evidence)
     bench.figures["real.auroc"] = bench.figures["wgan.real_auroc"]
+    for one in (kept, bench.work / f"encoder-{bench.seed}"):
+        remove(one)
 
 
 def _note(bench: Bench, name: str, found: SyntheticEvidence) -> None:
