@@ -18,6 +18,8 @@ from medloom.learners.fusion.intermediate import IntermediateFusion
 from medloom.learners.fusion.late import LACKING, LateFusion, fused
 from medloom.learners.fusion.learner import FusionLearner
 from medloom.learners.fusion.stack import Stack
+from medloom.learners.tabular.linear import LogisticLearner
+from medloom.learners.tabular.trees import TreeLearner
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model
 from medloom.tasks.package import load
@@ -27,7 +29,7 @@ from medloom.tasks.survival import read_curves
 from medloom.training.answers import labels_as_numbers, loss, scores_of
 from tests.learners.survival.worlds import ONE
 from tests.learners.survival.worlds import samples_of as prognosis_of
-from tests.learners.tabular.worlds import LAB, NOISE, samples_of
+from tests.learners.tabular.worlds import CLASSES, LAB, NOISE, samples_of
 
 SERIES = {"hidden": 8, "epochs": 3, "learning_rate": 0.03, "most": 32}
 LINE = {"l1_ratios": [0.5], "curved": False}
@@ -71,6 +73,26 @@ def test_contributions_add_up_and_name_the_cause_before_the_noise(way: str) -> N
     sizes = explanation.frame.drop_nulls("code").group_by("code").agg(pl.col("contribution").abs().sum())
     by_code = dict(sizes.iter_rows())
     assert by_code[LAB] > 2 * by_code.get(NOISE, 0)
+
+
+def test_contributions_add_up_for_each_of_several_classes() -> None:
+    samples = samples_of("multiclass", n=120)
+    train, tuning = samples.in_split("train"), samples.in_split("tuning")
+    members = {
+        "logistic": [LogisticLearner(**LINE).fit(train, tuning)],
+        "tree": [TreeLearner().fit(train, tuning)],
+    }
+    stack = Stack("multiclass", (0.4, 0.6), 0.9, (0.3, 0.1, 0.0), (0.0, 0.0, 0.0))
+    model = LateFusion(members["tree"][0].origin, members, stack)
+    answers = model.predict(tuning)
+    wide = answers.frame.with_columns(score=scores_of("multiclass", answers.matrix(CLASSES)).ravel())
+    explained = model.explain(tuning)
+    summed = explained.frame.group_by("sample_id", "output").agg(pl.col("contribution").sum())
+    both = wide.join(summed, on=["sample_id", "output"]).join(
+        explained.baseline.rename({"value": "baseline"}), on="output"
+    )
+    assert len(both) == len(tuning) * len(CLASSES)
+    np.testing.assert_allclose(both["baseline"] + both["contribution"], both["score"], atol=1e-9)
 
 
 @EVERY

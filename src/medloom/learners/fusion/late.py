@@ -19,6 +19,7 @@ from medloom.foundation.seeds import derive
 from medloom.learners.fusion.stack import Stack
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
+from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
@@ -35,6 +36,7 @@ FILE: Final = "fusion.json"
 
 _KEY: Final = ["sample_id", "output", "input", "code", "value", "start", "end", "asset"]
 _CLOSE: Final = 1e-9
+_SURE: Final = 1e-12  # as answers are turned into scores
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,10 @@ class LateFusion(Model):
                 rows = explained.frame.join(weighted, on="sample_id", how="left", maintain_order="left")
                 rows = rows.filter(pl.col("share") > 0).with_columns(pl.col("contribution") * pl.col("share"))
                 frames.append(rows.select(EXPLANATION_SCHEMA.names()))
+        summed = pl.concat(frames).group_by(_KEY, maintain_order=True).agg(pl.col("contribution").sum())
         if question.kind == "multiclass":
             reached, baseline = reached - reached.mean(axis=1, keepdims=True), baseline - baseline.mean()
-        summed = pl.concat(frames).group_by(_KEY, maintain_order=True).agg(pl.col("contribution").sum())
+            summed = _centred(summed, outputs)
         lacking: NDArray[np.bool_] = np.asarray(np.isnan(each).any(axis=(1, 2)))
         summed = pl.concat(
             [
@@ -153,21 +156,21 @@ class LateFusion(Model):
         outputs = list(question.outputs)
         start = explained.baseline["value"].to_numpy()[None]
         answers = model.predict(samples).matrix(outputs)
-        gained = scores_of(question.kind, answers) - scores_of(question.kind, start)
+        gained = _logs(question.kind, answers) - _logs(question.kind, start)
         moved = answers - start
-        slope = 1 / np.maximum(answers * (1 - answers), _CLOSE)
+        slope = 1 / np.maximum(answers * (1 if question.kind == "multiclass" else 1 - answers), _CLOSE)
         stretch = np.where(np.abs(moved) > _CLOSE, gained / np.where(moved == 0, 1, moved), slope)
         stretched = pl.DataFrame(
             {
                 "sample_id": np.repeat(samples.sample_ids, len(outputs)),
-                "output": outputs * len(samples),
+                "output": pl.Series(outputs * len(samples), dtype=pl.String),
                 "stretch": stretch.ravel(),
             }
         )
         frame = explained.frame.join(
             stretched, on=["sample_id", "output"], how="left", maintain_order="left"
         ).with_columns(pl.col("contribution") * pl.col("stretch"))
-        value = scores_of(question.kind, start)[0]
+        value = _logs(question.kind, start)[0]
         return Explanation(
             frame.drop("stretch"),
             explained.baseline.with_columns(value=pl.Series(value)),
@@ -203,6 +206,23 @@ class LateFusion(Model):
         ]
 
 
+def _logs(kind: Kind, answers: Floats) -> Floats:
+    """Turn probabilities into log-odds, or, of classes that exclude each other, into logarithms."""
+    if kind != "multiclass":
+        return scores_of(kind, answers)
+    logs: Floats = np.log(np.clip(answers, _SURE, 1))
+    return logs
+
+
+def _centred(rows: pl.DataFrame, outputs: list[str]) -> pl.DataFrame:
+    """Give of each reason what speaks for a class rather than for the others."""
+    key = [name for name in _KEY if name != "output"]
+    mean = rows.group_by(key, maintain_order=True).agg(_mean=pl.col("contribution").sum() / len(outputs))
+    every = mean.join(pl.DataFrame({"output": outputs}), how="cross")
+    joined = every.join(rows, on=_KEY, how="left", nulls_equal=True, maintain_order="left")
+    return joined.with_columns(pl.col("contribution").fill_null(0) - pl.col("_mean"))
+
+
 def scores_by(members: Mapping[str, Sequence[Model]], samples: Samples) -> Floats:
     """Give the mean score of each member's models: (n, m, k), NaN where a member has no answer."""
     question = samples.question
@@ -220,7 +240,8 @@ def fused(models: Mapping[str, Model], unseen: Samples, *, hidden: float = 0.2, 
 
     Args:
         models: by name; of the same question.
-        unseen: samples that none of them learned from, such as those for tuning.
+        unseen: samples that none of them learned from; not those for tuning, from which several learners learn in the
+            end.
         hidden: how much it counts to answer well without one of the models.
         seed: of what is drawn.
 

@@ -46,7 +46,8 @@ class FusionLearner(Learner):
         how: `late` or `intermediate`.
         options: arguments of the members that differ from their defaults, by name.
         folds: of late fusion: each member learns as many models, each without one fold of the patients, of which the
-            stack then learns; 0: each learns one, and the stack learns from the tuning samples.
+            stack then learns; 0: each learns one, and the stack learns from a half of the tuning patients, whom no
+            member then sees.
         hidden: share of samples that are treated as if they lacked a modality, so that one that does is answered.
     """
 
@@ -118,7 +119,7 @@ class FusionLearner(Learner):
     def _late(
         self, learners: Mapping[str, Learner], train: Samples, tuning: Samples, drawn: int, seed: int
     ) -> LateFusion:
-        question = train.question
+        question, origin = train.question, origin_of_fit(self, train, tuning, seed)
         check_answers_vary(question, labels_as_numbers(train))
         members: dict[str, Sequence[Model]] = {}
         if self.folds:
@@ -130,25 +131,24 @@ class FusionLearner(Learner):
                 told.append(scores_of(question.kind, unlearned.predictions.matrix(question.outputs)))
             scores, y = np.stack(told, axis=1), labels_as_numbers(unlearned.samples)
         else:
-            if not len(tuning):
+            tuning, unseen = _halves(tuning, drawn)
+            if not len(unseen):
                 raise InputError("without folds a stack learns from tuning samples, and there are none")
             members = {
                 name: [learner.fit(train, tuning, derive(drawn, name))] for name, learner in learners.items()
             }
-            scores, y = scores_by(members, tuning), labels_as_numbers(tuning)
+            scores, y = scores_by(members, unseen), labels_as_numbers(unseen)
         stack = Stack.fit(question.kind, scores, y, self.hidden, drawn)
         _log.info("stacked members=%s weights=%s", ",".join(members), stack.weights)
-        return LateFusion(origin_of_fit(self, train, tuning, seed), members, stack)
+        return LateFusion(origin, members, stack)
 
     def _intermediate(
         self, learners: Mapping[str, Learner], train: Samples, tuning: Samples, drawn: int, seed: int
     ) -> IntermediateFusion:
         (first, head), *others = learners.items()
-        groups = generator(drawn, "halves").permutation(np.unique(train.groups))
-        one = pl.col("group").is_in(groups[: len(groups) // 2].tolist())
         # what a model knows of patients whose labels it has learned promises more than it holds
         apart = any(_shaped_by_labels(learner) for _, learner in others)
-        to_embed, to_answer = (train.where(one), train.where(~one)) if apart else (train, train)
+        to_embed, to_answer = _halves(train, drawn) if apart else (train, train)
         embedders = {
             name: _embedding(name, learner.fit(to_embed, tuning, derive(drawn, name)))
             for name, learner in others
@@ -175,6 +175,13 @@ def _embedding(name: str, model: Any) -> EmbeddingModel:
         )
     checked: EmbeddingModel = model
     return checked
+
+
+def _halves(samples: Samples, seed: int) -> tuple[Samples, Samples]:
+    """Divide samples by patient."""
+    groups = generator(seed, "halves").permutation(np.unique(samples.groups))
+    one = pl.col("group").is_in(groups[: len(groups) // 2].tolist())
+    return samples.where(one), samples.where(~one)
 
 
 def _together(train: Samples, tuning: Samples) -> Samples:
