@@ -207,7 +207,8 @@ class _Task:
             on_step=on_step,
             doing=tr("Learning again"),
         )
-        return TimelineModel(self.model.origin, self.model.reading, form, exact(network), config.to_json())
+        made = TimelineModel(self.model.origin, self.model.reading, form, exact(network), config.to_json())
+        return made if self.model.novelty is None else made.knowing(self.train)
 
 
 def _products(body: TimelineBody) -> list[nn.Parameter]:

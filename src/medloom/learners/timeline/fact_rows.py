@@ -16,6 +16,7 @@ from medloom.tasks.history import HOURS_PER_YEAR
 from medloom.tasks.samples import Samples
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 _DAY: Final = 24.0
 
@@ -30,8 +31,6 @@ def fact_rows(
 ) -> pl.DataFrame:
     """Give rows of `EXPLANATION_SCHEMA`: of each output the n facts of a batch, and of each of its b rows the rest.
 
-    What was recorded on the day of birth stands without its time, which would tell the birthday.
-
     Args:
         batch: of some of the samples.
         timelines: of the samples.
@@ -40,28 +39,49 @@ def fact_rows(
         shares: (k, n) of the facts.
         rest: (b, k) what is no fact's: it is said to be of the rhythm of recording.
     """
-    ids = part.frame["sample_id"].to_numpy()
     of = batch.samples[batch.row[batch.step].numpy()]
+    return rows_of(batch.fact, of, batch.samples, timelines, part, outputs, shares, rest)
+
+
+def rows_of(
+    fact: Rows,
+    of: Rows,
+    samples: Rows,
+    timelines: Timelines,
+    part: Samples,
+    outputs: Sequence[str],
+    shares: Floats,
+    rest: Floats,
+) -> pl.DataFrame:
+    """Give the same of some facts.
+
+    What was recorded on the day of birth stands without its time, which would tell the birthday.
+
+    Args:
+        fact: (n,) where each stands among the tokens.
+        of: (n,) which sample's it is.
+        samples: (b,) that have a rest.
+        timelines, part, outputs, shares, rest: as `fact_rows`.
+    """
+    ids = part.frame["sample_id"].to_numpy()
     tokens, vocabulary = timelines.tokens, timelines.vocabulary
-    code, hours = tokens.code[batch.fact], tokens.hours[batch.fact].astype(np.float64)
+    code, hours = tokens.code[fact], tokens.hours[fact].astype(np.float64)
     hours = np.where(np.abs(hours - tokens.age[of] * HOURS_PER_YEAR) < _DAY, np.nan, hours)
     names = np.array(["", *vocabulary.codes, *tokens.strangers], object)[code]
     known = np.where(code <= len(vocabulary), code, 0)
     has_none = np.where(np.isnan(hours), 1.0, np.nan)  # what has no time is so, or it would not be a fact
-    value = np.where(
-        tokens.tenth[batch.fact] > 0, vocabulary.restored(known, tokens.value[batch.fact]), has_none
-    )
+    value = np.where(tokens.tenth[fact] > 0, vocabulary.restored(known, tokens.value[fact]), has_none)
     inputs = [
         name if np.isnan(when) else Recorded(name, float(when)).input
         for name, when in zip(names, hours, strict=True)
     ]
-    nothing = np.full(batch.rows, np.nan)
-    size = len(inputs) + batch.rows
+    nothing = np.full(len(samples), np.nan)
+    size = len(inputs) + len(samples)
     frame = pl.DataFrame(
         {
-            "sample_id": np.append(ids[of], ids[batch.samples]),
-            "input": [*inputs, *[RHYTHM] * batch.rows],
-            "code": [*(name.split("=")[0] for name in names), *[None] * batch.rows],
+            "sample_id": np.append(ids[of], ids[samples]),
+            "input": [*inputs, *[RHYTHM] * len(samples)],
+            "code": [*(name.split("=")[0] for name in names), *[None] * len(samples)],
             "value": _with_nulls(np.append(value, nothing)),
             "start": _with_nulls(np.append(hours, nothing)),
             "end": pl.Series([None], dtype=pl.Float64).new_from_index(0, size),

@@ -12,16 +12,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medloom.explanation.windowed import RHYTHM, Recorded
 from medloom.features.token_vocabulary import TokenVocabulary
 from medloom.features.tokens import encode, nobodys_tokens
 from medloom.foundation.errors import InputError
 from medloom.foundation.seeds import generator
 from medloom.learners.timeline.batches import Gathering, Timelines
+from medloom.learners.timeline.fact_rows import rows_of
 from medloom.learners.timeline.rows import RowForm
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
-from medloom.tasks.history import HOURS_PER_YEAR
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
@@ -33,7 +32,6 @@ Row = Mapping[str, NDArray[Any]]
 
 METHOD: Final = "Shapley values of codes along random walks (Štrumbelj and Kononenko, KAIS 2014)"
 _AT_ONCE: Final = 2_000  # samples whose tokens are in memory at a time
-_DAY: Final = 24.0  # hours
 _WALKS: Final = 4  # each there and back
 _SPECIFICATION: Final = "graph.json"
 _GRAPH: Final = "network.onnx"
@@ -106,10 +104,7 @@ class GraphModel(Model):
         for part in samples.parts(_AT_ONCE):
             if len(part):
                 timelines = self.timelines(part)
-                ids = part.frame["sample_id"].to_list()
-                frames += [
-                    self._divided(timelines, place, sample, baseline) for place, sample in enumerate(ids)
-                ]
+                frames += [self._divided(timelines, place, part, baseline) for place in range(len(part))]
         return Explanation(
             pl.concat(frames) if frames else EXPLANATION_SCHEMA.to_frame(),
             pl.DataFrame({"output": list(outputs), "value": baseline}),
@@ -169,42 +164,14 @@ class GraphModel(Model):
         """Answer one row, on the scale of contributions: (1, outputs)."""
         return self.form.divided(self._scored(row, shown))
 
-    def _divided(self, timelines: Timelines, place: int, sample: int, baseline: Floats) -> pl.DataFrame:
+    def _divided(self, timelines: Timelines, place: int, part: Samples, baseline: Floats) -> pl.DataFrame:
         row = _row(timelines, place)
         kind, kinds = row["kind"], len(row["kinds"])
         shares, nothing = self._walked(row, kinds)
-        tokens, vocabulary = timelines.tokens, timelines.vocabulary
-        fact = row["fact"][_latest(kind, kinds)]
-        code, hours = tokens.code[fact], tokens.hours[fact].astype(np.float64)
-        # the time of what was recorded on the day of birth would tell the birthday
-        hours = np.where(np.abs(hours - tokens.age[place] * HOURS_PER_YEAR) < _DAY, np.nan, hours)
-        names = np.array(["", *vocabulary.codes, *tokens.strangers], object)[code]
-        known = np.where(code <= len(vocabulary), code, 0)
-        has_none = np.where(np.isnan(hours), 1.0, np.nan)  # what has no time is so, or it would not be a fact
-        value = np.where(tokens.tenth[fact] > 0, vocabulary.restored(known, tokens.value[fact]), has_none)
-        inputs = [
-            name if np.isnan(when) else Recorded(name, float(when)).input
-            for name, when in zip(names, hours, strict=True)
-        ]
-        size = kinds + 1
-        rest = nothing - baseline
-        return pl.concat(
-            pl.DataFrame(
-                {
-                    "sample_id": [sample] * size,
-                    "output": [output] * size,
-                    "input": [*inputs, RHYTHM],
-                    "code": [*(name.split("=")[0] for name in names), None],
-                    "value": pl.Series(np.append(value, np.nan), nan_to_null=True, dtype=pl.Float64),
-                    "contribution": np.append(shares[:, column], rest[column]),
-                    "start": pl.Series(np.append(hours, np.nan), nan_to_null=True, dtype=pl.Float64),
-                    "end": [None] * size,
-                    "asset": [None] * size,
-                },
-                schema=EXPLANATION_SCHEMA,
-            )
-            for column, output in enumerate(self.origin.question.outputs)
-        )
+        latest = row["fact"][_latest(kind, kinds)]
+        one, rest = np.array([place]), (nothing - baseline)[None]
+        outputs = self.origin.question.outputs
+        return rows_of(latest, np.repeat(one, kinds), one, timelines, part, outputs, shares.T, rest)
 
     def _walked(self, row: Row, kinds: int) -> tuple[Floats, Floats]:
         """Walk from no code to all of them: shares (u, outputs) on the average, and what no code answers (outputs,)."""
