@@ -32,7 +32,7 @@ from medloom.tasks.samples import Samples
 from medloom.training.compression.plan import Plan, Timed
 from medloom.training.wrapping import innermost
 
-LEARNER = TransformerLearner(size="micro", step=1.0, epochs=6, minutes=6.0)
+LEARNER = TransformerLearner(size="micro", step=1.0, epochs=5)
 BASE = "eager"
 # what is made of which: the last is made of what was made before it
 PLANS = {
