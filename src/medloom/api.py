@@ -14,6 +14,7 @@ from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.evaluation import evaluate as evaluate_predictions
 from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.foundation import registry
+from medloom.foundation.engines import each, is_shared
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2
 from medloom.record.record import Record
@@ -253,7 +254,12 @@ def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predic
     >>> predict(model, pl.DataFrame({"x": [3, 190]})).frame["value"].round(1).to_list()
     [0.0, 1.0]
     """
-    return model.predict(asked_samples(model, what))
+    samples = asked_samples(model, what)
+    if not is_shared() or not len(samples):
+        return model.predict(samples)
+    parts = (part for part in samples.parts() if len(part))
+    said = list(each(model.predict, parts))
+    return Predictions(pl.concat(one.frame for one in said), said[0].model)
 
 
 def zero_shot(

@@ -10,9 +10,10 @@ import polars as pl
 import typer
 
 from medloom.cli import screen
-from medloom.cli.options import JsonOption, SeedOption, SiteOption
+from medloom.cli.options import AddressOption, EngineOption, JsonOption, SeedOption, SiteOption
 from medloom.evidence.words import kind_name, split_with_code
 from medloom.foundation import registry
+from medloom.foundation.engines import engine as working_on
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import replacing
 from medloom.foundation.messages import Text2, language, tr
@@ -185,6 +186,8 @@ def train(
         str | None,
         typer.Option(help=tr("Of the learner timeline: how an encoder is fitted to the task, such as lora.")),
     ] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     json: JsonOption = False,
 ) -> None:
     """Train."""
@@ -203,7 +206,7 @@ def train(
         doubts = asked.cohort.doubts
     for doubt in () if json else doubts:
         screen.warning(screen.spoken(doubt))
-    with screen.showing_progress(json):
+    with screen.showing_progress(json), working_on(engine, address):
         made = api.train(asked, learner, ranges=ranges, seed=seed, **parameters)
     assert made.name is not None
     sizes = {split: len(made.samples.in_split(split)) for split in ("train", "tuning")}
@@ -277,6 +280,8 @@ def predict(
     ] = None,
     futures: Annotated[int, typer.Option(help=tr("Of each sample, with --zero-shot."))] = 100,
     site: SiteOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Predict."""
@@ -290,7 +295,7 @@ def predict(
 
     trained = api.trained(Site.open(site), model)
     samples = trained.samples.in_split(split) if split else trained.samples  # type: ignore[arg-type]
-    with screen.showing_progress():
+    with screen.showing_progress(), working_on(engine, address):
         predictions = trained.predict(samples)
         keys = samples.frame.select("sample_id", "subject_id", "prediction_time")
         if tells_unusual(trained.model):

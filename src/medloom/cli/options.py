@@ -18,3 +18,9 @@ JsonOption = Annotated[
     typer.Option("--json", help=tr("Print one JSON object and nothing else; or write it: --json FILE.json")),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help=tr("Of everything random."))]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help=tr("local, or ray: work is shared out among its workers."))
+]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", help=tr("Of a Ray cluster; else Ray is started on this machine."))
+]

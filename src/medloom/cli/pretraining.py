@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from medloom.cli import screen
-from medloom.cli.options import JsonOption, SeedOption, SiteOption
+from medloom.cli.options import AddressOption, EngineOption, JsonOption, SeedOption, SiteOption
 from medloom.foundation.durations import hours
+from medloom.foundation.engines import engine as working_on
 from medloom.foundation.files import remove
 from medloom.foundation.messages import tr
 from medloom.foundation.site import find_site
@@ -51,6 +52,8 @@ def pretrain(
     ] = None,
     track: Annotated[str | None, typer.Option(help=tr("Log the course too: tensorboard or mlflow."))] = None,
     seed: SeedOption = 0,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     json: JsonOption = False,
 ) -> None:
     """Pretrain; interrupted, the same command goes on where it stopped."""
@@ -75,7 +78,11 @@ def pretrain(
     )
     work = encoders.folder(opened.directory, name) / _WORK
     curve: list[dict[str, float | int | None]] = []
-    with screen.showing_progress(json), tracking(track, str(work.parent)) as tracker:
+    with (
+        screen.showing_progress(json),
+        working_on(engine, address),
+        tracking(track, str(work.parent)) as tracker,
+    ):
 
         def noted(done: int, loss: float, judged: float | None) -> None:
             curve.append({"step": done, "train": loss, "tuning": judged})

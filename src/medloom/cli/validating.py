@@ -10,9 +10,10 @@ import typer
 
 from medloom.cli import screen
 from medloom.cli.modelling import parameters_of
-from medloom.cli.options import JsonOption, SeedOption, SiteOption
+from medloom.cli.options import AddressOption, EngineOption, JsonOption, SeedOption, SiteOption
 from medloom.evidence.section import Section
 from medloom.evidence.words import metric_name
+from medloom.foundation.engines import engine as working_on
 from medloom.foundation.errors import LeakageError, NotFoundError
 from medloom.foundation.messages import tr
 from medloom.site import Site
@@ -61,6 +62,8 @@ def validate(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))
     ] = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     json: JsonOption = False,
 ) -> None:
     """Validate."""
@@ -69,7 +72,7 @@ def validate(
 
     opened = Site.open(site)
     asked = opened.task(name)
-    with screen.showing_progress(json):
+    with screen.showing_progress(json), working_on(engine, address):
         found = validation.validate(
             asked,
             learner,

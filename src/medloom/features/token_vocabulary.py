@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medloom.features.reading import use_histories
+from medloom.features.reading import of_histories
 from medloom.foundation.seeds import generator
 from medloom.record.catalogue import CodeCatalogue
 from medloom.record.schema import BIRTH
@@ -24,6 +24,7 @@ PIECES: Final = 4096  # buckets into which pieces of descriptions are hashed (Bo
 _PIECE: Final = 4  # letters
 _MOST_PIECES: Final = 48  # of one description
 _KEPT_VALUES: Final = 10_000  # of each code, drawn at random, tell how its values are spread
+_KEPT_TOGETHER: Final = 2_000_000  # of all codes, so that memory is bounded; of each, as many as that leaves
 _WIDE: Final = 1.349  # interquartile range of a standard normal distribution
 _FURTHEST: Final = 6.0  # standard deviations; a value beyond is taken for this
 _SEPARATOR: Final = "="  # between a static code and its text
@@ -74,21 +75,9 @@ class TokenVocabulary:
         spread = _Spread(seed)
         counted: list[pl.DataFrame] = []
         ids = samples.subject_ids
-
-        def count(first: int, history: History) -> None:
-            named = named_facts(history)
-            of = pl.DataFrame(
-                {
-                    "code": pl.Series(named.names, dtype=pl.String).gather(named.code),
-                    "subject": ids[first + history.sample[named.rows].astype(np.int64)],
-                }
-            )
-            counted.append(
-                of.group_by("code").agg(pl.len().alias("facts"), pl.col("subject").n_unique().alias("who"))
-            )
-            spread.add(named.names, named.code, history.value[named.rows])
-
-        use_histories(samples, ("text_value",), count)
+        for counts, code, value in of_histories(samples, ("text_value",), _counted):
+            counted.append(counts)
+            spread.add(code, value)
         empty = pl.DataFrame(schema={"code": pl.String, "facts": pl.UInt32, "who": pl.UInt32})
         codes = pl.concat([empty, *counted]).group_by("code").sum()
         needed = min(min_subjects, max(1, len(np.unique(ids)) // 10))
@@ -310,24 +299,35 @@ def _with_texts(
     return longer, (*history.vocabulary, *named)
 
 
+def _counted(samples: Samples, history: History) -> tuple[pl.DataFrame, pl.Series, NDArray[np.float32]]:
+    """Count the facts and subjects of each code, and give all values with their codes."""
+    named = named_facts(history)
+    codes = pl.Series("code", named.names, dtype=pl.String)
+    subject = samples.subject_ids[history.sample[named.rows]]
+    facts = pl.DataFrame({"code": codes.gather(named.code), "subject": subject})
+    counts = facts.group_by("code").agg(pl.len().alias("facts"), pl.col("subject").n_unique().alias("who"))
+    value = history.value[named.rows]
+    has = np.flatnonzero(np.isfinite(value))
+    return counts, codes.gather(named.code[has]), value[has]
+
+
 class _Spread:
     """Draws values of each code, part by part, to tell how they are spread."""
 
     def __init__(self, seed: int) -> None:
         self._rng = generator(seed, "values")
         self._kept = pl.DataFrame(schema={"code": pl.String, "value": pl.Float32, "drawn": pl.Float64})
+        self._most = _KEPT_VALUES
 
-    def add(self, names: Sequence[str], code: NDArray[np.int32], value: NDArray[np.float32]) -> None:
-        has = np.flatnonzero(np.isfinite(value))
-        new = pl.DataFrame(
-            {
-                "code": pl.Series(names, dtype=pl.String).gather(code[has]),
-                "value": value[has],
-                "drawn": self._rng.random(len(has)),
-            }
-        )
-        joined = pl.concat([self._kept, new.cast(self._kept.schema)])
-        self._kept = joined.filter(pl.col("drawn").rank("ordinal").over("code") <= _KEPT_VALUES)
+    def add(self, code: pl.Series, value: NDArray[np.float32]) -> None:
+        new = pl.DataFrame({"code": code, "value": value, "drawn": self._rng.random(len(value))})
+        self._kept = self._least_drawn(pl.concat([self._kept, new.cast(self._kept.schema)]))
+        while len(self._kept) > _KEPT_TOGETHER:
+            self._most //= 2
+            self._kept = self._least_drawn(self._kept)
+
+    def _least_drawn(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.filter(pl.col("drawn").rank("ordinal").over("code") <= self._most)
 
     def of(
         self, names: Sequence[str]

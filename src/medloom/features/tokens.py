@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medloom.features.reading import use_histories
+from medloom.features.reading import of_histories
 from medloom.features.token_vocabulary import TokenVocabulary, named_facts
 from medloom.foundation.errors import IntegrityError
 from medloom.foundation.files import storage_errors
@@ -59,17 +59,20 @@ class Tokens:
 
 def encode(samples: Samples, vocabulary: TokenVocabulary) -> Tokens:
     """Turn the histories of samples into tokens, in memory; codes that are not known come as strangers."""
+    size = len(vocabulary)
     strangers: dict[str, int] = {}
-    parts = use_histories(
-        samples, ("text_value",), lambda _, history: _encoded(history, vocabulary, strangers)
-    )
+    parts = list(of_histories(samples, ("text_value",), partial(_encoded, vocabulary)))
+    codes = [_renumbered(part, size, strangers) for part in parts]
     if not parts:
-        empty = np.empty(0, np.int64)
-        parts = [_encoded(_nothing(empty), vocabulary, strangers)]
+        nothing = nobodys_tokens()
+        return replace(nothing, offsets=nothing.offsets[:1], age=nothing.age[:0])
     lengths = np.concatenate([part.lengths for part in parts])
-    facts = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _FACTS}
+    facts = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in _FACTS if name != "code"
+    }
     age = np.concatenate([part.age for part in parts])
-    return Tokens(np.append(0, np.cumsum(lengths)), **facts, age=age, strangers=tuple(strangers))
+    offsets = np.append(0, np.cumsum(lengths))
+    return Tokens(offsets, np.concatenate(codes), **facts, age=age, strangers=tuple(strangers))
 
 
 def write_tokens(folder: Path, samples: Samples, vocabulary: TokenVocabulary) -> Tokens:
@@ -93,7 +96,7 @@ def write_tokens(folder: Path, samples: Samples, vocabulary: TokenVocabulary) ->
         (folder / _OPEN).unlink(missing_ok=True)
         files = {name: (folder / f"{name}.bin").open("wb") for name in (*_FACTS, *_SAMPLES)}
         try:
-            for part in _parts(samples, vocabulary):
+            for part in of_histories(samples, ("text_value",), partial(_known, vocabulary), _AT_ONCE):
                 for name in _FACTS:
                     getattr(part, name).tofile(files[name])
                 part.lengths.tofile(files["length"])
@@ -135,33 +138,39 @@ def nobodys_tokens() -> Tokens:
     )
 
 
-def _parts(samples: Samples, vocabulary: TokenVocabulary) -> Iterator[Tokens]:
-    for part in samples.parts(_AT_ONCE):
-        tokens = _encoded(part.history(("text_value",)), vocabulary, {})
-        known = tokens.code <= len(vocabulary)
-        if known.all():
-            yield tokens
-            continue
-        kept = np.concatenate([[0], np.cumsum(known)])[tokens.offsets]
-        yield Tokens(kept, **{name: getattr(tokens, name)[known] for name in _FACTS}, age=tokens.age)
+def _known(vocabulary: TokenVocabulary, samples: Samples, history: History) -> Tokens:
+    """Encode one history, without codes that the vocabulary does not have."""
+    tokens = _encoded(vocabulary, samples, history)
+    known = tokens.code <= len(vocabulary)
+    if known.all():
+        return tokens
+    kept = np.concatenate([[0], np.cumsum(known)])[tokens.offsets]
+    return Tokens(kept, **{name: getattr(tokens, name)[known] for name in _FACTS}, age=tokens.age)
 
 
-def _encoded(history: History, vocabulary: TokenVocabulary, strangers: dict[str, int]) -> Tokens:
-    """Encode one history; codes not known yet get the next places among the strangers."""
+def _encoded(vocabulary: TokenVocabulary, _samples: Samples, history: History) -> Tokens:
+    """Encode one history."""
     named = named_facts(history)
     numbers = vocabulary.numbered(named.names)
     occurring = np.bincount(named.code, minlength=len(numbers)) > 0
-    for place in np.flatnonzero(occurring & (numbers == 0)):
-        name = named.names[place]
-        numbers[place] = len(vocabulary) + 1 + strangers.setdefault(name, len(strangers))
+    strange = np.flatnonzero(occurring & (numbers == 0))
+    numbers[strange] = len(vocabulary) + 1 + np.arange(len(strange))
     code = numbers[named.code]
-    known = np.where(code <= len(vocabulary), code, 0)
+    known = np.where(code <= len(vocabulary), code, 0) if len(strange) else code
     value, tenth = vocabulary.standardised(known, history.value[named.rows])
     sample, time = history.sample[named.rows], history.time[named.rows]
     hours = ((history.prediction_time[sample] - time) / MICROSECONDS_PER_HOUR).astype(np.float32)
     hours[time == STATIC] = np.nan
     offsets = np.searchsorted(sample, np.arange(history.n_samples + 1))
-    return Tokens(offsets, code, value, tenth, hours, _ages(history))
+    strangers = tuple(named.names[place] for place in strange)
+    return Tokens(offsets, code, value, tenth, hours, _ages(history), strangers)
+
+
+def _renumbered(part: Tokens, size: int, strangers: dict[str, int]) -> NDArray[np.int32]:
+    """Give a part's codes (n,) with its strangers at their places among those of all parts, which grow."""
+    places = [strangers.setdefault(name, len(strangers)) for name in part.strangers]
+    numbers = np.concatenate([np.arange(size + 1), size + 1 + np.array(places, np.int64)]).astype(np.int32)
+    return numbers[part.code] if part.strangers else part.code
 
 
 def _ages(history: History) -> NDArray[np.float32]:
@@ -172,8 +181,3 @@ def _ages(history: History) -> NDArray[np.float32]:
         lived = history.prediction_time[history.sample[rows]] - history.time[rows]
         ages[history.sample[rows]] = lived / (MICROSECONDS_PER_HOUR * HOURS_PER_YEAR)
     return ages
-
-
-def _nothing(empty: NDArray[np.int64]) -> History:
-    short = empty.astype(np.int32)
-    return History(empty, short, short, empty, empty.astype(np.float32), ())

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from medloom.features.census import EVER, Census
 from medloom.features.matrix import FeatureMatrix
-from medloom.features.reading import use_histories
+from medloom.features.reading import of_histories, use_histories
 from medloom.features.statistics import Counts, Facts, Values, count_facts, summarise_values
 from medloom.foundation.durations import hours
+from medloom.foundation.engines import is_shared
 from medloom.foundation.errors import InputError
 from medloom.record.schema import BIRTH
 from medloom.tasks.history import HOURS_PER_YEAR, MICROSECONDS_PER_HOUR, STATIC, History
@@ -160,15 +161,13 @@ class WindowFeatures:
         """Make the inputs of each sample, in order; the same for one as for many."""
         dense = np.full((len(samples), self._counted_at(len(self.windows))), np.nan, np.float32, order="F")
         columns = ("text_value",) if self.categories else ()
+        if is_shared():
+            return self._transformed_by_parts(samples, columns, dense)
 
         def fill(first: int, history: History) -> sp.csr_matrix:
             return self._fill(dense[first : first + history.n_samples], history)
 
-        filled = use_histories(samples, columns, fill)
-        if len(filled) != 1:
-            none = sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)
-            filled = [sp.vstack([none, *filled], format="csr")]
-        return FeatureMatrix(dense, filled[0], self.names, self.codes)
+        return self._matrix(dense, use_histories(samples, columns, fill))
 
     def to_json(self) -> dict[str, Any]:
         """Give the specification as plain values."""
@@ -182,6 +181,27 @@ class WindowFeatures:
         }
         plain["categories"] = {code: tuple(texts) for code, texts in content["categories"].items()}
         return cls(**plain)
+
+    def _transformed_by_parts(
+        self, samples: Samples, columns: Sequence[str], dense: NDArray[np.float32]
+    ) -> FeatureMatrix:
+        """Make the inputs where the engine in force makes them."""
+        sparse, first = list[sp.csr_matrix](), 0
+        for own, rare in of_histories(samples, columns, self._of_part):
+            dense[first : first + len(own)] = own
+            sparse.append(rare)
+            first += len(own)
+        return self._matrix(dense, sparse)
+
+    def _of_part(self, samples: Samples, history: History) -> tuple[NDArray[np.float32], sp.csr_matrix]:
+        dense = np.full((len(samples), self._counted_at(len(self.windows))), np.nan, np.float32, order="F")
+        return dense, self._fill(dense, history)
+
+    def _matrix(self, dense: NDArray[np.float32], sparse: list[sp.csr_matrix]) -> FeatureMatrix:
+        if len(sparse) != 1:
+            none = sp.csr_matrix((0, len(self.windows) * len(self.rare)), dtype=np.float32)
+            sparse = [sp.vstack([none, *sparse], format="csr")]
+        return FeatureMatrix(dense, sparse[0], self.names, self.codes)
 
     def _columns(self) -> list[tuple[str, str | None]]:
         columns: list[tuple[str, str | None]] = [(AGE, BIRTH)] if self.has_age else []

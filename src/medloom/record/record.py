@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,12 @@ class Record:
         settings = settings or SiteSettings()
         rows = _as_rows(_as_polars(events), settings.time_zone)
         return cls(MemoryStore.of_events(rows, settings.split_seed), settings=settings)
+
+    def __reduce__(self) -> tuple[Callable[..., Record], tuple[object, ...]]:
+        """Travel to another process: a site's record by where it is, one in memory as it is."""
+        if self.site is None:
+            return Record, (self._store, None, self.settings)
+        return _found_again, (replace(self.site, root=self.site.root.resolve()), self.digest())
 
     def refreshed(self) -> Record:
         """Open the newest generation of the same site."""
@@ -332,6 +339,18 @@ class Record:
                 yield vault
             finally:
                 vault.close()
+
+
+def _found_again(site: SiteDirectory, digest: str) -> Record:
+    """Open the record of a site in another process, where it must hold the same facts."""
+    record = Record.open(site)
+    if record.digest() != digest:
+        raise IntegrityError(
+            "the record of site {site!r} is another one here: it has changed meanwhile, or machines do not see the "
+            "same folder; start again",
+            site=site.root.name,
+        )
+    return record
 
 
 def _tail(site: SiteDirectory, settings: SiteSettings) -> LiveTail:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.foundation.durations import hours
+from medloom.foundation.engines import each
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
@@ -58,7 +60,7 @@ class OutOfSample:
 
 
 def carried_out(learner: Learner, parts: Sequence[Part], seed: int = 0) -> OutOfSample:
-    """Learn a model for each part and ask it about the part's test samples.
+    """Learn a model for each part and ask it about the part's test samples, where the engine in force does it.
 
     Raises:
         InputError: there is no part, a sample is tested twice, or the learner cannot learn from a part.
@@ -66,10 +68,11 @@ def carried_out(learner: Learner, parts: Sequence[Part], seed: int = 0) -> OutOf
     if not parts:
         raise InputError("the design leaves nothing to test on")
     models, said, names = {}, [], []
-    for part in track(parts, tr("models")):
-        model = learner.fit(part.train, part.tuning, seed=derive(seed, "part", part.name))
+    for part, (model, answers) in track(
+        zip(parts, each(partial(_learned, learner, seed), parts), strict=True), tr("models"), len(parts)
+    ):
         models[part.name] = model
-        said.append(model.predict(part.test).frame)
+        said.append(answers)
         names.append(part.test.frame.with_columns(part=pl.lit(part.name)))
     tested = pl.concat(names)
     if len(parts) > 1 and parts[0].test.question.kind == "survival":
@@ -306,11 +309,8 @@ def refits(
 
     Riley and Collins, Biom J 2023;65:2200302: how much each patient's answer depends on who else was in the data.
     """
-    found = []
-    for place in track(range(n), tr("models")):
-        train, tuning = resampled(samples, seed, str(place))
-        model = learner.fit(train, tuning, seed=derive(seed, "refit", str(place)))
-        found.append(at_times(model.predict(asked), asked, times))
+    refit = partial(_refitted, learner, samples, asked, tuple(times), seed)
+    found = list(track(each(refit, range(n)), tr("models"), n))
     return np.array(found).reshape(n, len(asked), -1)
 
 
@@ -331,6 +331,19 @@ def at_times(said: Predictions, asked: Samples, times: Sequence[float]) -> NDArr
             unit=asked.question.unit or "",
         )
     return risks.reshape(len(asked), -1)
+
+
+def _learned(learner: Learner, seed: int, part: Part) -> tuple[Model, pl.DataFrame]:
+    model = learner.fit(part.train, part.tuning, seed=derive(seed, "part", part.name))
+    return model, model.predict(part.test).frame
+
+
+def _refitted(
+    learner: Learner, samples: Samples, asked: Samples, times: Sequence[float], seed: int, place: int
+) -> NDArray[np.float64]:
+    train, tuning = resampled(samples, seed, str(place))
+    model = learner.fit(train, tuning, seed=derive(seed, "refit", str(place)))
+    return at_times(model.predict(asked), asked, times)
 
 
 def _fact_of(samples: Samples, name: str) -> pl.Series:

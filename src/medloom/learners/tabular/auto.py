@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -18,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.foundation import registry
+from medloom.foundation.engines import each
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
 from medloom.foundation.hashing import sha256_bytes
@@ -126,10 +128,13 @@ class AutoLearner(TabularLearner):
         chosen = search.blend(self.members)
         weights = ", ".join(f"{one.learner}={weight:.2f}" for one, weight in chosen)
         _log.info("searched trials=%d blend=%s", len(search.tried), weights)
-        members = [
-            _learned_again(problem, candidates[one.learner], one.learner, one.parameters, weight)
-            for one, weight in chosen
-        ]
+        relearn = partial(_member, problem)
+        members = list(
+            each(
+                relearn,
+                [(candidates[one.learner], one.learner, one.parameters, share) for one, share in chosen],
+            )
+        )
         return BlendEstimator(
             problem.kind, problem.x.shape[1], members, [one.to_json() for one in search.tried]
         )
@@ -305,15 +310,19 @@ class _Search:
         number, started = len(self.tried), time.monotonic()
         made = self._candidates[learner](**{**LIGHT.get(learner, {}), **parameters})
         kind, scores = self._problem.kind, np.empty_like(self._y)
+        folds = range(len(self._folds))
         try:
-            for place, outside in enumerate(self._folds):
-                scores[outside] = self._of_fold(made, place)
-                if place == 0 and len(self._folds) > 2 and self._is_hopeless(scores[outside]):
+            # where the first fold tells that there is no hope, the others are not learned
+            for some in (folds[:1], folds[1:]):
+                found = each(_scored, (self._of_fold(made, place) for place in some))
+                for place, own in zip(some, found, strict=True):
+                    scores[self._folds[place]] = own
+                if len(folds) > 2 and len(some) == 1 and self._is_hopeless(scores[self._folds[0]]):
                     return Tried(number, learner, parameters, None, time.monotonic() - started)
         except InputError as error:
             return Tried(number, learner, parameters, None, time.monotonic() - started, why=str(error))
-        found = loss(kind, self._y, answers_of(kind, scores))
-        return Tried(number, learner, parameters, found, time.monotonic() - started, scores)
+        reached = loss(kind, self._y, answers_of(kind, scores))
+        return Tried(number, learner, parameters, reached, time.monotonic() - started, scores)
 
     def _is_hopeless(self, scores: Floats) -> bool:
         """Tell whether these of the first fold are far worse than what the best trial so far said of it."""
@@ -328,8 +337,8 @@ class _Search:
         )
         return own > _HOPELESS * least
 
-    def _of_fold(self, made: TabularLearner, place: int) -> Floats:
-        """Learn from all folds but one, the next one choosing settings; score the one left out."""
+    def _of_fold(self, made: TabularLearner, place: int) -> tuple[TabularLearner, Problem, Floats]:
+        """Give what to learn from, all folds but one, the next one choosing settings; and inputs of the other."""
         judge = self._folds[(place + 1) % len(self._folds)]
         outside = self._folds[place]
         inside = np.setdiff1d(np.arange(len(self._y)), np.concatenate([outside, judge]))
@@ -345,7 +354,7 @@ class _Search:
             derive(self._problem.seed, "fold", str(place)),
             folds_if_few=False,
         )
-        return scores_of(part.kind, made._learn(part).predict(x[outside]))
+        return made, part, x[outside]
 
     def _prepared_for(self, made: TabularLearner, place: int, rows: NDArray[np.int64]) -> Floats:
         key = (place, made.curved)
@@ -408,6 +417,12 @@ class _Search:
             self.tried.append(done)
 
 
+def _scored(fold: tuple[TabularLearner, Problem, Floats]) -> Floats:
+    """Learn from a fold's problem and score the inputs left out."""
+    made, part, outside = fold
+    return scores_of(part.kind, made._learn(part).predict(outside))
+
+
 def _selected(kind: Kind, y: Floats, scores: Floats) -> Floats:
     """Select forward with replacement: labels (n, k), scores (m, n, k) → shares (m,) that sum to 1."""
     total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
@@ -462,6 +477,12 @@ def _candidates(kind: Kind, names: Sequence[str] | None) -> dict[str, type[Tabul
                 kind=kind,
             )
     return found
+
+
+def _member(
+    problem: Problem, chosen: tuple[type[TabularLearner], str, dict[str, Any], float]
+) -> Member[Estimator]:
+    return _learned_again(problem, *chosen)
 
 
 def _learned_again(
