@@ -5,6 +5,7 @@ Reading histories, asking a model and writing to the database cost little more f
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,9 +15,9 @@ from typing import Final
 
 from medloom.care import risk
 from medloom.care.risk import Given
-from medloom.database.engine import Database
+from medloom.database.engine import Database, DatabaseGoneError
 from medloom.foundation.errors import MedloomError, StorageError
-from medloom.foundation.together import Together
+from medloom.foundation.together import ClosedError, Together
 from medloom.loop.releases import Actor
 from medloom.loop.serving import Serving
 from medloom.record.record import Record
@@ -56,14 +57,39 @@ class Answering:
         self._serving = serving
         self._database = database
         self._record = record
-        self._together = Together[Inquiry, Given](self.answer, _MOST, "medloom-answering")
+        self._together: dict[
+            str, Together[Inquiry, Given]
+        ] = {}  # by model: a slow one keeps no other waiting
+        self._lock = threading.Lock()
+        self._closed = False
 
     def ask(self, inquiry: Inquiry) -> Future[Given]:
         """Ask, without reasons, together with whoever asks at the same time; the answer is to come.
 
         Raises, when the answer is awaited, what stands in its place in `answer`.
+
+        Raises:
+            NotFoundError: no such model is released.
+            DatabaseGoneError: nothing is answered any more.
         """
-        return self._together.ask(inquiry)
+        try:
+            return self._those_who_ask(str(self._serving.find(inquiry.model).name)).ask(inquiry)
+        except ClosedError:
+            raise DatabaseGoneError(
+                "the database of the site cannot be reached now; repeat in a moment"
+            ) from None
+
+    def _those_who_ask(self, model: str) -> Together[Inquiry, Given]:
+        """Give those who ask a model at the same time; models that were retired since are let go."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError
+            if model not in self._together:
+                released = {str(one.name) for one in self._serving.served}
+                for retired in set(self._together) - released:
+                    self._together.pop(retired).close()
+                self._together[model] = Together(self.answer, _MOST, f"medloom-{model}")
+            return self._together[model]
 
     def answer(self, inquiries: Sequence[Inquiry], *, explain: bool = False) -> list[Given | MedloomError]:
         """Answer inquiries, in order; in place of an answer what stands against it.
@@ -102,7 +128,10 @@ class Answering:
 
     def close(self) -> None:
         """Answer what was asked, and let go."""
-        self._together.close()
+        with self._lock:
+            self._closed = True
+            for one in self._together.values():
+                one.close()
 
 
 def _rounds(inquiries: Sequence[Inquiry]) -> dict[tuple[str, datetime | None, int], list[int]]:

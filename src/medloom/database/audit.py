@@ -26,7 +26,7 @@ _SEALED: Final = tuple(column.name for column in audit.columns if column.name !=
 _APPEND: Final = insert(audit)
 _FIRST: Final = "0" * 64
 _LAST: Final = select(audit.c.number, audit.c.digest).order_by(audit.c.number.desc()).limit(1)
-_LOCK: Final = 0x6D65_646C  # of PostgreSQL: one appends at a time, also from several processes
+_LOCK: Final = 0x6D65_646C  # of PostgreSQL: one writes at a time, also of several processes
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,13 @@ class AuditLog:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def append(self, connection: Connection, *entries: Entry) -> int:
-        """Append inside the transaction of what is told; gives the number of the last entry."""
+    def begin(self, connection: Connection) -> None:
+        """Let no other process write until this transaction ends; else two could wait for each other's rows."""
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+    def append(self, connection: Connection, *entries: Entry) -> int:
+        """Append inside the transaction of what is told; gives the number of the last entry."""
         last = connection.execute(_LAST).first()
         number, previous = (last.number, last.digest) if last else (0, _FIRST)
         rows = []

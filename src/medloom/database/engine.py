@@ -87,6 +87,7 @@ class Database:
         with _refusals(), self._lock, self._engine.connect() as plain:
             connection = plain.execution_options(medloom_writes=True)
             with connection.begin():
+                self.audit.begin(connection)
                 yield connection
 
     def write(self, work: Callable[[Connection], T]) -> T:

@@ -90,7 +90,10 @@ class Together(Generic[Q, A]):
 
     def _answers(self, questions: Sequence[Q]) -> Sequence[A | BaseException]:
         try:
-            return self._answer(questions) if questions else []
+            answers = self._answer(questions) if questions else []
+            if len(answers) != len(questions):
+                raise ValueError(f"{len(answers)} answers to {len(questions)} questions")
+            return answers
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
             if len(questions) == 1:
                 return [error]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -29,6 +31,8 @@ from medloom.tasks.package import package_digest
 from medloom.tasks.samples import Samples
 
 _log = logging.getLogger(__name__)
+
+_BREATH: Final = 30.0  # seconds, after a board could not be made
 
 Clock = Callable[[], datetime]
 
@@ -88,6 +92,7 @@ class Serving:
         self._whole: tuple[tuple[Board, ...], pl.DataFrame] | None = None  # boards and all their rows
         self._making: dict[int, News] = {}  # by `id` of what is asked for a board now
         self._renewing: set[str] = set()
+        self._not_before: dict[str, float] = {}  # boards that could not be made, and when to try again
         self._lock = threading.RLock()
         self.refused: dict[str, MedloomError] = {}
         self.refresh()
@@ -215,13 +220,15 @@ class Serving:
         """Make a board anew in the background, that who asks for one patient need not wait for all."""
         name = str(served.name)
         with self._lock:
-            if name in self._renewing:
+            if name in self._renewing or time.monotonic() < self._not_before.get(name, 0.0):
                 return
             self._renewing.add(name)
+            self._not_before[name] = time.monotonic() + _BREATH  # until it has come about
 
         def work() -> None:
             try:
                 self._fresh(served)
+                self._not_before.pop(name, None)
             finally:
                 self._renewing.discard(name)
 

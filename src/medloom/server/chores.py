@@ -121,6 +121,7 @@ class Housekeeping:
             self._again = time.monotonic() + _PAUSE
         if time.monotonic() - self._purged > _DAY.total_seconds():
             self._purged = time.monotonic()
+            self._asked = None  # its job may go too
             jobs.purge(as_utc_text(datetime.now(UTC) - _JOBS_KEPT))
             self._purge_alerts(as_utc_text(datetime.now(UTC) - _ALERTS_KEPT))
 

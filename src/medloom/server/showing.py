@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from medloom.explanation.windowed import AGE
+from medloom.explanation.windowed import AGE, SINCE, Recorded, recorded, windowed
 from medloom.explanation.wording import code_name, readable
 from medloom.foundation.messages import text2
 from medloom.loop.advice import Advice, Reason
@@ -17,6 +17,9 @@ from medloom.server.access import Permission, Person
 
 HIDDEN: Final = text2("text is not shown to your role")
 """Stands where a text is that was left out."""
+
+_MONTH: Final = 24 * 30.0  # hours
+_TELLS_A_DAY: Final = 2 * _MONTH  # what is said of shorter times is days; of longer ones months and years
 
 # A number as it was written, such as `<0.5`, and what a form was ticked with.
 _NUMBER: Final = r"^(true|false|[<>=~≤≥≈\s]*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*)$"
@@ -48,7 +51,7 @@ def without_birth(facts: pl.DataFrame) -> pl.DataFrame:
     The birth itself stays, for whoever hides its time and tells the age.
 
     Args:
-        facts: with at least `time`, `known_time` and `code`.
+        facts: with at least `time`, `known_time` and `code`; and `visible`, when each came to be seen, if told.
 
     >>> from datetime import datetime
     >>> times = [datetime(1965, 7, 9), datetime(1965, 7, 9, 8), datetime(2000, 1, 1), None]
@@ -62,7 +65,8 @@ def without_birth(facts: pl.DataFrame) -> pl.DataFrame:
         return pl.col(name).dt.date().is_in(born.implode()).fill_null(False)
 
     shown = facts.filter(~that_day("time") | (pl.col("code") == BIRTH))
-    return shown.with_columns(known_time=pl.when(~that_day("known_time")).then("known_time"))
+    told = [name for name in ("known_time", "visible") if name in shown.columns]
+    return shown.with_columns(pl.when(~that_day(name)).then(name).alias(name) for name in told)
 
 
 def advice_shown(person: Person, advice: Advice) -> Advice:
@@ -74,9 +78,25 @@ def advice_shown(person: Person, advice: Advice) -> Advice:
 
 def _reason_shown(person: Person, reason: Reason) -> Reason:
     if reason.code != BIRTH or reason.value is None:
-        return reason
+        return _not_to_the_day(reason)
     if reason.input != AGE:
         return replace(reason, value=None, said=code_name(BIRTH, {}))
     years = person.age_shown(reason.value)
     said = readable(AGE, years, {}, {})
     return replace(reason, value=None if years is None else math.floor(years), said=said)
+
+
+def _not_to_the_day(reason: Reason) -> Reason:
+    """Round how long ago something was where that may tell the day of birth: to months, after two of them."""
+    fact = recorded(reason.input)
+    if fact is not None and fact.hours > _TELLS_A_DAY:
+        return replace(reason, input=Recorded(fact.code, _in_months(fact.hours)).input)
+    found = windowed(reason.input)
+    is_time = found is not None and found.statistic == SINCE
+    if is_time and reason.value is not None and reason.value > _TELLS_A_DAY:
+        return replace(reason, value=_in_months(reason.value))
+    return reason
+
+
+def _in_months(hours: float) -> float:
+    return _MONTH * round(hours / _MONTH)

@@ -54,7 +54,7 @@ def timeline(request: Request, backend: BackendOf, person: Reader, subject_id: S
     """Show the timeline alone, for what zooms in place."""
     backend.check_sees(person, subject_id)
     seen = _seen(backend, person, subject_id)
-    told = [one for one, _ in _told(backend, person, subject_id)[0]]
+    told = [advice_shown(person, one) for one, _ in _told(backend, person, subject_id)[0]]
     drawn = _timeline(request, backend, seen, told)
     backend.saw(person, subject_id, "timeline.seen")
     return page(

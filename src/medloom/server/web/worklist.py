@@ -124,10 +124,11 @@ def _page(
     status: int = 200,
 ) -> Response:
     now = backend.now()
-    questions = {str(one.name): one.model.origin.question for one in backend.serving.served}
     views: Views = request.app.state.views
+    board = backend.serving.board()
+    questions = {str(one.name): one.model.origin.question for one in backend.serving.served}
     team = None if backend.sees_everybody(person) else backend.team(person)
-    view = views.of(backend.serving.board(), team, {name: one.kind for name, one in questions.items()}, now)
+    view = views.of(board, team, {name: one.kind for name, one in questions.items()}, now)
     unread = _unread(backend, person, view.alerts(wanted))
     order = view.order(wanted)
     if wanted.unread:
@@ -139,6 +140,8 @@ def _page(
     with speaking(wanted_language(request.headers, request)):
         rows = []
         for one in shown.iter_rows(named=True):
+            if one["model"] not in questions:
+                continue  # retired a moment ago
             case = (one["subject_id"], one["model"], one["prediction_time"].isoformat())
             said = frozenset(verdicts.get(case, ()))
             seen = _Seen(person.age_shown(one["age"]), one["row"] in unread, said)
