@@ -66,18 +66,17 @@ class Answering:
     def ask(self, inquiry: Inquiry) -> Future[Given]:
         """Ask, without reasons, together with whoever asks at the same time; the answer is to come.
 
-        Raises, when the answer is awaited, what stands in its place in `answer`.
-
-        Raises:
-            NotFoundError: no such model is released.
-            DatabaseGoneError: nothing is answered any more.
+        Raises, when the answer is awaited, what stands in its place in `answer`, or DatabaseGoneError where nothing is
+        answered any more.
         """
         try:
             return self._those_who_ask(str(self._serving.find(inquiry.model).name)).ask(inquiry)
         except ClosedError:
-            raise DatabaseGoneError(
-                "the database of the site cannot be reached now; repeat in a moment"
-            ) from None
+            return _failed(
+                DatabaseGoneError("the database of the site cannot be reached now; repeat in a moment")
+            )
+        except MedloomError as error:
+            return _failed(error)
 
     def _those_who_ask(self, model: str) -> Together[Inquiry, Given]:
         """Give those who ask a model at the same time; models that were retired since are let go."""
@@ -132,6 +131,12 @@ class Answering:
             self._closed = True
             for one in self._together.values():
                 one.close()
+
+
+def _failed(error: MedloomError) -> Future[Given]:
+    future: Future[Given] = Future()
+    future.set_exception(error)
+    return future
 
 
 def _rounds(inquiries: Sequence[Inquiry]) -> dict[tuple[str, datetime | None, int], list[int]]:

@@ -8,7 +8,7 @@ from medloom.explanation.curve_answer import answer_of_curves
 from medloom.explanation.numbers import percent, ratio, share
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_reasons import adjustment
-from medloom.explanation.wording import amount, clean, fill, number, part_of, same
+from medloom.explanation.wording import amount, clean, fill, number, same
 from medloom.foundation.messages import Text2, text2
 
 _MOST_CLASSES: Final = 8
@@ -156,7 +156,7 @@ def _compared(page: PatientPage, risk: float, usual: float | None) -> Text2 | No
         n = ratio(risk / usual)
         said = fill(text2("Above {name} ({usual}): {n} times as high"), n=Text2(n, n), **named)
     elif direction < 0:
-        said = fill(text2("Below {name} ({usual}): {part} as high"), part=part_of(risk / usual), **named)
+        said = fill(text2("Below {name} ({usual}): {part} as high"), part=_part_of(risk / usual), **named)
     else:
         return fill(text2("About {name} ({usual})"), **named)
     if page.low is not None and page.high is not None and page.low <= usual <= page.high:
@@ -229,3 +229,24 @@ def _frequency(risk: float) -> tuple[int, int]:
     """
     of = 100 if risk >= 0.01 else 1000
     return round(risk * of), of
+
+
+def _part_of(ratio: float) -> Text2:
+    """Say a ratio below one as people do.
+
+    >>> _part_of(0.52).en, _part_of(0.31).zh, _part_of(0.04).en
+    ('about half', '约为其三分之一', 'less than a tenth')
+    """
+    if ratio < 0.08:
+        return text2("less than a tenth")
+    parts = (
+        (0.8, text2("about four fifths")),
+        (0.75, text2("about three quarters")),
+        (2 / 3, text2("about two thirds")),
+        (0.5, text2("about half")),
+        (1 / 3, text2("about a third")),
+        (0.25, text2("about a quarter")),
+        (0.2, text2("about a fifth")),
+        (0.1, text2("about a tenth")),
+    )
+    return min(parts, key=lambda part: abs(part[0] - ratio))[1]

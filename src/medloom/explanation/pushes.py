@@ -15,7 +15,7 @@ from medloom.foundation.messages import Text2
 
 _REASONS: Final = 10
 _FACTS: Final = 40  # single facts, of which many are about one thing
-_SMALLEST, _LARGEST = 3.0, 6.0  # px, half of a mark
+_SMALLEST, _LARGEST = 3.5, 6.0  # px, half of a mark
 
 
 @dataclass(frozen=True)

@@ -253,27 +253,6 @@ def usual_range(code: str, unit: str | None) -> Limits | None:
     return known if known is not None and known.unit == unit else None
 
 
-def part_of(ratio: float) -> Text2:
-    """Say a ratio below one as people do.
-
-    >>> part_of(0.52).en, part_of(0.31).zh, part_of(0.04).en
-    ('about half', '约为其三分之一', 'less than a tenth')
-    """
-    if ratio < 0.08:
-        return text2("less than a tenth")
-    parts = (
-        (0.8, text2("about four fifths")),
-        (0.75, text2("about three quarters")),
-        (2 / 3, text2("about two thirds")),
-        (0.5, text2("about half")),
-        (1 / 3, text2("about a third")),
-        (0.25, text2("about a quarter")),
-        (0.2, text2("about a fifth")),
-        (0.1, text2("about a tenth")),
-    )
-    return min(parts, key=lambda part: abs(part[0] - ratio))[1]
-
-
 def joined(parts: list[Text2]) -> Text2:
     """String phrases together, each language with its own mark."""
     return Text2("; ".join(p.en for p in parts if p.en), "；".join(p.zh for p in parts if p.zh))
