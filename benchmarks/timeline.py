@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
 from medloom.cli.bench import Bench
 from medloom.evidence.answers import binary_answers
@@ -31,6 +32,7 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "transformer": {},
     "timeline": {},
 }
+REFITTED: Final = ("gbdt", "logistic")
 PROCESSES: Final = 2
 
 
@@ -76,7 +78,7 @@ def run(bench: Bench) -> None:
 
 
 def _fused(outcome: Any, each: list[dict[str, Any]], seed: int) -> Any:
-    """Stack the members as `fusion` does with `folds=0`: weights from the tuning stays, answers for the test stays."""
+    """Stack the members as `fusion` does: weights from what they say of stays they had not learned from."""
     from medloom.learners.fusion.stack import Stack
     from medloom.training.answers import answers_of, scores_of
 
@@ -108,10 +110,14 @@ def _job(number: int, name: str, folder: str, work: str, seed: int) -> None:
     torch.set_num_threads(1)
     train, tuning, test = fold(stays(Path(work)), number)
     started = time.perf_counter()
-    model = ml.learner(name, **MEMBERS[name]).fit(train, tuning, seed)
+    learner = ml.learner(name, **MEMBERS[name])
+    model = learner.fit(train, tuning, seed)
     seconds = time.perf_counter() - started
+    # some learn from the tuning stays too, in the end; what they say of these would weigh too much
+    unseen = learner.fit(train, tuning.where(pl.lit(False)), seed) if name in REFITTED else model
     said = {
-        part: model.predict(of).frame["value"].to_list() for part, of in (("tuning", tuning), ("test", test))
+        part: one.predict(of).frame["value"].to_list()
+        for part, one, of in (("tuning", unseen, tuning), ("test", model, test))
     }
     place = _place(Path(work), number, name)
     place.parent.mkdir(exist_ok=True)
