@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import numpy as np
-
 from medloom.foundation.errors import LeakageError
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from medloom.learners.timeline.model import Reading, TimelineModel
     from medloom.learners.timeline.network import TimelineNetwork
     from medloom.learners.timeline.pretraining import Encoder
-    from medloom.training.linear_heads import LinearHead
 
 FEW_SHOT: Final = ("prototype", "probe")
 ADAPTATIONS: Final = (*WAYS, *FEW_SHOT)
@@ -84,10 +81,7 @@ class TimelineLearner(NeuralTimelineLearner):
             torch.manual_seed(drawn)
             start = self._start(train, tuning, drawn)
             network = TimelineNetwork(start.body, form.k)
-        head = self._head(start, form, train, drawn)
-        with torch.no_grad():
-            network.head.weight.copy_(torch.from_numpy(head.weight))
-            network.head.bias.copy_(torch.from_numpy(head.bias))
+        self._begin(network, form, start.reading, train, drawn)
         return self._model(origin_of_fit(self, train, tuning, seed), start, form, network)
 
     @classmethod
@@ -149,17 +143,25 @@ class TimelineLearner(NeuralTimelineLearner):
         schedule = super()._schedule()
         return replace(schedule, learning_rate=self.learning_rate * _FASTER.get(self.adapt, 1.0))
 
-    def _head(self, start: Start, form: AnswerForm, train: Samples, seed: int) -> LinearHead:
-        """Find the layer of answers from representations."""
+    def _begin(
+        self, network: TimelineNetwork, form: AnswerForm, reading: Reading, train: Samples, seed: int
+    ) -> None:
+        """Begin with the layer of answers that suits the body as it is (Kumar et al., ICLR 2022: probe, then tune)."""
+        import torch
+
         from medloom.learners.timeline.network import represented
         from medloom.training.probe import probe
         from medloom.training.prototypes import prototypes
 
-        known = represented(start.body.double(), start.reading.timelines(train)).astype(np.float64)
-        start.body.float()
+        known = represented(network.body.double(), reading.timelines(train))
+        network.body.float().train()
         if self.adapt == "prototype":
-            return prototypes(form.kind, known, labels_as_numbers(train))
-        return probe(known, form.targets(train), train.groups, seed)
+            head = prototypes(form.kind, known, labels_as_numbers(train))
+        else:
+            head = probe(known, form.targets(train), train.groups, seed)
+        with torch.no_grad():
+            network.head.weight.copy_(torch.from_numpy(head.weight))
+            network.head.bias.copy_(torch.from_numpy(head.bias))
 
     def _model(
         self, origin: Origin, start: Start, form: AnswerForm, network: TimelineNetwork
