@@ -317,22 +317,31 @@ class _Spread:
     def __init__(self, seed: int) -> None:
         self._rng = generator(seed, "values")
         self._kept = pl.DataFrame(schema={"code": pl.String, "value": pl.Float32, "drawn": pl.Float64})
+        self._waiting: list[pl.DataFrame] = []
         self._most = _KEPT_VALUES
 
     def add(self, code: pl.Series, value: NDArray[np.float32]) -> None:
         new = pl.DataFrame({"code": code, "value": value, "drawn": self._rng.random(len(value))})
-        self._kept = self._least_drawn(pl.concat([self._kept, new.cast(self._kept.schema)]))
+        self._waiting.append(new.cast(self._kept.schema))
+        if sum(map(len, self._waiting)) > _KEPT_TOGETHER:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Keep of each code the values with the lowest lots, so many as all together leave room for."""
+        self._kept = self._with_lowest_lots(pl.concat([self._kept, *self._waiting]))
+        self._waiting.clear()
         while len(self._kept) > _KEPT_TOGETHER:
             self._most //= 2
-            self._kept = self._least_drawn(self._kept)
+            self._kept = self._with_lowest_lots(self._kept)
 
-    def _least_drawn(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _with_lowest_lots(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.filter(pl.col("drawn").rank("ordinal").over("code") <= self._most)
 
     def of(
         self, names: Sequence[str]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Give centre (c,), scale (c,) and edges (c, 9)."""
+        self._draw()
         shares = [tenth / QUANTILES for tenth in range(1, QUANTILES)]
         found = self._kept.group_by("code").agg(
             *(pl.col("value").quantile(share).alias(f"edge {place}") for place, share in enumerate(shares)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -94,16 +95,15 @@ def write_tokens(folder: Path, samples: Samples, vocabulary: TokenVocabulary) ->
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _OPEN).unlink(missing_ok=True)
-        files = {name: (folder / f"{name}.bin").open("wb") for name in (*_FACTS, *_SAMPLES)}
-        try:
+        with ExitStack() as opened:
+            files = {
+                name: opened.enter_context((folder / f"{name}.bin").open("wb"))
+                for name in (*_FACTS, *_SAMPLES)
+            }
             for part in of_histories(samples, ("text_value",), partial(_known, vocabulary), _AT_ONCE):
-                for name in _FACTS:
-                    getattr(part, name).tofile(files[name])
-                part.lengths.tofile(files["length"])
-                part.age.tofile(files["age"])
-        finally:
-            for file in files.values():
-                file.close()
+                columns = {name: getattr(part, name) for name in _FACTS}
+                for name, column in {**columns, "length": part.lengths, "age": part.age}.items():
+                    files[name].write(np.ascontiguousarray(column).data)
         (folder / _OPEN).write_text(json.dumps({"of": named}), encoding="utf-8")
     return open_tokens(folder)
 
