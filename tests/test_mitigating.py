@@ -123,7 +123,7 @@ def test_a_group_of_two_has_a_reason_instead_of_a_price_and_the_common_threshold
     assert set(found.thresholds) == {"F", "M"}
     small = found.groups["other"]["sensitivity"]
     assert small.after.value is None
-    assert small.after.reason.en == "too few subjects: 2; at least 10 are needed"  # type: ignore[union-attr]
+    assert small.after.reason.en == "too few subjects; at least 10 are needed"  # type: ignore[union-attr]
     json.dumps(found.to_json())
 
 
