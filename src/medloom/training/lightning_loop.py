@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import lightning.pytorch as pl
 import torch
@@ -16,16 +14,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from medloom.foundation.errors import InputError
+from medloom.training.quiet import quiet
 from medloom.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from medloom.training.fitting import _Run
 
+_TALKATIVE: Final = ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning.fabric")
+
 
 def run_steps(run: _Run[Any]) -> None:
     """Take the steps that are left of a training, until it says that it is over."""
     schedule = run.schedule
-    with _quiet(), _seeded():
+    with quiet(*_TALKATIVE), _seeded():
         trainer = pl.Trainer(
             accelerator="auto",
             devices=schedule.devices,
@@ -161,19 +162,3 @@ def _seeded() -> Iterator[None]:
     """Leave PyTorch's own randomness as it was."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         yield
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning from printing, and from warning of what is meant to be so."""
-    names = ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero", "lightning.fabric")
-    before = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import logging
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError
+from medloom.training.quiet import quiet
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,6 +25,7 @@ Scaling = Literal["dynamic", "static"]
 
 LIBRARIES: Final = ("numpy", "onnxruntime", "polars")
 _OPSET: Final = 17
+_TALKATIVE: Final = ("torch.onnx", "onnxscript", "onnx_ir", "root")
 _NARROW: Final = (
     32  # columns; a product that gives fewer takes no time, and its rounding would go into the answer
 )
@@ -92,7 +91,7 @@ def as_graph(
     import torch
 
     written = io.BytesIO()
-    with _quiet(), torch.no_grad():
+    with quiet(*_TALKATIVE), torch.no_grad():
         torch.onnx.export(
             network.eval(),
             tuple(inputs.values()),
@@ -122,7 +121,7 @@ def in_8_bits(graph: Graph, scaling: Scaling, examples: Sequence[Arrays]) -> Gra
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory() as temporary, _quiet():
+    with tempfile.TemporaryDirectory() as temporary, quiet(*_TALKATIVE):
         given, before, after = (Path(temporary, f"{name}.onnx") for name in ("given", "before", "after"))
         given.write_bytes(graph.content)
         quant_pre_process(given, before, skip_symbolic_shape=True)
@@ -181,19 +180,3 @@ def _forget_origin(made: Any) -> None:
         del one.metadata_props[:]
     made.doc_string = made.graph.doc_string = ""
     del made.metadata_props[:], made.graph.metadata_props[:]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep exporters from printing what they are doing."""
-    names = ("torch.onnx", "onnxscript", "onnx_ir", "root")
-    before = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
