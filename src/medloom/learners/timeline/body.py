@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from medloom.features.token_vocabulary import PIECES, QUANTILES, TokenVocabulary
 from medloom.foundation.errors import InputError
 from medloom.learners.timeline.batches import TimelineBatch
+from medloom.learners.timeline.chart import Chart
+from medloom.learners.timeline.charting import MOST_CHARTED
 
 _SHORTEST, _LONGEST = 2.0, 24.0 * 365 * 20  # hours of one turn
 _CODE_HIDDEN: Final = (
@@ -76,6 +78,7 @@ class BodyConfig:
         codes: of the vocabulary.
         ancestors: of the vocabulary.
         causal: whether a step sees only those before it.
+        charted: codes that a row's chart has, when it is asked.
         kept: of each block, heads of attention and hidden units that are left; empty: all of them.
     """
 
@@ -83,12 +86,14 @@ class BodyConfig:
     codes: int
     ancestors: int
     causal: bool = True
+    charted: int = 0
     kept: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(cls, size: Size, vocabulary: TokenVocabulary, *, causal: bool = True) -> Self:
         """Make a body for a vocabulary."""
-        return cls(size, len(vocabulary), len(vocabulary.ancestors), causal)
+        charted = min(len(vocabulary), MOST_CHARTED)
+        return cls(size, len(vocabulary), len(vocabulary.ancestors), causal, charted)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -171,6 +176,7 @@ class TimelineBody(nn.Module):
         self.times = nn.Linear(_TIMES, width)
         self.ask = nn.Parameter(torch.randn(width) * _SPREAD)
         self.masked = nn.Parameter(torch.randn(width) * _SPREAD)
+        self.chart = Chart(config.charted, width) if config.charted else None
         self.mixed = nn.RMSNorm(width)
         self.blocks = nn.ModuleList(_Block(config, heads, units) for heads, units in config.blocks)
         self.norm = nn.RMSNorm(width)
@@ -208,7 +214,10 @@ class TimelineBody(nn.Module):
         x = facts / held.clamp(min=1).sqrt()[:, None] + self.times(_times(batch, held))
         if hidden is not None:
             x = x + hidden.log1p()[:, None] * self.masked
-        embedded: Tensor = self.mixed(x.index_add(0, batch.ask, self.ask.to(x.dtype).expand(batch.rows, -1)))
+        x = x.index_add(0, batch.ask, self.ask.to(x.dtype).expand(batch.rows, -1))
+        if self.chart is not None:
+            x = x.index_add(0, batch.ask, self.chart(batch, shown))
+        embedded: Tensor = self.mixed(x)
         return embedded
 
     def through(self, x: Tensor, sides: Sequence[Attention]) -> Tensor:

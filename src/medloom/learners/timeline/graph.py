@@ -51,6 +51,9 @@ class RowGraph(nn.Module):
         self.times = _Product.of(body.times)
         with torch.no_grad():
             self.times.weight[ASKED] += body.ask
+        chart = body.chart
+        self.chart = None if chart is None else _Product.of(chart.bend)
+        self.charted = None if chart is None else _Product.of(chart.bent)
         self.mixed = _kept(body.mixed.weight)
         *others, last = body.blocks
         self.blocks = nn.ModuleList(_RowBlock(block) for block in others)
@@ -70,6 +73,7 @@ class RowGraph(nn.Module):
         cos: Tensor,
         sin: Tensor,
         mask: Tensor,
+        chart: Tensor,
     ) -> Tensor:
         """Score: (1, k)."""
         codes = self.table[kinds] + described
@@ -77,6 +81,8 @@ class RowGraph(nn.Module):
         has = (pair_tenth > 0).to(pairs.dtype)[:, None]
         pairs = pairs + has * (tenth + self.bent(F.silu(self.bend(pairs * tenth))))
         x = counts @ pairs + values @ self.slope[kinds] + self.times(times)
+        if self.chart is not None and self.charted is not None:
+            x = torch.cat([x[:-1], x[-1:] + self.charted(F.silu(self.chart(chart)))])
         x = _levelled(x) * self.mixed
         for block in self.blocks:
             x = block(x, cos, sin, mask)
@@ -169,6 +175,7 @@ def row_form(body: TimelineBody) -> RowForm:
         turns.numpy(),
         facts.pieces.weight.detach().numpy().astype(np.float16),
         facts.above.weight.detach().numpy().astype(np.float16),
+        body.config.charted,
     )
 
 

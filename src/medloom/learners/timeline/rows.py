@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from medloom.learners.timeline.charting import COLUMNS, LEAST_SPREAD, RECENT
 from medloom.training.arrays import read_array, write_arrays
 
 Floats = NDArray[np.float64]
@@ -30,6 +31,7 @@ class RowForm:
         causal: whether a step sees only those before it.
         places, turns: (h,) by which the place of a step is divided, and hours of one turn.
         pieces, above: (p, width), (a, width) of descriptions and ancestors; what strangers are known by.
+        charted: codes of the chart.
     """
 
     causal: bool
@@ -37,6 +39,7 @@ class RowForm:
     turns: Floats
     pieces: Halves
     above: Halves
+    charted: int
 
     def arrays(self, row: Arrays, shown: NDArray[np.float32] | None = None) -> dict[str, NDArray[Any]]:
         """Make the graph's arrays of one row.
@@ -67,6 +70,7 @@ class RowForm:
             "cos": np.cos(angle).astype(np.float32)[:, None],
             "sin": np.sin(angle).astype(np.float32)[:, None],
             "mask": later.astype(np.float32),
+            "chart": _chart(row, shown, self.charted),
         }
 
     def write(self, folder: Path) -> None:
@@ -78,13 +82,15 @@ class RowForm:
             turns=self.turns,
             pieces=self.pieces,
             above=self.above,
+            charted=np.array(self.charted),
         )
 
     @classmethod
     def read(cls, folder: Path) -> RowForm:
         """Read back what `write` wrote."""
         names = ("places", "turns", "pieces", "above")
-        return cls(bool(read_array(folder, "causal")), *(read_array(folder, name) for name in names))
+        tables = (read_array(folder, name) for name in names)
+        return cls(bool(read_array(folder, "causal")), *tables, read_array(folder, "charted").item())
 
     def _described(self, row: Arrays) -> NDArray[np.float32]:
         """Sum what strangers are known by: (u + 1, width); zeros of all others."""
@@ -118,3 +124,30 @@ def _times(row: Arrays, held: NDArray[np.int64]) -> NDArray[np.float32]:
         ],
         1,
     ).astype(np.float32)
+
+
+def _chart(row: Arrays, shown: NDArray[np.float32] | None, codes: int) -> NDArray[np.float32]:
+    """Give what the row holds of codes 1 to `codes`: (1, 8 codes); as `chart` does."""
+    number = row["kinds"][row["kind"]]
+    held = (number > 0) & (number <= codes)
+    if shown is not None:
+        held &= shown > 0
+    place, value = number[held] - 1, row["value"][held].astype(np.float64)
+    weight = np.ones(len(place)) if shown is None else shown[held].astype(np.float64)
+    many = np.bincount(place, weight, codes)
+    each, divisor = weight * value, np.maximum(many, 1)
+    mean = np.bincount(place, each, codes) / divisor
+    square = np.bincount(place, each * value, codes) / divisor
+    made = np.zeros((COLUMNS, codes))
+    made[0], made[1] = np.log1p(many), mean
+    made[6] = np.sqrt(np.maximum(square - mean**2, 0) + LEAST_SPREAD**2) - LEAST_SPREAD
+    lowest, highest = np.full(codes, np.inf), np.full(codes, -np.inf)
+    np.minimum.at(lowest, place, each)
+    np.maximum.at(highest, place, each)
+    met = np.isfinite(lowest)
+    made[2, met], made[3, met] = lowest[met], highest[met]
+    ago = np.maximum(row["hours"][row["step"][held]], 0)
+    # of facts that are assigned to the same place, the last one stays
+    made[4, place[::-1]], made[5, place] = each[::-1], each
+    made[7, place] = weight / (1 + ago / RECENT)
+    return made.reshape(1, -1).astype(np.float32)
