@@ -38,7 +38,7 @@ class Size:
         width: of each step.
         layers: blocks.
         heads: of attention; each at least 8 wide.
-        dropout: share of units left out at random in training.
+        dropout: share of units left out at random in training; 0: nothing is random.
     """
 
     width: int
@@ -127,6 +127,7 @@ class FactEmbedding(nn.Module):
         self.pieces = nn.EmbeddingBag(PIECES, width, mode="mean")
         self.tenth = nn.Embedding(QUANTILES + 1, width)
         self.bent = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.hidden = _CODE_HIDDEN if config.size.dropout else 0.0
         with torch.no_grad():
             for module in (self.code, self.slope, self.above, self.pieces, self.tenth):
                 module.weight.normal_(std=_SPREAD)
@@ -135,8 +136,8 @@ class FactEmbedding(nn.Module):
     def codes(self, batch: TimelineBatch) -> Tensor:
         """Embed the different codes of a batch: (u, width)."""
         own = self.code(batch.kinds)
-        if self.training:
-            shown = torch.rand(len(own), 1, device=own.device) >= _CODE_HIDDEN
+        if self.training and self.hidden:
+            shown = torch.rand(len(own), 1, device=own.device) >= self.hidden
             own = own * shown.to(own.dtype)
         described = self.pieces(batch.pieces, batch.pieces_of) + self.above(
             batch.ancestors, batch.ancestors_of
@@ -176,7 +177,7 @@ class TimelineBody(nn.Module):
         self.times = nn.Linear(_TIMES, width)
         self.ask = nn.Parameter(torch.randn(width) * _SPREAD)
         self.masked = nn.Parameter(torch.randn(width) * _SPREAD)
-        self.chart = Chart(config.charted, width) if config.charted else None
+        self.chart = Chart(config.charted, width, config.size.dropout) if config.charted else None
         self.mixed = nn.RMSNorm(width)
         self.blocks = nn.ModuleList(_Block(config, heads, units) for heads, units in config.blocks)
         self.norm = nn.RMSNorm(width)

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from medloom.learners.timeline.batches import TimelineBatch
 from medloom.learners.timeline.charting import COLUMNS, LEAST_SPREAD, RECENT
 
-_LEFT_OUT: Final = 0.3
+_LEFT_OUT: Final = 3.0  # times as much as elsewhere: a chart is wide, and known by heart soon
 
 
 class Chart(nn.Module):
     """Reads the chart of each row: (b, width)."""
 
-    def __init__(self, codes: int, width: int) -> None:
+    def __init__(self, codes: int, width: int, dropout: float) -> None:
         super().__init__()
         self.codes = codes
-        self.left_out = nn.Dropout(_LEFT_OUT)
+        self.left_out = nn.Dropout(min(_LEFT_OUT * dropout, 0.5))
         self.bend = nn.Linear(COLUMNS * codes, width)
         self.bent = nn.Linear(width, width)
 

@@ -89,8 +89,9 @@ class RowForm:
     def read(cls, folder: Path) -> RowForm:
         """Read back what `write` wrote."""
         names = ("places", "turns", "pieces", "above")
-        tables = (read_array(folder, name) for name in names)
-        return cls(bool(read_array(folder, "causal")), *tables, read_array(folder, "charted").item())
+        places, turns, pieces, above = (read_array(folder, name) for name in names)
+        causal, charted = read_array(folder, "causal").item(), read_array(folder, "charted").item()
+        return cls(causal, places, turns, pieces, above, charted)
 
     def _described(self, row: Arrays) -> NDArray[np.float32]:
         """Sum what strangers are known by: (u + 1, width); zeros of all others."""
