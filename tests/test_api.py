@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 import medloom as ml
-from medloom.foundation.errors import InputError, LeakageError
+from medloom.foundation.errors import InputError, LeakageError, NotFoundError
+from medloom.tasks import encoders
 from tests.sites import TASK, Stays, reopened, site_of
 
 FRAME = pl.DataFrame({"x": list(range(200)), "ill": [i > 99 for i in range(200)]})
@@ -144,3 +145,16 @@ def test_dates_are_no_inputs() -> None:
     frame = FRAME.with_columns(admitted=pl.lit(date(2020, 1, 1)))
     with pytest.raises(InputError, match="columns with dates are no inputs: admitted"):
         ml.train(frame, "tree", label="ill", ranges=False)
+
+
+def test_a_site_keeps_what_is_pretrained_and_its_tasks_start_from_it(tmp_path: Path) -> None:
+    site = site_of(tmp_path / "site")
+    quick = {"epochs": 1, "patience": None}
+    first, second = (ml.pretrain(site, "ward", "outcome", objective="masked", **quick) for _ in range(2))
+    assert first.digest == second.digest
+    assert [str(name) for name in encoders.names_in(site.directory)] == ["ward@1", "ward@2"]
+    assert not encoders.unfinished(site.directory, "ward").exists()
+    made = ml.train(site.task("outcome"), "timeline", encoder="ward", adapt="lora", epochs=1, ranges=False)
+    assert ml.trained(site, str(made.name)).predict().frame.equals(made.predict().frame)
+    with pytest.raises(NotFoundError, match="it has: ward@1, ward@2"):
+        ml.train(site.task("outcome"), "timeline", encoder="other")

@@ -17,7 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from medloom import importers
-    from medloom.api import Trained, ask, evaluate, explain, learner, load, predict, train, trained
+    from medloom.api import (
+        Trained,
+        ask,
+        evaluate,
+        explain,
+        learner,
+        load,
+        predict,
+        pretrain,
+        train,
+        trained,
+        zero_shot,
+    )
     from medloom.explaining import counterfactuals, effects, importance, reasons, similar, surrogate
     from medloom.foundation.errors import MedloomError
     from medloom.foundation.site import SiteSettings
@@ -59,6 +71,7 @@ _PUBLIC: Final = {
     "load": "medloom.api",
     "mitigate": "medloom.mitigating",
     "predict": "medloom.api",
+    "pretrain": "medloom.api",
     "reasons": "medloom.explaining",
     "recalibrate": "medloom.validation",
     "robustness": "medloom.stressing",
@@ -97,6 +110,7 @@ __all__ = [
     "load",
     "mitigate",
     "predict",
+    "pretrain",
     "reasons",
     "recalibrate",
     "robustness",

@@ -19,7 +19,6 @@ from medloom.tasks import encoders, library
 from medloom.tasks.timelines import NAME, timelines
 
 _FACT, _MOMENT = "fact", "moment"
-_WORK = ".training"
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +62,6 @@ def pretrain(
     from medloom.training.tracking import tracking
 
     check_torch("timeline")
-    encoders.check_name(name)
     opened = Site.open(site)
     splits = None if task is None else library.find(task, opened.directory).split
     how = Pretraining(objective, size, _hours(step), most)
@@ -76,7 +74,7 @@ def pretrain(
         precision=precision,
         devices=devices,
     )
-    work = encoders.folder(opened.directory, name) / _WORK
+    work = encoders.unfinished(opened.directory, name)
     curve: list[dict[str, float | int | None]] = []
     with (
         screen.showing_progress(json),

@@ -92,6 +92,16 @@ def folder(site: SiteDirectory, name: str) -> Path:
     return _root(site) / name
 
 
+def unfinished(site: SiteDirectory, name: str) -> Path:
+    """Place what a training that has not ended keeps.
+
+    Raises:
+        InputError: this is no name.
+    """
+    check_name(name)
+    return folder(site, name) / ".training"
+
+
 def directory(site: SiteDirectory, name: EncoderName) -> Path:
     """Place an encoder's package."""
     return _root(site) / name.name / str(name.version) / "package"
