@@ -39,6 +39,14 @@ def test_shares_of_attention_sum_to_one_and_say_that_they_do_not_add_up() -> Non
     )
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_reading_for_the_step_that_is_asked_alone_gives_what_reading_all_steps_does(causal: bool) -> None:
+    model, samples = learned(TransformerLearner), unseen().among(range(5))
+    body = TimelineBody(BodyConfig.of(Size(16, 2, 2), model.reading.vocabulary, causal=causal)).eval()
+    batch = model.reading.timelines(samples).batch(np.arange(5))
+    np.testing.assert_allclose(body.represent(batch).detach(), body(batch)[batch.ask].detach(), atol=1e-5)
+
+
 def test_attention_that_looks_at_all_alike_flows_as_reckoned_by_hand() -> None:
     """Two blocks without queries look at every step up to their own alike."""
     model, samples = learned(TransformerLearner), unseen().at(0)

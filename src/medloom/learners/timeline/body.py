@@ -230,8 +230,13 @@ class TimelineBody(nn.Module):
 
     def represent(self, batch: TimelineBatch, weights: Tensor | None = None) -> Tensor:
         """Read a batch, and give what is known of each row when it is asked: (b, width)."""
-        read: Tensor = self(batch, weights)
-        return read[batch.ask]
+        side = Side(batch, self.config.size)
+        *others, last = self.blocks
+        x = self.steps(batch, weights)
+        for block in others:
+            x = block(x, side)
+        asked: Tensor = self.norm(last.asked(x, side, batch.ask))
+        return asked
 
 
 class Attention(Protocol):
@@ -260,11 +265,11 @@ class Turning:
         angle = torch.cat([by_place, by_hour], 1)
         self.cos, self.sin = angle.cos()[:, None], angle.sin()[:, None]
 
-    def turned(self, x: Tensor) -> Tensor:
-        """Turn heads (s, heads, d) by place and hour."""
+    def turned(self, x: Tensor, at: Tensor | None = None) -> Tensor:
+        """Turn heads (s, heads, d) by place and hour; `at`: of the steps (s,) alone that they are of."""
         turning = self.cos.shape[-1]
         one, two, rest = x.split([turning, turning, x.shape[-1] - 2 * turning], -1)
-        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        cos, sin = (each.to(x.dtype) if at is None else each[at].to(x.dtype) for each in (self.cos, self.sin))
         return torch.cat([one * cos - two * sin, one * sin + two * cos, rest], -1)
 
 
@@ -298,6 +303,16 @@ class Side(Turning):
         )
         return self.behind(attended)
 
+    def look(self, query: Tensor, key: Tensor, value: Tensor, ask: Tensor) -> Tensor:
+        """Let the last step of each row, which `ask` (b,) names, look at all of it: (b, heads, d) → (b, heads * d)."""
+        seen = F.scaled_dot_product_attention(
+            self.turned(query, ask)[:, :, None],
+            self.beside(self.turned(key)),
+            self.beside(value),
+            attn_mask=self.mask(),
+        )
+        return seen.flatten(1)
+
     def mask(self) -> Tensor:
         """Tell which places hold a step: (b, 1, 1, longest)."""
         held = torch.zeros(self.rows * self.longest, dtype=torch.bool, device=self.where.device)
@@ -324,12 +339,24 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, side: Attention) -> Tensor:
         normed = self.before(x)
-        query, key, value = (
-            layer(normed).view(len(x), self.heads, -1) for layer in (self.query, self.key, self.value)
-        )
-        x = x + self.left_out(self.out(side.attend(query, key, value, self.causal)))
+        query, key, value = (self._heads(layer, normed) for layer in (self.query, self.key, self.value))
+        return self._fed(x + self.left_out(self.out(side.attend(query, key, value, self.causal))))
+
+    def asked(self, x: Tensor, side: Side, ask: Tensor) -> Tensor:
+        """Read on at the steps `ask` (b,) alone, as the last block may: (b, width)."""
+        normed = self.before(x)
+        key, value = (self._heads(layer, normed) for layer in (self.key, self.value))
+        query = self._heads(self.query, normed[ask])
+        return self._fed(x[ask] + self.left_out(self.out(side.look(query, key, value, ask))))
+
+    def _heads(self, layer: nn.Module, x: Tensor) -> Tensor:
+        heads: Tensor = layer(x).view(len(x), self.heads, -1)
+        return heads
+
+    def _fed(self, x: Tensor) -> Tensor:
         normed = self.between(x)
-        return x + self.left_out(self.down(F.silu(self.gate(normed)) * self.up(normed)))
+        fed: Tensor = x + self.left_out(self.down(F.silu(self.gate(normed)) * self.up(normed)))
+        return fed
 
 
 def _times(batch: TimelineBatch, held: Tensor) -> Tensor:
