@@ -10,6 +10,9 @@ import pytest
 
 import medloom as ml
 from medloom.foundation.errors import InputError, LeakageError
+from medloom.learners.tabular.trees import TreeLearner
+from medloom.tasks.model import Model
+from medloom.tasks.samples import Samples
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.recalibration import CalibratedModel
 from tests.training.worlds import frame_of, samples_of
@@ -128,6 +131,26 @@ def test_patients_that_were_learned_from_are_refused() -> None:
             verb(trained, samples=trained.samples.in_split("train"))
     with pytest.raises(LeakageError, match="learned from"):
         ml.validate_elsewhere(trained, trained.samples)
+
+
+def test_ranges_of_a_learner_that_fits_slowly_cost_one_model_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    fit = TreeLearner.fit
+
+    def counted(self: TreeLearner, train: Samples, tuning: Samples, seed: int = 0) -> Model:
+        made.append(len(train) + len(tuning))
+        return fit(self, train, tuning, seed)
+
+    monkeypatch.setattr(TreeLearner, "fits_slowly", True)
+    monkeypatch.setattr(TreeLearner, "fit", counted)
+    trained = ml.train(frame_of("binary", 1500), "tree", label="outcome", max_depth=3)
+    assert isinstance(trained.model, ConformalModel)
+    developed, (all_of_them, two_thirds) = len(trained.samples.in_split("train", "tuning")), made
+    assert all_of_them == developed == trained.model.basis.n + two_thirds
+    assert two_thirds == pytest.approx(developed * 2 / 3, rel=0.01)
+    found = ml.coverage(trained, replicates=50).metrics
+    low, seen, high = (found[name].value for name in ("low", "observed", "high"))
+    assert low - 0.08 < seen < high + 0.08  # type: ignore[operator]
 
 
 def test_a_model_without_ranges_says_how_to_get_them() -> None:

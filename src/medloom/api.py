@@ -137,8 +137,9 @@ def train(
         drop: of a frame: columns to leave out, such as what is known only afterwards.
         kind: of a frame: the kind of question, where the values do not tell.
         ranges: whether each prediction is to say how sure it is: `low` and `high`, or `in_set` of classes. They are
-            learned from the `calibration` split or, where there is none, from answers out of fold: 3 to 5 models more.
-            Where patients are too few for that the model comes without, and `without_ranges` says why.
+            learned from the `calibration` split or, where there is none, from answers out of fold: 3 to 5 models
+            more, or one of a learner that fits slowly, where patients are 1,000 or more. Where patients are too few
+            for that the model comes without, and `without_ranges` says why.
         seed: of everything random.
 
     Raises:

@@ -28,7 +28,7 @@ from medloom.training import designs
 from medloom.training.calibrators import Method
 from medloom.training.conformal import LEVEL, By
 from medloom.training.conformal_model import ConformalModel, Scheme, conformal
-from medloom.training.ranges import Unlearned, folds_for, passed_on, unlearned
+from medloom.training.ranges import Unlearned, parts_for, passed_on, unlearned
 from medloom.training.recalibration import recalibrated
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def with_ranges(
         between = low.fit(*own, seed=seed), high.fit(*own, seed=seed)
         if answers is not None:
             both = trained.samples.in_split("train", "tuning")
-            parts = designs.folds(both, folds or folds_for(both), seed)
+            parts = parts_for(trained.model.relearner(), both, folds, seed)
             below, above = (designs.carried_out(one, parts, seed).predictions for one in (low, high))
             edges = below, above
     elif between is not None and answers is not None:

@@ -108,6 +108,7 @@ class Learner(ABC):
     name: ClassVar[str]  # as registered
     kinds: ClassVar[frozenset[Kind]]  # questions it can learn to answer
     modality: ClassVar[str]  # its room
+    fits_slowly: ClassVar[bool] = False  # minutes; callers then ask for fewer refits
 
     @abstractmethod
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> Model:

@@ -8,7 +8,7 @@ from typing import Final
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import LANGUAGES, Text2, speaking
-from medloom.tasks.model import Model
+from medloom.tasks.model import Learner, Model
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.training import designs
@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 _MANY: Final = 300
 _FOLDS: Final = 5
 _FOLDS_OF_MANY: Final = 3
+# A third of so many patients says enough of a model's errors, where each refit takes minutes.
+_MANY_FOR_ONE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def unlearned(model: Model, samples: Samples, folds: int | None = None, seed: in
     Args:
         model: its configuration is learned anew on each fold; nothing is searched for again.
         samples: it was developed on.
-        folds: how many; None: 5, or 3 where patients are many.
+        folds: how many; None: as `parts_for` has it.
         seed: of everything random.
 
     Raises:
@@ -52,9 +54,28 @@ def unlearned(model: Model, samples: Samples, folds: int | None = None, seed: in
     if len(aside):
         return Unlearned(aside, None)
     own = samples.in_split("train", "tuning")
-    parts = designs.folds(own, folds or folds_for(own), seed)
-    done = designs.carried_out(model.relearner(), parts, seed)
+    learner = model.relearner()
+    done = designs.carried_out(learner, parts_for(learner, own, folds, seed), seed)
     return Unlearned(designs.marked(done.samples, "calibration"), done.predictions)
+
+
+def parts_for(
+    learner: Learner, samples: Samples, folds: int | None = None, seed: int = 0
+) -> list[designs.Part]:
+    """Divide samples into parts, each to be answered by a model of the others.
+
+    Args:
+        learner: where it fits slowly and patients are 1,000 or more, one third alone is to be answered, by one model.
+        samples: none held out.
+        folds: how many, all of them to be answered; None: 5, or 3 where patients are many.
+        seed: of who is in which.
+
+    Raises:
+        InputError: too few patients have one of the answers.
+    """
+    parts = designs.folds(samples, folds or folds_for(samples), seed)
+    one_will_do = learner.fits_slowly and samples.frame["group"].n_unique() >= _MANY_FOR_ONE
+    return parts[:1] if one_will_do and folds is None else parts
 
 
 def folds_for(samples: Samples) -> int:

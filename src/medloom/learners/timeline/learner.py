@@ -68,6 +68,7 @@ class NeuralTimelineLearner(Learner):
 
     modality: ClassVar[str] = "timeline"
     kinds: ClassVar[frozenset[Kind]] = ANSWERED
+    fits_slowly: ClassVar[bool] = True
 
     step: float | None = 1.0
     most: int = 512
