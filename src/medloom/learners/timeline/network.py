@@ -17,6 +17,7 @@ Rows = NDArray[np.int64]
 
 _AT_ONCE = 64  # rows read together
 _STEPS_AT_ONCE = 32_768
+_FACTS_AT_ONCE = 500_000
 
 
 class Body(Protocol):
@@ -52,12 +53,14 @@ class TimelineNetwork(nn.Module):
 
 def batches(timelines: Timelines) -> Iterator[TimelineBatch]:
     """Give all samples, in order, so many at a time as fit."""
-    lengths = np.minimum(timelines.lengths, timelines.gathering.most)
+    facts = timelines.lengths
+    steps = np.minimum(facts, timelines.gathering.most)
     first = 0
     while first < len(timelines):
-        longest = np.maximum.accumulate(lengths[first : first + _AT_ONCE])
+        longest = np.maximum.accumulate(steps[first : first + _AT_ONCE])
         filled = longest * np.arange(1, len(longest) + 1)
-        many = max(1, int(np.searchsorted(filled, _STEPS_AT_ONCE, "right")))
+        fits = (filled <= _STEPS_AT_ONCE) & (facts[first : first + _AT_ONCE].cumsum() <= _FACTS_AT_ONCE)
+        many = max(1, int(fits.sum()))
         yield timelines.batch(np.arange(first, min(first + many, len(timelines))))
         first += many
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from medloom.foundation.errors import LeakageError
+import polars as pl
+
+from medloom.features.tokens import encode
+from medloom.foundation.errors import InputError, LeakageError
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.learners.timeline.learner import NeuralTimelineLearner, Start
@@ -31,6 +34,8 @@ FEW_SHOT: Final = ("prototype", "probe")
 ADAPTATIONS: Final = (*WAYS, *FEW_SHOT)
 # Few weights, or new ones, learn at higher rates than all of a body's.
 _FASTER: Final = {"head": 10.0, "lora": 6.0, "adalora": 10.0, "adapter": 6.0}
+_LOOKED_AT: Final = 200  # samples, of whose facts an encoder must know a share
+_LEAST_KNOWN: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ class TimelineLearner(NeuralTimelineLearner):
                 "pretrain anew for this task",
                 task=train.question.task,
             )
+        _check_known(encoder, train)
         return encoder
 
     def _schedule(self) -> Schedule:
@@ -195,3 +201,16 @@ class _Pretrained(Start):
     """A start from an encoder."""
 
     encoder: Encoder = field(kw_only=True)
+
+
+def _check_known(encoder: Encoder, train: Samples) -> None:
+    """Refuse an encoder that does not know what is recorded here; of strangers it reads no values."""
+    vocabulary = encoder.reading.vocabulary
+    code = encode(train.where(pl.int_range(pl.len()) < _LOOKED_AT), vocabulary).code
+    share = float((code <= len(vocabulary)).mean()) if len(code) else 1.0
+    if share < _LEAST_KNOWN:
+        raise InputError(
+            "the encoder knows {share:.0%} of the facts of these patients, for it was pretrained on other codes; "
+            "pretrain one on this record: medloom pretrain",
+            share=share,
+        )
