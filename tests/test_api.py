@@ -10,6 +10,7 @@ import pytest
 import medloom as ml
 from medloom.foundation.errors import InputError, LeakageError, NotFoundError
 from medloom.tasks import encoders
+from tests.learners.tabular.worlds import samples_of
 from tests.sites import TASK, Stays, reopened, site_of
 
 FRAME = pl.DataFrame({"x": list(range(200)), "ill": [i > 99 for i in range(200)]})
@@ -158,3 +159,12 @@ def test_a_site_keeps_what_is_pretrained_and_its_tasks_start_from_it(tmp_path: P
     assert ml.trained(site, str(made.name)).predict().frame.equals(made.predict().frame)
     with pytest.raises(NotFoundError, match="it has: ward@1, ward@2"):
         ml.train(site.task("outcome"), "timeline", encoder="other")
+
+
+def test_questions_learned_together_tell_ranges_where_patients_are_set_aside() -> None:
+    pairs = [samples_of(kind, n=120) for kind in ("binary", "regression")]
+    quick = {"adapt": "lora", "epochs": 1, "pretraining_epochs": 1, "most": 32}
+    first, second = ml.train_together(pairs, **quick)
+    assert first.without_ranges is not None and "calibration" in first.without_ranges.en
+    assert (second.model.origin.question.kind, second.without_ranges is None) == ("regression", False)
+    assert len(first.predict().frame) == len(pairs[0])

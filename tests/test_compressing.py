@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import medloom as ml
 from medloom.api import Trained
 from medloom.compressing import compress
 from medloom.foundation.errors import InputError
@@ -49,8 +50,8 @@ def trained() -> Trained:
 
 @cache
 def smaller(plan: Plan) -> CompressedModel:
-    plan = replace(plan, epochs=5, learning_rate=0.01)
-    made = compress(trained(), plan, most_lost=MOST_LOST).trained.model
+    how = {"method": plan.method, "share": plan.share, "epochs": 5, "learning_rate": 0.01}
+    made = ml.compress(trained(), plan.to, most_lost=MOST_LOST, **how).trained.model
     assert isinstance(made, CompressedModel)
     return made
 

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
         predict,
         pretrain,
         train,
+        train_together,
         trained,
         zero_shot,
     )
+    from medloom.compressing import compress
     from medloom.explaining import counterfactuals, effects, importance, reasons, similar, surrogate
     from medloom.foundation.errors import MedloomError
     from medloom.foundation.site import SiteSettings
@@ -58,6 +60,7 @@ _PUBLIC: Final = {
     "SiteSettings": "medloom.foundation.site",
     "Trained": "medloom.api",
     "ask": "medloom.api",
+    "compress": "medloom.compressing",
     "counterfactuals": "medloom.explaining",
     "deletion": "medloom.explaining",
     "coverage": "medloom.validation",
@@ -81,6 +84,7 @@ _PUBLIC: Final = {
     "synthesize": "medloom.synthesizing",
     "synthesize_timelines": "medloom.synthesizing",
     "train": "medloom.api",
+    "train_together": "medloom.api",
     "trained": "medloom.api",
     "unusual": "medloom.stressing",
     "validate": "medloom.validation",
@@ -96,6 +100,7 @@ __all__ = [
     "SiteSettings",
     "Trained",
     "ask",
+    "compress",
     "counterfactuals",
     "coverage",
     "cross_validate",
@@ -120,6 +125,7 @@ __all__ = [
     "synthesize",
     "synthesize_timelines",
     "train",
+    "train_together",
     "trained",
     "unusual",
     "validate",

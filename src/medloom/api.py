@@ -17,7 +17,7 @@ from medloom.foundation import registry
 from medloom.foundation.engines import each, is_shared
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import remove
-from medloom.foundation.messages import Text2
+from medloom.foundation.messages import Text2, text2
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
 from medloom.tasks import encoders, models
@@ -177,6 +177,52 @@ def train(
         model, why_not = with_default_ranges(model, samples, seed)
     name = models.save(what.site.directory, model) if isinstance(what, SiteTask) else None
     return Trained(model, samples, name, why_not)
+
+
+def train_together(
+    what: Sequence[SiteTask | Samples], *, ranges: bool = True, seed: int = 0, **parameters: Any
+) -> list[Trained]:
+    """Adapt one body of the learner `timeline` to several questions at once; each gets a model of its own.
+
+    Args:
+        what: tasks of one site (the models are saved there), or samples of each question; all split alike.
+        ranges: whether predictions are to say how sure they are; they can where patients are set aside for it, in the
+            split `calibration`. Else `without_ranges` says so.
+        seed: of everything random.
+        parameters: of the learner, such as `encoder` and `adapt`.
+
+    Raises:
+        InputError: there is nothing to learn together, or samples cannot be learned from.
+        LeakageError: they are split by different rules, or a patient is learned from in one and judged by in another.
+    """
+    check_torch("timeline")
+    from medloom.learners.timeline.pretrained import TimelineLearner
+    from medloom.learners.timeline.several import fit_together
+
+    sites = [one.site if isinstance(one, SiteTask) else None for one in what]
+    if sites and sites[0] is not None and isinstance(parameters.get("encoder"), str):
+        parameters["encoder"] = str(_place_of(parameters["encoder"], sites[0]))
+    made = made_learner(TimelineLearner.name, parameters)
+    assert isinstance(made, TimelineLearner)
+    asked = [samples_of(one) for one in what]
+    parts = [(samples.in_split("train"), samples.in_split("tuning")) for samples in asked]
+    done: list[Trained] = []
+    for one, samples, model in zip(what, asked, fit_together(made, parts, seed), strict=True):
+        whole: Model = model
+        why_not = None
+        if ranges and len(samples.in_split("calibration")):
+            whole, why_not = with_default_ranges(model, samples, seed)
+        elif ranges:
+            why_not = text2(
+                "a model that was learned together with others tells ranges only where the site sets patients aside "
+                "for calibration (split `calibration`)"
+            )
+        name = None
+        if isinstance(one, SiteTask):
+            one.keep()
+            name = models.save(one.site.directory, whole)
+        done.append(Trained(whole, samples, name, why_not))
+    return done
 
 
 def evaluate(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -57,7 +57,13 @@ class Compressed:
 
 
 def compress(
-    trained: Trained, plan: Plan, *, most_lost: float = MOST_LOST, site: Site | None = None, seed: int = 0
+    trained: Trained,
+    to: str | Plan,
+    *,
+    most_lost: float = MOST_LOST,
+    site: Site | None = None,
+    seed: int = 0,
+    **how: Any,
 ) -> Compressed:
     """Make a model smaller or faster; it answers by itself, in a package that names the one it was made from.
 
@@ -66,14 +72,16 @@ def compress(
 
     Args:
         trained: the model and its samples.
-        plan: what to make of it.
+        to: what to make of it: `onnx`, `int8`, `pruned` or `distilled`; or a plan.
         most_lost: of AUROC, on the tuning samples; what loses more is not kept.
         site: where the new model is to be kept, as the next version of its name.
         seed: of everything random.
+        how: beside a name: `method`, `share`, `size`, `epochs` and others of `Plan`.
 
     Raises:
         InputError: there is no such way for this model, or too much is lost; nothing was kept then.
     """
+    plan = to if isinstance(to, Plan) else Plan(to, **how)
     plan.check()
     model = trained.model
     question = model.origin.question

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 import typer
@@ -21,6 +21,12 @@ from medloom.foundation.site import SiteDirectory, find_site
 from medloom.site import Site
 from medloom.tasks import encoders, library
 from medloom.tasks.labelling import FlowStep
+from medloom.tasks.timelines import NAME as TIMELINES
+
+if TYPE_CHECKING:
+    from medloom.api import Trained
+
+_TIMELINE = "timeline"
 
 
 def register(app: typer.Typer) -> None:
@@ -180,11 +186,17 @@ def train(
     ] = True,
     encoder: Annotated[
         str | None,
-        typer.Option(help=tr("Of the learner timeline: NAME[@N], as `medloom encoders` lists them.")),
+        typer.Option(
+            help=tr("Of the learner timeline: NAME[@N], as `medloom encoders` lists them; else timelines.")
+        ),
     ] = None,
     adapt: Annotated[
         str | None,
         typer.Option(help=tr("Of the learner timeline: how an encoder is fitted to the task, such as lora.")),
+    ] = None,
+    together: Annotated[
+        list[str] | None,
+        typer.Option("--with", help=tr("Of the learner timeline: another task to learn together with it.")),
     ] = None,
     engine: EngineOption = "local",
     address: AddressOption = None,
@@ -192,30 +204,72 @@ def train(
 ) -> None:
     """Train."""
     from medloom import api
-    from medloom.training.conformal_model import ConformalModel
 
     opened = Site.open(site)
     parameters = parameters_of(parameter)
-    if encoder is not None:
-        found = encoders.find(opened.directory, encoder)
-        parameters["encoder"] = str(encoders.directory(opened.directory, found))
+    if together and learner != _TIMELINE:
+        raise InputError("only learner timeline learns several tasks together; name it: --learner timeline")
+    started_from = _encoder(opened, encoder, learner, parameters)
     if adapt is not None:
         parameters["adapt"] = adapt
-    asked = opened.task(name)
+    asked = [opened.task(one) for one in (name, *(together or ()))]
     with screen.showing_progress(json):
-        doubts = asked.cohort.doubts
-    for doubt in () if json else doubts:
-        screen.warning(screen.spoken(doubt))
+        doubts = [doubt for one in asked for doubt in one.cohort.doubts]
+    if not json:
+        for doubt in doubts:
+            screen.warning(screen.spoken(doubt))
+        if started_from is not None:
+            screen.say(tr("Starts from encoder {encoder}.", encoder=started_from))
     with screen.showing_progress(json), working_on(engine, address):
-        made = api.train(asked, learner, ranges=ranges, seed=seed, **parameters)
-    assert made.name is not None
-    sizes = {split: len(made.samples.in_split(split)) for split in ("train", "tuning")}
+        if together:
+            done = api.train_together(asked, ranges=ranges, seed=seed, **parameters)
+        else:
+            done = [api.train(asked[0], learner, ranges=ranges, seed=seed, **parameters)]
     if json:
-        said = {"model": str(made.name), "task": made.name.task, "learner": learner, "seed": seed, **sizes}
-        scheme = made.model.scheme if isinstance(made.model, ConformalModel) else None
-        why_not = None if made.without_ranges is None else made.without_ranges.en
-        screen.json({**said, "ranges": scheme, "without_ranges": why_not})
+        told = [_as_json(made, learner, seed) for made in done]
+        screen.json({"models": told} if together else told[0])
         return
+    for made in done:
+        _say(made)
+
+
+def _encoder(opened: Site, named: str | None, learner: str, parameters: dict[str, Any]) -> str | None:
+    """Put the encoder that is named, or else the site's usual one, among the parameters; give its name."""
+    known = {one.name for one in encoders.names_in(opened.directory)}
+    usual = TIMELINES if learner == _TIMELINE and "encoder" not in parameters and TIMELINES in known else None
+    if (chosen := named or usual) is None:
+        return None
+    found = encoders.find(opened.directory, chosen)
+    parameters["encoder"] = str(encoders.directory(opened.directory, found))
+    return str(found)
+
+
+def _as_json(made: Trained, learner: str, seed: int) -> dict[str, Any]:
+    """Tell what was learned, as `--json` has it."""
+    from medloom.training.conformal_model import ConformalModel
+
+    assert made.name is not None
+    return {
+        "model": str(made.name),
+        "task": made.name.task,
+        "learner": learner,
+        "seed": seed,
+        **_sizes(made),
+        "ranges": made.model.scheme if isinstance(made.model, ConformalModel) else None,
+        "without_ranges": None if made.without_ranges is None else made.without_ranges.en,
+    }
+
+
+def _sizes(made: Trained) -> dict[str, int]:
+    return {split: len(made.samples.in_split(split)) for split in ("train", "tuning")}
+
+
+def _say(made: Trained) -> None:
+    """Say what was learned."""
+    from medloom.training.conformal_model import ConformalModel
+
+    assert made.name is not None
+    sizes = _sizes(made)
     screen.say(tr("Learned {model} from {train:,} samples, tuned on {tuning:,}.", model=made.name, **sizes))
     if isinstance(made.model, ConformalModel):
         n = made.model.basis.n

@@ -217,7 +217,7 @@ class TimelineBody(nn.Module):
             x = x + hidden.log1p()[:, None] * self.masked
         x = x.index_add(0, batch.ask, self.ask.to(x.dtype).expand(batch.rows, -1))
         if self.chart is not None:
-            x = x.index_add(0, batch.ask, self.chart(batch, shown))
+            x = x.index_add(0, batch.ask, self.chart(batch, shown).to(x.dtype))
         embedded: Tensor = self.mixed(x)
         return embedded
 
