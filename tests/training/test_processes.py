@@ -21,6 +21,7 @@ from medloom.training.schedule import Schedule
 
 PLAN = Schedule(epochs=3, batch=16, learning_rate=0.02, patience=None)
 TWO = replace(PLAN, devices=2)
+SHARED = replace(TWO, strategy="fsdp")
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,15 @@ class Network(torch.nn.Module):
     def __init__(self, dropout: float = 0.0) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.line = torch.nn.Sequential(
-            torch.nn.Linear(3, 8), torch.nn.Dropout(dropout), torch.nn.Linear(8, 1)
+        self.line = torch.nn.ModuleList(
+            [torch.nn.Linear(3, 8), torch.nn.Dropout(dropout), torch.nn.Linear(8, 1)]
         )
         self.idle = torch.nn.Linear(3, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        said: torch.Tensor = self.line(x)[:, 0]
-        return said
+        for layer in self.line:
+            x = layer(x)
+        return x[:, 0]
 
 
 def loss(net: Any, given: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
@@ -95,9 +97,22 @@ def test_they_stop_together() -> None:
     assert time.monotonic() - begun < 20
 
 
-def test_a_process_that_is_killed_loses_no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_that_share_out_the_weights_learn_as_one_does() -> None:
+    one, two = Network(), Network()
+    alone, together = (run(net, replace(plan, average=0.9)) for net, plan in ((one, PLAN), (two, SHARED)))
+    np.testing.assert_allclose(together.course.curve, alone.course.curve, atol=1e-5)
+    for name, weight in one.line.state_dict().items():
+        torch.testing.assert_close(two.line.state_dict()[name], weight, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "plan", [replace(TWO, epochs=2), replace(SHARED, epochs=2, average=0.9)], ids=["ddp", "fsdp"]
+)
+def test_a_process_that_is_killed_loses_no_work(
+    plan: Schedule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fitting, "_SAVED_EVERY", 0.0)
-    whole = run(Network(), TWO)
+    whole = run(Network(), plan)
 
     def dies(net: Any, given: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
         if torch.distributed.get_rank() == 1 and (tmp_path / "000000009").is_dir():
@@ -105,9 +120,9 @@ def test_a_process_that_is_killed_loses_no_work(tmp_path: Path, monkeypatch: pyt
         return loss(net, given)
 
     with pytest.raises(WorkerError, match="goes on from its last checkpoint"):
-        fit(Network(), Points(), dies, TWO, seed=1, judged=judged, folder=tmp_path, of="points")
+        fit(Network(), Points(), dies, plan, seed=1, judged=judged, folder=tmp_path, of="points")
     assert max(int(path.name) for path in tmp_path.glob("0*")) >= 9
-    resumed = run(Network(), TWO, folder=tmp_path, of="points")
+    resumed = run(Network(), plan, folder=tmp_path, of="points")
     assert resumed.course.curve == whole.course.curve
 
 
@@ -116,6 +131,6 @@ def test_what_one_of_them_finds_wrong_is_said() -> None:
         fit(Network(), Points(), lambda net, given: loss(net, given) * torch.inf, TWO, seed=1)
 
 
-def test_weights_are_shared_out_among_accelerators_alone() -> None:
-    with pytest.raises(InputError, match="train with ddp"):
-        run(Network(), replace(TWO, strategy="fsdp"))
+def test_there_is_no_other_way_to_share_work_out() -> None:
+    with pytest.raises(InputError, match="there is no strategy 'zero'; there are: ddp, fsdp"):
+        replace(TWO, strategy="zero")

@@ -45,6 +45,9 @@ def pretrain(
     minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,
     precision: Annotated[str, typer.Option(help="32, bf16, auto")] = "auto",
     devices: Annotated[int, typer.Option(help=tr("Processes or accelerators to train with."))] = 1,
+    strategy: Annotated[
+        str, typer.Option(help=tr("Of several devices: ddp, or fsdp, where each has a share of the weights."))
+    ] = "ddp",
     task: Annotated[
         str | None,
         typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
@@ -73,6 +76,7 @@ def pretrain(
         minutes=minutes,
         precision=precision,
         devices=devices,
+        strategy=strategy,
     )
     work = encoders.unfinished(opened.directory, name)
     curve: list[dict[str, float | int | None]] = []

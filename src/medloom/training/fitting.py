@@ -135,6 +135,7 @@ class _Run(Generic[Batch]):
         self.every = max(1, self.each // schedule.judgements)
         self.course = Course(of)
         self.pieces = schedule.pieces
+        self.sharded = schedule.strategy == "fsdp" and schedule.devices > 1
         self.losses: list[Tensor] = []
         self.best: dict[str, Tensor] | None = None
         self.average: dict[str, Tensor] | None = None
@@ -207,7 +208,7 @@ class _Run(Generic[Batch]):
             self._average(self.schedule.average)
         if step % self.every == 0 or step == self.total:
             self._judge()
-        if self.folder is not None and (time.monotonic() - self.saved > _SAVED_EVERY or step == self.total):
+        if self.folder is not None and self._due():
             self._save(self.folder)
         return not self._agreed(self._over())
 
@@ -220,13 +221,11 @@ class _Run(Generic[Batch]):
         return schedule.last_rate + (1 - schedule.last_rate) * (1 + math.cos(math.pi * min(share, 1))) / 2
 
     def _go_on(self) -> None:
-        from medloom.training.lightning_loop import check_shareable, run_steps
+        from medloom.training.lightning_loop import run_steps
 
         if self.schedule.devices == 1:
             run_steps(self)
             return
-        if self.schedule.strategy == "fsdp":
-            check_shareable()
         from safetensors.torch import load, save
 
         from medloom.training.processes import Tell, together
@@ -275,6 +274,11 @@ class _Run(Generic[Batch]):
         """Let the first process decide for all; only their clocks could disagree."""
         return over if self.schedule.minutes is None else bool(_of_first(float(over), self.network))
 
+    def _due(self) -> bool:
+        """Tell whether to write a checkpoint; processes with shares of the weights put them together at once."""
+        due = self.course.step == self.total or time.monotonic() - self.saved > _SAVED_EVERY
+        return bool(_of_first(float(due), self.network)) if self.sharded else due
+
     def _seconds(self) -> float:
         return self.before + time.monotonic() - self.begun
 
@@ -292,7 +296,9 @@ class _Run(Generic[Batch]):
         reached = None
         if self.judged is not None:
             with self._averaged(), _evaluating(self.network), torch.no_grad():
-                reached = _of_first(0.0 if _world()[1] else self.judged(self.network), self.network)
+                # the first process judges; where it has a share of the weights alone, all must
+                alone = _world()[1] == 0 or self.sharded
+                reached = _of_first(self.judged(self.network) if alone else 0.0, self.network)
                 if course.best is None or reached < course.best:
                     course.best, course.best_step, course.since = reached, course.step, 0
                     self.best = _copied(self.network)
@@ -315,13 +321,21 @@ class _Run(Generic[Batch]):
             else:
                 self.average[name].copy_(value)
 
+    def share_average(self) -> None:
+        """Keep the share of the average that belongs to this process's share of the weights."""
+        from medloom.training.sharding import shared_as
+
+        if self.average is not None:
+            state = self.network.state_dict()
+            self.average = {name: shared_as(value, state[name]) for name, value in self.average.items()}
+
     @contextmanager
     def _averaged(self) -> Iterator[None]:
         """Put the moving average of weights in the network's place."""
         if self.average is None:
             yield
             return
-        own = _copied(self.network)
+        own = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
         try:
             yield
@@ -333,20 +347,23 @@ class _Run(Generic[Batch]):
         if self.optimizer is None:
             return self.remembered
         state = self.optimizer.state_dict()["state"]
-        return {f"{number}.{name}": value.cpu() for number, of in state.items() for name, value in of.items()}
+        return {
+            f"{number}.{name}": _here(value) for number, of in state.items() for name, value in of.items()
+        }
 
     def _save(self, folder: Path) -> None:
-        if _world()[1]:
-            return
-        self.course.seconds = self._seconds()
-        save_checkpoint(folder, self.course, self._tensors())
+        first = _world()[1] == 0
         self.saved = time.monotonic()
+        tensors = self._tensors() if first or self.sharded else {}
+        if first:
+            self.course.seconds = self._seconds()
+            save_checkpoint(folder, self.course, tensors)
 
     def _tensors(self) -> dict[str, Tensor]:
         """Give all that a checkpoint holds beside the course."""
         tensors = {f"network.{name}": value for name, value in _copied(self.network).items()}
         tensors |= {f"best.{name}": value for name, value in (self.best or {}).items()}
-        tensors |= {f"average.{name}": value for name, value in (self.average or {}).items()}
+        tensors |= {f"average.{name}": _here(value) for name, value in (self.average or {}).items()}
         tensors |= {f"optimizer.{name}": value for name, value in self._optimizer_state().items()}
         if self.losses:
             import torch
@@ -376,7 +393,14 @@ class _Run(Generic[Batch]):
 
 
 def _copied(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    return {name: _here(value.detach()).clone() for name, value in network.state_dict().items()}
+
+
+def _here(value: Tensor) -> Tensor:
+    """Put a tensor together, if processes have shares of it, on this machine's processor."""
+    from medloom.training.sharding import whole
+
+    return whole(value).cpu()
 
 
 @contextmanager

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment
-from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from medloom.foundation.errors import InputError
 from medloom.training.quiet import quiet
 from medloom.training.schedule import Schedule
+from medloom.training.sharding import share_out, shared_as
 
 if TYPE_CHECKING:
     from medloom.training.fitting import _Run
@@ -45,18 +45,6 @@ def run_steps(run: _Run[Any]) -> None:
         trainer.fit(_Steps(run), DataLoader(_Batches(run), batch_size=None, collate_fn=_as_it_is))
 
 
-def check_shareable() -> None:
-    """Refuse to share out weights where there is no accelerator whose memory they would fill.
-
-    Raises:
-        InputError: there is none.
-    """
-    if not torch.cuda.is_available():
-        raise InputError(
-            "strategy fsdp shares out the memory of accelerators, and there is none here; train with ddp"
-        )
-
-
 class _Steps(pl.LightningModule):
     def __init__(self, run: _Run[Any]) -> None:
         super().__init__()
@@ -65,6 +53,13 @@ class _Steps(pl.LightningModule):
         self._sums: list[Tensor] = []
         # DDP warns, at each training, where it looked for parameters without use and found none
         self.idle = torch.nn.Parameter(torch.zeros(1), requires_grad=run.schedule.devices > 1)
+
+    def configure_model(self) -> None:
+        run = self._run[0]
+        if run.sharded:
+            assert self.device_mesh is not None
+            share_out(self.network, self.device_mesh["data_parallel"])
+            run.share_average()
 
     def training_step(self, given: tuple[int, Any, float], _index: int) -> Tensor:
         seed, batch, weight = given
@@ -130,7 +125,12 @@ def _remember(optimizer: torch.optim.Optimizer, remembered: dict[str, Tensor]) -
     for name, value in remembered.items():
         number, _, what = name.partition(".")
         state.setdefault(int(number), {})[what] = value
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    learned = [one for group in optimizer.param_groups for one in group["params"]]
+    shared = {
+        number: {what: shared_as(value, learned[number]) for what, value in of.items()}
+        for number, of in state.items()
+    }
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": shared})
 
 
 def _strategy(schedule: Schedule) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _strategy(schedule: Schedule) -> dict[str, Any]:
     strategies = {
         # an objective may have nothing to say of a batch: its head is then left as it is
         "ddp": lambda: DDPStrategy(find_unused_parameters=True),
-        "fsdp": FSDPStrategy,
+        "fsdp": lambda: ModelParallelStrategy(schedule.devices, tensor_parallel_size=1),
     }
     return {"strategy": strategies[schedule.strategy](), "plugins": [LightningEnvironment()]}
 

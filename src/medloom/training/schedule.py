@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from medloom.foundation.errors import InputError
+
 PRECISIONS: Final = ("32", "bf16", "auto")
 STRATEGIES: Final = ("ddp", "fsdp")
 
@@ -28,7 +30,10 @@ class Schedule:
         average: decay of the moving average of weights that is judged and kept; None: the weights themselves.
         precision: `bf16` where matrices may be multiplied in 16 bits; `auto`: where the machine is faster so.
         devices: processes, on as many processors or accelerators.
-        strategy: of several devices.
+        strategy: of several devices: `ddp`, each has all weights; `fsdp`, each has a share of them.
+
+    Raises:
+        InputError: there is no such precision or strategy.
     """
 
     epochs: int = 20
@@ -46,6 +51,16 @@ class Schedule:
     precision: str = "32"
     devices: int = 1
     strategy: str = "ddp"
+
+    def __post_init__(self) -> None:
+        for name, known in (("precision", PRECISIONS), ("strategy", STRATEGIES)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    "there is no {name} {value!r}; there are: {known}",
+                    name=name,
+                    value=getattr(self, name),
+                    known=", ".join(known),
+                )
 
     def steps(self, rows: int) -> int:
         """Count the steps of an epoch over so many rows.

@@ -174,6 +174,10 @@ def pretrain(
     """
     check_none_held_out(train, tuning)
     names, size = objectives_named(how.objective), size_named(how.size)
+    if how.schedule.strategy == "fsdp" and "contrastive" in names:
+        raise InputError(
+            "weights that are shared out cannot read two windows at once; train contrastive with ddp"
+        )
     drawn = derive(seed, "pretraining")
     reading = Reading(TokenVocabulary.fit(train, seed=drawn), Gathering(how.step, how.most))
     vocabulary = reading.vocabulary
