@@ -1,7 +1,11 @@
-"""PhysioNet 2012, sets a and b together, in folds of stays: what timeline models are learned from and tested on."""
+"""PhysioNet 2012, sets a and b together, in folds of stays: what timeline models are learned from and tested on.
+
+The record, and a body pretrained on each fold's training stays without labels, are made once for all benchmarks.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +13,16 @@ import numpy as np
 import polars as pl
 
 import medloom as ml
-from medloom.foundation.files import remove
+from medloom.cli.bench import Bench
+from medloom.foundation.files import remove, write_text
 from medloom.record.datasets import get
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
 
 FOLDS = 5
 TUNING = 0.15  # of the stays that are not tested on
+STEP = 1.0  # hours whose facts are read together
+PASSES = 40  # of pretraining
 
 TASK = Task.model_validate(
     {
@@ -33,14 +40,19 @@ TASK = Task.model_validate(
 )
 
 
-def stays(work: Path) -> Samples:
-    """Import once into `work/site`, and ask the question of all stays."""
-    folder = work / "site"
+def stays(shared: Path) -> Samples:
+    """Import once into `shared/site`, and ask the question of all stays."""
+    folder = shared / "site"
     if not (folder / "record").exists():
         remove(folder)
         site = ml.Site.create(folder)
         site.record.add(ml.importers.table(get("physionet2012"), mapping="physionet2012"))
     return ml.ask(ml.Site.open(folder).record, TASK)
+
+
+def shared_folder(bench: Bench) -> Path:
+    """Name the folder that benchmarks of these folds share."""
+    return bench.work.with_name("icu-folds")
 
 
 def fold(samples: Samples, number: int) -> tuple[Samples, Samples, Samples]:
@@ -51,3 +63,22 @@ def fold(samples: Samples, number: int) -> tuple[Samples, Samples, Samples]:
     split = np.where(tested, "held_out", np.where(tuned, "tuning", "train"))
     divided = replace(samples, frame=samples.frame.with_columns(split=pl.Series(split)))
     return divided.in_split("train"), divided.in_split("tuning"), divided.in_split("held_out")
+
+
+def pretrained(shared: Path, number: int, seed: int) -> tuple[Path, float]:
+    """Pretrain on the training stays of a fold, once; give the package and the seconds it took."""
+    from medloom.learners.timeline.pretraining import Pretraining, pretrain
+
+    package = shared / f"encoder-{number}-{seed}" / "1" / "package"
+    told = package.parent / "seconds.json"
+    if not told.is_file():
+        train, tuning, _ = fold(stays(shared), number)
+        how = Pretraining(step=STEP)
+        how = replace(how, schedule=replace(how.schedule, epochs=PASSES))
+        remove(package)
+        made = pretrain(train, tuning, how, seed=seed, folder=package.parent / "checkpoints")
+        made.save(package)
+        assert made.course is not None
+        write_text(told, json.dumps(made.course.seconds))
+        remove(package.parent / "checkpoints")
+    return package, float(json.loads(told.read_text(encoding="utf-8")))

@@ -51,11 +51,11 @@ TIMED = 200  # stays
 def run(bench: Bench) -> None:
     """Learn, make smaller in each way, test, and time."""
     sys.path.append(str(bench.folder))  # at the end: a script beside this one is named as a library
-    from _icu_folds import fold, stays  # type: ignore[import-not-found]  # beside this script
+    from _icu_folds import fold, shared_folder, stays  # type: ignore[import-not-found]  # beside this script
 
     torch.set_num_threads(1)
     work = bench.work / "run"
-    train, tuning, test = fold(stays(bench.work), 0)
+    train, tuning, test = fold(stays(shared_folder(bench)), 0)
     sizes = {"train": len(train), "tuning": len(tuning), "test": len(test)}
     bench.data["physionet2012"] = {"sets": "a, b", **sizes}
     models = _models(work, train, tuning, bench.seed)

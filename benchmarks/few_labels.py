@@ -13,7 +13,6 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +21,11 @@ import numpy as np
 import polars as pl
 
 from medloom.cli.bench import Bench
-from medloom.foundation.files import remove, write_text
+from medloom.foundation.files import write_text
 from medloom.tasks.samples import Samples
 
 LABELS: Final = (50, 100, 200, 500)
 DRAWS: Final = 10
-EPOCHS: Final = 20  # of pretraining
 PASSES: Final = 20
 LEARNERS: Final = ("timeline", "probe", "scratch", "gbdt", "logistic")
 PROCESSES: Final = 2
@@ -35,16 +33,16 @@ PROCESSES: Final = 2
 
 def run(bench: Bench) -> None:
     """Pretrain, draw, learn, and score the test stays."""
-    sys.path.insert(0, str(bench.folder))
-    from _icu_folds import fold, stays  # type: ignore[import-not-found]  # beside this script
+    sys.path.append(str(bench.folder))  # at the end: a script beside this one is named as a library
+    from _icu_folds import fold, pretrained, shared_folder, stays  # type: ignore[import-not-found]  # beside this one
 
-    train, tuning, test = fold(stays(bench.work), 0)
+    shared = shared_folder(bench)
+    train, _, test = fold(stays(shared), 0)
     bench.data["physionet2012"] = {"sets": "a, b", "unlabelled": len(train), "test": len(test)}
-    seconds = _encoder(train, tuning, bench.work, bench.seed)
-    bench.figures["pretraining.train_s"] = seconds
+    _, bench.figures["pretraining.train_s"] = pretrained(shared, 0, bench.seed)
     jobs = [(n, draw) for n in LABELS for draw in range(DRAWS) if not _place(bench.work, n, draw).is_file()]
     with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        arguments = (str(bench.folder), str(bench.work), bench.seed)
+        arguments = (str(bench.folder), str(bench.work), str(shared), bench.seed)
         for done in as_completed([pool.submit(_job, *job, *arguments) for job in jobs]):
             done.result()
     bench.looked()
@@ -64,41 +62,25 @@ def run(bench: Bench) -> None:
             }
 
 
-def _encoder(train: Samples, tuning: Samples, work: Path, seed: int) -> float:
-    """Pretrain once, on training stays alone; gives the seconds it took."""
-    from medloom.learners.timeline.pretraining import Pretraining, pretrain
-
-    kept = work / "pretrained.json"
-    if not kept.is_file():
-        how = Pretraining(step=1.0)
-        how = replace(how, schedule=replace(how.schedule, epochs=EPOCHS))
-        remove(work / "encoder")
-        made = pretrain(train, tuning, how, seed=seed, folder=work / "pretraining")
-        made.save(work / "encoder")
-        assert made.course is not None
-        write_text(kept, json.dumps({"seconds": made.course.seconds}))
-        remove(work / "pretraining")
-    return float(json.loads(kept.read_text())["seconds"])
-
-
-def _job(n: int, draw: int, folder: str, work: str, seed: int) -> None:
+def _job(n: int, draw: int, folder: str, work: str, shared: str, seed: int) -> None:
     """Learn from one draw with every learner; keep the AUROC of each on the test stays."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     import torch
-    from _icu_folds import fold, stays
+    from _icu_folds import fold, pretrained, stays
     from sklearn.metrics import roc_auc_score
 
     import medloom as ml
 
     torch.set_num_threads(1)
-    train, _, test = fold(stays(Path(work)), 0)
+    train, _, test = fold(stays(Path(shared)), 0)
     learned = _drawn(train, n, draw)
     nobody = learned.where(pl.lit(False))
-    encoder = str(Path(work) / "encoder")
+    encoder = str(pretrained(Path(shared), 0, seed)[0])
     quick: dict[str, Any] = {"epochs": PASSES, "batch": 16, "patience": 5}
+    slow: dict[str, Any] = {"epochs": 10, "batch": 16, "patience": 10, "learning_rate": 5e-5}
     settings: dict[str, tuple[str, dict[str, Any]]] = {
-        "timeline": ("timeline", {"encoder": encoder, "adapt": "lora", **quick}),
+        "timeline": ("timeline", {"encoder": encoder, "adapt": "lora", **slow}),
         "probe": ("timeline", {"encoder": encoder, "adapt": "probe"}),
         "scratch": ("transformer", quick),
         "gbdt": ("gbdt", {}),

@@ -23,8 +23,6 @@ from medloom.foundation.files import remove, write_text
 from medloom.learners.timeline.pretrained import TimelineLearner
 from medloom.tasks.samples import Samples
 
-SIZE, STEP, MOST = "nano", 1.0, 96
-PRETRAINING = 12  # passes
 PASSES, PATIENCE = 8, 3
 # ranks at which each trains about as many weights, at most 2 % of the body's
 RANKS = {"full": 1, "lora": 2, "adalora": 2, "adapter": 8, "head": 1}
@@ -33,21 +31,20 @@ RANKS = {"full": 1, "lora": 2, "adalora": 2, "adapter": 8, "head": 1}
 def run(bench: Bench) -> None:
     """Pretrain once, adapt in each way, test each on the same stays."""
     sys.path.append(str(bench.folder))  # at the end: this script is named as the library that it measures
-    from _icu_folds import fold, stays  # type: ignore[import-not-found]  # beside this script
+    from _icu_folds import fold, pretrained, shared_folder, stays  # type: ignore[import-not-found]  # beside this one
 
     from medloom.learners.timeline.pretraining import load_encoder
 
-    work = bench.work / "run"
-    train, tuning, test = fold(stays(bench.work), 0)
+    work, shared = bench.work / "run", shared_folder(bench)
+    train, tuning, test = fold(stays(shared), 0)
     bench.data["physionet2012"] = {
         "sets": "a, b",
         "train": len(train),
         "tuning": len(tuning),
         "test": len(test),
     }
-    encoder = work / "encoder" / "1" / "package"
     figures = bench.figures
-    figures |= _kept(work / "pretrained.json", lambda: _pretrain(train, tuning, encoder, work, bench.seed))
+    encoder, figures["pretraining.train_s"] = pretrained(shared, 0, bench.seed)
     weights = sum(one.numel() for one in load_encoder(encoder).network.body.parameters())
     figures["body.parameters"] = weights
     truth = test.frame["label"].to_numpy()
@@ -75,19 +72,6 @@ def run(bench: Bench) -> None:
     remove(work)
 
 
-def _pretrain(train: Samples, tuning: Samples, encoder: Path, work: Path, seed: int) -> dict[str, float]:
-    from medloom.learners.timeline.pretraining import Pretraining, pretrain
-    from medloom.training.schedule import Schedule
-
-    schedule = Schedule(epochs=PRETRAINING, learning_rate=2e-3, patience=None)
-    how = Pretraining("next-event+time-to-event", SIZE, STEP, MOST, schedule)
-    made = pretrain(train, tuning, how, seed=seed, folder=work / "pretraining")
-    remove(encoder)
-    made.save(encoder)
-    assert made.course is not None
-    return {"pretraining.train_s": made.course.seconds}
-
-
 def _adapted(
     way: str,
     rank: int,
@@ -98,9 +82,7 @@ def _adapted(
     work: Path,
     seed: int,
 ) -> dict[str, Any]:
-    learner = TimelineLearner(
-        encoder=str(encoder), adapt=way, rank=rank, epochs=PASSES, patience=PATIENCE, step=STEP, most=MOST
-    )
+    learner = TimelineLearner(encoder=str(encoder), adapt=way, rank=rank, epochs=PASSES, patience=PATIENCE)
     started = time.perf_counter()
     model = learner.fit(train, tuning, seed)
     seconds = time.perf_counter() - started

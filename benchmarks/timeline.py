@@ -2,7 +2,7 @@
 
 In each fold a learner sees the training stays, and is stopped on the tuning stays; the body of `timeline` is pretrained
 on the training stays alone. Folds are learned two at a time, one thread each; what is done is kept, so that a run that
-was cut off goes on. Learners' settings were chosen on the tuning stays of the first fold.
+was cut off goes on. Settings were chosen on stays of the first fold that it does not test on.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "gbdt": {},
     "logistic": {},
     "gru-d": {},
-    "transformer": {},
-    "timeline": {},
+    "transformer": {"epochs": 15, "weight_decay": 0.1},
+    "timeline": {"epochs": 12},
 }
 REFITTED: Final = ("gbdt", "logistic")
 PROCESSES: Final = 2
@@ -38,13 +38,14 @@ PROCESSES: Final = 2
 
 def run(bench: Bench) -> None:
     """Learn each fold with each learner, then score all stays by models that had not seen them."""
-    sys.path.insert(0, str(bench.folder))
-    from _icu_folds import FOLDS, fold, stays  # type: ignore[import-not-found]  # beside this script
+    sys.path.append(str(bench.folder))  # at the end: a script beside this one is named as a library
+    from _icu_folds import FOLDS, fold, shared_folder, stays  # type: ignore[import-not-found]  # beside this script
 
-    samples = stays(bench.work)
+    samples = stays(shared_folder(bench))
     bench.data["physionet2012"] = {"sets": "a, b", "stays": len(samples), "folds": FOLDS}
     jobs = [(number, name) for name in MEMBERS for number in range(FOLDS)]
-    _learn([job for job in jobs if not _place(bench.work, *job).is_file()], bench)
+    left = [job for job in jobs if not _place(bench.work, *job).is_file()]
+    _learn(left, str(bench.folder), str(bench.work), str(shared_folder(bench)), bench.seed)
     bench.looked()
     said = {
         name: [json.loads(_place(bench.work, number, name).read_text()) for number in range(FOLDS)]
@@ -90,29 +91,32 @@ def _fused(outcome: Any, each: list[dict[str, Any]], seed: int) -> Any:
     return answers_of("binary", stack.scores(scores("test")))[:, 0]
 
 
-def _learn(jobs: list[tuple[int, str]], bench: Bench) -> None:
+def _learn(jobs: list[tuple[int, str]], *arguments: Any) -> None:
     """Do what is left to do, two jobs at a time."""
     with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        arguments = (str(bench.folder), str(bench.work), bench.seed)
         for done in as_completed([pool.submit(_job, *job, *arguments) for job in jobs]):
             done.result()
 
 
-def _job(number: int, name: str, folder: str, work: str, seed: int) -> None:
+def _job(number: int, name: str, folder: str, work: str, shared: str, seed: int) -> None:
     """Learn one fold with one learner; keep what it says of the tuning and the test stays."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     import torch
-    from _icu_folds import fold, stays
+    from _icu_folds import fold, pretrained, stays
 
     import medloom as ml
 
     torch.set_num_threads(1)
-    train, tuning, test = fold(stays(Path(work)), number)
+    train, tuning, test = fold(stays(Path(shared)), number)
+    settings, seconds = MEMBERS[name], 0.0
+    if name == "timeline":
+        encoder, seconds = pretrained(Path(shared), number, seed)
+        settings = {**settings, "encoder": str(encoder)}
     started = time.perf_counter()
-    learner = ml.learner(name, **MEMBERS[name])
+    learner = ml.learner(name, **settings)
     model = learner.fit(train, tuning, seed)
-    seconds = time.perf_counter() - started
+    seconds += time.perf_counter() - started
     # some learn from the tuning stays too, in the end; what they say of these would weigh too much
     unseen = learner.fit(train, tuning.where(pl.lit(False)), seed) if name in REFITTED else model
     said = {

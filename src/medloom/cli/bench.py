@@ -36,6 +36,11 @@ _LIBRARIES: Final = (
     "scipy",
     "orjson",
     "duckdb",
+    "torch",
+    "lightning",
+    "peft",
+    "onnxruntime",
+    "ray",
 )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from medloom.learners.timeline.model import Reading, TimelineModel
     from medloom.learners.timeline.network import TimelineNetwork
+    from medloom.training.fitting import Fitted
 
 _log = logging.getLogger(__name__)
 
@@ -77,54 +79,38 @@ class NeuralTimelineLearner(Learner):
     learning_rate: float = 0.001
     weight_decay: float = 0.01
     patience: int = 4
-    hidden_facts: float = 0.1
+    hidden_facts: float = 0.3
     smoothing: float = 0.0
     focal: float = 0.0
     balanced: bool = False
     adversarial: str = "none"
     radius: float = 0.3
     mixup: float = 0.0
-    average: float = 0.0
+    average: float = 0.99
     minutes: float | None = None
     precision: str = "32"
     devices: int = 1
 
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> TimelineModel:
-        """Learn from `train`; stop on `tuning`, or on a fifth of the training patients where it is too small.
+        """Learn from `train`; stop on `tuning`.
+
+        Where there are fewer than 50 to stop on, a fifth of the training patients tells how long to learn; then it is
+        learned from all of them, for so long.
 
         Raises:
             InputError: the samples cannot be learned from, or PyTorch is not installed; with the remedy.
             LeakageError: a patient is in both, or a sample is held out.
         """
         self._check(train, tuning)
-        import torch
-
-        from medloom.learners.timeline.hardened import losses_of
-        from medloom.learners.timeline.network import TimelineNetwork, mean_loss
-        from medloom.training.fitting import fit
-
         drawn = derive(seed, self.modality, self.name)
-        form = AnswerForm.of(train.question, train)
+        form, schedule = AnswerForm.of(train.question, train), self._schedule()
         learned, judged = divided(train, tuning, drawn)
-        with torch.random.fork_rng():
-            torch.manual_seed(drawn)
-            start = self._start(learned, judged, drawn)
-            network = TimelineNetwork(start.body, form.k)
-        reading = start.reading
-        targets, aims = form.targets(learned), form.targets(judged)
-        self._begin(network, form, reading, learned, drawn)
-        timelines, watched = reading.timelines(learned), reading.timelines(judged)
-        emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
-        hardening = Hardening(self.adversarial, self.radius, self.mixup)
-        fitted = fit(
-            network,
-            LabelledRows(timelines, self.hidden_facts),
-            lambda net, given: start.beside(losses_of(net, given, targets, emphasis, hardening)),
-            self._schedule(),
-            seed=drawn,
-            judged=lambda net: mean_loss(net, watched, aims),
-            on_step=start.on_step,
-        )
+        start, network, fitted = self._fitted(learned, judged, form, schedule, drawn)
+        if len(tuning) < _LEAST_TO_JUDGE:
+            # too few to give a fifth of them away: learned from all, for as long as served best
+            epochs = max(1, -(-fitted.course.best_step // schedule.steps(len(learned))))
+            once = replace(schedule, epochs=epochs, patience=None)
+            start, network, fitted = self._fitted(train, None, form, once, drawn)
         _log.info(
             "fitted learner=%s samples=%d steps=%d why=%s",
             self.name,
@@ -133,6 +119,40 @@ class NeuralTimelineLearner(Learner):
             fitted.why,
         )
         return self._model(origin_of_fit(self, train, tuning, seed), start, form, network).knowing(train)
+
+    def _fitted(
+        self, learned: Samples, judged: Samples | None, form: AnswerForm, schedule: Schedule, seed: int
+    ) -> tuple[Start, TimelineNetwork, Fitted]:
+        """Train on samples; stop on others, if there are any."""
+        import torch
+
+        from medloom.learners.timeline.hardened import losses_of
+        from medloom.learners.timeline.network import TimelineNetwork, mean_loss
+        from medloom.training.fitting import fit
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            start = self._start(learned, learned if judged is None else judged, seed)
+            network = TimelineNetwork(start.body, form.k)
+        reading = start.reading
+        targets = form.targets(learned)
+        self._begin(network, form, reading, learned, seed)
+        timelines = reading.timelines(learned)
+        emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
+        hardening = Hardening(self.adversarial, self.radius, self.mixup)
+        judge: Callable[[nn.Module], float] | None = None
+        if judged is not None:
+            judge = partial(mean_loss, timelines=reading.timelines(judged), targets=form.targets(judged))
+        fitted = fit(
+            network,
+            LabelledRows(timelines, self.hidden_facts),
+            lambda net, given: start.beside(losses_of(net, given, targets, emphasis, hardening)),
+            schedule,
+            seed=seed,
+            judged=judge,
+            on_step=start.on_step,
+        )
+        return start, network, fitted
 
     @classmethod
     def load(cls, directory: Path) -> TimelineModel:

@@ -36,6 +36,7 @@ _HIDDEN: Final = 0.25
 _FORESEEN: Final = 1000  # codes, the most frequent
 _PIECES_A_HORIZON: Final = 6
 _AHEAD: Final = 24.0  # hours over which values are averaged
+_HIGHEST: Final = 5.0  # logarithm of a hazard an hour, so that no step of learning ends in infinity
 _LEAST_SHOWN: Final = 0.2
 _WARMTH: Final = 0.1
 _LOOKED_AT: Final = 2000  # timelines, to tell how long they are
@@ -211,7 +212,7 @@ class TimeToEvent(Objective):
         asked = read[batch.ask]
         b, cuts = len(asked), cast(Tensor, self.cuts)
         pieces = self.pieces(asked).view(b, len(cuts), -1)
-        log_hazard = self.code(pieces)  # an hour, (b, pieces, codes)
+        log_hazard = _HIGHEST - F.softplus(_HIGHEST - self.code(pieces))  # an hour, (b, pieces, codes)
         kept = (future.code > 0) & (future.code <= self.codes)
         place = future.row[kept] * self.codes + future.code[kept] - 1
         first = torch.full((b * self.codes,), torch.inf, device=asked.device)

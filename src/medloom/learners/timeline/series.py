@@ -26,7 +26,7 @@ class SeriesLearner(NeuralTimelineLearner):
     dropout: float = 0.2
     epochs: int = 12
     learning_rate: float = 0.004
-    average: float = 0.99
+    hidden_facts: float = 0.1
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
