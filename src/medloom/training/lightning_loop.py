@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -160,5 +161,6 @@ def _multiplies_in_tiles() -> bool:
 @contextmanager
 def _seeded() -> Iterator[None]:
     """Leave PyTorch's own randomness as it was."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    own = int(os.environ.get("LOCAL_RANK", "0"))
+    with torch.random.fork_rng([own] if torch.cuda.is_available() else []):
         yield

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import progress
 from medloom.learners.synthetic.columns import TableForm
+from medloom.training.seeding import seeded
 
 Integers = NDArray[np.int64]
 
@@ -141,8 +142,7 @@ def learn(form: TableForm, coded: NDArray[np.float32], contest: Contest, seed: i
     rng = np.random.default_rng(seed)
     batch = min(contest.batch, len(coded)) // _TOGETHER * _TOGETHER
     conditions, holding = Conditions(form), _holding(form, coded)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         maker = RowMaker(form, contest)
         critic = _Critic(coded.shape[1] + int(conditions.edges[-1]), contest.width)
         rate, betas = contest.learning_rate, (0.5, 0.9)
@@ -185,8 +185,7 @@ def learn(form: TableForm, coded: NDArray[np.float32], contest: Contest, seed: i
 def make(maker: RowMaker, n: int, seed: int) -> NDArray[np.float32]:
     """Make rows: (n, width); choices as frequent as they were."""
     conditions, rng = Conditions(maker.form), np.random.default_rng(seed)
-    with torch.random.fork_rng(), torch.inference_mode():
-        torch.manual_seed(seed)
+    with seeded(seed), torch.inference_mode():
         condition, _, _ = conditions.drawn(n, rng, evenly=False)
         made: NDArray[np.float32] = maker.rows(maker.scores(torch.from_numpy(condition))).numpy()
     return made

@@ -30,6 +30,7 @@ from medloom.training.compression.plan import Plan
 from medloom.training.compression.pruning import heaviest, kept_only, masks_of
 from medloom.training.fitting import fit
 from medloom.training.schedule import Schedule
+from medloom.training.seeding import seeded
 
 Floats = NDArray[np.float64]
 
@@ -107,8 +108,7 @@ class _Task:
         before = body_of(self.model.network).config
         size = size_named(self.plan.size) if self.plan.size else _half(before.size)
         config = replace(before, size=size, kept=())
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             network = TimelineNetwork(TimelineBody(config), self.model.form.k)
         network.level(self.model.form.targets(self.train).level)
         return self._learned(network, config)

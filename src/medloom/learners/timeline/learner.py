@@ -27,6 +27,7 @@ from medloom.training.learning import check_samples, origin_of_fit
 from medloom.training.parameters import check_parameter, check_types
 from medloom.training.robust import ATTACKS, Hardening
 from medloom.training.schedule import PRECISIONS, Schedule
+from medloom.training.seeding import seeded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -124,14 +125,11 @@ class NeuralTimelineLearner(Learner):
         self, learned: Samples, judged: Samples | None, form: AnswerForm, schedule: Schedule, seed: int
     ) -> tuple[Start, TimelineNetwork, Fitted]:
         """Train on samples; stop on others, if there are any."""
-        import torch
-
         from medloom.learners.timeline.hardened import losses_of
         from medloom.learners.timeline.network import TimelineNetwork, mean_loss
         from medloom.training.fitting import fit
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             start = self._start(learned, learned if judged is None else judged, seed)
             network = TimelineNetwork(start.body, form.k)
         reading = start.reading

@@ -95,8 +95,9 @@ def represented(body: nn.Module, timelines: Timelines) -> NDArray[np.float64]:
 def mean_loss(network: nn.Module, timelines: Timelines, targets: Targets) -> float:
     """Give the mean loss of a network on samples."""
     total, first = 0.0, 0
+    device = next(network.parameters()).device
     for batch in batches(timelines):
         rows = np.arange(first, first + batch.rows)
-        total += float(targets.losses(network(batch), rows).sum())
+        total += float(targets.losses(network(batch.to(device)), rows).sum())
         first += batch.rows
     return total / max(first, 1)

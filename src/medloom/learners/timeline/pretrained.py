@@ -22,6 +22,7 @@ from medloom.training.answers import labels_as_numbers
 from medloom.training.learning import origin_of_fit
 from medloom.training.parameters import check_parameter
 from medloom.training.schedule import Schedule
+from medloom.training.seeding import seeded
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,14 +77,11 @@ class TimelineLearner(NeuralTimelineLearner):
         if self.adapt not in FEW_SHOT:
             return super().fit(train, tuning, seed)
         self._check(train, tuning)
-        import torch
-
         from medloom.learners.timeline.network import TimelineNetwork
 
         drawn = derive(seed, self.modality, self.name)
         form = AnswerForm.of(train.question, train)
-        with torch.random.fork_rng():
-            torch.manual_seed(drawn)
+        with seeded(drawn):
             start = self._start(train, tuning, drawn)
             network = TimelineNetwork(start.body, form.k)
         self._begin(network, form, start.reading, train, drawn)

@@ -35,6 +35,7 @@ from medloom.tasks.samples import Samples
 from medloom.training.checkpoints import Course
 from medloom.training.fitting import fit
 from medloom.training.schedule import Schedule
+from medloom.training.seeding import seeded
 
 _log = logging.getLogger(__name__)
 
@@ -187,8 +188,7 @@ def pretrain(
         tokens = write_tokens(folder / "tokens", train, vocabulary)
     rows = Timelines(tokens, vocabulary, reading.gathering, train.catalogue)
     config = BodyConfig.of(size, vocabulary, causal=names != ("masked",))
-    with torch.random.fork_rng():
-        torch.manual_seed(drawn)
+    with seeded(drawn):
         network = _network(config, names, rows)
     parameters = asdict(how)
     fitted = fit(
@@ -232,8 +232,8 @@ def _judge(
     ]
 
     def judged(network: nn.Module) -> float:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            return float(torch.cat([network(shown) for shown in batches]).mean())
+        device = next(network.parameters()).device
+        with seeded(seed, device):
+            return float(torch.cat([network(shown.to(device)) for shown in batches]).mean())
 
     return judged

@@ -25,6 +25,7 @@ from medloom.training.answer_heads import AnswerForm, Emphasis
 from medloom.training.fitting import fit
 from medloom.training.learning import origin_of_fit
 from medloom.training.robust import Hardening
+from medloom.training.seeding import seeded
 
 Rows = NDArray[np.int64]
 Part = tuple[int, TimelineBatch, Tensor | None, Rows]
@@ -57,8 +58,7 @@ def fit_together(
     drawn = derive(seed, learner.modality, learner.name)
     forms = [AnswerForm.of(train.question, train) for train, _ in questions]
     parts = [divided(train, tuning, drawn) for train, tuning in questions]
-    with torch.random.fork_rng():
-        torch.manual_seed(drawn)
+    with seeded(drawn):
         start = learner._start(*parts[0], drawn)
         networks = _Together([TimelineNetwork(start.body, form.k) for form in forms])
     targets = [form.targets(train) for form, (train, _) in zip(forms, parts, strict=True)]
