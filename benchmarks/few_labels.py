@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,9 +41,8 @@ def run(bench: Bench) -> None:
     bench.data["physionet2012"] = {"sets": "a, b", "unlabelled": len(train), "test": len(test)}
     _, bench.figures["pretraining.train_s"] = pretrained(shared, 0, bench.seed)
     jobs = [(n, draw) for n in LABELS for draw in range(DRAWS) if not _place(bench.work, n, draw).is_file()]
-    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        arguments = (str(bench.folder), str(bench.work), str(shared), bench.seed)
-        for done in as_completed([pool.submit(_job, *job, *arguments) for job in jobs]):
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        for done in [pool.submit(_learn, *job, bench.work, shared, bench.seed) for job in jobs]:
             done.result()
     bench.looked()
     for n in LABELS:
@@ -62,10 +61,14 @@ def run(bench: Bench) -> None:
             }
 
 
-def _job(n: int, draw: int, folder: str, work: str, shared: str, seed: int) -> None:
+def _learn(*job: object) -> None:
+    """Learn from one draw, in a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, __file__, *map(str, job)], env=environment, check=True)
+
+
+def learn(n: int, draw: int, work: Path, shared: Path, seed: int) -> None:
     """Learn from one draw with every learner; keep the AUROC of each on the test stays."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    sys.path.append(folder)
     import torch
     from _icu_folds import fold, pretrained, stays
     from sklearn.metrics import roc_auc_score
@@ -73,10 +76,10 @@ def _job(n: int, draw: int, folder: str, work: str, shared: str, seed: int) -> N
     import medloom as ml
 
     torch.set_num_threads(1)
-    train, _, test = fold(stays(Path(shared)), 0)
+    train, _, test = fold(stays(shared), 0)
     learned = _drawn(train, n, draw)
     nobody = learned.where(pl.lit(False))
-    encoder = str(pretrained(Path(shared), 0, seed)[0])
+    encoder = str(pretrained(shared, 0, seed)[0])
     quick: dict[str, Any] = {"epochs": PASSES, "batch": 16, "patience": 5}
     slow: dict[str, Any] = {"epochs": 10, "batch": 16, "patience": 10, "learning_rate": 5e-5}
     settings: dict[str, tuple[str, dict[str, Any]]] = {
@@ -92,7 +95,7 @@ def _job(n: int, draw: int, folder: str, work: str, shared: str, seed: int) -> N
         model = ml.learner(learner, **arguments).fit(learned, nobody, seed)
         said[f"{name}.train_s"] = time.perf_counter() - started
         said[name] = float(roc_auc_score(truth, model.predict(test).frame["value"].to_numpy()))
-    place = _place(Path(work), n, draw)
+    place = _place(work, n, draw)
     place.parent.mkdir(exist_ok=True)
     write_text(place, json.dumps(said))
 
@@ -109,3 +112,7 @@ def _drawn(train: Samples, n: int, draw: int) -> Samples:
 
 def _place(work: Path, n: int, draw: int) -> Path:
     return work / "draws" / f"{n}-{draw}.json"
+
+
+if __name__ == "__main__":
+    learn(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +45,9 @@ def run(bench: Bench) -> None:
     bench.data["physionet2012"] = {"sets": "a, b", "stays": len(samples), "folds": FOLDS}
     jobs = [(number, name) for name in MEMBERS for number in range(FOLDS)]
     left = [job for job in jobs if not _place(bench.work, *job).is_file()]
-    _learn(left, str(bench.folder), str(bench.work), str(shared_folder(bench)), bench.seed)
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        for done in [pool.submit(_learn, *job, bench) for job in left]:
+            done.result()
     bench.looked()
     said = {
         name: [json.loads(_place(bench.work, number, name).read_text()) for number in range(FOLDS)]
@@ -91,27 +93,27 @@ def _fused(outcome: Any, each: list[dict[str, Any]], seed: int) -> Any:
     return answers_of("binary", stack.scores(scores("test")))[:, 0]
 
 
-def _learn(jobs: list[tuple[int, str]], *arguments: Any) -> None:
-    """Do what is left to do, two jobs at a time."""
-    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(_job, *job, *arguments) for job in jobs]):
-            done.result()
+def _learn(number: int, name: str, bench: Bench) -> None:
+    """Learn one fold with one learner, in a process of its own."""
+    from _icu_folds import shared_folder
+
+    one = [number, name, bench.work, shared_folder(bench), bench.seed]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, __file__, *map(str, one)], env=environment, check=True)
 
 
-def _job(number: int, name: str, folder: str, work: str, shared: str, seed: int) -> None:
+def learn(number: int, name: str, work: Path, shared: Path, seed: int) -> None:
     """Learn one fold with one learner; keep what it says of the tuning and the test stays."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    sys.path.append(folder)
     import torch
     from _icu_folds import fold, pretrained, stays
 
     import medloom as ml
 
     torch.set_num_threads(1)
-    train, tuning, test = fold(stays(Path(shared)), number)
+    train, tuning, test = fold(stays(shared), number)
     settings, seconds = MEMBERS[name], 0.0
     if name == "timeline":
-        encoder, seconds = pretrained(Path(shared), number, seed)
+        encoder, seconds = pretrained(shared, number, seed)
         settings = {**settings, "encoder": str(encoder)}
     started = time.perf_counter()
     learner = ml.learner(name, **settings)
@@ -123,7 +125,7 @@ def _job(number: int, name: str, folder: str, work: str, shared: str, seed: int)
         part: one.predict(of).frame["value"].to_list()
         for part, one, of in (("tuning", unseen, tuning), ("test", model, test))
     }
-    place = _place(Path(work), number, name)
+    place = _place(work, number, name)
     place.parent.mkdir(exist_ok=True)
     write_text(place, json.dumps({**said, "seconds": seconds, "settings": MEMBERS[name]}))
 
@@ -135,3 +137,7 @@ def _place(work: Path, number: int, name: str) -> Path:
 def _with_interval(name: str, estimate: Estimate) -> dict[str, float]:
     values = {name: estimate.value, f"{name}.low": estimate.low, f"{name}.high": estimate.high}
     return {key: value for key, value in values.items() if value is not None}
+
+
+if __name__ == "__main__":
+    learn(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))
