@@ -39,7 +39,7 @@ def pretrain(
         str, typer.Option(help=tr("What is read together: fact, moment, or a length of time such as 1h."))
     ] = _MOMENT,
     most: Annotated[int, typer.Option(help=tr("Steps of a timeline that are read at most."))] = 512,
-    epochs: Annotated[int, typer.Option(help=tr("Passes over the timelines."))] = 20,
+    epochs: Annotated[int, typer.Option(help=tr("Passes over the timelines."))] = 10,
     batch: Annotated[int, typer.Option(help=tr("Timelines a step of training."))] = 64,
     learning_rate: Annotated[float, typer.Option(help=tr("At its highest."))] = 0.002,
     minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,

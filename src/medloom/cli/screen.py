@@ -11,7 +11,14 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from medloom.foundation.files import write_text
@@ -112,6 +119,8 @@ def showing_progress(quiet: bool = False) -> Iterator[None]:
         BarColumn(bar_width=30),
         TextColumn("{task.completed:,.0f}"),
         TimeElapsedColumn(),
+        TextColumn(tr("time left")),
+        TimeRemainingColumn(),
         console=console,
         transient=True,
     ) as bars:

@@ -43,7 +43,7 @@ LEARNER: Final = "timeline"
 _SPECIFICATION: Final = "encoder.json"
 _WEIGHTS: Final = "encoder.safetensors"
 _JUDGED_ROWS: Final = 512
-_SCHEDULE: Final = Schedule(epochs=30, batch=64, learning_rate=2e-3, patience=None)
+_SCHEDULE: Final = Schedule(epochs=10, batch=64, learning_rate=2e-3, patience=None)
 
 
 @dataclass(frozen=True)
