@@ -21,11 +21,16 @@ from medloom.foundation.engines import each, engine, is_shared
 from medloom.foundation.errors import InputError, IntegrityError, MissingExtraError
 from medloom.foundation.hashing import sha256_file
 from medloom.foundation.site import SiteSettings
+from medloom.learners.survival import auto
+from medloom.learners.survival.auto import SurvivalAutoLearner
 from medloom.learners.tabular.auto import AutoLearner
 from medloom.learners.tabular.trees import TreeLearner
 from medloom.site import Site
 from medloom.tasks.samples import Samples
 from medloom.training.designs import carried_out, folds
+from tests.learners.survival.test_auto import QUICK
+from tests.learners.survival.worlds import ONE
+from tests.learners.survival.worlds import samples_of as prognosis_of
 from tests.sites import TASK, Stays
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -82,6 +87,18 @@ def test_out_of_fold_answers_are_the_same(ray: None, samples: Samples) -> None:
 def test_a_search_finds_the_same(ray: None, samples: Samples, tmp_path: Path) -> None:
     learner = AutoLearner(learners=("logistic", "tree"), trials=3, folds=3)
     train, tuning = samples.in_split("train"), samples.in_split("tuning")
+    with engine("local"):
+        here = learner.fit(train, tuning).save(tmp_path / "here")
+    assert learner.fit(train, tuning).save(tmp_path / "there") == here
+
+
+def test_a_search_of_prognosis_finds_the_same(
+    ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto, "_SETTINGS", QUICK)
+    learner = SurvivalAutoLearner(learners=["aft", "kaplan-meier"], folds=2)
+    asked = prognosis_of(ONE, n=120)
+    train, tuning = asked.in_split("train"), asked.in_split("tuning")
     with engine("local"):
         here = learner.fit(train, tuning).save(tmp_path / "here")
     assert learner.fit(train, tuning).save(tmp_path / "there") == here

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medloom.features.reading import use_histories
+from medloom.features.reading import of_histories
 from medloom.foundation.durations import hours
 from medloom.record.schema import BIRTH
 from medloom.tasks.history import MICROSECONDS_PER_HOUR, STATIC, History
@@ -65,12 +65,8 @@ class Census:
     def of(cls, samples: Samples) -> Census:
         """Count the histories of samples."""
         census = cls()
-        ids = samples.subject_ids
-
-        def count(first: int, history: History) -> None:
-            census._count(history, ids[first : first + history.n_samples])
-
-        use_histories(samples, ("text_value",), count)
+        for part in of_histories(samples, ("text_value",), _of_part):
+            census._add(part)
         return census
 
     def suitable_windows(self) -> tuple[str, ...]:
@@ -83,6 +79,26 @@ class Census:
         if span < hours("14d"):
             return EVER, "24h", "12h", "6h"
         return (EVER, "30d", "7d") if span < hours("2y") else (EVER, "1y", "30d")
+
+    def _add(self, part: Census) -> None:
+        """Add what was counted in a part that has no subject in common with those before."""
+        self.samples += part.samples
+        self.subjects += part.subjects
+        self.births += part.births
+        self._spans += part._spans
+        for name, seen in part.dated.items():
+            of_code = self.dated.setdefault(name, DatedCode())
+            of_code.samples += seen.samples
+            of_code.subjects += seen.subjects
+            of_code.facts += seen.facts
+            of_code.values += seen.values
+        for name, still in part.static.items():
+            known = self.static.setdefault(name, StaticCode())
+            known.subjects += still.subjects
+            known.facts += still.facts
+            known.values += still.values
+            for word, those in still.texts.items():
+                known.texts[word] = known.texts.get(word, 0) + those
 
     def _count(self, history: History, ids: NDArray[np.int64]) -> None:
         self.samples += history.n_samples
@@ -131,6 +147,12 @@ class Census:
         for index, word, those in frame.drop_nulls("text").group_by("code", "text").agg(people).iter_rows():
             texts = self.static[history.vocabulary[index]].texts
             texts[word] = texts.get(word, 0) + those
+
+
+def _of_part(samples: Samples, history: History) -> Census:
+    census = Census()
+    census._count(history, samples.subject_ids)
+    return census
 
 
 def _distinct(code: NDArray[np.integer], who: NDArray[np.integer], size: int) -> NDArray[np.int64]:

@@ -10,12 +10,14 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medloom.foundation import registry
+from medloom.foundation.engines import each
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import progress
@@ -101,7 +103,8 @@ class SurvivalAutoLearner(SurvivalLearner):
 
     def _learn(self, problem: Problem) -> SurvivalEstimator:
         chosen, tried = self._chosen(problem)
-        members = [_learned_again(problem, one, weight) for one, weight in chosen]
+        known = [(replace(one, errors=None), weight) for one, weight in chosen]
+        members = list(each(partial(_learned_again, problem), known))
         x = problem.together()[0]
         nothing = np.empty((0, x.shape[1]), np.float32)
         scores = BlendedCurves(problem.times, members, nothing).scores(x)
@@ -124,7 +127,7 @@ class SurvivalAutoLearner(SurvivalLearner):
             raise InputError(
                 "no learner could be learned from these samples; the first said: {why}", why=tried[0].why
             )
-        errors = np.stack([each for _, each in usable], axis=1)
+        errors = np.stack([one for _, one in usable], axis=1)
         groups = np.concatenate([problem.groups, problem.groups_tuning])
         products = np.einsum("nia,nja->nij", errors, errors)
         weights = stacked(products, groups, self.members, derive(problem.seed, "bags"))
@@ -225,6 +228,28 @@ def _tried(
     divided = problem.folds(folds)
     prepared: dict[tuple[int, bool], Floats] = {}
     none = np.empty(0, np.int64)
+
+    def of_fold(made: SurvivalLearner, place: int) -> tuple[Problem, Floats]:
+        """Give what to learn from, and the inputs of those left out."""
+        inside, outside = divided[place]
+        own = x
+        if made.prepares:
+            key = (place, made.curved)
+            if key not in prepared:
+                prepared[key] = Preparation.fit(x[inside], curved=made.curved).transform(x)
+            own = prepared[key]
+        part = Problem(
+            own[inside],
+            outcomes[inside],
+            groups[inside],
+            own[:0],
+            outcomes[none],
+            groups[:0],
+            problem.times,
+            derive(problem.seed, "fold", str(place)),
+        )
+        return part, own[outside]
+
     started, tried = time.monotonic(), list[Tried]()
     with progress(tr("Searching"), total=len(candidates)) as advance:
         for kind, parameters in candidates:
@@ -233,24 +258,10 @@ def _tried(
             # of a sample that no fold leaves out all learners err alike
             made, errors = kind(**parameters), np.zeros(truth.shape)
             try:
-                for place, (inside, outside) in enumerate(divided):
-                    own = x
-                    if made.prepares:
-                        key = (place, made.curved)
-                        if key not in prepared:
-                            prepared[key] = Preparation.fit(x[inside], curved=made.curved).transform(x)
-                        own = prepared[key]
-                    part = Problem(
-                        own[inside],
-                        outcomes[inside],
-                        groups[inside],
-                        own[:0],
-                        outcomes[none],
-                        groups[:0],
-                        problem.times,
-                        derive(problem.seed, "fold", str(place)),
-                    )
-                    said = made._learn(part).curves(own[outside]).at(times)
+                found = each(
+                    partial(_said, made, times), (of_fold(made, place) for place in range(len(divided)))
+                )
+                for (_, outside), said in zip(divided, found, strict=True):
                     errors[outside] = root[outside] * (truth[outside] - said)
                 tried.append(Tried(made, parameters, errors.reshape(len(errors), -1).astype(np.float32)))
             except InputError as error:
@@ -283,8 +294,16 @@ def _candidates(
             yield kind, parameters
 
 
-def _learned_again(problem: Problem, tried: Tried, weight: float) -> Member[SurvivalEstimator]:
-    """Learn a chosen setting from all samples of train and tuning."""
+def _said(made: SurvivalLearner, times: Floats, task: tuple[Problem, Floats]) -> Floats:
+    """Learn, and give what is said of those left out at some times: (n, k, t)."""
+    part, asked = task
+    said: Floats = made._learn(part).curves(asked).at(times)
+    return said
+
+
+def _learned_again(problem: Problem, chosen: tuple[Tried, float]) -> Member[SurvivalEstimator]:
+    """Learn a chosen setting, which has a weight, from all samples of train and tuning."""
+    tried, weight = chosen
     preparation, part = None, problem
     if tried.made.prepares:
         preparation = Preparation.fit(problem.together()[0], curved=tried.made.curved)
