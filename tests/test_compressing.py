@@ -151,3 +151,16 @@ def test_a_graph_answers_where_there_is_no_pytorch(tmp_path: Path) -> None:
     )
     here = smaller(PLANS[EIGHT_BITS]).predict(samples_of("binary", n=40, seed=9)).frame["value"].to_list()
     assert json.loads(done.stdout.splitlines()[-1]) == here
+
+
+def test_a_graph_says_that_the_version_it_was_made_from_can_be_looked_into() -> None:
+    made = replace(trained(), model=smaller(PLANS[GRAPH]))
+    for verb in (
+        lambda one: ml.deletion(one, split="tuning"),
+        lambda one: ml.reasons(one, one.samples.at(0), "rollout"),
+    ):
+        with pytest.raises(InputError, match="ask the version that it was made from"):
+            verb(made)
+    for method in ("shap", "kernel", "lime"):
+        with pytest.raises(InputError, match=r"reasons of its own \(method own\)"):
+            ml.reasons(made, made.samples.at(0), method)  # type: ignore[arg-type]

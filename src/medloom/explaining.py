@@ -37,12 +37,13 @@ from medloom.tasks.kinds import Split
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.samples import Samples
 from medloom.training.answers import labels_as_numbers, loss
+from medloom.training.compression.model import CompressedModel
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import ThresholdedModel
 from medloom.training.novelty import Representing
 from medloom.training.recalibration import CalibratedModel
 from medloom.training.reweighing import ReweighedModel
-from medloom.training.wrapping import WrappingModel, innermost
+from medloom.training.wrapping import WrappingModel, innermost, layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -297,6 +298,7 @@ def deletion(
     """
     inner = innermost(trained.model)
     if not isinstance(inner, Deleting):
+        _check_not_smaller(trained.model)
         raise InputError(
             "facts cannot be taken away one by one from a model of learner {learner!r}; it does not read single facts",
             learner=trained.model.origin.learner,
@@ -366,7 +368,8 @@ def asked(model: Model) -> AskedModel:
     if isinstance(model, ConformalModel | ThresholdedModel | ReweighedModel):
         return asked(model.model)  # what stands around the answer leaves it as it is
     raise InputError(
-        "a model of learner {learner!r} cannot be asked about changed inputs; it has reasons of its own: method own",
+        "a model of learner {learner!r} cannot be asked about changed inputs; it has reasons of its own "
+        "(method own) and, where it reads single facts, a check of these (overall: deletion)",
         learner=model.origin.learner,
     )
 
@@ -380,11 +383,21 @@ def can_be_asked(model: Model) -> bool:
 def _attentive(model: Model) -> Attentive:
     inner = innermost(model)
     if not isinstance(inner, Attentive):
+        _check_not_smaller(model)
         raise InputError(
             "a model of learner {learner!r} has no attention to follow; take its own reasons: method own",
             learner=model.origin.learner,
         )
     return inner
+
+
+def _check_not_smaller(model: Model) -> None:
+    """Refuse to look into what a model was made smaller into."""
+    if layer(model, CompressedModel) is not None:
+        raise InputError(
+            "this model was made smaller, into what shows neither attention nor single facts; ask the version that it "
+            "was made from, or take its own reasons: method own"
+        )
 
 
 @dataclass(frozen=True)
