@@ -25,17 +25,16 @@ if TYPE_CHECKING:
         learner,
         load,
         predict,
-        pretrain,
         train,
         train_together,
         trained,
-        zero_shot,
     )
     from medloom.compressing import compress
     from medloom.explaining import counterfactuals, effects, importance, reasons, similar, surrogate
     from medloom.foundation.errors import MedloomError
     from medloom.foundation.site import SiteSettings
     from medloom.mitigating import mitigate
+    from medloom.pretraining import pretrain, zero_shot
     from medloom.record.record import Record
     from medloom.site import Site
     from medloom.stressing import robustness, unusual
@@ -74,7 +73,7 @@ _PUBLIC: Final = {
     "load": "medloom.api",
     "mitigate": "medloom.mitigating",
     "predict": "medloom.api",
-    "pretrain": "medloom.api",
+    "pretrain": "medloom.pretraining",
     "reasons": "medloom.explaining",
     "recalibrate": "medloom.validation",
     "robustness": "medloom.stressing",
@@ -90,7 +89,7 @@ _PUBLIC: Final = {
     "validate": "medloom.validation",
     "validate_elsewhere": "medloom.validation",
     "with_ranges": "medloom.validation",
-    "zero_shot": "medloom.api",
+    "zero_shot": "medloom.pretraining",
 }
 
 __all__ = [

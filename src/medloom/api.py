@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,6 @@ from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.foundation import registry
 from medloom.foundation.engines import each, is_shared
 from medloom.foundation.errors import InputError
-from medloom.foundation.files import remove
 from medloom.foundation.messages import Text2, text2
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
@@ -33,8 +32,6 @@ from medloom.tasks.package import load as load_package
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
-from medloom.tasks.timelines import NAME as TIMELINES
-from medloom.tasks.timelines import timelines
 from medloom.training.descent import check_torch
 from medloom.training.ranges import with_default_ranges
 from medloom.training.recalibration import CalibratedModel
@@ -42,8 +39,6 @@ from medloom.training.wrapping import layer
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from medloom.learners.timeline.pretraining import Encoder
 
 
 _SEARCH_OF_PROGNOSIS: Final = "survival-auto"
@@ -153,7 +148,7 @@ def train(
     True
     """
     if isinstance(what, SiteTask) and isinstance(parameters.get("encoder"), str):
-        parameters["encoder"] = str(_place_of(parameters["encoder"], what.site))
+        parameters["encoder"] = str(encoders.place_of(parameters["encoder"], what.site.directory))
     made = made_learner(learner, parameters)
     if isinstance(what, SiteTask):
         what.keep()
@@ -201,7 +196,7 @@ def train_together(
 
     sites = [one.site if isinstance(one, SiteTask) else None for one in what]
     if sites and sites[0] is not None and isinstance(parameters.get("encoder"), str):
-        parameters["encoder"] = str(_place_of(parameters["encoder"], sites[0]))
+        parameters["encoder"] = str(encoders.place_of(parameters["encoder"], sites[0].directory))
     made = made_learner(TimelineLearner.name, parameters)
     assert isinstance(made, TimelineLearner)
     asked = [samples_of(one) for one in what]
@@ -312,122 +307,6 @@ def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predic
     parts = (part for part in samples.parts() if len(part))
     said = list(each(model.predict, parts))
     return Predictions(pl.concat(one.frame for one in said), said[0].model)
-
-
-def pretrain(
-    what: Site | Record,
-    name: str = TIMELINES,
-    task: str | Task | None = None,
-    *,
-    objective: str = "next-event+time-to-event",
-    size: str = "nano",
-    step: float | None = 0.0,
-    most: int = 512,
-    seed: int = 0,
-    noted: Callable[[int, float, float | None], None] | None = None,
-    **schedule: Any,
-) -> Encoder:
-    """Learn from whole timelines, without labels, what `train(..., "timeline", encoder=...)` starts from.
-
-    Args:
-        what: a site, which keeps the encoder (interrupted, the same call goes on where it stopped); or a record, whose
-            encoder is kept by its `save`.
-        name: of the site's encoder, of which this is the next version.
-        task: whose split decides who is learned from; None: the record's.
-        objective: `next-event`, `masked`, `time-to-event` or `contrastive`; several are joined by `+`.
-        size: of the body: `nano` to `xl`.
-        step: hours whose facts are read together; 0: those of one moment; None: each fact.
-        most: steps of a timeline that are read at most.
-        seed: of everything random.
-        noted: called at each judgement with step, loss, and loss on the tuning split.
-        schedule: how long and how fast: `epochs`, `batch`, `learning_rate` and others of `Schedule`.
-
-    Raises:
-        InputError: an objective or a size has another name, or a training of the same name and other settings began.
-        NotFoundError: there is no such task.
-    """
-    check_torch("timeline")
-    from medloom.learners.timeline.pretraining import Pretraining
-    from medloom.learners.timeline.pretraining import pretrain as learn
-
-    site = what if isinstance(what, Site) else None
-    if isinstance(task, str):
-        task = find(task, None if site is None else site.directory)
-    samples = timelines(what.record if isinstance(what, Site) else what, None if task is None else task.split)
-    how = Pretraining(objective, size, step, most)
-    work = None if site is None else encoders.unfinished(site.directory, name)
-    made = learn(
-        samples.in_split("train"),
-        samples.in_split("tuning"),
-        replace(how, schedule=replace(how.schedule, **schedule)),
-        seed=seed,
-        folder=work,
-        noted=noted,
-    )
-    if site is None or work is None:
-        return made
-    kept = encoders.save(site.directory, name, made)
-    remove(work)
-    return replace(encoder_of(str(kept), site), course=made.course)
-
-
-def zero_shot(
-    encoder: str | Path | Encoder,
-    what: SiteTask | Samples,
-    task: str | Task | None = None,
-    *,
-    split: Split | None = None,
-    futures: int = 100,
-    temperature: float = 1.0,
-    above: float | None = None,
-    seed: int = 0,
-) -> Predictions:
-    """Answer a task without learning from its labels: sample futures of each patient, and count them.
-
-    Args:
-        encoder: pretrained by next-event, fact by fact: the name of a site's, the folder of a package, or the encoder.
-        what: a site's task, or samples.
-        task: of samples: what is counted; of a site's task it is that one.
-        split: which samples; None: all.
-        futures: of each sample; `low` and `high` of the answers are the 95 % interval of this counting.
-        temperature: 1: futures as likely as the encoder says.
-        above: of a task about a value: answer how likely it is to lie above this.
-        seed: of what is drawn.
-
-    Raises:
-        InputError: the encoder does not foresee fact after fact, or the task cannot be counted.
-        LeakageError: the encoder was pretrained under another split.
-        NotFoundError: there is no such encoder.
-    """
-    check_torch("timeline")
-    from medloom.learners.timeline.zero_shot import zero_shot as count_futures
-
-    site = what.site if isinstance(what, SiteTask) else None
-    samples = what.samples if isinstance(what, SiteTask) else what
-    asked = samples.question.task if task is None else task
-    return count_futures(
-        encoder_of(encoder, site),
-        samples if split is None else samples.in_split(split),
-        find(asked, None if site is None else site.directory) if isinstance(asked, str) else asked,
-        futures=futures,
-        temperature=temperature,
-        above=above,
-        seed=seed,
-    )
-
-
-def encoder_of(named: str | Path | Encoder, site: Site | None = None) -> Encoder:
-    """Load a site's encoder by its name, or the one in a folder; raises as `zero_shot`."""
-    from medloom.learners.timeline.pretraining import Encoder, load_encoder
-
-    return named if isinstance(named, Encoder) else load_encoder(_place_of(named, site))
-
-
-def _place_of(encoder: str | Path, site: Site | None) -> Path:
-    """Place the package of an encoder: its folder, or that of the site's of this name."""
-    if site is None or Path(encoder).is_dir():
-        return Path(encoder)
-    return encoders.directory(site.directory, encoders.find(site.directory, str(encoder)))
 
 
 def explain(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Explanation:

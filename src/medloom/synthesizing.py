@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
-from medloom.api import ask, encoder_of, train
+from medloom.api import ask, train
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.synthetic import SyntheticEvidence, auroc_between, judge_synthetic, same_rows
 from medloom.features.windows import WindowFeatures
 from medloom.foundation.errors import InputError
 from medloom.foundation.seeds import generator
 from medloom.learners.synthetic.tables import TableGenerator
+from medloom.pretraining import encoder_of
 from medloom.record.record import Record
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task

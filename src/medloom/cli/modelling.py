@@ -368,11 +368,11 @@ def _count_futures(
     site: Site, task: str, encoder: str, out: Path, split: str | None, futures: int, seed: int
 ) -> None:
     """Answer a task by an encoder's futures."""
-    from medloom import api
+    from medloom import pretraining
 
     asked = site.task(task)
     with screen.showing_progress():
-        predictions = api.zero_shot(
+        predictions = pretraining.zero_shot(
             encoder,
             asked,
             task,

@@ -107,6 +107,17 @@ def directory(site: SiteDirectory, name: EncoderName) -> Path:
     return _root(site) / name.name / str(name.version) / "package"
 
 
+def place_of(encoder: str | Path, site: SiteDirectory | None = None) -> Path:
+    """Place the package of an encoder: its folder, or that of the site's of this name.
+
+    Raises:
+        NotFoundError: the site has none of this name.
+    """
+    if site is None or Path(encoder).is_dir():
+        return Path(encoder)
+    return directory(site, find(site, str(encoder)))
+
+
 def of_digest(site: SiteDirectory, digest: str) -> Path | None:
     """Find the package that has a digest; None: the site has none."""
     return next(
