@@ -3,6 +3,7 @@
 - In a page that is followed word for word, the ```sh blocks are run in order; a ```text block right after one shows its
   output. A line of three dots stands for lines that are left out.
 - A figure stands between `<!-- figure: BENCH NAME -->` and `<!-- / -->`; it is that of `benchmarks/results/BENCH.json`.
+- Charts of results are drawn by `drawn_results.py`.
 
 `tests/test_docs.py` checks both. `python docs/refresh.py workbench` makes the pictures of the workbench anew.
 """
@@ -18,9 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 FOLLOWED = ("docs/first-hour.md", "docs/first-hour.zh-CN.md")
 OPERATED = ("docs/workbench.md", "docs/workbench.zh-CN.md")  # their ```sh blocks alone
-WITH_FIGURES = ("README.md", "README.zh-CN.md", "benchmarks/README.md", "docs/trust.md")
+WITH_FIGURES = (
+    "README.md",
+    "README.zh-CN.md",
+    "benchmarks/README.md",
+    "docs/trust.md",
+    "docs/large-model.md",
+)
 LEFT_OUT = "..."
 
 _STEP = re.compile(
@@ -103,7 +111,7 @@ def shows(expected: str, printed: str) -> bool:
     return re.fullmatch(r"\s*" + r"(?s:.*?)".join(pieces) + r"\s*", _plain(printed)) is not None
 
 
-def figures(page: str, results: Path = ROOT / "benchmarks" / "results") -> Iterator[Figure]:
+def figures(page: str, results: Path = RESULTS) -> Iterator[Figure]:
     """Find a page's figures."""
     for found in _FIGURE.finditer(page):
         path = results / f"{found['bench']}.json"
@@ -155,6 +163,8 @@ def _refreshed_figures(page: str) -> str:
 
 def main() -> None:
     """Rewrite the pages."""
+    from drawn_results import drawn  # beside this file
+
     for name in (*FOLLOWED, *OPERATED):
         path = ROOT / name
         with tempfile.TemporaryDirectory() as folder:
@@ -166,6 +176,8 @@ def main() -> None:
     for name in WITH_FIGURES:
         path = ROOT / name
         path.write_text(_refreshed_figures(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, chart in drawn(RESULTS).items():
+        (ROOT / "docs" / "images" / name).write_text(chart, encoding="utf-8")
 
 
 if __name__ == "__main__":

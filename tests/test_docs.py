@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 
 
-def _refresh() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("medloom_docs_refresh", ROOT / "docs" / "refresh.py")
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"medloom_docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -22,7 +22,7 @@ def _refresh() -> ModuleType:
     return module
 
 
-refresh = _refresh()
+refresh, drawn_results = _script("refresh"), _script("drawn_results")
 
 
 @pytest.mark.parametrize("name", [*refresh.FOLLOWED, *refresh.OPERATED])
@@ -70,6 +70,12 @@ def test_every_figure_was_measured(name: str) -> None:
         f"{one.place}: {one.shown}, measured {one.expected}" for one in figures if one.shown != one.expected
     ]
     assert not wrong, "python docs/refresh.py\n" + "\n".join(wrong)
+
+
+def test_every_chart_of_results_is_that_of_the_result() -> None:
+    for name, chart in drawn_results.drawn(refresh.RESULTS).items():
+        path = ROOT / "docs" / "images" / name
+        assert path.read_text(encoding="utf-8") == chart, f"python docs/refresh.py draws {name}"
 
 
 def test_a_wrong_figure_is_noticed(tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ def pretrain(
     strategy: Annotated[
         str, typer.Option(help=tr("Of several devices: ddp, or fsdp, where each has a share of the weights."))
     ] = "ddp",
+    pieces: Annotated[
+        int, typer.Option(help=tr("Into which a batch is cut where memory is short; their gradients add up."))
+    ] = 1,
+    recompute: Annotated[
+        bool, typer.Option(help=tr("Keep less in memory and work it out twice: the same, a third slower."))
+    ] = False,
     task: Annotated[
         str | None,
         typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
@@ -67,7 +73,7 @@ def pretrain(
     check_torch("timeline")
     opened = Site.open(site)
     splits = None if task is None else library.find(task, opened.directory).split
-    how = Pretraining(objective, size, _hours(step), most)
+    how = Pretraining(objective, size, _hours(step), most, recompute=recompute)
     schedule = replace(
         how.schedule,
         epochs=epochs,
@@ -77,6 +83,7 @@ def pretrain(
         precision=precision,
         devices=devices,
         strategy=strategy,
+        pieces=pieces,
     )
     work = encoders.unfinished(opened.directory, name)
     curve: list[dict[str, float | int | None]] = []

@@ -106,11 +106,9 @@ def name_of(package: Path) -> str:
 
 
 def places_of(body: TimelineBody) -> Places:
-    """Name the layers of attention and feed-forward that can be adapted."""
-    linear = tuple(
-        name for name, module in body.blocks.named_modules(prefix="blocks") if isinstance(module, nn.Linear)
-    )
-    return Places(linear, tuple(name for name in linear if name.endswith((".out", ".down"))))
+    """Name what can be adapted: every linear layer (Dettmers et al., NeurIPS 2023), and the ends of its branches."""
+    linear = tuple(name for name, module in body.named_modules() if isinstance(module, nn.Linear))
+    return Places(linear, tuple(name for name in linear if name.endswith((".out", ".down", "chart.bent"))))
 
 
 def _candidates(digest: str, package: Path, named: str | None) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from medloom.features.token_vocabulary import PIECES, QUANTILES, TokenVocabulary
 from medloom.foundation.errors import InputError
@@ -167,7 +168,14 @@ class FactEmbedding(nn.Module):
 
 
 class TimelineBody(nn.Module):
-    """Steps of facts → what is known at each step: (s, width)."""
+    """Steps of facts → what is known at each step: (s, width).
+
+    Attributes:
+        recomputing: whether what blocks made of a step is worked out again on the way back, instead of kept (Chen et
+            al., 2016): less memory, about a third more time, the same numbers.
+    """
+
+    recomputing = False
 
     def __init__(self, config: BodyConfig) -> None:
         super().__init__()
@@ -224,7 +232,7 @@ class TimelineBody(nn.Module):
     def through(self, x: Tensor, sides: Sequence[Attention]) -> Tensor:
         """Send steps (s, width) through the blocks, each of which attends by its own: (s, width)."""
         for block, side in zip(self.blocks, sides, strict=True):
-            x = block(x, side)
+            x = checkpoint(block, x, side, use_reentrant=False) if self.recomputing else block(x, side)
         read: Tensor = self.norm(x)
         return read
 

@@ -56,6 +56,7 @@ class Pretraining:
         step: hours whose facts are one step; 0: those of one moment; None: each fact.
         most: steps of a timeline at most.
         schedule: how long and how fast.
+        recompute: whether memory is saved by working out twice what blocks make of a batch.
     """
 
     objective: str = "next-event+time-to-event"
@@ -63,6 +64,7 @@ class Pretraining:
     step: float | None = 0.0
     most: int = 512
     schedule: Schedule = _SCHEDULE
+    recompute: bool = False
 
 
 class PretrainedNetwork(nn.Module):
@@ -190,6 +192,7 @@ def pretrain(
     config = BodyConfig.of(size, vocabulary, causal=names != ("masked",))
     with seeded(drawn):
         network = _network(config, names, rows)
+    network.body.recomputing = how.recompute
     parameters = asdict(how)
     fitted = fit(
         network,
