@@ -102,6 +102,18 @@ def test_a_smaller_model_says_why(plan: Plan) -> None:
     assert by_code[LAB] > by_code.get(NOISE, 0)
 
 
+@pytest.mark.parametrize("plan", [ALL[GRAPH], ALL[EIGHT_BITS]])
+def test_a_graph_knows_who_is_unlike_its_patients(plan: Plan, tmp_path: Path) -> None:
+    samples, network, graph = samples_of("binary", n=40, seed=9), trained().model, innermost(smaller(plan))
+    assert isinstance(network, TimelineModel) and isinstance(graph, GraphModel)
+    if plan.to == "onnx":
+        np.testing.assert_allclose(graph.represent(samples), network.represent(samples), atol=1e-3)
+    ours, theirs = (ml.unusual(one, samples)["percentile"].to_numpy() for one in (graph, network))
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.9
+    graph.save(tmp_path / "graph")
+    assert ml.unusual(load(tmp_path / "graph"), samples)["percentile"].to_list() == ours.tolist()
+
+
 def test_a_smaller_network_of_one_block_is_made_a_graph_too(tmp_path: Path) -> None:
     network = smaller(PLANS[SMALLER])
     made = compress(Trained(network, trained().samples), Plan("onnx"), most_lost=MOST_LOST).trained.model

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from medloom.tasks.samples import Samples
@@ -27,6 +28,7 @@ FEWEST: Final = 50
 """Training patients below which nobody can be said to be unlike them."""
 
 _MOST_INPUTS: Final = 250
+_PLACED: Final = 5_000  # training samples that tell where patients lie among representations
 _ROWS_LOOKED_AT: Final = 20_000
 _FURTHEST: Final = 20.0  # standard deviations; a slip of the pen is far out enough there
 _SKEWED: Final = 0.35  # as in `Preparation`
@@ -150,17 +152,24 @@ class Novelty:
 
 @runtime_checkable
 class Representing(Protocol):
-    """A model that sums a patient up in numbers that nobody can name.
+    """A model that sums a patient up in numbers that nobody can name."""
 
-    Attributes:
-        novelty: where training patients lie among them; None: they were too few.
-    """
-
-    novelty: Novelty | None
+    @property
+    def novelty(self) -> Novelty | None:
+        """Tell where training patients lie among them; None: they were too few."""
+        ...
 
     def represent(self, samples: Samples) -> NDArray[np.float32]:
         """Sum samples up: (n, width)."""
         ...
+
+
+def where_they_lie(model: Representing, train: Samples) -> Novelty | None:
+    """Learn where training patients lie among a model's representations; None: they are too few."""
+    step = max(1, -(-len(train) // _PLACED))
+    some = train.where(pl.int_range(pl.len()) % step == 0)
+    known = model.represent(some)[:, :_MOST_INPUTS]
+    return Novelty.fit(known, np.arange(known.shape[1]), some.groups)
 
 
 def chosen(known: NDArray[np.integer], places: Sequence[int]) -> NDArray[np.int64]:

@@ -18,17 +18,18 @@ from medloom.foundation.seeds import derive
 from medloom.learners.timeline.adapted import AdaptedModel
 from medloom.learners.timeline.batches import Timelines
 from medloom.learners.timeline.body import BodyConfig, Size, TimelineBody, size_named
-from medloom.learners.timeline.graph import FREE, RowGraph, body_of, row_form
+from medloom.learners.timeline.graph import FREE, OUTPUTS, RowGraph, body_of, row_form
 from medloom.learners.timeline.graph_model import GraphModel
 from medloom.learners.timeline.learner import LabelledRows
 from medloom.learners.timeline.model import TimelineModel, exact
 from medloom.learners.timeline.network import TimelineNetwork, mean_loss, scores_of
 from medloom.tasks.model import Model
 from medloom.tasks.samples import Samples
-from medloom.training.compression.graphs import as_graph, in_8_bits
+from medloom.training.compression.graphs import Scaling, as_graph, in_8_bits
 from medloom.training.compression.plan import Plan
 from medloom.training.compression.pruning import heaviest, kept_only, masks_of
 from medloom.training.fitting import fit
+from medloom.training.novelty import where_they_lie
 from medloom.training.schedule import Schedule
 from medloom.training.seeding import seeded
 
@@ -68,12 +69,13 @@ def _as_graph(model: TimelineModel, plan: Plan, train: Samples, tuning: Samples)
     few = model.reading.timelines(train.among(range(min(_EXAMPLES, len(train)))))
     examples = [form.arrays(few.arrays(np.array([place]))) for place in range(len(few))]
     inputs = {name: torch.from_numpy(one) for name, one in examples[0].items()}
-    graph = as_graph(RowGraph(network, vocabulary), inputs, FREE)
+    graph = as_graph(RowGraph(network, vocabulary), inputs, FREE, OUTPUTS)
     made = GraphModel(model.origin, vocabulary, gathering, model.form, form, graph)
     _check_like(made, model, tuning)
-    if plan.to == "onnx":
-        return made
-    return replace(made, graph=in_8_bits(graph, "dynamic" if plan.way == "dynamic" else "static", examples))
+    if plan.to == "int8":
+        scaling: Scaling = "dynamic" if plan.way == "dynamic" else "static"
+        made = replace(made, graph=in_8_bits(graph, scaling, examples))
+    return made if model.novelty is None else replace(made, novelty=where_they_lie(made, train))
 
 
 def _check_like(made: GraphModel, model: TimelineModel, samples: Samples) -> None:

@@ -23,6 +23,7 @@ from medloom.learners.timeline.rows import ASKED, RowForm
 
 _EPSILON: Final = float(torch.finfo(torch.float32).eps)  # as RMSNorm has it
 
+OUTPUTS: Final = ("scores", "known")
 FREE: Final[Mapping[str, Mapping[int, str]]] = {
     "kinds": {0: "kinds"},
     "described": {0: "kinds"},
@@ -38,7 +39,7 @@ FREE: Final[Mapping[str, Mapping[int, str]]] = {
 
 
 class RowGraph(nn.Module):
-    """A body and its layer of answers, for one row: scores (1, k) of the arrays that `RowForm.arrays` gives."""
+    """A body and its layer of answers, for one row, of the arrays that `RowForm.arrays` gives."""
 
     def __init__(self, network: TimelineNetwork, vocabulary: TokenVocabulary) -> None:
         super().__init__()
@@ -58,8 +59,8 @@ class RowGraph(nn.Module):
         *others, last = body.blocks
         self.blocks = nn.ModuleList(_RowBlock(block) for block in others)
         self.last = _RowBlock(last)
-        norm = body.norm.weight
-        self.head = _Product(_weight(network.head) * norm[:, None], network.head.bias)
+        self.norm = _kept(body.norm.weight)
+        self.head = _Product(_weight(network.head) * self.norm[:, None], network.head.bias)
 
     def forward(
         self,
@@ -74,8 +75,8 @@ class RowGraph(nn.Module):
         sin: Tensor,
         mask: Tensor,
         chart: Tensor,
-    ) -> Tensor:
-        """Score: (1, k)."""
+    ) -> tuple[Tensor, Tensor]:
+        """Score: (1, k); and give what the body knows of the row: (1, width)."""
         codes = self.table[kinds] + described
         pairs, tenth = codes[pair_kind], self.tenth[pair_tenth]
         has = (pair_tenth > 0).to(pairs.dtype)[:, None]
@@ -86,8 +87,8 @@ class RowGraph(nn.Module):
         x = _levelled(x) * self.mixed
         for block in self.blocks:
             x = block(x, cos, sin, mask)
-        scores: Tensor = self.head(_levelled(self.last.asked(x, cos, sin)))
-        return scores
+        known = _levelled(self.last.asked(x, cos, sin))
+        return self.head(known), known * self.norm
 
 
 class _RowBlock(nn.Module):

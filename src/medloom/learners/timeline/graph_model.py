@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
 from medloom.training.compression.graphs import LIBRARIES, Graph, check_runtime
+from medloom.training.novelty import Novelty
 
 Floats = NDArray[np.float64]
 Row = Mapping[str, NDArray[Any]]
@@ -47,6 +48,7 @@ class GraphModel(Model):
         form: of its answers.
         row: what the graph's arrays are made with.
         graph: the network.
+        novelty: where training patients lie among representations; None: they were too few.
     """
 
     origin: Origin
@@ -55,6 +57,7 @@ class GraphModel(Model):
     form: AnswerForm
     row: RowForm
     graph: Graph
+    novelty: Novelty | None = field(default=None, kw_only=True)
 
     @property
     def codes(self) -> frozenset[str]:
@@ -75,6 +78,16 @@ class GraphModel(Model):
                     self.form.predictions(self.origin.question, part.frame["sample_id"], scores).frame
                 )
         return Predictions(pl.concat(frames) if frames else PREDICTION_SCHEMA.to_frame())
+
+    def represent(self, samples: Samples) -> NDArray[np.float32]:
+        """Give what the body knows of each sample: (n, width)."""
+        known = []
+        for part in samples.parts(_AT_ONCE):
+            timelines = self.timelines(part)
+            known += [
+                self.graph.run(self.row.arrays(_row(timelines, place)), "known") for place in range(len(part))
+            ]
+        return np.concatenate(known or [np.empty((0, self.row.pieces.shape[1]), np.float32)])
 
     def timelines(self, samples: Samples) -> Timelines:
         """Encode samples."""
@@ -143,6 +156,7 @@ class GraphModel(Model):
             AnswerForm.from_json(told["form"]),
             RowForm.read(weights / "row"),
             Graph((weights / _GRAPH).read_bytes()),
+            novelty=Novelty.read(weights),
         )
 
     def _write(self, folder: Path) -> None:
@@ -155,6 +169,8 @@ class GraphModel(Model):
         (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
         self.row.write(folder / "row")
         (folder / _GRAPH).write_bytes(self.graph.content)
+        if self.novelty is not None:
+            self.novelty.write(folder)
 
     def _scored(self, row: Row, shown: NDArray[np.float32] | None = None) -> Floats:
         """Score one row: (1, k)."""

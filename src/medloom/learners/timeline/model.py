@@ -35,15 +35,13 @@ from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
 from medloom.training.compression.plan import Plan
 from medloom.training.compression.pruning import packed, unpacked
-from medloom.training.novelty import Novelty
+from medloom.training.novelty import Novelty, where_they_lie
 
 LIBRARIES: Final = ("numpy", "polars", "safetensors", "torch")
 METHOD: Final = "integrated gradients of facts (Sundararajan et al., ICML 2017)"
 
 _AT_ONCE: Final = 2_000  # samples whose tokens are in memory at a time
 _PATH: Final = 24  # points of Gauss and Legendre on the way from no fact to all
-_PLACED: Final = 5_000  # training samples that tell where its patients lie
-_MOST_NUMBERS: Final = 250  # of a representation, that tell it
 _SPECIFICATION: Final = "timeline.json"
 _WEIGHTS: Final = "network.safetensors"
 
@@ -163,10 +161,7 @@ class TimelineModel(Model):
 
     def knowing(self, train: Samples) -> Self:
         """Let it know where the patients it learned from lie, so that one who is unlike them is seen."""
-        step = max(1, -(-len(train) // _PLACED))
-        some = train.where(pl.int_range(pl.len()) % step == 0)
-        known = self.represent(some)[:, :_MOST_NUMBERS]
-        return replace(self, novelty=Novelty.fit(known, np.arange(known.shape[1]), some.groups))
+        return replace(self, novelty=where_they_lie(self, train))
 
     def compressed(self, plan: Plan, train: Samples, tuning: Samples, seed: int) -> Model:
         """Make it smaller or faster; as `Compressible`."""

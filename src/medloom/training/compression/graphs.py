@@ -41,14 +41,14 @@ class Graph:
 
     content: bytes = field(repr=False)
 
-    def run(self, inputs: Arrays) -> NDArray[np.float32]:
-        """Give the first output for inputs by name.
+    def run(self, inputs: Arrays, output: str = "scores") -> NDArray[np.float32]:
+        """Give an output for inputs by name.
 
         Raises:
             InputError: ONNX Runtime is not installed.
         """
         session, reads = self._session
-        answered: NDArray[np.float32] = session.run(None, {name: inputs[name] for name in reads})[0]
+        answered: NDArray[np.float32] = session.run([output], {name: inputs[name] for name in reads})[0]
         return answered
 
     @cached_property
@@ -77,14 +77,18 @@ def check_runtime() -> None:
 
 
 def as_graph(
-    network: nn.Module, inputs: Mapping[str, Tensor], free: Mapping[str, Mapping[int, str]]
+    network: nn.Module,
+    inputs: Mapping[str, Tensor],
+    free: Mapping[str, Mapping[int, str]],
+    outputs: Sequence[str],
 ) -> Graph:
     """Write a network as an ONNX graph; the same network gives the same bytes.
 
     Args:
-        network: called with `inputs` in their order; gives one tensor.
+        network: called with `inputs` in their order; gives a tensor an output.
         inputs: of an example, whose sizes along free axes differ from each other and from 1.
         free: of each input the axes whose length may be any, with a name; equal names are equal lengths.
+        outputs: names of what the network gives.
     """
     check_runtime()
     import onnx
@@ -97,7 +101,7 @@ def as_graph(
             tuple(inputs.values()),
             written,
             input_names=list(inputs),
-            output_names=["scores"],
+            output_names=list(outputs),
             dynamic_axes={name: dict(axes) for name, axes in free.items()},
             opset_version=_OPSET,
             dynamo=False,  # the other exporter takes 15 times as long, and shapes of fewer products are known after it
