@@ -26,13 +26,11 @@ from medloom.evidence.intervals import estimates, paired_difference
 from medloom.foundation.files import write_text
 
 MEMBERS: Final[dict[str, dict[str, Any]]] = {
-    "gbdt": {},
-    "logistic": {},
-    "gru-d": {},
-    "transformer": {"epochs": 15, "weight_decay": 0.1},
     "timeline": {"epochs": 12},
+    "transformer": {"epochs": 15, "weight_decay": 0.1},
+    "gru-d": {},
+    "gbdt": {},
 }
-REFITTED: Final = ("gbdt", "logistic")
 PROCESSES: Final = 2
 
 
@@ -119,8 +117,8 @@ def learn(number: int, name: str, work: Path, shared: Path, seed: int) -> None:
     learner = ml.learner(name, **settings)
     model = learner.fit(train, tuning, seed)
     seconds += time.perf_counter() - started
-    # some learn from the tuning stays too, in the end; what they say of these would weigh too much
-    unseen = learner.fit(train, tuning.where(pl.lit(False)), seed) if name in REFITTED else model
+    # trees learn from the tuning stays too, in the end; what they say of these would weigh too much
+    unseen = learner.fit(train, tuning.where(pl.lit(False)), seed) if name == "gbdt" else model
     said = {
         part: one.predict(of).frame["value"].to_list()
         for part, one, of in (("tuning", unseen, tuning), ("test", model, test))

@@ -10,7 +10,6 @@ from medloom.foundation.messages import Text2
 
 _NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
 _FOLDS = {
-    "logistic": "logistic",
     "gbdt": "gbdt",
     "gru-d": "gru-d",
     "transformer": "transformer",
