@@ -32,6 +32,7 @@ def pretrain(
     size: str = "nano",
     step: float | None = 0.0,
     most: int = 512,
+    recompute: bool = False,
     seed: int = 0,
     noted: Callable[[int, float, float | None], None] | None = None,
     **schedule: Any,
@@ -47,6 +48,7 @@ def pretrain(
         size: of the body: `nano` to `xl`.
         step: hours whose facts are read together; 0: those of one moment; None: each fact.
         most: steps of a timeline that are read at most.
+        recompute: keep less in memory and work it out twice: the same numbers, a third slower.
         seed: of everything random.
         noted: called at each judgement with step, loss, and loss on the tuning split.
         schedule: how long and how fast: `epochs`, `batch`, `learning_rate` and others of `Schedule`.
@@ -63,7 +65,7 @@ def pretrain(
     if isinstance(task, str):
         task = find(task, None if site is None else site.directory)
     samples = timelines(what.record if isinstance(what, Site) else what, None if task is None else task.split)
-    how = Pretraining(objective, size, step, most)
+    how = Pretraining(objective, size, step, most, recompute=recompute)
     work = None if site is None else encoders.unfinished(site.directory, name)
     made = learn(
         samples.in_split("train"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ from medloom.cli import screen
 from medloom.cli.options import AddressOption, EngineOption, JsonOption, SeedOption, SiteOption
 from medloom.foundation.durations import hours
 from medloom.foundation.engines import engine as working_on
-from medloom.foundation.files import remove
 from medloom.foundation.messages import tr
 from medloom.foundation.site import find_site
 from medloom.site import Site
@@ -65,32 +63,16 @@ def pretrain(
     json: JsonOption = False,
 ) -> None:
     """Pretrain; interrupted, the same command goes on where it stopped."""
-    from medloom.learners.timeline.pretraining import Pretraining
-    from medloom.learners.timeline.pretraining import pretrain as learn
-    from medloom.training.descent import check_torch
+    from medloom.pretraining import pretrain as learn
     from medloom.training.tracking import tracking
 
-    check_torch("timeline")
     opened = Site.open(site)
-    splits = None if task is None else library.find(task, opened.directory).split
-    how = Pretraining(objective, size, _hours(step), most, recompute=recompute)
-    schedule = replace(
-        how.schedule,
-        epochs=epochs,
-        batch=batch,
-        learning_rate=learning_rate,
-        minutes=minutes,
-        precision=precision,
-        devices=devices,
-        strategy=strategy,
-        pieces=pieces,
-    )
-    work = encoders.unfinished(opened.directory, name)
+    runs = encoders.unfinished(opened.directory, name).parent
     curve: list[dict[str, float | int | None]] = []
     with (
         screen.showing_progress(json),
         working_on(engine, address),
-        tracking(track, str(work.parent)) as tracker,
+        tracking(track, str(runs)) as tracker,
     ):
 
         def noted(done: int, loss: float, judged: float | None) -> None:
@@ -109,17 +91,29 @@ def pretrain(
                     )
                 )
 
-        samples = timelines(opened.record, splits)
         made = learn(
-            samples.in_split("train"),
-            samples.in_split("tuning"),
-            replace(how, schedule=schedule),
+            opened,
+            name,
+            task,
+            objective=objective,
+            size=size,
+            step=_hours(step),
+            most=most,
+            recompute=recompute,
             seed=seed,
-            folder=work,
             noted=noted,
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            minutes=minutes,
+            precision=precision,
+            devices=devices,
+            strategy=strategy,
+            pieces=pieces,
         )
-        saved = encoders.save(opened.directory, name, made)
-    remove(work)
+    saved = encoders.find(opened.directory, name)
+    splits = None if task is None else library.find(task, opened.directory).split
+    learned = len(timelines(opened.record, splits).in_split("train"))
     parameters = sum(one.numel() for one in made.network.body.parameters())
     assert made.course is not None
     seconds = made.course.seconds
@@ -127,7 +121,7 @@ def pretrain(
         screen.json(
             {
                 "encoder": str(saved),
-                "timelines": len(samples.in_split("train")),
+                "timelines": learned,
                 "parameters": parameters,
                 "curve": curve,
                 "seconds": seconds,
@@ -139,7 +133,7 @@ def pretrain(
             "Learned {encoder} ({n:,} weights) from {timelines:,} timelines.",
             encoder=saved,
             n=parameters,
-            timelines=len(samples.in_split("train")),
+            timelines=learned,
         )
     )
     screen.say(tr("Next: medloom train TASK --learner timeline --encoder {encoder}", encoder=saved))
