@@ -214,3 +214,12 @@ def test_adalora_cuts_off_what_matters_least_until_its_budget_is_kept() -> None:
         settle(body)
     assert sum(rank for _, _, rank in described(body)) == 6
     torch.testing.assert_close(body(x), learned)
+
+
+@pytest.mark.parametrize("to", ["onnx", "pruned"])
+def test_layers_behind_layers_are_no_graph_and_not_pruned(learned: Any, to: str) -> None:
+    from medloom.training.compression.plan import Plan
+
+    samples = samples_of("binary")
+    with pytest.raises(InputError, match="cannot be written as a graph or pruned; make it distilled"):
+        learned("adapter").compressed(Plan(to), samples.in_split("train"), samples.in_split("tuning"), 0)

@@ -93,6 +93,11 @@ def test_a_patient_with_two_hundred_thousand_facts_is_answered_and_explained() -
         assert reasons.height == (MANY + 1 if place == 0 else 63 * 60 + 1)
 
 
+def test_where_nobody_has_a_fact_nothing_is_pretrained() -> None:
+    with pytest.raises(InputError, match="no patient to learn from has a fact"):
+        pretrained(ward().where(pl.lit(False)))
+
+
 def test_an_encoder_of_other_codes_is_refused(tmp_path: Path) -> None:
     pretrained(ward("LOINC//elsewhere")).save(tmp_path / "theirs")
     samples = ward()

@@ -25,6 +25,7 @@ from medloom.learners.timeline.model import TimelineModel, exact
 from medloom.learners.timeline.network import TimelineNetwork, mean_loss, scores_of
 from medloom.tasks.model import Model
 from medloom.tasks.samples import Samples
+from medloom.training.additions import additions
 from medloom.training.compression.graphs import Scaling, as_graph, in_8_bits
 from medloom.training.compression.plan import Plan
 from medloom.training.compression.pruning import heaviest, kept_only, masks_of
@@ -50,10 +51,15 @@ def compressed(model: TimelineModel, plan: Plan, train: Samples, tuning: Samples
     """Make a model smaller or faster.
 
     Raises:
-        InputError: its body is no transformer, or the graph does not answer as the network does.
+        InputError: its body is no transformer, or has layers behind layers that only a distilled one can do without; or
+            the graph does not answer as the network does.
     """
     own = model.alone() if isinstance(model, AdaptedModel) else model
-    body_of(own.network)
+    if additions(body_of(own.network)) and plan.to != "distilled":
+        raise InputError(
+            "what stands behind layers (adapt: adapter) cannot be written as a graph or pruned; make it distilled, or "
+            "adapt with lora"
+        )
     if plan.to in ("onnx", "int8"):
         return _as_graph(own, plan, train, tuning)
     task = _Task.of(own, plan, train, tuning, derive(seed, "compression"))

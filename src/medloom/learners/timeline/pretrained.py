@@ -85,7 +85,7 @@ class TimelineLearner(NeuralTimelineLearner):
             start = self._start(train, tuning, drawn)
             network = TimelineNetwork(start.body, form.k)
         self._begin(network, form, start.reading, train, drawn)
-        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network)
+        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network).knowing(train)
 
     @classmethod
     def load(cls, directory: Path) -> TimelineModel:

@@ -172,7 +172,8 @@ def pretrain(
         noted: called at each judgement with step, loss and judged loss.
 
     Raises:
-        InputError: an objective or a size has another name, or the checkpoint is of another training.
+        InputError: an objective or a size has another name, there is nothing to learn from, or the checkpoint is of
+            another training.
         LeakageError: a sample is held out.
     """
     check_none_held_out(train, tuning)
@@ -188,6 +189,10 @@ def pretrain(
         tokens = encode(train, vocabulary)
     else:
         tokens = write_tokens(folder / "tokens", train, vocabulary)
+    if not tokens.lengths.any():
+        raise InputError(
+            "no patient to learn from has a fact; import a record, or check who is held out of it"
+        )
     rows = Timelines(tokens, vocabulary, reading.gathering, train.catalogue)
     config = BodyConfig.of(size, vocabulary, causal=names != ("masked",))
     with seeded(drawn):

@@ -90,7 +90,9 @@ class RowForm:
         """Read back what `write` wrote."""
         names = ("places", "turns", "pieces", "above")
         places, turns, pieces, above = (read_array(folder, name) for name in names)
-        causal, charted = read_array(folder, "causal").item(), read_array(folder, "charted").item()
+        causal = read_array(folder, "causal").item()
+        # packages of bodies without a chart may not have this
+        charted = read_array(folder, "charted").item() if (folder / "charted.npy").is_file() else 0
         return cls(causal, places, turns, pieces, above, charted)
 
     def _described(self, row: Arrays) -> NDArray[np.float32]:
