@@ -77,7 +77,7 @@ def mitigate(
             `equalised_odds` sensitivity and false positive rate.
         threshold: the one risk from which everybody is flagged; None: the share with the outcome in training.
         samples: to choose thresholds on; None: the `calibration` split or, where there is none, answers out of fold.
-        folds: how many, for that; None: 5, or 3 of many patients.
+        folds: how many, for that; None: 5, or 3 of many patients, or one of these 3 where a learner fits slowly.
         split: where the price is measured, of patients that neither model nor thresholds were learned from.
         site: where the new model is to be kept, as the next version of its name.
         replicates: of the bootstrap over patients.

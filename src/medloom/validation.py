@@ -169,7 +169,7 @@ def recalibrate(
             none, intercept, slope and beta that the samples do not refute.
         samples: what to fit, such as another hospital's; None: the `calibration` split or, where there is none,
             answers out of fold: the learner is made anew and learns from all but one fold in turn.
-        folds: how many, for that; None: 5, or 3 of many patients.
+        folds: how many, for that; None: 5, or 3 of many patients, or one of these 3 where a learner fits slowly.
         site: where the recalibrated model is to be kept, as the next version of its name.
         seed: of everything random.
 
@@ -216,7 +216,7 @@ def with_ranges(
         samples: to learn the errors from; None: the `calibration` split or, where there is none, answers out of fold,
             for which the share holds approximately (Vovk, Ann Math Artif Intell 2015;74:9-28). Samples that a
             recalibration was learned from are a little too kind.
-        folds: how many, for that; None: 5, or 3 of many patients.
+        folds: how many, for that; None: 5, or 3 of many patients, or one of these 3 where a learner fits slowly.
         site: where the model is to be kept, as the next version of its name.
         seed: of everything random.
 

@@ -64,7 +64,7 @@ class NeuralTimelineLearner(Learner):
         radius: how far an attack moves a value at most, in units of its code's spread.
         mixup: of pairs of patients: parameter of the Beta distribution of their shares; 0: none.
         average: decay of the moving average of weights that is kept; 0: the weights themselves.
-        minutes: after which training stops; None: no limit.
+        minutes: after which learning from labels stops, each time it is done; None: no limit.
         precision: `32`, `bf16`, or `auto`: what the machine is faster with.
         devices: processes to train with.
     """

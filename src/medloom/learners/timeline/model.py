@@ -126,7 +126,8 @@ class TimelineModel(Model):
     def attended(self, samples: Samples) -> Explanation:
         """Tell how much of what is known when each sample is asked flows there from each fact, by attention rollout.
 
-        Contributions of a sample are shares of 1, the same for every output; they do not add up to the answer.
+        Contributions of a sample are shares of 1, the same for every output; they do not add up to the answer. What
+        the body reads off its chart stands with the rest, for attention does not tell which facts it is of.
 
         Raises:
             InputError: the body has no attention.

@@ -1,7 +1,8 @@
 """Attention rollout: how much of what is known at the end flows there from each step, through all blocks.
 
 Abnar and Zuidema, ACL 2020, section 3: what a block looks at, averaged over its heads, and itself, half each; followed
-from the last step back to the first block. It tells where a body looks, not which way that moves its answer.
+from the last step back to the first block. It tells where a body looks, not which way that moves its answer, and
+nothing of what it reads off its chart (`chart`), which no attention brings to the last step.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def rolled_out(body: TimelineBody, batch: TimelineBatch) -> NDArray[np.float64]:
     """Follow what is known when one row is asked back to its facts: (n,), together with the rest of the row 1.
 
     The facts of a step share what flows from it evenly, for attention tells steps apart and not their facts. What flows
-    from the last step, which holds none, is nobody's.
+    from the last step, which holds none but what the chart sums up of all, is nobody's.
 
     Args:
         body: whose blocks attend.
