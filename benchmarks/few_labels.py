@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from medloom.cli.bench import Bench
-from medloom.foundation.files import write_text
+from medloom.foundation.files import remove, write_text
 from medloom.tasks.samples import Samples
 
 LABELS: Final = (50, 100, 200, 500)
@@ -59,6 +59,7 @@ def run(bench: Bench) -> None:
                 f"{n}.timeline_minus_{other}.auroc.low": float(apart.mean() - 2.262 * spread),
                 f"{n}.timeline_minus_{other}.auroc.high": float(apart.mean() + 2.262 * spread),
             }
+    remove(bench.work / "draws")
 
 
 def _learn(*job: object) -> None:

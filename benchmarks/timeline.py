@@ -23,7 +23,7 @@ from medloom.cli.bench import Bench
 from medloom.evidence.answers import binary_answers
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import estimates, paired_difference
-from medloom.foundation.files import write_text
+from medloom.foundation.files import remove, write_text
 
 MEMBERS: Final[dict[str, dict[str, Any]]] = {
     "timeline": {"epochs": 12},
@@ -72,6 +72,7 @@ def run(bench: Bench) -> None:
         for metric in ("auroc", "auprc"):
             difference = paired_difference(metric, answers[one], answers[other], seed=bench.seed)
             bench.figures |= _with_interval(f"{one}_minus_{other}.{metric}", difference)
+    remove(bench.work / "folds")
     bench.references = {
         "gru_d.auroc": {"value": 0.863, "source": "Horn et al., SeFT, ICML 2020; another split"},
         "transformer.auroc": {"value": 0.863, "source": "Horn et al., SeFT, ICML 2020; another split"},

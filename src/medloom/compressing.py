@@ -136,11 +136,12 @@ def figures(model: Model, samples: Samples) -> Figures:
 
 
 def size_of(model: Model) -> int:
-    """Count the bytes of a model's package."""
+    """Count the bytes of a model's package, and of what it shares with others."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary, "package")
         model.save(folder)
-        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        own = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return own + model.shared_bytes
 
 
 def _smaller(model: Model, plan: Plan, train: Samples, tuning: Samples, seed: int) -> Model:

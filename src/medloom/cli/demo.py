@@ -182,6 +182,14 @@ def _make_room(folder: Path) -> None:
         raise InputError(
             "{path!r} holds something else than a demo; choose another folder with --into", path=str(folder)
         )
+    own = {f"{_TASK}.logistic", f"{_TASK}.gbdt"}
+    learned = {path.name for path in (folder / "models").glob("*")} - own
+    if learned or (folder / "encoders").is_dir():
+        raise InputError(
+            "{path!r} holds models that were learned since the demo; look at it with medloom serve, remove it, or "
+            "choose another folder with --into",
+            path=str(folder),
+        )
     remove(folder)
 
 

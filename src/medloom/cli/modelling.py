@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from medloom.api import Trained
 
 _TIMELINE = "timeline"
+# with one of these given, it pretrains its own body
+_OF_PRETRAINING = ("encoder", "objective", "size", "step", "most", "pretraining_epochs")
 
 
 def register(app: typer.Typer) -> None:
@@ -236,7 +238,8 @@ def train(
 def _encoder(opened: Site, named: str | None, learner: str, parameters: dict[str, Any]) -> str | None:
     """Put the encoder that is named, or else the site's usual one, among the parameters; give its name."""
     known = {one.name for one in encoders.names_in(opened.directory)}
-    usual = TIMELINES if learner == _TIMELINE and "encoder" not in parameters and TIMELINES in known else None
+    asked_anew = not parameters.keys().isdisjoint(_OF_PRETRAINING)
+    usual = TIMELINES if learner == _TIMELINE and not asked_anew and TIMELINES in known else None
     if (chosen := named or usual) is None:
         return None
     found = encoders.find(opened.directory, chosen)

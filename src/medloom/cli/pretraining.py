@@ -67,12 +67,14 @@ def pretrain(
     from medloom.training.tracking import tracking
 
     opened = Site.open(site)
-    runs = encoders.unfinished(opened.directory, name).parent
+    work = encoders.unfinished(opened.directory, name)
+    if (work / "checkpoints").is_dir() and not json:
+        screen.say(tr("Goes on where an earlier run stopped."))
     curve: list[dict[str, float | int | None]] = []
     with (
         screen.showing_progress(json),
         working_on(engine, address),
-        tracking(track, str(runs)) as tracker,
+        tracking(track, str(work.parent)) as tracker,
     ):
 
         def noted(done: int, loss: float, judged: float | None) -> None:
@@ -91,26 +93,31 @@ def pretrain(
                     )
                 )
 
-        made = learn(
-            opened,
-            name,
-            task,
-            objective=objective,
-            size=size,
-            step=_hours(step),
-            most=most,
-            recompute=recompute,
-            seed=seed,
-            noted=noted,
-            epochs=epochs,
-            batch=batch,
-            learning_rate=learning_rate,
-            minutes=minutes,
-            precision=precision,
-            devices=devices,
-            strategy=strategy,
-            pieces=pieces,
-        )
+        try:
+            made = learn(
+                opened,
+                name,
+                task,
+                objective=objective,
+                size=size,
+                step=_hours(step),
+                most=most,
+                recompute=recompute,
+                seed=seed,
+                noted=noted,
+                epochs=epochs,
+                batch=batch,
+                learning_rate=learning_rate,
+                minutes=minutes,
+                precision=precision,
+                devices=devices,
+                strategy=strategy,
+                pieces=pieces,
+            )
+        except KeyboardInterrupt:
+            if not json:
+                screen.say(tr("The same command goes on from here."))
+            raise
     saved = encoders.find(opened.directory, name)
     splits = None if task is None else library.find(task, opened.directory).split
     learned = len(timelines(opened.record, splits).in_split("train"))

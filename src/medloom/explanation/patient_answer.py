@@ -7,7 +7,7 @@ from medloom.explanation.answer_drawing import Reading, people_drawing, scale_dr
 from medloom.explanation.curve_answer import answer_of_curves
 from medloom.explanation.numbers import percent, ratio, share
 from medloom.explanation.patient import PatientPage
-from medloom.explanation.patient_reasons import adjustment
+from medloom.explanation.patient_reasons import adjustment, starts_from_nobody
 from medloom.explanation.wording import amount, clean, fill, number, same
 from medloom.foundation.messages import Text2, text2
 
@@ -168,27 +168,28 @@ def _usual(page: PatientPage) -> float | None:
     """Give what the answer is compared with: one number, the same for the drawing, the words and the reasons.
 
     It is where the reasons start, the model's average answer. Where the answer was adjusted after its reasons,
-    both are on different scales; then it is the average of the patients the model learned from.
+    both are on different scales, and where they start from nobody, that is no average; then it is the average of the
+    patients the model learned from.
     """
     if isinstance(page.answer, Mapping):
         return None
-    if not _reasons_reach_the_answer(page):
+    if not _starts_from_average(page):
         return page.average
     return share(page.baseline) if page.scale == "log-odds" else page.baseline
 
 
 def _usual_name(page: PatientPage) -> Text2:
-    if _reasons_reach_the_answer(page):
+    if _starts_from_average(page):
         return text2("the model's average answer")
     return text2("the average of the patients it learned from")
 
 
 def _short_usual(page: PatientPage) -> Text2:
-    return text2("average answer") if _reasons_reach_the_answer(page) else text2("average patient")
+    return text2("average answer") if _starts_from_average(page) else text2("average patient")
 
 
-def _reasons_reach_the_answer(page: PatientPage) -> bool:
-    return page.reasons.height > 0 and adjustment(page) is None
+def _starts_from_average(page: PatientPage) -> bool:
+    return page.reasons.height > 0 and adjustment(page) is None and not starts_from_nobody(page)
 
 
 def _range(page: PatientPage, write: Any) -> list[Text2]:

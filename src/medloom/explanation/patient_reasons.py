@@ -10,7 +10,8 @@ import polars as pl
 from medloom.explanation.answer_drawing import bar_drawing
 from medloom.explanation.numbers import logit, percent, share, times
 from medloom.explanation.patient import PatientPage
-from medloom.explanation.wording import REST, Phrase, amount, fill, joined, phrase
+from medloom.explanation.windowed import RHYTHM, recorded
+from medloom.explanation.wording import REST, Phrase, amount, fill, joined, phrase, same
 from medloom.foundation.messages import Text2, text2
 
 _MOST_REASONS: Final = 8
@@ -77,9 +78,20 @@ def starting(page: PatientPage) -> Text2:
         return Text2("", "")
     if page.scale in ("log-odds", "probability"):
         start = share(page.baseline) if page.scale == "log-odds" else page.baseline
-        return text2("The model starts from its average answer, {start}.", start=percent(start))
-    said = amount(page.baseline, page.question.unit or page.scale)
+        said = same(percent(start))
+    else:
+        said = amount(page.baseline, page.question.unit or page.scale)
+    if starts_from_nobody(page):
+        return fill(
+            text2("The model starts from what it answers of somebody of whom nothing is known, {start}."),
+            start=said,
+        )
     return fill(text2("The model starts from its average answer, {start}."), start=said)
+
+
+def starts_from_nobody(page: PatientPage) -> bool:
+    """Tell whether reasons are facts one by one, which start from a patient of whom nothing is known."""
+    return any(one == RHYTHM or recorded(one) is not None for one in page.reasons["input"])
 
 
 def adjustment(page: PatientPage) -> Text2 | None:

@@ -78,7 +78,9 @@ def find(site: SiteDirectory, text: str) -> EncoderName:
     versions = _versions(_root(site) / match["name"]) if match else []
     version = int(match["version"]) if match and match["version"] else (versions[-1] if versions else 0)
     if match is None or version not in versions:
-        names = ", ".join(map(str, names_in(site))) or "-"
+        names = ", ".join(map(str, names_in(site)))
+        if not names:
+            raise NotFoundError("There is no encoder yet; pretrain one with: medloom pretrain")
         raise NotFoundError(
             "this site has no encoder {name!r}; it has: {names}; pretrain one with: medloom pretrain",
             name=text,

@@ -94,6 +94,11 @@ class Model(ABC):
             learner=self.origin.learner,
         )
 
+    @property
+    def shared_bytes(self) -> int:
+        """Count the bytes of what it answers with and shares with other models: its package leaves them out."""
+        return 0
+
     @abstractmethod
     def save(self, directory: Path) -> str:
         """Write a model package (`tasks.package`) into an empty or new directory; give its digest."""
@@ -109,6 +114,11 @@ class Learner(ABC):
     kinds: ClassVar[frozenset[Kind]]  # questions it can learn to answer
     modality: ClassVar[str]  # its room
     fits_slowly: ClassVar[bool] = False  # minutes; callers then ask for fewer refits
+
+    @property
+    def starts_from_patients(self) -> bool:
+        """Tell whether it starts from what was learned, without labels, from the patients it will be given."""
+        return False
 
     @abstractmethod
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> Model:

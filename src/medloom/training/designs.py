@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from medloom.foundation.durations import hours
 from medloom.foundation.engines import each
 from medloom.foundation.errors import InputError
+from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
 from medloom.foundation.seeds import derive, generator
@@ -218,7 +219,12 @@ def leave_one_out(samples: Samples, places: pl.Series, seed: int = 0, fewest: in
 
 
 def part_of(samples: Samples, tested: NDArray[np.bool_], name: str, seed: int = 0) -> Part:
-    """Make a part: what is tested (n,), and of all other patients some for tuning and the rest to train on."""
+    """Make a part: what is tested (n,), and of all other patients some for tuning and the rest to train on.
+
+    A part is a split of its own: what was pretrained under another has seen whom it tests on.
+    """
+    rule = digest([samples.split_rule, np.unique(samples.groups[tested]).tolist()])
+    samples = replace(samples, split_rule=rule)
     test = samples.where(pl.lit(pl.Series(tested)))
     others = samples.where(~pl.col("group").is_in(np.unique(test.groups)))
     train, tuning = with_tuning(others, seed, name)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from medloom.foundation.messages import tr
 from medloom.foundation.progress import Advance, progress
 from medloom.foundation.seeds import derive, generator
 from medloom.training.checkpoints import Course, load_checkpoint, save_checkpoint
+from medloom.training.interrupting import interrupted_gently
 from medloom.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ def fit(
     Raises:
         InputError: the loss became infinite, or the checkpoint is of another training.
         StorageError: the disk is full; the last checkpoint is whole.
+        KeyboardInterrupt: Ctrl-C; the step was finished, and a checkpoint written where there is a folder.
     """
     run = _Run(network, source, loss, schedule, seed, judged, folder, of, on_step, noted)
     with progress(doing or tr("Learning"), total=run.total) as advance:
@@ -142,6 +145,7 @@ class _Run(Generic[Batch]):
         self.remembered: dict[str, Tensor] = {}  # by the optimizer, before this process
         self.optimizer: Any = None
         self.why = "epochs"
+        self.interrupted = Event()
         self.begun = self.saved = time.monotonic()
         self.before = 0.0  # seconds, in processes before this one
 
@@ -153,17 +157,20 @@ class _Run(Generic[Batch]):
         self.advance = advance
         advance(self.course.step)
         first = self.course.step
-        while self.course.step < self.total and not self._over():
-            try:
-                self._go_on()
-                break
-            except torch.OutOfMemoryError:
-                if self.pieces >= min(_MOST_PIECES, self.schedule.batch):
-                    raise
-                self.pieces *= 2
-                self.remembered = self._optimizer_state()
-                torch.cuda.empty_cache()
-                _log.warning("out of memory; a batch is learned from in pieces=%d", self.pieces)
+        with interrupted_gently() as self.interrupted:
+            while self.course.step < self.total and not self._over():
+                try:
+                    self._go_on()
+                    break
+                except torch.OutOfMemoryError:
+                    if self.pieces >= min(_MOST_PIECES, self.schedule.batch):
+                        raise
+                    self.pieces *= 2
+                    self.remembered = self._optimizer_state()
+                    torch.cuda.empty_cache()
+                    _log.warning("out of memory; a batch is learned from in pieces=%d", self.pieces)
+        if self.interrupted.is_set():
+            raise KeyboardInterrupt
         if self.best is not None:
             self.network.load_state_dict(self.best)
         elif self.average is not None:
@@ -208,9 +215,10 @@ class _Run(Generic[Batch]):
             self._average(self.schedule.average)
         if step % self.every == 0 or step == self.total:
             self._judge()
-        if self.folder is not None and self._due():
+        stopping = self.schedule.devices == 1 and self.interrupted.is_set()
+        if self.folder is not None and (stopping or self._due()):
             self._save(self.folder)
-        return not self._agreed(self._over())
+        return not stopping and not self._agreed(self._over())
 
     def rate(self, step: int) -> float:
         """Give the learning rate of a step, as a share of the highest."""
@@ -316,6 +324,7 @@ class _Run(Generic[Batch]):
             return
         reached = min(decay, (1 + self.course.step) / (10 + self.course.step))
         for name, value in state.items():
+            self.average[name] = self.average[name].to(value.device)  # a checkpoint's is on the processor
             if value.dtype.is_floating_point:
                 self.average[name].lerp_(value.detach(), 1 - reached)
             else:

@@ -48,13 +48,19 @@ def unlearned(model: Model, samples: Samples, folds: int | None = None, seed: in
         seed: of everything random.
 
     Raises:
-        InputError: too few patients have one of the answers.
+        InputError: too few patients have one of the answers, or none was set aside for a model that starts from an
+            encoder.
     """
     aside = samples.in_split("calibration")
     if len(aside):
         return Unlearned(aside, None)
     own = samples.in_split("train", "tuning")
     learner = model.relearner()
+    if learner.starts_from_patients:
+        raise InputError(
+            "its encoder has read the timelines of all patients it could be tried on; set patients aside for "
+            "calibration in the split, or let the learner pretrain its own: encoder=None (-p encoder=None)"
+        )
     done = designs.carried_out(learner, parts_for(learner, own, folds, seed), seed)
     return Unlearned(designs.marked(done.samples, "calibration"), done.predictions)
 

@@ -119,6 +119,11 @@ class ReweighedLearner(Learner):
         self.learner = learner
         self.by = by
 
+    @property
+    def starts_from_patients(self) -> bool:
+        """Tell whether the other learner does."""
+        return self.learner.starts_from_patients
+
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> ReweighedModel:
         """Learn from `train`, reweighed.
 

@@ -80,6 +80,11 @@ class FusionLearner(Learner):
             )
         return self._late(learners, train, tuning, drawn, seed)
 
+    @property
+    def starts_from_patients(self) -> bool:
+        """Tell whether a member does."""
+        return any(one.starts_from_patients for one in self._learners().values())
+
     @classmethod
     def load(cls, directory: Path) -> Model:
         """Load a package this learner's model wrote."""

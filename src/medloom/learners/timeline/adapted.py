@@ -44,6 +44,12 @@ class AdaptedModel(TimelineModel):
         """Put onto a shared body what a network has beside it."""
         return _put_together(origin, form, described(network.body), _added(network), base, encoder)
 
+    @property
+    def shared_bytes(self) -> int:
+        """Count the bytes of the body, 32 bits a number."""
+        numbers: int = sum(one.numel() for one in self.base.weights.values())
+        return 4 * numbers
+
     def alone(self) -> TimelineModel:
         """Give a model that answers the same with weights of its own: for what changes them, such as compression."""
         network = deepcopy(self.network)

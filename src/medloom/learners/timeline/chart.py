@@ -35,17 +35,23 @@ class Chart(nn.Module):
 
 
 def charted(batch: TimelineBatch, weights: Tensor, codes: int) -> Tensor:
-    """Give what each row holds of codes 1 to `codes`: (b, 8 codes), by column, then by code."""
+    """Give what each row holds of codes 1 to `codes`: (b, 8 codes), by column, then by code.
+
+    All of it grows evenly with the weights of the facts that are held, from nothing to what they say wholly, so that
+    what is divided between facts by slopes along this way adds up.
+    """
     number = batch.kinds[batch.kind]
     held = torch.nonzero((number > 0) & (number <= codes) & (weights > 0)).squeeze(1)
-    step, weight = batch.step[held], weights[held]
+    step, weight, value = batch.step[held], weights[held], batch.value[held]  # 0 of a code without values
     place, size = batch.row[step] * codes + number[held] - 1, batch.rows * codes
     nothing = weight.new_zeros(size)
-    many = nothing.index_add(0, place, weight)
-    each = weight * batch.value[held]  # 0 of a code without values
+    many = nothing.index_add(0, place, torch.ones_like(weight))
+    share = nothing.index_add(0, place, weight) / many.clamp(min=1)
+    each = weight * value
     mean = nothing.index_add(0, place, each) / many.clamp(min=1)
-    square = nothing.index_add(0, place, each * batch.value[held]) / many.clamp(min=1)
-    spread = (square - mean.square()).clamp(min=0).add(LEAST_SPREAD**2).sqrt() - LEAST_SPREAD
+    usual = nothing.index_add(0, place, value) / many.clamp(min=1)
+    square = nothing.index_add(0, place, value.square()) / many.clamp(min=1)
+    spread = (square - usual.square()).clamp(min=0).add(LEAST_SPREAD**2).sqrt() - LEAST_SPREAD
     lowest, highest = (
         nothing.scatter_reduce(0, place, each, way, include_self=False) for way in ("amin", "amax")
     )
@@ -56,5 +62,14 @@ def charted(batch: TimelineBatch, weights: Tensor, codes: int) -> Tensor:
     each = torch.cat([nothing[:1], each])
     ago = batch.hours[step].clamp(min=0)
     recent = torch.cat([nothing[:1], weight / (1 + ago / RECENT)])
-    columns = [many.log1p(), mean, lowest, highest, each[first], each[last], spread, recent[last]]
+    columns = [
+        share * many.log1p(),
+        mean,
+        lowest,
+        highest,
+        each[first],
+        each[last],
+        share * spread,
+        recent[last],
+    ]
     return torch.stack(columns).view(COLUMNS, batch.rows, codes).transpose(0, 1).flatten(1)

@@ -108,6 +108,11 @@ class TimelineLearner(NeuralTimelineLearner):
         size_named(self.size)
         objectives_named(self.objective)
 
+    @property
+    def starts_from_patients(self) -> bool:
+        """Tell whether an encoder has read training patients' timelines before."""
+        return self.encoder is not None
+
     def _start(self, train: Samples, tuning: Samples, seed: int) -> Start:
         from medloom.learners.timeline.bases import places_of
 
@@ -136,8 +141,8 @@ class TimelineLearner(NeuralTimelineLearner):
         encoder = load_encoder(Path(self.encoder))
         if encoder.origin.split_rule != train.split_rule:
             raise LeakageError(
-                "the encoder was pretrained under another split, perhaps on patients that task {task!r} holds out; "
-                "pretrain anew for this task",
+                "the encoder was pretrained under another split, perhaps on patients that task {task!r} tests on; "
+                "pretrain anew for this task, or let each model pretrain its own: encoder=None (-p encoder=None)",
                 task=train.question.task,
             )
         _check_known(encoder, train)
@@ -145,7 +150,10 @@ class TimelineLearner(NeuralTimelineLearner):
 
     def _schedule(self) -> Schedule:
         schedule = super()._schedule()
-        return replace(schedule, learning_rate=self.learning_rate * _FASTER.get(self.adapt, 1.0))
+        rate = self.learning_rate * _FASTER.get(self.adapt, 1.0)
+        # an average of weights would bring back the ranks that AdaLoRA's budget took
+        average = None if self.adapt == "adalora" else schedule.average
+        return replace(schedule, learning_rate=rate, average=average)
 
     def _begin(
         self, network: TimelineNetwork, form: AnswerForm, reading: Reading, train: Samples, seed: int

@@ -207,7 +207,7 @@ def pretrain(
         seed=drawn,
         judged=_judge(reading, tuning, names, drawn) if len(tuning) else None,
         folder=None if folder is None else folder / "checkpoints",
-        of=digest([train.digest(), parameters, vocabulary.to_json(), seed]),
+        of=digest([train.digest(), tuning.digest(), asdict(_what(how)), vocabulary.to_json(), seed]),
         doing=tr("Pretraining"),
         noted=noted,
     )
@@ -220,6 +220,15 @@ def pretrain(
     data = digest([train.digest(), tuning.digest()])
     origin = Origin(train.question, LEARNER, parameters, seed, data, train.split_rule)
     return Encoder(origin, reading, network.eval(), config, names, course=fitted.course)
+
+
+def _what(how: Pretraining) -> Pretraining:
+    """Leave out what may be another when a training goes on: memory, time, and processes."""
+    usual = Schedule()
+    schedule = replace(
+        how.schedule, pieces=usual.pieces, minutes=None, devices=usual.devices, strategy=usual.strategy
+    )
+    return replace(how, schedule=schedule, recompute=False)
 
 
 def _network(config: BodyConfig, names: tuple[str, ...], rows: Timelines) -> PretrainedNetwork:

@@ -137,13 +137,14 @@ def _chart(row: Arrays, shown: NDArray[np.float32] | None, codes: int) -> NDArra
         held &= shown > 0
     place, value = number[held] - 1, row["value"][held].astype(np.float64)
     weight = np.ones(len(place)) if shown is None else shown[held].astype(np.float64)
-    many = np.bincount(place, weight, codes)
-    each, divisor = weight * value, np.maximum(many, 1)
-    mean = np.bincount(place, each, codes) / divisor
-    square = np.bincount(place, each * value, codes) / divisor
+    many = np.bincount(place, minlength=codes)
+    divisor = np.maximum(many, 1)
+    share, each = np.bincount(place, weight, codes) / divisor, weight * value
+    usual, square = (np.bincount(place, one, codes) / divisor for one in (value, value**2))
+    spread = np.sqrt(np.maximum(square - usual**2, 0) + LEAST_SPREAD**2) - LEAST_SPREAD
     made = np.zeros((COLUMNS, codes))
-    made[0], made[1] = np.log1p(many), mean
-    made[6] = np.sqrt(np.maximum(square - mean**2, 0) + LEAST_SPREAD**2) - LEAST_SPREAD
+    made[0], made[1] = share * np.log1p(many), np.bincount(place, each, codes) / divisor
+    made[6] = share * spread
     lowest, highest = np.full(codes, np.inf), np.full(codes, -np.inf)
     np.minimum.at(lowest, place, each)
     np.maximum.at(highest, place, each)

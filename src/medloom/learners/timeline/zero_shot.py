@@ -61,7 +61,7 @@ def zero_shot(
     check_foresees(encoder)
     if encoder.origin.split_rule != samples.split_rule:
         raise LeakageError(
-            "the encoder was pretrained under another split, perhaps on patients that task {task!r} holds out; "
+            "the encoder was pretrained under another split, perhaps on patients that task {task!r} tests on; "
             "pretrain anew for this task",
             task=task.name,
         )
