@@ -65,7 +65,7 @@ def run(bench: Bench) -> None:
 def _learn(*job: object) -> None:
     """Learn from one draw, in a process of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, __file__, *map(str, job)], env=environment, check=True)
+    subprocess.run([sys.executable, "-P", __file__, *map(str, job)], env=environment, check=True)
 
 
 def learn(n: int, draw: int, work: Path, shared: Path, seed: int) -> None:
@@ -116,4 +116,5 @@ def _place(work: Path, n: int, draw: int) -> Path:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parent))  # at the end: peft.py is named as a library
     learn(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

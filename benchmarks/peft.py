@@ -23,7 +23,7 @@ from medloom.foundation.files import remove, write_text
 from medloom.learners.timeline.pretrained import TimelineLearner
 from medloom.tasks.samples import Samples
 
-PASSES, PATIENCE = 8, 3
+PASSES, PATIENCE = 12, 4
 # ranks at which each trains about as many weights, at most 2 % of the body's
 RANKS = {"full": 1, "lora": 2, "adalora": 2, "adapter": 8, "head": 1}
 

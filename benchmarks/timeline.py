@@ -98,7 +98,7 @@ def _learn(number: int, name: str, bench: Bench) -> None:
 
     one = [number, name, bench.work, shared_folder(bench), bench.seed]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, __file__, *map(str, one)], env=environment, check=True)
+    subprocess.run([sys.executable, "-P", __file__, *map(str, one)], env=environment, check=True)
 
 
 def learn(number: int, name: str, work: Path, shared: Path, seed: int) -> None:
@@ -139,4 +139,5 @@ def _with_interval(name: str, estimate: Estimate) -> dict[str, float]:
 
 
 if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).parent))  # at the end: peft.py is named as a library
     learn(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), int(sys.argv[5]))

@@ -1,6 +1,7 @@
 """The demo from end to end, and that what it says of its data is so."""
 
 import json
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -91,6 +92,14 @@ def test_a_demo_is_made_anew_and_nothing_else_is_touched(tmp_path: Path) -> None
     (tmp_path / "mine" / "site.toml").write_text('name = "mine"\n')
     assert "--into" in refused("demo", "--into", "mine", folder=tmp_path)
     assert (tmp_path / "mine" / "site.toml").read_text() == 'name = "mine"\n'
+
+
+def test_a_demo_in_which_more_was_learned_is_not_made_anew(demo: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(demo[0], tmp_path / "used", symlinks=True)
+    learned = tmp_path / "used" / "encoders" / "timelines" / "1"
+    learned.mkdir(parents=True)
+    assert "--into" in refused("demo", "--into", "used", folder=tmp_path)
+    assert learned.is_dir()
 
 
 def test_the_data_of_the_demo_hold_what_it_says(demo: tuple[Path, str]) -> None:

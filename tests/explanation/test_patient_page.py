@@ -630,3 +630,12 @@ def test_the_page_is_written_whole(tmp_path: Path) -> None:
 def test_what_the_page_cannot_say_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         patient_html(a_page(**changes))
+
+
+def test_reasons_that_start_from_nobody_are_not_called_an_average() -> None:
+    rows = [("SNOMED//396275006 9.00h before", "SNOMED//396275006", None, 0.4), ("rhythm", None, None, 0.2)]
+    page = a_page(reasons=pl.DataFrame(rows, schema=REASONS, orient="row"))
+    html = patient_html(page)
+    assert "of somebody of whom nothing is known" in html
+    assert "average answer" not in html
+    assert "the average of the patients it learned from" in html

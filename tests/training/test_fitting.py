@@ -142,6 +142,25 @@ def test_killed_it_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: py
     assert again.course.curve == fitted.course.curve
 
 
+def test_interrupted_it_finishes_the_step_and_goes_on_from_there(tmp_path: Path) -> None:
+    whole = network()
+    expected = run(whole)
+    part, asked = network(), 9
+
+    def interrupt(_net: torch.nn.Module, step: int, _steps: int) -> None:
+        if step == asked:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(part, folder=tmp_path, on_step=interrupt)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again, first = network(), list[int]()
+    reached = run(again, folder=tmp_path, on_step=lambda _net, step, _steps: first.append(step))
+    assert first[0] == asked + 1
+    assert reached.course.curve == expected.course.curve
+    assert weights(again) == weights(whole)
+
+
 def test_a_broken_checkpoint_gives_way_to_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

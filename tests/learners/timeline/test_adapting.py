@@ -135,6 +135,19 @@ def test_an_encoder_of_another_split_is_refused(site: Path) -> None:
         TimelineLearner(encoder=encoder_of(site)).fit(samples.in_split("train"), samples.in_split("tuning"))
 
 
+def test_what_starts_from_an_encoder_is_not_tried_on_patients_it_has_read(site: Path, learned: Any) -> None:
+    from medloom.training.designs import carried_out, folds
+    from medloom.training.ranges import with_default_ranges
+
+    samples = samples_of("binary").in_split("train", "tuning")
+    learner = TimelineLearner(encoder=encoder_of(site), adapt="probe")
+    with pytest.raises(LeakageError, match="encoder=None"):
+        carried_out(learner, folds(samples, 2, 1), 1)
+    model, why = with_default_ranges(learned("probe"), samples)
+    assert model is learned("probe")
+    assert why is not None and "calibration" in why.en
+
+
 def test_several_questions_are_learned_together(site: Path, tmp_path: Path) -> None:
     from medloom.learners.timeline.several import fit_together
 
