@@ -42,8 +42,8 @@ def drawn(results: Path) -> dict[str, str]:
 def _folds(figures: dict[str, float]) -> str:
     def row(name: str, label: str) -> Interval:
         value, low, high = (figures[f"{name}.auroc{end}"] for end in ("", ".low", ".high"))
-        note = f"{value:.3f} ({low:.3f} to {high:.3f})"
-        return Interval(_same(label), value, low, high, _same(note), strong=name == "timeline")
+        note = f"{value:.3f} ({low:.3f}–{high:.3f})".replace("(0", "(").replace("–0", "–")
+        return Interval(_same(label), value, low, high, _same(note))
 
     return forest_plot(
         _same("Death in hospital, PhysioNet 2012, five folds"),
