@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from medloom.cli.bench import Bench
 
 RUNS = 3
-PATIENTS, EACH = 1_024, 120  # facts of a patient, one a step
-BATCH, EPOCHS = 64, 2
+PATIENTS, EACH = 2_048, 120  # facts of a patient, one a step
+BATCH, EPOCHS = 256, 2
 FIRST = 4  # steps that are not timed: processes start, memory is taken
 
 
