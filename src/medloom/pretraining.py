@@ -48,7 +48,7 @@ def pretrain(
         size: of the body: `nano` to `xl`.
         step: hours whose facts are read together; 0: those of one moment; None: each fact.
         most: steps of a timeline that are read at most.
-        recompute: keep less in memory and work it out twice: the same numbers, a third slower.
+        recompute: keep less in memory and work it out twice: the same numbers, slower.
         seed: of everything random.
         noted: called at each judgement with step, loss, and loss on the tuning split.
         schedule: how long and how fast: `epochs`, `batch`, `learning_rate` and others of `Schedule`.

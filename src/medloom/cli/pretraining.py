@@ -50,7 +50,7 @@ def pretrain(
         int, typer.Option(help=tr("Into which a batch is cut where memory is short; their gradients add up."))
     ] = 1,
     recompute: Annotated[
-        bool, typer.Option(help=tr("Keep less in memory and work it out twice: the same, a third slower."))
+        bool, typer.Option(help=tr("Keep less in memory and work it out twice: the same numbers, slower."))
     ] = False,
     task: Annotated[
         str | None,

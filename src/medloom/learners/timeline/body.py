@@ -172,7 +172,7 @@ class TimelineBody(nn.Module):
 
     Attributes:
         recomputing: whether what blocks made of a step is worked out again on the way back, instead of kept (Chen et
-            al., 2016): less memory, about a third more time, the same numbers.
+            al., 2016): less memory, more time, the same numbers.
     """
 
     recomputing = False
