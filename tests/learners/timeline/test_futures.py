@@ -181,3 +181,45 @@ def test_the_verb_of_the_api_counts_the_same() -> None:
         ml.zero_shot(encoder(), samples, task, futures=5),
     )
     assert one.frame.equals(two.frame)
+
+
+@cache
+def by_turns() -> Record:
+    """Of 100 patients, each of whom is next measured soon or late, by chance."""
+    rng, rows = np.random.default_rng(1), []
+    for subject in range(100):
+        now = datetime(2020, 1, 1)
+        rows.append((subject, now, "ADMISSION", None))
+        for late in rng.random(10) < 0.5:
+            now += timedelta(hours=100 if late else 1)
+            rows.append((subject, now, "LATE" if late else "SOON", None))
+    schema = {
+        "subject_id": pl.Int64,
+        "time": pl.Datetime("us"),
+        "code": pl.String,
+        "numeric_value": pl.Float64,
+    }
+    return Record.from_events(pl.DataFrame(rows, schema=schema, orient="row"))
+
+
+def test_what_comes_suits_how_long_it_took_to_come() -> None:
+    of = timelines(by_turns())
+    how = Pretraining("next-event", "nano", None, 24, replace(FAST, epochs=40))
+    foresees = pretrain(of.in_split("train"), of.in_split("tuning"), how)
+    samples = of.in_split("tuning")
+    names = [str(subject) for subject in samples.subject_ids]
+    futures = 20
+    found = sample_futures(
+        foresees,
+        foresees.reading.timelines(samples),
+        np.full(len(samples), 500.0),
+        names,
+        Sampling(futures, never=frozenset({"ADMISSION"})),
+    )
+    assert len(found) > 200
+    thread = found.row * futures + found.future
+    first = np.append(True, thread[1:] != thread[:-1])
+    gaps = np.where(first, found.hours, np.diff(found.hours, prepend=0))
+    late = np.array(["", *foresees.reading.vocabulary.codes])[found.code] == "LATE"
+    assert 0.3 < late.mean() < 0.7
+    assert (late == (gaps > 30)).mean() > 0.97

@@ -1,8 +1,8 @@
 """Futures sampled from timelines: what may come next, fact by fact, each with its gap, its code and its value.
 
 A gap is drawn among the pieces of time that the encoder foresees, and within the piece as gaps were spread in
-training; before the first fact it is longer than what has passed since the last one. A value is drawn among tenths of
-its code's values, as in Renc et al., npj Digit Med 2024;7:256, and within the tenth.
+training; the first one is longer than what has passed since the last fact. A code is drawn given the gap's piece, and a
+value among tenths of its code's values, as in Renc et al., npj Digit Med 2024;7:256, and within the tenth.
 """
 
 from __future__ import annotations
@@ -308,10 +308,12 @@ class _Sampler:
         last = np.zeros((k, m))
         for _ in range(self.room):
             draws = np.stack([rngs[int(row)].random((m, 4)) for row in kept])
-            gap = self._gaps(read, longer.ravel(), draws).reshape(-1, m)
+            hours, piece = self._gaps(read, longer.ravel(), draws)
+            gap = hours.reshape(-1, m)
             longer = np.full_like(gap, _ANY)
-            code = self._codes(read, draws)
-            value = self._values(read, code, draws)
+            then = self.head.then(read, torch.from_numpy(piece))
+            code = self._codes(then, draws)
+            value = self._values(then, code, draws)
             when = when + gap
             going[kept] &= when <= limit[kept]
             code_of, value_of = code.reshape(-1, m), value.reshape(-1, m)
@@ -332,8 +334,11 @@ class _Sampler:
             read = self._read_on(memory, code, value, when.ravel(), gap.ravel())
         return _Drawn.joined([_Drawn.none(), *found]), limit, going, last
 
-    def _gaps(self, read: Tensor, longer: Floats, draws: Floats) -> Floats:
-        """Draw hours until the next fact, longer than given: (n,); infinite where none that long is known."""
+    def _gaps(self, read: Tensor, longer: Floats, draws: Floats) -> tuple[Floats, Integers]:
+        """Draw hours until the next fact, longer than given, and their pieces of time: (n,), (n,).
+
+        Where none that long is known, they are infinite.
+        """
         chances = (self.head.gap(read) / self.how.temperature).softmax(1).double().numpy()
         spread = self.spread.double().numpy()
         share = np.ones_like(chances)
@@ -346,15 +351,15 @@ class _Sampler:
         place = (1 - share[each, piece] * (1 - draws[..., 1].ravel())) * (spread.shape[1] - 1)
         below = np.minimum(place.astype(np.int64), spread.shape[1] - 2)
         gap = spread[piece, below] + (place - below) * (spread[piece, below + 1] - spread[piece, below])
-        return np.where(total > 0, np.maximum(gap, longer), np.inf)
+        return np.where(total > 0, np.maximum(gap, longer), np.inf), piece
 
-    def _codes(self, read: Tensor, draws: Floats) -> Integers:
-        scores = self.head.code(read).masked_fill(self.barred, -torch.inf)
+    def _codes(self, then: Tensor, draws: Floats) -> Integers:
+        scores = self.head.code(then).masked_fill(self.barred, -torch.inf)
         return _drawn((scores / self.how.temperature).softmax(1).numpy(), draws[..., 2].ravel())
 
-    def _values(self, read: Tensor, code: Integers, draws: Floats) -> NDArray[np.float32]:
+    def _values(self, then: Tensor, code: Integers, draws: Floats) -> NDArray[np.float32]:
         """Draw values, in the codes' units: (n,); NaN: the code has none."""
-        said = self.head.value(read, torch.from_numpy(code))[:, :QUANTILES]
+        said = self.head.value(then, torch.from_numpy(code))[:, :QUANTILES]
         share = draws[..., 3].ravel()
         chances = (said / self.how.temperature).softmax(1).double().numpy()
         tenth, within = _drawn_within(chances, share)

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from medloom.features.token_vocabulary import QUANTILES
 from medloom.foundation.errors import InputError
@@ -42,6 +43,7 @@ _WARMTH: Final = 0.1
 _LOOKED_AT: Final = 2000  # timelines, to tell how long they are
 _LOOKED_AT_CLOSELY: Final = 500  # timelines, to tell how gaps are spread
 _SHARES: Final = 17
+_SCORES_AT_ONCE: Final = 32_000_000  # of codes at steps
 
 
 @dataclass
@@ -92,7 +94,7 @@ class Objective(nn.Module, ABC):
 
 
 class NextEvent(Objective):
-    """From each step, what the next one holds and when it comes.
+    """From each step, when the next one comes, and what it holds, given when: death seldom follows in no time.
 
     Where facts are read one by one, so that futures can be sampled, whole rows alone count, and each fact alike: what
     ends a timeline would else come too seldom, or what is in short ones too often.
@@ -106,6 +108,8 @@ class NextEvent(Objective):
         self.code = nn.Linear(width, len(timelines.vocabulary) + 1)
         self.value = ValueHead(width, len(timelines.vocabulary))
         self.gap = nn.Linear(width, GAPS)
+        self.after = nn.Embedding(GAPS, width)  # what a gap says of what comes after it
+        nn.init.zeros_(self.after.weight)
         self.register_buffer("spread", torch.from_numpy(_gap_spread(timelines)))
         counts = np.array([1, *timelines.vocabulary.facts], np.float64)
         with torch.no_grad():
@@ -122,21 +126,25 @@ class NextEvent(Objective):
             whole = torch.bincount(shown.future.row, minlength=batch.rows) == 0
             has &= whole[batch.row[target]]
             after &= whole[batch.row]
-        logs = torch.log_softmax(self.code(read), 1)
-        known = batch.kinds[batch.kind]
-        each = -logs[seen_from.clamp(min=0), known]
-        row = batch.row[target]
-        rows = batch.rows
-        codes = self._by_row(each[has], row[has], rows)
-        asked = torch.nonzero(has & (batch.pair_tenth[batch.pair] > 0)).squeeze(1)
-        asked = _some(asked, rows * _VALUES)
-        said = self.value(read[seen_from[asked]], known[asked])
+        known, row, rows = batch.kinds[batch.kind], batch.row[target], batch.rows
+        came = torch.nonzero((batch.place > 0) & ~batch.static).squeeze(1)
+        pieces = torch.zeros_like(batch.row)
+        pieces[came - 1] = gap_piece(batch.gap[came])
+        then = self.then(read, pieces)
+        facts = torch.nonzero(has).squeeze(1)
+        codes = self._by_row(_code_losses(self.code, then, seen_from[facts], known[facts]), row[facts], rows)
+        asked = _some(facts[batch.pair_tenth[batch.pair[facts]] > 0], rows * _VALUES)
+        said = self.value(then[seen_from[asked]], known[asked])
         values = self.value.loss(said, batch.pair_tenth[batch.pair[asked]], batch.value[asked])
         values = _mean_by_row(values, row[asked], rows)
-        # the step at which a row is asked ends it; it is no event
-        came = torch.nonzero((batch.place > 0) & ~batch.static & after).squeeze(1)
-        gaps = F.cross_entropy(self.gap(read[came - 1]), gap_piece(batch.gap[came]), reduction="none")
+        came = came[after[came]]  # the step at which a row is asked ends it; it is no event
+        gaps = F.cross_entropy(self.gap(read[came - 1]), pieces[came - 1], reduction="none")
         return codes + values + self._by_row(gaps, batch.row[came], rows)
+
+    def then(self, read: Tensor, pieces: Tensor) -> Tensor:
+        """Give what is known (n, width) of what comes next once it is known after which piece of time (n,)."""
+        told: Tensor = read + self.after(pieces)
+        return told
 
     def _by_row(self, each: Tensor, row: Tensor, rows: int) -> Tensor:
         if not self.samples:
@@ -179,8 +187,7 @@ class Masked(Objective):
         read = body(batch, masked=hidden)
         facts = torch.nonzero(hidden).squeeze(1)
         step, known = batch.step[facts], batch.kinds[batch.kind[facts]]
-        logs = torch.log_softmax(self.code(read), 1)
-        codes = _mean_by_row(-logs[step, known], batch.row[step], batch.rows)
+        codes = _mean_by_row(_code_losses(self.code, read, step, known), batch.row[step], batch.rows)
         asked = _some(
             torch.nonzero(hidden & (batch.pair_tenth[batch.pair] > 0)).squeeze(1), batch.rows * _VALUES
         )
@@ -392,6 +399,27 @@ def _spans(timelines: Timelines) -> NDArray[np.float64]:
     until = tokens.offsets[1:][tokens.lengths > 0][:_LOOKED_AT]
     found = [np.nanmax(tokens.hours[start:end], initial=0.0) for start, end in zip(first, until, strict=True)]
     return np.array(found, np.float64) if found else np.zeros(1)
+
+
+def _code_losses(head: nn.Module, read: Tensor, step: Tensor, known: Tensor) -> Tensor:
+    """Give how unlikely codes (m,) were held at steps (m,), which are in order, of read (s, width): (m,)."""
+
+    def losses(read: Tensor, step: Tensor, known: Tensor) -> Tensor:
+        return -torch.log_softmax(head(read), 1)[step, known]
+
+    codes = int(cast(nn.Linear, head).out_features)
+    if len(read) * codes <= _SCORES_AT_ONCE:
+        return losses(read, step, known)
+    # worked out again in the way back, a part at a time, so that memory suffices for many codes
+    ends = torch.arange(0, len(read), max(1, _SCORES_AT_ONCE // codes), device=read.device)
+    places = [*torch.searchsorted(step, ends).tolist(), len(step)]
+    found = [
+        checkpoint(losses, part, step[start:stop] - first, known[start:stop], use_reentrant=False)
+        for part, first, (start, stop) in zip(
+            read.split(max(1, _SCORES_AT_ONCE // codes)), ends.tolist(), pairwise(places), strict=True
+        )
+    ]
+    return torch.cat(found)
 
 
 def _mean_by_row(each: Tensor, row: Tensor, rows: int) -> Tensor:
