@@ -270,7 +270,7 @@ def _known(
         ),
         learner=origin.learner,
         learner_is=_summary(origin.learner),
-        parameters=origin.parameters,
+        parameters=content["parameters"],
         seed=origin.seed,
         weighted=_weighs(one.model),
         package=PackageKnown(str(one.name), package_digest(directory), content["versions"], base),

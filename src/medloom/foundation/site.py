@@ -84,6 +84,11 @@ class SiteDirectory:
 
     root: Path
 
+    @classmethod
+    def around(cls, path: Path) -> Self | None:
+        """Give the site that a path lies in; None: in none."""
+        return next((cls(one) for one in path.resolve().parents if (one / SETTINGS_FILE).is_file()), None)
+
     @property
     def record(self) -> Path:
         """The current generation (a symbolic link)."""

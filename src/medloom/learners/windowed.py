@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -284,5 +283,4 @@ def _novelty(features: WindowFeatures, x: Any, groups: NDArray[np.int64]) -> Nov
 
 def read_package(directory: Path) -> tuple[Origin, WindowFeatures, Preparation | None]:
     """Read of a package, whose sums have been checked, all but the estimator, which lies in `weights/`."""
-    content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
-    return package.origin_of(content), *read_inputs(directory / "weights")
+    return package.origin_in(directory), *read_inputs(directory / "weights")

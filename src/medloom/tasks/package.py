@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,6 +20,7 @@ from medloom.foundation import registry
 from medloom.foundation.errors import InputError, IntegrityError, NotFoundError
 from medloom.foundation.files import storage_errors, sync
 from medloom.foundation.hashing import sha256_bytes, sha256_file
+from medloom.foundation.site import SiteDirectory
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.question import Question
 
@@ -27,6 +28,7 @@ FORMAT: Final = 1
 PackageKind = Literal["model", "encoder", "adapter", "generator"]
 _MODEL_FILE: Final = "model.json"
 SUMS: Final = "SHA256SUMS"
+_IN_SITE: Final = "site:"
 
 
 def write(
@@ -67,7 +69,7 @@ def write(
             "base_digest": base_digest,
             "question": origin.question.model_dump(mode="json"),
             "learner": origin.learner,
-            "parameters": origin.parameters,
+            "parameters": _told(origin.parameters, directory),
             "seed": origin.seed,
             "data_digest": origin.data_digest,
             "split_rule": origin.split_rule,
@@ -159,11 +161,7 @@ def origin_in(directory: Path) -> Origin:
     path = directory / _MODEL_FILE
     if not path.is_file():
         raise NotFoundError("there is no model package in {path!r}", path=str(directory))
-    return origin_of(json.loads(path.read_text(encoding="utf-8")))
-
-
-def origin_of(content: dict[str, Any]) -> Origin:
-    """Read back where a model comes from, from the content of its `model.json`."""
+    content = json.loads(path.read_text(encoding="utf-8"))
     try:
         question = Question.model_validate(content["question"])
     except ValidationError as error:
@@ -171,8 +169,45 @@ def origin_of(content: dict[str, Any]) -> Origin:
     return Origin(
         question,
         content["learner"],
-        content["parameters"],
+        _found(content["parameters"], directory),
         content["seed"],
         content["data_digest"],
         content.get("split_rule", ""),
     )
+
+
+def _told(value: Any, package: Path) -> Any:
+    """Write paths within the site that a package lies in as the site sees them, so that it can be moved."""
+    site = SiteDirectory.around(package)
+    if site is None:
+        return value
+
+    def told(text: str) -> str:
+        path = Path(text)
+        within = path.is_absolute() and path.resolve().is_relative_to(site.root)
+        return _IN_SITE + path.resolve().relative_to(site.root).as_posix() if within else text
+
+    return _with_texts(value, told)
+
+
+def _found(value: Any, package: Path) -> Any:
+    """Place what `_told` wrote."""
+    site = SiteDirectory.around(package)
+    if site is None:
+        return value
+
+    def found(text: str) -> str:
+        return str(site.root / text.removeprefix(_IN_SITE)) if text.startswith(_IN_SITE) else text
+
+    return _with_texts(value, found)
+
+
+def _with_texts(value: Any, changed: Callable[[str], str]) -> Any:
+    """Change every text in parameters."""
+    if isinstance(value, str):
+        return changed(value)
+    if isinstance(value, Mapping):
+        return {key: _with_texts(one, changed) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(one, changed) for one in value]
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,19 @@ def test_few_labels_answer_every_kind_of_question_that_has_classes(way: str, kin
     answers = learner.fit(train, tuning).predict(unseen(kind)).matrix(samples.question.outputs)
     average = np.repeat(labels_as_numbers(train).mean(axis=0, keepdims=True), len(y), axis=0)
     assert loss(kind, y, answers) < loss(kind, y, average)
+
+
+@pytest.mark.parametrize("way", ["full", "lora"])
+def test_a_site_that_was_moved_learns_again_from_its_encoder(
+    way: str, learned: Any, site: Path, tmp_path: Path
+) -> None:
+    learned(way).save(site / "models" / f"asked.{way}" / "1" / "package")
+    shutil.copytree(site, tmp_path / "moved")
+    package = tmp_path / "moved" / "models" / f"asked.{way}" / "1" / "package"
+    assert str(site) not in (package / "model.json").read_text(encoding="utf-8")
+    assert load(package).relearner() == TimelineLearner(
+        encoder=encoder_of(tmp_path / "moved"), adapt=way, **QUICK
+    )
 
 
 def test_an_encoder_of_another_split_is_refused(site: Path) -> None:

@@ -88,10 +88,9 @@ class FusionLearner(Learner):
     @classmethod
     def load(cls, directory: Path) -> Model:
         """Load a package this learner's model wrote."""
-        content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
         folder = directory / "weights"
         told = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        origin = package.origin_of(content)
+        origin = package.origin_in(directory)
         if told["how"] == "late":
             return LateFusion.read(origin, folder, told)
         return IntermediateFusion.read(origin, folder, told)

@@ -106,4 +106,4 @@ def load_generator(directory: Path) -> TableGenerator:
     form, contest = TableForm.from_json(told["form"]), Contest(**told["contest"])
     maker = RowMaker(form, contest)
     maker.load_state_dict(load_file(directory / "weights" / _WEIGHTS))
-    return TableGenerator(package.origin_of(content), form, contest, maker.eval().requires_grad_(False))
+    return TableGenerator(package.origin_in(directory), form, contest, maker.eval().requires_grad_(False))

@@ -88,7 +88,7 @@ def load_adapted(directory: Path, content: dict[str, Any]) -> AdaptedModel:
         NotFoundError: the encoder is not found.
         IntegrityError: the encoder was altered.
     """
-    origin = package.origin_of(content)
+    origin = package.origin_in(directory)
     told = json.loads((directory / "weights" / _SPECIFICATION).read_text(encoding="utf-8"))
     encoder = content["extra"]["encoder"]
     base = find_base(content["base_digest"], encoder, directory, origin.parameters.get("encoder"))

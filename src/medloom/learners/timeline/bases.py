@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from medloom.foundation.errors import NotFoundError
-from medloom.foundation.site import SETTINGS_FILE, SiteDirectory
+from medloom.foundation.site import SiteDirectory
 from medloom.learners.timeline.body import BodyConfig, TimelineBody
 from medloom.learners.timeline.model import Reading
 from medloom.learners.timeline.pretraining import Encoder, load_encoder
@@ -112,11 +112,9 @@ def places_of(body: TimelineBody) -> Places:
 
 
 def _candidates(digest: str, package: Path, named: str | None) -> Iterator[Path]:
-    for folder in package.resolve().parents:
-        if (folder / SETTINGS_FILE).is_file():
-            found = encoders.of_digest(SiteDirectory(folder), digest)
-            if found is not None:
-                yield found
+    site = SiteDirectory.around(package)
+    if site is not None and (found := encoders.of_digest(site, digest)) is not None:
+        yield found
     if named is not None:
         yield Path(named)
     if folder_named := os.environ.get(FOLDER_VARIABLE):

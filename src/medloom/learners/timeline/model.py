@@ -271,13 +271,12 @@ def load_model(directory: Path, body: Callable[[Reading, dict[str, Any]], nn.Mod
         directory: the package.
         body: builds an unlearned body from how samples are read, and from what the package says it is built from.
     """
-    content = json.loads((directory / "model.json").read_text(encoding="utf-8"))
     told = json.loads((directory / "weights" / _SPECIFICATION).read_text(encoding="utf-8"))
     reading, form = Reading.from_json(told["reading"]), AnswerForm.from_json(told["form"])
     network = TimelineNetwork(body(reading, told["built"]), form.k)
     network.load_state_dict(read_weights(directory / "weights" / _WEIGHTS))
     return TimelineModel(
-        package.origin_of(content),
+        package.origin_in(directory),
         reading,
         form,
         exact(network),

@@ -149,7 +149,7 @@ def load_encoder(directory: Path) -> Encoder:
     network = _network(config, names, nobody)
     network.load_state_dict(read_weights(directory / "weights" / _WEIGHTS))
     named = package.package_digest(directory)
-    return Encoder(package.origin_of(content), reading, network.eval(), config, names, named)
+    return Encoder(package.origin_in(directory), reading, network.eval(), config, names, named)
 
 
 def pretrain(

@@ -117,7 +117,7 @@ class CompressedModel(WrappingModel):
         weights = directory / "weights"
         made = Made.from_json(json.loads((weights / _FILE).read_text(encoding="utf-8")))
         model = package.load(weights / _INNER)
-        return cls(package.origin_of(content), model, made, content["base_digest"])
+        return cls(package.origin_in(directory), model, made, content["base_digest"])
 
     def _write(self, folder: Path) -> None:
         self.model.save(folder / _INNER)
