@@ -76,12 +76,12 @@ def compress(
         most_lost: of AUROC, on the tuning samples; what loses more is not kept.
         site: where the new model is to be kept, as the next version of its name.
         seed: of everything random.
-        how: beside a name: `method`, `share`, `size`, `epochs` and others of `Plan`.
+        how: `method`, `share`, `size`, `epochs` and others of `Plan`; of a plan, what differs from it.
 
     Raises:
         InputError: there is no such way for this model, or too much is lost; nothing was kept then.
     """
-    plan = to if isinstance(to, Plan) else Plan(to, **how)
+    plan = replace(to, **how) if isinstance(to, Plan) else Plan(to, **how)
     plan.check()
     model = trained.model
     question = model.origin.question

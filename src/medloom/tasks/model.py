@@ -113,7 +113,11 @@ class Learner(ABC):
     name: ClassVar[str]  # as registered
     kinds: ClassVar[frozenset[Kind]]  # questions it can learn to answer
     modality: ClassVar[str]  # its room
-    fits_slowly: ClassVar[bool] = False  # minutes; callers then ask for fewer refits
+
+    @property
+    def fits_slowly(self) -> bool:
+        """Tell whether it takes minutes; callers then ask for fewer refits."""
+        return False
 
     @property
     def starts_from_patients(self) -> bool:

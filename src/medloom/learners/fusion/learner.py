@@ -81,6 +81,11 @@ class FusionLearner(Learner):
         return self._late(learners, train, tuning, drawn, seed)
 
     @property
+    def fits_slowly(self) -> bool:
+        """Tell whether a member does."""
+        return any(one.fits_slowly for one in self._learners().values())
+
+    @property
     def starts_from_patients(self) -> bool:
         """Tell whether a member does."""
         return any(one.starts_from_patients for one in self._learners().values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -149,7 +149,7 @@ class Timelines:
         samples: Rows,
         stops: Rows | None = None,
         most: int | None = None,
-        kept: NDArray[np.bool_] | None = None,
+        kept: Callable[[Rows], NDArray[np.bool_]] | None = None,
     ) -> TimelineBatch:
         """Put some samples together; arguments as `arrays`."""
         import torch
@@ -163,7 +163,7 @@ class Timelines:
         samples: Rows,
         stops: Rows | None = None,
         most: int | None = None,
-        kept: NDArray[np.bool_] | None = None,
+        kept: Callable[[Rows], NDArray[np.bool_]] | None = None,
     ) -> dict[str, NDArray[Any]]:
         """Put some samples together, without PyTorch: the arrays of a `TimelineBatch` by name.
 
@@ -172,14 +172,14 @@ class Timelines:
             stops: (b,) so many facts of each, from its first; the row then ends, and is asked, at the last of them.
                 None: all facts, asked at the prediction time.
             most: steps of a row at most; None: as the gathering says.
-            kept: (all facts,) which of the facts count; None: all.
+            kept: tells which of some facts, by their places in the tokens, count; None: all.
         """
         tokens, offsets = self.tokens, self.tokens.offsets
         starts = offsets[samples]
         lengths = (offsets[samples + 1] - starts) if stops is None else stops
         facts = ranges(starts, lengths)
         if kept is not None:
-            inside = kept[facts]
+            inside = kept(facts)
             edges = np.append(0, np.cumsum(lengths))
             lengths = np.diff(np.append(0, np.cumsum(inside))[edges])
             facts = facts[inside]

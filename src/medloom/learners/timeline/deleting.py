@@ -79,7 +79,7 @@ class _One:
         if asked not in self._told:
             among = np.ones(len(self.timelines.tokens.code), np.bool_)
             among[self.batch.fact] = kept
-            batch = self.timelines.batch(np.array([self.place]), kept=among).as_double()
+            batch = self.timelines.batch(np.array([self.place]), kept=among.__getitem__).as_double()
             with torch.inference_mode():
                 self._told[asked] = float(self.model.told(batch)[0, self.output])
         return self._told[asked]

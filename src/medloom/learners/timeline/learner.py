@@ -71,7 +71,6 @@ class NeuralTimelineLearner(Learner):
 
     modality: ClassVar[str] = "timeline"
     kinds: ClassVar[frozenset[Kind]] = ANSWERED
-    fits_slowly: ClassVar[bool] = True
 
     step: float | None = 1.0
     most: int = 512
@@ -91,6 +90,11 @@ class NeuralTimelineLearner(Learner):
     minutes: float | None = None
     precision: str = "32"
     devices: int = 1
+
+    @property
+    def fits_slowly(self) -> bool:
+        """Tell that it takes minutes."""
+        return True
 
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> TimelineModel:
         """Learn from `train`; stop on `tuning`.

@@ -314,8 +314,8 @@ class PretrainingRows:
         stops = self._stops(samples, rng)
         other = None
         if self._pairs:
-            half = rng.random(self._timelines.tokens.offsets[-1]) < 0.5
-            other = self._timelines.batch(samples, self._stops(samples, rng), kept=half)
+            stop = self._stops(samples, rng)
+            other = self._timelines.batch(samples, stop, kept=lambda facts: rng.random(len(facts)) < 0.5)
         return Shown(self._timelines.batch(samples, stops), other, self._future(samples, stops))
 
     def _stops(self, samples: Rows, rng: np.random.Generator) -> Rows:
