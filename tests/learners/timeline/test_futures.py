@@ -183,16 +183,7 @@ def test_the_verb_of_the_api_counts_the_same() -> None:
     assert one.frame.equals(two.frame)
 
 
-@cache
-def by_turns() -> Record:
-    """Of 100 patients, each of whom is next measured soon or late, by chance."""
-    rng, rows = np.random.default_rng(1), []
-    for subject in range(100):
-        now = datetime(2020, 1, 1)
-        rows.append((subject, now, "ADMISSION", None))
-        for late in rng.random(10) < 0.5:
-            now += timedelta(hours=100 if late else 1)
-            rows.append((subject, now, "LATE" if late else "SOON", None))
+def recorded(rows: list[tuple[int, datetime, str, None]]) -> Record:
     schema = {
         "subject_id": pl.Int64,
         "time": pl.Datetime("us"),
@@ -202,24 +193,49 @@ def by_turns() -> Record:
     return Record.from_events(pl.DataFrame(rows, schema=schema, orient="row"))
 
 
-def test_what_comes_suits_how_long_it_took_to_come() -> None:
-    of = timelines(by_turns())
+def futures_learned_from(record: Record, futures: int) -> tuple[Futures, np.ndarray]:
+    """Go on from all patients' first facts; the codes stand beside what was found."""
+    of = timelines(record)
     how = Pretraining("next-event", "nano", None, 24, replace(FAST, epochs=40))
     foresees = pretrain(of.in_split("train"), of.in_split("tuning"), how)
-    samples = of.in_split("tuning")
-    names = [str(subject) for subject in samples.subject_ids]
-    futures = 20
+    begun = recorded([(subject, datetime(2020, 1, 1), "ADMISSION", None) for subject in range(20)])
     found = sample_futures(
         foresees,
-        foresees.reading.timelines(samples),
-        np.full(len(samples), 500.0),
-        names,
-        Sampling(futures, never=frozenset({"ADMISSION"})),
+        foresees.reading.timelines(timelines(begun)),
+        np.full(20, 500.0),
+        [str(subject) for subject in range(20)],
+        Sampling(futures, ends=frozenset({"DISCHARGE"}), never=frozenset({"ADMISSION"})),
     )
-    assert len(found) > 200
-    thread = found.row * futures + found.future
+    return found, np.array(["", *foresees.reading.vocabulary.codes])[found.code]
+
+
+def test_what_comes_suits_how_long_it_took_to_come() -> None:
+    """Each patient is next measured soon or late, by chance."""
+    rng, rows = np.random.default_rng(1), []
+    for subject in range(100):
+        now = datetime(2020, 1, 1)
+        rows.append((subject, now, "ADMISSION", None))
+        for late in rng.random(10) < 0.5:
+            now += timedelta(hours=100 if late else 1)
+            rows.append((subject, now, "LATE" if late else "SOON", None))
+    found, codes = futures_learned_from(recorded(rows), 20)
+    thread = found.row * 20 + found.future
     first = np.append(True, thread[1:] != thread[:-1])
     gaps = np.where(first, found.hours, np.diff(found.hours, prepend=0))
-    late = np.array(["", *foresees.reading.vocabulary.codes])[found.code] == "LATE"
-    assert 0.3 < late.mean() < 0.7
-    assert (late == (gaps > 30)).mean() > 0.97
+    assert 0.3 < (codes == "LATE").mean() < 0.7
+    assert ((codes == "LATE") == (gaps > 30)).mean() > 0.97
+
+
+def test_what_follows_the_end_of_a_few_is_not_held_to_follow_that_of_all() -> None:
+    """A third of stays end with death, and nothing is known of the others after theirs."""
+    rng, rows = np.random.default_rng(2), []
+    for subject in range(120):
+        now = datetime(2020, 1, 1)
+        rows.append((subject, now, "ADMISSION", None))
+        now += timedelta(hours=int(rng.integers(10, 60)))
+        rows.append((subject, now, "DISCHARGE", None))
+        if rng.random() < 1 / 3:
+            rows.append((subject, now, "MEDS_DEATH", None))
+    _, codes = futures_learned_from(recorded(rows), 20)
+    assert (codes == "DISCHARGE").sum() > 300
+    assert (codes == "MEDS_DEATH").sum() / (codes == "DISCHARGE").sum() == pytest.approx(1 / 3, abs=0.12)

@@ -97,7 +97,8 @@ class NextEvent(Objective):
     """From each step, when the next one comes, and what it holds, given when: death seldom follows in no time.
 
     Where facts are read one by one, so that futures can be sampled, whole rows alone count, and each fact alike: what
-    ends a timeline would else come too seldom, or what is in short ones too often.
+    ends a timeline would else come too seldom, or what is in short ones too often. The end of a row is a time that is
+    cut off: after it, not at it, there may be more.
     """
 
     def __init__(self, body: TimelineBody, timelines: Timelines) -> None:
@@ -139,7 +140,16 @@ class NextEvent(Objective):
         values = _mean_by_row(values, row[asked], rows)
         came = came[after[came]]  # the step at which a row is asked ends it; it is no event
         gaps = F.cross_entropy(self.gap(read[came - 1]), pieces[came - 1], reduction="none")
-        return codes + values + self._by_row(gaps, batch.row[came], rows)
+        gaps = self._by_row(gaps, batch.row[came], rows)
+        if self.samples:
+            ends = batch.ask[whole & (batch.place[batch.ask] > 0)]
+            gaps = gaps + self._by_row(self._nothing_at_once(read[ends - 1]), batch.row[ends], rows)
+        return codes + values + gaps
+
+    def _nothing_at_once(self, read: Tensor) -> Tensor:
+        """Give the loss of the last gaps of timelines: (n,); of them no more is known than that they were some."""
+        later: Tensor = torch.log_softmax(self.gap(read), 1)[:, 1:].logsumexp(1)
+        return -later
 
     def then(self, read: Tensor, pieces: Tensor) -> Tensor:
         """Give what is known (n, width) of what comes next once it is known after which piece of time (n,)."""
