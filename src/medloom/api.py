@@ -93,8 +93,8 @@ def learner(name: str, **parameters: Any) -> Learner:
         raise InputError(
             "learner {name!r} has no parameter {unknown}; it has: {known}",
             name=name,
-            unknown=", ".join(unknown),
-            known=", ".join(known),
+            unknown=unknown,
+            known=known,
         )
     made: Learner = kind(**parameters)
     return made
@@ -354,7 +354,7 @@ def made_learner(named: str | Learner, parameters: Mapping[str, Any]) -> Learner
     if parameters:
         raise InputError(
             "parameters {names} were given beside a learner that is made already; give them to it, or name the learner",
-            names=", ".join(sorted(parameters)),
+            names=sorted(parameters),
         )
     return named
 
@@ -403,7 +403,7 @@ def asked_samples(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> 
     if absent:
         raise InputError(
             "the model reads columns that the table lacks: {columns}; where a value is not known, leave its cell empty",
-            columns=", ".join(absent),
+            columns=absent,
         )
     return rows_to_answer(frame.select(sorted(model.codes) or frame.columns), model.origin.question)
 

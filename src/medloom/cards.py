@@ -206,9 +206,7 @@ def known_split(split: str) -> Split:
         InputError: there is no such split.
     """
     if split not in SPLITS:
-        raise InputError(
-            "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
-        )
+        raise InputError("there is no split {split!r}; there are: {splits}", split=split, splits=SPLITS)
     return split
 
 

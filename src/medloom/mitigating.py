@@ -100,7 +100,7 @@ def mitigate(
             "thresholds by group are for binary questions; this one is {kind}", kind=question.kind
         )
     if aim not in AIMS:
-        raise InputError("there is no aim {aim!r}; there are: {aims}", aim=aim, aims=", ".join(AIMS))
+        raise InputError("there is no aim {aim!r}; there are: {aims}", aim=aim, aims=AIMS)
     one = _usual(trained) if threshold is None else threshold
     if not 0 < one < 1:
         raise InputError(
@@ -174,9 +174,7 @@ def _made(
         if not isinstance(trained.model, ConformalModel):
             return model, developed
         return with_default_ranges(model, trained.samples, seed)[0], developed
-    raise InputError(
-        "there is no method {method!r}; there are: {methods}", method=method, methods=", ".join(METHODS)
-    )
+    raise InputError("there is no method {method!r}; there are: {methods}", method=method, methods=METHODS)
 
 
 def _risks(model: Model, samples: Samples) -> Floats:

@@ -120,9 +120,7 @@ def validate(
         if site is None:
             raise InputError("leaving one site out needs the fact that names each sample's site: site")
         return validation.leave_one_site_out(samples, made, site, replicates=replicates, seed=seed)
-    raise InputError(
-        "there is no design {design!r}; there are: {designs}", design=design, designs=", ".join(DESIGNS)
-    )
+    raise InputError("there is no design {design!r}; there are: {designs}", design=design, designs=DESIGNS)
 
 
 def validate_elsewhere(

@@ -27,7 +27,7 @@ def main() -> None:
                 raise InputError(
                     "there is no language {asked!r}; there are: {languages}",
                     asked=asked,
-                    languages=", ".join(LANGUAGES),
+                    languages=LANGUAGES,
                 )
             with screen.json_goes_to(json_file):
                 app(arguments)

@@ -178,7 +178,7 @@ def machine() -> dict[str, Any]:
 def _script(folder: Path, name: str) -> ModuleType:
     path = folder / f"{name.replace('-', '_')}.py"
     if not path.is_file():
-        names = ", ".join(sorted(one.stem.replace("_", "-") for one in folder.glob("[a-z]*.py")))
+        names = sorted(one.stem.replace("_", "-") for one in folder.glob("[a-z]*.py"))
         raise NotFoundError("there is no benchmark {name!r}; there are: {names}", name=name, names=names)
     spec = importlib.util.spec_from_file_location(f"medloom_benchmark_{path.stem}", path)
     assert spec is not None and spec.loader is not None

@@ -54,7 +54,7 @@ def add(
         raise NotFoundError("{name!r} is no file of keys", name=keys.name)
     with operating(Site.open(site)) as database:
         made = clients.add(database, OPERATOR, name, issuer, keys.read_bytes(), system)
-    screen.say(tr("{name} may ask; its keys: {keys}", name=made.name, keys=", ".join(made.keys)))
+    screen.say(tr("{name} may ask; its keys: {keys}", name=made.name, keys=list(made.keys)))
 
 
 def every(site: SiteOption = None, json: JsonOption = False) -> None:

@@ -252,7 +252,7 @@ def _importer(name: str, source: Path, system: str, mapping: str | None, options
         raise InputError(
             "importer {name!r} has no option {unknown}; it has: {known}",
             name=name,
-            unknown=", ".join(unknown),
-            known=", ".join(known[1:]),
+            unknown=unknown,
+            known=known[1:],
         )
     return importers.named(name, source, **given)

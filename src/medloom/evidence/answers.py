@@ -82,7 +82,7 @@ def read_answers(question: Question, samples: pl.DataFrame, predictions: pl.Data
             "task {task!r} is of kind {kind!r}, which cannot be evaluated; kinds that can: {kinds}",
             task=question.task,
             kind=question.kind,
-            kinds=", ".join(KINDS),
+            kinds=KINDS,
         )
     missing = samples["label"].null_count()
     if missing:
@@ -137,7 +137,7 @@ def _truth(kind: Kind, question: Question, samples: pl.DataFrame) -> NDArray[Any
         raise InputError(
             "task {task!r}: a label is none of the classes {classes}; name every class in the task",
             task=question.task,
-            classes=", ".join(question.classes),
+            classes=question.classes,
         )
     if kind == "multiclass":
         return np.array([number[name] for name in label.to_list()], dtype=np.intp)

@@ -226,7 +226,7 @@ def _why_not_multilabel(answers: Answers) -> dict[str, Text2]:
 
 
 def _absent(answers: Answers, seen: NDArray[np.bool_], names: tuple[str, ...]) -> dict[str, Text2]:
-    absent = ", ".join(name for name, there in zip(answers.classes, seen, strict=True) if not there)
+    absent = [name for name, there in zip(answers.classes, seen, strict=True) if not there]
     return dict.fromkeys(names, text2("these classes occur never or always: {classes}", classes=absent))
 
 

@@ -76,7 +76,7 @@ class Table:
                 "the model has no input {name!r}; it has {n}, such as: {near}",
                 name=name,
                 n=len(self.names),
-                near=", ".join(near),
+                near=near,
             )
         return self.names.index(name)
 
@@ -133,13 +133,13 @@ def output_place(question: Question, output: str | None) -> int:
     """
     outputs = question.outputs
     if output is None and len(outputs) > 1:
-        raise InputError("say of which answer the reasons are wanted: {outputs}", outputs=", ".join(outputs))
+        raise InputError("say of which answer the reasons are wanted: {outputs}", outputs=outputs)
     if output is not None and output not in outputs:
         raise InputError(
             "there is no answer {output!r} to task {task!r}; there are: {outputs}",
             output=output,
             task=question.task,
-            outputs=", ".join(outputs),
+            outputs=outputs,
         )
     return 0 if output is None else outputs.index(output)
 

@@ -181,7 +181,7 @@ def arrange(
     """
     missing = [name for name in EVENT_COLUMNS if name not in events.columns]
     if missing:
-        raise InputError("a patient's events lack the columns {missing}", missing=", ".join(missing))
+        raise InputError("a patient's events lack the columns {missing}", missing=missing)
     facts = _facts(events, until)
     if not facts:
         return None

@@ -189,7 +189,7 @@ def _check(
             raise InputError(
                 "{name!r} is no input with values, so there is no other value it could have; name one of: {known}",
                 name=code,
-                known=", ".join([*families, *plain][:20]) or "-",
+                known=[*families, *plain][:20] or "-",
             )
 
 

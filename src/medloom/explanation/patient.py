@@ -115,6 +115,6 @@ def check(page: PatientPage) -> None:
         )
     missing = {"input", "value", "contribution"} - set(page.reasons.columns)
     if missing:
-        raise InputError("the reasons lack the columns {missing}", missing=", ".join(sorted(missing)))
+        raise InputError("the reasons lack the columns {missing}", missing=sorted(missing))
     if page.percentile is not None and not 0 <= page.percentile <= 100:
         raise InputError("the percentile is a number from 0 to 100: how many of 100 have a lower answer")

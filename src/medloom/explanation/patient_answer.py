@@ -116,7 +116,7 @@ def _answer_of_classes(page: PatientPage, answer: Mapping[str, float]) -> dict[s
             text2(
                 "Of {level} of patients the true answer is in their set; this patient's set: {names}.",
                 level=f"{page.level:.0%}",
-                names=", ".join(clean(one) for one in page.in_set),
+                names=[clean(one) for one in page.in_set],
             )
         )
     if len(ranked) > len(shown):

@@ -63,7 +63,7 @@ def engine(name: str = "local", address: str | None = None, workers: int | None 
             "there is no engine {name!r} with address {address!r}; there are: {engines}; ray alone takes an address",
             name=name,
             address=address or "",
-            engines=", ".join(ENGINES),
+            engines=ENGINES,
         )
     with nullcontext() if name == "local" else _ray(address, workers) as started:
         token = _engine.set(started)

@@ -30,7 +30,7 @@ class Text2(NamedTuple):
 
 
 def tr(template: str, /, **values: object) -> str:
-    """Say `template` in the current language, filled with `values`.
+    """Say `template` in the current language, filled with `values`; lists and tuples as that language joins them.
 
     >>> tr("{n} subjects", n=3)
     '3 subjects'
@@ -41,8 +41,8 @@ def tr(template: str, /, **values: object) -> str:
 def text2(template: str, /, **values: object) -> Text2:
     """Say `template` in both languages.
 
-    >>> text2("{n} subjects", n=3).en
-    '3 subjects'
+    >>> text2("{names}", names=["a", "b"])
+    Text2(en='a, b', zh='a、b')
     """
     return Text2(_filled(template, "en", values), _filled(template, "zh", values))
 
@@ -88,4 +88,13 @@ def catalogue(chosen: Language) -> Mapping[str, str]:
 
 def _filled(template: str, chosen: Language, values: Mapping[str, object]) -> str:
     text = catalogue(chosen).get(template, template)
-    return text.format(**values) if values else text
+    if not values:
+        return text
+    return text.format(**{name: _joined(value, chosen) for name, value in values.items()})
+
+
+def _joined(value: object, chosen: Language) -> object:
+    """Join a list as people write it: with a comma, in Chinese 、."""
+    if isinstance(value, list | tuple) and not isinstance(value, Text2):
+        return ("、" if chosen == "zh" else ", ").join(map(str, value))
+    return value

@@ -33,7 +33,7 @@ def load(group: Group, name: str) -> type:
             "no {kind} is called {name!r}; there are: {names}",
             kind=group.removeprefix("medloom.").removesuffix("s"),
             name=name,
-            names=", ".join(entries),
+            names=list(entries),
         )
     loaded: type = entries[name].load()
     return loaded

@@ -97,11 +97,9 @@ def _reason(model: type[BaseModel], error: ErrorDetails) -> str:
 def _unknown_key(key: str, known: list[str]) -> str:
     near = nearest(key, known, most=1)
     if near:
-        return tr(
-            "unknown key; did you mean {near}? known here: {known}", near=near[0], known=", ".join(known)
-        )
+        return tr("unknown key; did you mean {near}? known here: {known}", near=near[0], known=known)
     if known:
-        return tr("unknown key; known here: {known}", known=", ".join(known))
+        return tr("unknown key; known here: {known}", known=known)
     return tr("unknown key")
 
 
@@ -109,12 +107,11 @@ def _no_choice(given: str, expected: str) -> str:
     """Say what may stand here; pydantic lists it as 'a', 'b' or 'c'."""
     choices = expected.split("'")[1::2]
     near = nearest(given, choices, most=1)
-    known = ", ".join(choices)
     if near:
         return tr(
-            "{given!r} is none of {known}; did you mean {near}?", given=given, known=known, near=near[0]
+            "{given!r} is none of {known}; did you mean {near}?", given=given, known=choices, near=near[0]
         )
-    return tr("{given!r} is none of {known}", given=given, known=known)
+    return tr("{given!r} is none of {known}", given=given, known=choices)
 
 
 def _keys_at(model: type[BaseModel], place: Place) -> list[str]:

@@ -94,7 +94,7 @@ def asserted(prefix: str | None, code: str) -> str:
         raise InputError(
             "assertion {prefix!r} is unknown; use one of {known}",
             prefix=prefix,
-            known=", ".join(ASSERTION_PREFIXES),
+            known=ASSERTION_PREFIXES,
         )
     present = split(code)[0]
     if present == prefix:

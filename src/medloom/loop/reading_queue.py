@@ -129,7 +129,7 @@ def check_categorical(kind: str) -> None:
         raise InputError(
             "readers cannot agree on answers of a {kind} question; they can on those of: {kinds}",
             kind=kind,
-            kinds=", ".join(CATEGORICAL),
+            kinds=CATEGORICAL,
         )
 
 

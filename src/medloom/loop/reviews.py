@@ -283,7 +283,7 @@ def _checked(opinion: Opinion, question: Question) -> Opinion:
     if opinion.verdict == "accept" and opinion.reason is not None:
         raise InputError("advice that is accepted needs no reason")
     if opinion.verdict == "override" and opinion.reason not in get_args(Reason):
-        raise InputError("say why the advice is overridden; there are: {reasons}", reasons=", ".join(REASONS))
+        raise InputError("say why the advice is overridden; there are: {reasons}", reasons=REASONS)
     if opinion.reason == "other" and not comment:
         raise InputError("another reason needs a comment that says which")
     answer = None if opinion.answer is None else checked(question, opinion.answer)

@@ -106,7 +106,7 @@ def get(name: str, into: Path | None = None) -> Path:
     registry = _registry()
     if name not in registry:
         raise NotFoundError(
-            "no data set is called {name!r}; there are: {names}", name=name, names=", ".join(registry)
+            "no data set is called {name!r}; there are: {names}", name=name, names=list(registry)
         )
     return fetch(registry[name], into if into is not None else cache_folder() / "data")
 

@@ -88,5 +88,5 @@ def as_batch_frame(facts: pl.DataFrame, zone: str = "UTC") -> pl.DataFrame:
     """
     unknown = set(facts.columns) - set(BATCH_SCHEMA)
     if unknown:
-        raise InputError("an importer gave unknown columns: {columns}", columns=", ".join(sorted(unknown)))
+        raise InputError("an importer gave unknown columns: {columns}", columns=sorted(unknown))
     return conformed(facts, BATCH_SCHEMA, zone)

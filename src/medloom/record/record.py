@@ -283,7 +283,7 @@ class Record:
             raise NotFoundError(
                 "no subject has this identifier in system {system!r}, but one has it in {others}; name that system",
                 system=system,
-                others=", ".join(map(repr, others)),
+                others=list(map(repr, others)),
             )
         raise NotFoundError("no subject has this identifier (and system); check its spelling")
 
@@ -381,13 +381,13 @@ def _as_rows(frame: pl.DataFrame, zone: str) -> pl.DataFrame:
     if missing:
         raise InputError(
             "events need the columns subject_id, time and code; missing: {missing}",
-            missing=", ".join(missing),
+            missing=missing,
         )
     unknown = sorted(set(frame.columns) - set(RECORD_SCHEMA))
     if unknown:
         raise InputError(
             "events have unknown columns: {unknown}; known are: {known}",
-            unknown=", ".join(unknown),
+            unknown=unknown,
             known=", ".join(RECORD_SCHEMA.names()),
         )
     rows = conformed(frame, RECORD_SCHEMA, zone)

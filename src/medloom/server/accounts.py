@@ -83,9 +83,7 @@ def create(
     if not _NAME.fullmatch(name):
         raise InputError("a name to sign in with has lower-case letters, digits, dots and hyphens")
     if role not in get_args(Role):
-        raise InputError(
-            "there is no role {role!r}; there are: {roles}", role=role, roles=", ".join(get_args(Role))
-        )
+        raise InputError("there is no role {role!r}; there are: {roles}", role=role, roles=get_args(Role))
     if language not in LANGUAGES:
         raise InputError("there is no language {language!r}", language=language)
     check_password(password, name)
@@ -252,9 +250,7 @@ def change(
     }
     values = {key: value for key, value in given.items() if value is not None}
     if role is not None and role not in get_args(Role):
-        raise InputError(
-            "there is no role {role!r}; there are: {roles}", role=role, roles=", ".join(get_args(Role))
-        )
+        raise InputError("there is no role {role!r}; there are: {roles}", role=role, roles=get_args(Role))
     ends = (role is not None and role != one.role) or disabled
 
     def work(connection: Connection) -> None:

@@ -85,7 +85,7 @@ def asked(backend: Backend, person: Person, upload: str, given: Mapping[str, str
         raise InputError(
             "there is no format {format!r}; there are: {formats}",
             format=chosen[:40],
-            formats=", ".join(formats()),
+            formats=formats(),
         )
     if chosen in _FOLDERS and source.is_file():
         raise InputError("{format} is a folder of files: send it as a ZIP", format=chosen)

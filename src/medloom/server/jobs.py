@@ -138,7 +138,7 @@ class Jobs:
         """
         if kind not in self._kinds:
             raise InputError(
-                "there is no work {kind!r}; there are: {kinds}", kind=kind, kinds=", ".join(self._kinds)
+                "there is no work {kind!r}; there are: {kinds}", kind=kind, kinds=list(self._kinds)
             )
         values = {
             "id": secrets.token_hex(16),

@@ -93,7 +93,7 @@ class Sessions:
         if not name.strip():
             raise InputError("give the token a name that says which program has it")
         if not scopes or not set(scopes) <= allowed:
-            raise InputError("a token's scopes are some of: {scopes}", scopes=", ".join(sorted(allowed)))
+            raise InputError("a token's scopes are some of: {scopes}", scopes=sorted(allowed))
         if not 1 <= days <= _MOST_DAYS:
             raise InputError("a token lives for 1 to {n} days", n=_MOST_DAYS)
         secret = PREFIX + secrets.token_urlsafe(32)

@@ -130,7 +130,7 @@ def _ending(name: str) -> str:
     lowered = name.lower()
     ending = next((one for one in (".zip", *_ENDINGS) if lowered.endswith(one)), None)
     if ending is None:
-        raise InputError("send a file that ends in {endings}", endings=", ".join((".zip", *_ENDINGS)))
+        raise InputError("send a file that ends in {endings}", endings=(".zip", *_ENDINGS))
     return ending
 
 

@@ -84,7 +84,7 @@ def group_names(samples: Samples, dimension: str) -> NDArray[np.str_]:
         raise InputError(
             "people cannot be grouped by {dimension!r}; they can by: {known}",
             dimension=dimension,
-            known=", ".join(DIMENSIONS),
+            known=DIMENSIONS,
         )
     who = demographics(samples)
     if dimension not in who.columns:

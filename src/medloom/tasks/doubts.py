@@ -56,7 +56,7 @@ def _answers(task: Task, labels: pl.Series) -> Iterator[Text2]:
         given = labels if labels.dtype == pl.String else labels.explode(empty_as_null=False)
         absent = [name for name in task.predict.classes if name not in set(given)]
         if absent:
-            yield text2("no sample has the answer {classes}", classes=", ".join(absent))
+            yield text2("no sample has the answer {classes}", classes=absent)
 
 
 def _codes(task: Task, catalogue: CodeCatalogue) -> Iterator[Text2]:
@@ -83,7 +83,9 @@ def _codes(task: Task, catalogue: CodeCatalogue) -> Iterator[Text2]:
                 )
             else:
                 unlike.append(code)
-        named = ", ".join(unlike[:_NAMED]) + (" …" if len(unlike) > _NAMED else "")
+        named = unlike[:_NAMED]
+        if len(unlike) > _NAMED:
+            named[-1] += " …"
         if unlike and len(unlike) == len(codes):
             yield text2("{key}: no code ({codes}) occurs in the record", key=key, codes=named)
         elif unlike:

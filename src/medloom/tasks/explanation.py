@@ -58,9 +58,7 @@ class Explanation:
         """
         outputs = self.baseline["output"].to_list()
         if output is None and len(outputs) > 1:
-            raise InputError(
-                "say of which answer the reasons are wanted: {outputs}", outputs=", ".join(outputs)
-            )
+            raise InputError("say of which answer the reasons are wanted: {outputs}", outputs=outputs)
         rows = self.frame.filter(
             pl.col("sample_id") == sample_id, pl.col("output") == (outputs[0] if output is None else output)
         )

@@ -132,7 +132,7 @@ def from_frame(
             raise InputError(
                 "there is no column {column!r}; there are: {columns}",
                 column=column,
-                columns=", ".join(frame.columns),
+                columns=frame.columns,
             )
     first = asked[0]
     drop = [column for column in drop if column != group]  # the patient is no input anyway
@@ -222,7 +222,7 @@ def _labels_in(path: Path) -> tuple[pl.DataFrame, str]:
     if missing or len(given) != 1:
         raise InputError(
             "MEDS labels need subject_id, prediction_time and exactly one of {values}; see {schema}",
-            values=", ".join(_VALUES),
+            values=list(_VALUES),
             schema=meds.LabelSchema.__name__,
         )
     return frame, given[0]
@@ -252,14 +252,14 @@ def _check_nothing_names_a_row(inputs: pl.DataFrame) -> None:
         raise InputError(
             "columns with dates are no inputs: {columns}; make ages or lengths of time of them, or leave them out "
             "with drop=[...]",
-            columns=", ".join(dates),
+            columns=dates,
         )
     names = [name for name in inputs.columns if _names_rows(inputs[name])]
     if names:
         raise InputError(
             "nearly every row has its own value in: {columns}; give the column that names the patient as group=..., "
             "and leave others out with drop=[...]",
-            columns=", ".join(names),
+            columns=names,
         )
 
 

@@ -41,7 +41,7 @@ def find(name: str, site: SiteDirectory | None = None) -> Task:
         raise NotFoundError(
             "there is no task {name!r}; there are: {names}",
             name=name,
-            names=", ".join(sorted({*shipped(), *own(site), *labelled(site)})),
+            names=sorted({*shipped(), *own(site), *labelled(site)}),
         )
     with as_file(files("medloom.tasks") / "shipped" / f"{name}.yaml") as path:
         return read_yaml(path, Task, "task")

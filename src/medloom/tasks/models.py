@@ -62,7 +62,7 @@ def find(site: SiteDirectory, text: str) -> ModelName:
     versions = _versions(site.models / f"{match['task']}.{match['learner']}")
     version = int(match["version"]) if match["version"] else (versions[-1] if versions else 0)
     if version not in versions:
-        names = ", ".join(map(str, names_in(site))) or "-"
+        names = names_in(site) or "-"
         raise NotFoundError("this site has no model {name!r}; it has: {names}", name=text, names=names)
     return ModelName(match["task"], match["learner"], version)
 

@@ -143,13 +143,14 @@ def _names(excludes: Sequence[Exclude]) -> list[Text2]:
     """Name the steps that leave somebody out, equal names by number."""
     names: list[Text2] = []
     for exclude in excludes:
-        codes = ", ".join(exclude.event)
         if exclude.reason is not None:
             names.append(Text2(exclude.reason.en, exclude.reason.zh))
         elif exclude.within is not None:
-            names.append(text2("without {codes} in {length} before", codes=codes, length=exclude.within))
+            names.append(
+                text2("without {codes} in {length} before", codes=exclude.event, length=exclude.within)
+            )
         else:
-            names.append(text2("without {codes} before", codes=codes))
+            names.append(text2("without {codes} before", codes=exclude.event))
     numbers = [names[:place].count(name) + 1 for place, name in enumerate(names)]
     return [
         name if number == 1 else Text2(f"{name.en} ({number})", f"{name.zh}（{number}）")
@@ -188,7 +189,7 @@ def _population(task: Task, codes: TaskCodes, facts: Facts) -> Iterator[tuple[Te
         name = text2("women") if who.sex == "F" else text2("men")
         yield name, lambda asked: asked.filter(pl.col("subject_id").is_in(chosen.implode()))
     if who.has is not None:
-        name = text2("with {codes} before", codes=", ".join(who.has))
+        name = text2("with {codes} before", codes=who.has)
         yield (
             name,
             lambda asked: asked.filter(pl.col("asked").is_in(_with_visible(asked, facts, codes.has, None))),

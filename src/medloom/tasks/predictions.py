@@ -92,7 +92,7 @@ class Predictions:
         if self.frame.height and (names != list(outputs) or self.frame.height % max(k, 1)):
             raise InputError(
                 "predictions have the outputs {found}, not {expected}",
-                found=", ".join(names),
-                expected=", ".join(outputs),
+                found=names,
+                expected=list(outputs),
             )
         return self.frame["value"].to_numpy().reshape(-1, k)

@@ -59,7 +59,7 @@ class Samples:
         for split in splits:
             if split not in SPLITS:
                 raise InputError(
-                    "there is no split {split!r}; there are: {splits}", split=split, splits=", ".join(SPLITS)
+                    "there is no split {split!r}; there are: {splits}", split=split, splits=SPLITS
                 )
         return self.where(pl.col("split").is_in(splits))
 
@@ -224,7 +224,7 @@ class _Held:
         if missing:
             raise InputError(
                 "the history that is held lacks {columns}; name them: samples.held(columns)",
-                columns=", ".join(missing),
+                columns=missing,
             )
         if samples.frame is self.frame:
             return self.history
@@ -250,7 +250,7 @@ def _label_as_text(kind: pl.DataType) -> pl.Expr:
 def _check(frame: pl.DataFrame, question: Question) -> None:
     missing = [name for name in SAMPLE_COLUMNS if name not in frame.columns]
     if missing:
-        raise InputError("samples lack the columns {missing}", missing=", ".join(missing))
+        raise InputError("samples lack the columns {missing}", missing=missing)
     if frame["label"].dtype != LABEL_TYPES[question.kind]:
         raise InputError(
             "labels of a {kind} question are {expected}, not {found}",

@@ -40,7 +40,7 @@ class Scales:
                 raise InputError(
                     "task {task!r}: predict.value has codes in different units ({units}); say in predict.unit which",
                     task=task.name,
-                    units=", ".join(sorted(one for one in known if one is not None)),
+                    units=sorted(one for one in known if one is not None),
                 )
             return cls(known.pop() if len(known) == 1 else None, {}, {})
         factors, offsets = {}, {}

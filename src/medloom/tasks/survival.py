@@ -89,8 +89,8 @@ def outcomes_of(label: pl.Series, events: Sequence[str]) -> Outcomes:
     if unknown:
         raise InputError(
             "labels have events that the question does not name: {unknown}; it names: {known}",
-            unknown=", ".join(unknown),
-            known=", ".join(events),
+            unknown=unknown,
+            known=list(events),
         )
     number = {name: place for place, name in enumerate(events, start=1)}
     cause = event.replace_strict(number, default=0, return_dtype=pl.Int64).fill_null(0).to_numpy()
@@ -194,7 +194,7 @@ def read_curves(frame: pl.DataFrame, outputs: Sequence[str], sample_ids: pl.Seri
             " predict the same samples that are evaluated",
             n=n,
             k=k,
-            outputs=", ".join(outputs),
+            outputs=list(outputs),
             t=t,
         )
     place = {name: number for number, name in enumerate(outputs)}

@@ -45,7 +45,7 @@ def _name(text: str) -> str:
 def _kind(given: object) -> object:
     if given in PREDICTED:
         return given
-    known, near = ", ".join(PREDICTED), nearest(str(given), PREDICTED, most=1)
+    known, near = list(PREDICTED), nearest(str(given), PREDICTED, most=1)
     if near:
         raise ValueError(
             tr("{given!r} is none of {known}; did you mean {near}?", given=given, known=known, near=near[0])
@@ -164,9 +164,7 @@ def _unit(unit: str) -> str:
         return unit
     near = units.similar(unit)
     if near:
-        raise ValueError(
-            tr("{unit!r} is no unit of UCUM; did you mean {near}?", unit=unit, near=", ".join(near))
-        )
+        raise ValueError(tr("{unit!r} is no unit of UCUM; did you mean {near}?", unit=unit, near=near))
     raise ValueError(
         tr("{unit!r} is no unit of UCUM; write one such as mg/dL, mmol/L, /min, % or {{score}}", unit=unit)
     )

@@ -90,13 +90,13 @@ class TaskCodes:
         ):
             if found:
                 continue
-            near = ", ".join(filter(None, (near_codes(one, record.catalogue) for one in patterns[:5])))
+            near = list(filter(None, (near_codes(one, record.catalogue) for one in patterns[:5])))
             if near:
                 raise InputError(
                     "task {task!r}: no code of {key} ({codes}) occurs in the record; nearest: {near}",
                     task=task.name,
                     key=key,
-                    codes=", ".join(patterns),
+                    codes=patterns,
                     near=near,
                 )
             raise InputError(
@@ -104,7 +104,7 @@ class TaskCodes:
                 "list the record's codes with: medloom codes",
                 task=task.name,
                 key=key,
-                codes=", ".join(patterns),
+                codes=patterns,
             )
 
     @property

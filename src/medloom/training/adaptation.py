@@ -64,9 +64,7 @@ def adapt(network: nn.Module, places: Places, way: str, rank: int) -> Adapting:
         InputError: there is no such way.
     """
     if way not in WAYS:
-        raise InputError(
-            "there is no way {way!r} to adapt a network; there are: {ways}", way=way, ways=", ".join(WAYS)
-        )
+        raise InputError("there is no way {way!r} to adapt a network; there are: {ways}", way=way, ways=WAYS)
     if way == "full":
         return Adapting()
     network.requires_grad_(False)

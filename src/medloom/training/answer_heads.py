@@ -96,7 +96,7 @@ class AnswerForm:
             raise InputError(
                 "questions of kind {kind} have no form of answer here; there are: {kinds}",
                 kind=question.kind,
-                kinds=", ".join(sorted(ANSWERED)),
+                kinds=sorted(ANSWERED),
             )
         if question.kind == "survival":
             outcomes = outcomes_of(train.frame["label"], question.outputs)

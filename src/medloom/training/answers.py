@@ -59,7 +59,7 @@ def _one_column_a_class(label: pl.Series, question: Question) -> Floats:
         raise InputError(
             "labels have classes that {task!r} does not name: {unknown}; add them to the task, or mend the labels",
             task=question.task,
-            unknown=", ".join(unknown),
+            unknown=unknown,
         )
     columns = [sets.list.contains(name).fill_null(False).to_numpy() for name in question.classes]
     return np.column_stack(columns).astype(np.float64)

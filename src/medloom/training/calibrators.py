@@ -210,14 +210,14 @@ def _check(method: Method, kind: Kind, answers: Floats, labels: Floats) -> None:
         raise InputError(
             "there is no recalibration {method!r}; there are: {methods}",
             method=method,
-            methods=", ".join(METHODS),
+            methods=METHODS,
         )
     if kind not in KINDS[method]:
         raise InputError(
             "recalibration {method!r} does not fit {kind} questions; these do: {methods}",
             method=method,
             kind=kind,
-            methods=", ".join(one for one in METHODS if kind in KINDS[one]),
+            methods=[one for one in METHODS if kind in KINDS[one]],
         )
     if not len(labels):
         raise InputError("there are no samples to recalibrate on")

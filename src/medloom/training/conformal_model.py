@@ -281,8 +281,8 @@ def conformal(
     chosen = _scheme(question.kind, scheme, between)
     unknown = [one for one in by if one not in BYS]
     if unknown:
-        raise InputError("ranges can hold within {known}, not within {unknown}", known=", ".join(BYS),
-                         unknown=", ".join(unknown))  # fmt: skip
+        raise InputError("ranges can hold within {known}, not within {unknown}", known=BYS,
+                         unknown=unknown)  # fmt: skip
     patients = len(np.unique(samples.groups))
     _check_level(level, None if chosen in ("venn-abers", "observed") else patients)
     names = strata(samples, by)
@@ -357,7 +357,7 @@ def _scheme(kind: Kind, scheme: Scheme | Literal["auto"], between: tuple[Model, 
             "scheme {scheme!r} does not fit {kind} questions; these do: {schemes}",
             scheme=scheme,
             kind=kind,
-            schemes=", ".join(fitting),
+            schemes=fitting,
         )
     if scheme == "quantiles" and between is None:
         raise InputError("scheme 'quantiles' needs two models, of a low and a high quantile; hand them in")

@@ -213,7 +213,7 @@ def leave_one_out(samples: Samples, places: pl.Series, seed: int = 0, fewest: in
         raise InputError(
             "leaving one place out needs at least two with {fewest} patients or more; there are: {places}",
             fewest=fewest,
-            places=", ".join(known) or "-",
+            places=known or "-",
         )
     return [part_of(usable, (named == name).fill_null(False).to_numpy(), name, seed) for name in known]
 
@@ -284,7 +284,7 @@ def by_size(
         raise InputError(
             "sizes of a learning curve lie between 1 and {most}, the patients beside the test set, not {sizes}",
             most=len(distinct) - n_test,
-            sizes=", ".join(map(str, sizes)) or "-",
+            sizes=list(sizes) or "-",
         )
     for repeat in range(repeats):
         order = generator(seed, "by-size", str(repeat)).permutation(distinct)
@@ -333,7 +333,7 @@ def at_times(said: Predictions, asked: Samples, times: Sequence[float]) -> NDArr
     if np.isnan(risks).any():
         raise InputError(
             "the curves end before {times} {unit}; name earlier horizons",
-            times=", ".join(f"{one:g}" for one in times),
+            times=[f"{one:g}" for one in times],
             unit=asked.question.unit or "",
         )
     return risks.reshape(len(asked), -1)

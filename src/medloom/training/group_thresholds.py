@@ -201,14 +201,14 @@ def choose_thresholds(
     {'F': 0.34, 'M': 0.68}
     """
     if aim not in AIMS:
-        raise InputError("there is no aim {aim!r}; there are: {aims}", aim=aim, aims=", ".join(AIMS))
+        raise InputError("there is no aim {aim!r}; there are: {aims}", aim=aim, aims=AIMS)
     large = [name for name in np.unique(names).tolist() if _enough(outcome, patients, names == name)]
     if len(large) < 2:
         raise InputError(
             "thresholds by group need two groups with at least {least} patients with and {least} without the outcome;"
             " these have as many: {groups}",
             least=FEWEST,
-            groups=", ".join(large) or "-",
+            groups=large or "-",
         )
     chosen = np.isin(names, large)
     steps = [_Steps.of(risk[names == name], outcome[names == name]) for name in large]

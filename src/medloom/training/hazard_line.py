@@ -36,7 +36,7 @@ def reached(samples: Samples, said: Predictions) -> tuple[Floats, Floats]:
     if len(question.outputs) != 1:
         raise InputError(
             "curves of competing events ({events}) cannot be recalibrated; only those of one event can",
-            events=", ".join(question.outputs),
+            events=question.outputs,
         )
     outcomes = outcomes_of(samples.frame["label"], question.outputs)
     curves = read_curves(said.frame, question.outputs, samples.frame["sample_id"])

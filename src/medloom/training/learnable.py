@@ -24,7 +24,7 @@ def check_answers_vary(question: Question, y: NDArray[np.float64]) -> None:
             "none or all of the {n} training samples have the answer {classes}; remove it from the task's classes, "
             "merge it with another, or widen the population",
             n=len(y),
-            classes=", ".join(question.classes[place] for place in constant),
+            classes=[question.classes[place] for place in constant],
         )
     raise InputError(
         "all {n} training samples have the same answer; there is nothing to learn: check the task's predict and "
@@ -48,7 +48,7 @@ def check_events_happen(question: Question, outcomes: Outcomes) -> None:
             "fewer than 2 of the {n} training samples have the event {events}; follow patients longer, "
             "widen the population, or remove the event from the task",
             n=len(outcomes),
-            events=", ".join(absent),
+            events=absent,
         )
     if not (outcomes.time[outcomes.happened] > 0).any():
         raise InputError(

@@ -26,7 +26,7 @@ def check_samples(learner: Learner, train: Samples, tuning: Samples) -> None:
         raise InputError(
             "learner {learner!r} answers {kinds} questions, not {kind}; `medloom learners` lists those that do",
             learner=learner.name,
-            kinds=", ".join(sorted(learner.kinds)),
+            kinds=sorted(learner.kinds),
             kind=question.kind,
         )
     if not len(train):

@@ -59,7 +59,7 @@ class Schedule:
                     "there is no {name} {value!r}; there are: {known}",
                     name=name,
                     value=getattr(self, name),
-                    known=", ".join(known),
+                    known=known,
                 )
 
     def steps(self, rows: int) -> int:

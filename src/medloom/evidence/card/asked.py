@@ -163,9 +163,7 @@ def _horizon(known: Known) -> Text2 | None:
             "Counted from the moment of prediction until {until}.", until=_codes(known, predict.until)
         )
     if predict.horizons:
-        return text2(
-            "Followed from the moment of prediction, to {horizons}.", horizons=", ".join(predict.horizons)
-        )
+        return text2("Followed from the moment of prediction, to {horizons}.", horizons=predict.horizons)
     if predict.within is not None:
         return text2("Counted within {within} of the moment of prediction.", within=predict.within)
     return None
@@ -214,7 +212,7 @@ def _source(known: Known) -> Text2:
     return together(
         [
             text2("Routine records of this site: {n:,} subjects.", n=known.subjects),
-            text2("Imported as: {formats}.", formats=", ".join(known.importers)) if known.importers else None,
+            text2("Imported as: {formats}.", formats=known.importers) if known.importers else None,
         ]
     )
 

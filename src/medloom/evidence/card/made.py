@@ -64,17 +64,15 @@ def _output(known: Known) -> Text2:
         case "survival":
             return text2(
                 "The risk of each event ({events}) by each time of a grid, from 0 to 1; times in {unit}.",
-                events=", ".join(question.outputs),
+                events=question.outputs,
                 unit=question.unit or "1",
             )
         case "regression":
             return text2("A value for each sample, in {unit}.", unit=question.unit or "1")
         case "multiclass":
-            return text2(
-                "The probability of each of the classes {classes}.", classes=", ".join(question.classes)
-            )
+            return text2("The probability of each of the classes {classes}.", classes=question.classes)
         case "multilabel":
-            return text2("The risk of each of the labels {classes}.", classes=", ".join(question.classes))
+            return text2("The risk of each of the labels {classes}.", classes=question.classes)
     return text2("Answers of kind {kind}.", kind=question.kind)
 
 

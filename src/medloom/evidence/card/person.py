@@ -125,7 +125,7 @@ def _unknown(name: str, line: int, key: str) -> InputError:
             name=name,
             line=line,
             key=key,
-            near=", ".join(near),
+            near=near,
         )
     return InputError(
         "{name!r} line {line}: no item is called {key!r}; medloom card MODEL --blank lists them",

@@ -66,7 +66,7 @@ def size_named(name: str) -> Size:
         InputError: there is none of that name.
     """
     if name not in SIZES:
-        raise InputError("there is no size {name!r}; there are: {names}", name=name, names=", ".join(SIZES))
+        raise InputError("there is no size {name!r}; there are: {names}", name=name, names=list(SIZES))
     return SIZES[name]
 
 

@@ -103,7 +103,7 @@ class _Counted:
                     "the encoder has never seen what task {task!r} asks about ({codes}); pretrain it where these codes "
                     "are not hidden",
                     task=task.name,
-                    codes=", ".join(patterns),
+                    codes=patterns,
                 )
             self.event[here] = place
         self.events = len(events)

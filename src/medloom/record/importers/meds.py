@@ -390,7 +390,7 @@ def _missing(path: Path, folder: Path, columns: list[str]) -> InputError:
     return InputError(
         "{file!r} has no column {columns}; MEDS requires it",
         file=_shown(path, folder),
-        columns=", ".join(columns),
+        columns=columns,
     )
 
 

@@ -414,9 +414,7 @@ def _reason(text: str | None) -> reviews.Reason | None:
         return None
     known = next((one for one in reviews.REASONS if one == text), None)
     if known is None:
-        raise InputError(
-            "say why the advice is overridden; there are: {reasons}", reasons=", ".join(reviews.REASONS)
-        )
+        raise InputError("say why the advice is overridden; there are: {reasons}", reasons=reviews.REASONS)
     return known
 
 

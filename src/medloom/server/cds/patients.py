@@ -72,7 +72,7 @@ def patient_of(
             raise RefusedError(
                 "needed and not sent: {keys}; nothing is fetched from fhirServer",
                 status=412,
-                keys=", ".join(missing),
+                keys=missing,
             )
         if missing:
             return Patient(subject, record, False)

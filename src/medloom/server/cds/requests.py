@@ -143,5 +143,5 @@ def _valid(kind: type[Model], content: Any, within: str = "") -> Model:
         )
         raise RefusedError(
             "the request is not as CDS Hooks 2.0 has it; missing or of another type: {places}",
-            places=", ".join(places[:5]) or "(root)",
+            places=places[:5] or "(root)",
         ) from None

@@ -97,7 +97,7 @@ def _claims(token: str, client: Client, key: clients.Jwk, audiences: Sequence[st
             "the token is for another address; aud must be: {address}", client, address=audiences[0]
         ) from None
     except jwt.MissingRequiredClaimError:
-        raise BadTokenError("the token lacks one of: {needed}", client, needed=", ".join(_NEEDED)) from None
+        raise BadTokenError("the token lacks one of: {needed}", client, needed=_NEEDED) from None
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
         raise BadTokenError("the token's signature or one of its claims is not valid", client) from None
 

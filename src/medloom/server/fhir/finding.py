@@ -200,7 +200,7 @@ def _sorted(rows: pl.DataFrame, query: Query, of: Kind) -> pl.DataFrame:
             raise RefusedError(
                 "results cannot be sorted by {name!r}; they can by {known}",
                 name=unknown[0][:40],
-                known=", ".join(columns),
+                known=list(columns),
             )
         keys = [columns[name.removeprefix("-")] for name in names]
         downwards = [name.startswith("-") for name in names]

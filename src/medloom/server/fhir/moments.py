@@ -126,6 +126,6 @@ def date_filter(
         raise InputError(
             "{value!r} is not a date of a search; write one such as ge2020-01-31, with one of {prefixes}",
             value=value[:40],
-            prefixes=", ".join(_COMPARED),
+            prefixes=list(_COMPARED),
         )
     return _COMPARED[prefix](time, until, written(low), written(high or low))

@@ -102,7 +102,7 @@ class Query:
                     "{kind} cannot be searched by {name!r}; it can by {known}",
                     kind=kind,
                     name=name[:40],
-                    known=", ".join([*sorted(known), *_CONTROL]),
+                    known=[*sorted(known), *_CONTROL],
                 )
         return cls(kind, tuple(values), count, place, base, secret)
 

@@ -180,8 +180,7 @@ def _pseudonyms(backend: Backend, typed: str) -> list[int]:
     chosen = np.unique(np.array([int(word) for word in words if word not in wrong], dtype=np.int64))
     unknown = chosen[~np.isin(chosen, backend.site.record.subject_ids)]
     if wrong or len(unknown):
-        which = ", ".join([*wrong, *map(str, unknown.tolist())][:10])
-        raise InputError("there are no such patients: {which}", which=which)
+        raise InputError("there are no such patients: {which}", which=[*wrong, *unknown.tolist()][:10])
     return [int(one) for one in chosen]
 
 

@@ -42,7 +42,7 @@ def facts_of(events: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """
     missing = [name for name in ("time", "code", "role") if name not in events.columns]
     if missing:
-        raise InputError("a patient's events lack the columns {missing}", missing=", ".join(missing))
+        raise InputError("a patient's events lack the columns {missing}", missing=missing)
     value = _column(events, "numeric_value", pl.Float64())
     return (
         events.lazy()

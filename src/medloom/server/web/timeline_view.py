@@ -96,15 +96,13 @@ def asked(query: Query) -> View:
     """
     period = query.get("period") or None
     if period is not None and period != "all" and period not in PERIODS:
-        raise InputError(
-            "the period is one of {known}, or since and until", known=", ".join(["all", *PERIODS])
-        )
+        raise InputError("the period is one of {known}, or since and until", known=["all", *PERIODS])
     since, until = _moment(query.get("since")), _moment(query.get("until"))
     if since is not None and until is not None and until <= since:
         raise InputError("the period ends before it begins")
     chosen = set(query.getlist("systems")) - {""}
     if chosen - set(SYSTEMS):
-        raise InputError("the systems of a timeline are {known}", known=", ".join(SYSTEMS))
+        raise InputError("the systems of a timeline are {known}", known=SYSTEMS)
     systems = tuple(system for system in SYSTEMS if system in chosen)
     page = query.get("page") or None
     if page is not None and not (page.isascii() and page.isdigit() and 1 <= int(page[:9]) <= _LAST_PAGE):

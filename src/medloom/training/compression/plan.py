@@ -56,14 +56,14 @@ class Plan:
         """
         if self.to not in METHODS:
             raise InputError(
-                "a model cannot be made into {to!r}; there are: {names}", to=self.to, names=", ".join(METHODS)
+                "a model cannot be made into {to!r}; there are: {names}", to=self.to, names=list(METHODS)
             )
         if self.way not in METHODS[self.to]:
             raise InputError(
                 "there is no method {method!r} for {to}; there are: {names}",
                 method=self.method,
                 to=self.to,
-                names=", ".join(METHODS[self.to]),
+                names=METHODS[self.to],
             )
         if not 0 < self.share < 1:
             raise InputError("share {share} is not between 0 and 1; write 0.5 for a half", share=self.share)

@@ -34,7 +34,7 @@ def find(path: Path) -> list[Path]:
         InputError: there is no such path, or nothing in it has a name FHIR files have.
         StorageError: a folder or file may not be read.
     """
-    looked_for = ", ".join((*SUFFIXES, *ARCHIVES))
+    looked_for = (*SUFFIXES, *ARCHIVES)
     if path.is_dir():
         found = sorted(file for file in _walk(path) if file.name.lower().endswith((*SUFFIXES, *ARCHIVES)))
         if not found:

@@ -67,7 +67,7 @@ class Cdm:
                 "table {table!r} in {file!r} has no column {columns}; the OMOP CDM requires it",
                 table=table,
                 file=relation.path.name,
-                columns=", ".join(missing),
+                columns=missing,
             )
         return relation
 
@@ -95,7 +95,7 @@ def find_files(path: Path) -> list[Path]:
         raise InputError(
             "{path!r} holds no OMOP CDM: looked for person with one of {suffixes}, in any case",
             path=path.name,
-            suffixes=", ".join(_SUFFIXES),
+            suffixes=_SUFFIXES,
         )
     return [files[table] for table in sorted(files)]
 

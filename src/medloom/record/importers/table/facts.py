@@ -361,8 +361,8 @@ def check_columns(wanted: Sequence[str], header: Sequence[str], label: str) -> N
         raise InputError(
             "{label} has no column {names}; it has: {header}; mend the mapping",
             label=label,
-            names=", ".join(map(repr, absent)),
-            header=", ".join(header),
+            names=list(map(repr, absent)),
+            header=list(header),
         )
 
 

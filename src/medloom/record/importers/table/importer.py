@@ -111,7 +111,7 @@ class TableImporter(Importer):
             raise InputError(
                 "no file in {path!r} fits the mapping, which reads {patterns}; mend the path or `files`",
                 path=str(self.path),
-                patterns=", ".join(patterns),
+                patterns=patterns,
             )
         return sorted(found)
 
@@ -186,6 +186,6 @@ def _lookup(
         raise InputError(
             "{glob!r} has several rows with the same {on}; a join needs one",
             glob=join.glob,
-            on=", ".join(join.on),
+            on=join.on,
         )
     return Lookup(join.on, frame)

@@ -392,7 +392,7 @@ def load_mapping(named: str | Path) -> Mapping:
         raise NotFoundError(
             "no mapping is called {name!r}; there are: {names}; or name a .yaml file",
             name=str(named),
-            names=", ".join(shipped),
+            names=list(shipped),
         )
     return parse_mapping(shipped[str(named)], name=str(named))
 

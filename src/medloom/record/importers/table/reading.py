@@ -324,7 +324,7 @@ def _check_header(header: Sequence[str], label: str) -> None:
         raise InputError(
             "{label} has more than one column called {names}; rename all but one",
             label=label,
-            names=", ".join(map(repr, twice)),
+            names=list(map(repr, twice)),
         )
 
 

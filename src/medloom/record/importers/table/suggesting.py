@@ -88,7 +88,7 @@ def _sample(path: Path) -> _Sample:
         raise InputError(
             "there is no table in {path!r}; looked for: {endings}",
             path=str(path),
-            endings=", ".join(_ENDINGS),
+            endings=_ENDINGS,
         )
     parquet = files[0].name.lower().endswith(".parquet")
     encoding, delimiter, header = ("", "", []) if parquet else read_head(files[0], Dialect())
