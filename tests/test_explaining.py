@@ -112,7 +112,7 @@ def test_a_model_that_cannot_be_asked_says_what_can(trained) -> None:
         }
     )
     cox = ml.train(frame, "cox", time="days", event="died", unit="d", ranges=False)
-    with pytest.raises(InputError, match="method own"):
+    with pytest.raises(InputError, match="--method own"):
         ml.importance(cox)
     with pytest.raises(InputError, match="still followed"):
         ml.similar(cox, cox.samples.in_split("held_out"))

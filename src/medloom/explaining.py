@@ -99,7 +99,7 @@ def reasons(
     """
     if method not in METHODS:
         raise InputError(
-            "there is no method {method!r}; there are: {methods}", method=method, methods=", ".join(METHODS)
+            "there is no method {method!r}; there are: {methods}", method=method, methods=METHODS
         )
     if method == "own":
         return Reasons(trained.explain(what))
@@ -300,7 +300,8 @@ def deletion(
     if not isinstance(inner, Deleting):
         _check_not_smaller(trained.model)
         raise InputError(
-            "facts cannot be taken away one by one from a model of learner {learner!r}; it does not read single facts",
+            "facts cannot be taken away one by one from a model of learner {learner!r}, which does not read single "
+            "facts; what it rests on is told by --overall permutation, ale or surrogate",
             learner=trained.model.origin.learner,
         )
     samples = _split(trained, split)
@@ -367,9 +368,15 @@ def asked(model: Model) -> AskedModel:
         return _Outer(inner, lambda x: calibrator.apply(inner.answer(x)))
     if isinstance(model, ConformalModel | ThresholdedModel | ReweighedModel):
         return asked(model.model)  # what stands around the answer leaves it as it is
+    if isinstance(innermost(model), Deleting):
+        raise InputError(
+            "a model of learner {learner!r} reads single facts and cannot be asked about changed inputs; its own "
+            "reasons: --method own; where it looks, if it has attention: --method rollout; whether these hold: "
+            "--overall deletion",
+            learner=model.origin.learner,
+        )
     raise InputError(
-        "a model of learner {learner!r} cannot be asked about changed inputs; it has reasons of its own "
-        "(method own) and, where it reads single facts, a check of these (overall: deletion)",
+        "a model of learner {learner!r} cannot be asked about changed inputs; take its own reasons: --method own",
         learner=model.origin.learner,
     )
 
@@ -385,7 +392,7 @@ def _attentive(model: Model) -> Attentive:
     if not isinstance(inner, Attentive):
         _check_not_smaller(model)
         raise InputError(
-            "a model of learner {learner!r} has no attention to follow; take its own reasons: method own",
+            "a model of learner {learner!r} has no attention to follow; take its own reasons: --method own",
             learner=model.origin.learner,
         )
     return inner
@@ -396,7 +403,7 @@ def _check_not_smaller(model: Model) -> None:
     if layer(model, CompressedModel) is not None:
         raise InputError(
             "this model was made smaller, into what shows neither attention nor single facts; ask the version that it "
-            "was made from, or take its own reasons: method own"
+            "was made from, or take its own reasons: --method own"
         )
 
 

@@ -172,12 +172,12 @@ def _check(method: str, overall: str | None, below: float | None) -> None:
         raise InputError(
             "there is no method {method!r}; there are: {methods}",
             method=method,
-            methods=", ".join(ONE_PATIENT),
+            methods=ONE_PATIENT,
         )
     if overall is not None and overall not in OVERALL:
         raise InputError(
             "a model can be explained overall by {methods}, not by {method!r}",
-            methods=", ".join(OVERALL),
+            methods=OVERALL,
             method=overall,
         )
     if method == "counterfactual" and below is None and overall is None:

@@ -135,7 +135,7 @@ class TimelineModel(Model):
         body = self.network.body
         if not isinstance(body, TimelineBody):
             raise InputError(
-                "a model of learner {learner!r} has no attention to follow; take its own reasons: method own",
+                "a model of learner {learner!r} has no attention to follow; take its own reasons: --method own",
                 learner=self.origin.learner,
             )
         outputs = self.origin.question.outputs
