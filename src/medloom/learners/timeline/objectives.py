@@ -94,11 +94,12 @@ class Objective(nn.Module, ABC):
 
 
 class NextEvent(Objective):
-    """From each step, when the next one comes, and what it holds, given when: death seldom follows in no time.
+    """From each step, when the next one comes and what it holds.
 
-    Where facts are read one by one, so that futures can be sampled, whole rows alone count, and each fact alike: what
-    ends a timeline would else come too seldom, or what is in short ones too often. The end of a row is a time that is
-    cut off: after it, not at it, there may be more.
+    Where facts are read one by one, so that futures can be sampled, a code is foreseen given when it comes, for death
+    seldom follows in no time. Whole rows alone count, and each fact alike: what ends a timeline would else come too
+    seldom, or what is in short ones too often. The end of a row is a time that is cut off: after it, not at it, there
+    may be more.
     """
 
     def __init__(self, body: TimelineBody, timelines: Timelines) -> None:
@@ -109,8 +110,10 @@ class NextEvent(Objective):
         self.code = nn.Linear(width, len(timelines.vocabulary) + 1)
         self.value = ValueHead(width, len(timelines.vocabulary))
         self.gap = nn.Linear(width, GAPS)
-        self.after = nn.Embedding(GAPS, width)  # what a gap says of what comes after it
-        nn.init.zeros_(self.after.weight)
+        self.after: nn.Embedding | None = None  # what a gap says of what comes after it
+        if self.samples:
+            self.after = nn.Embedding(GAPS, width)
+            nn.init.zeros_(self.after.weight)
         self.register_buffer("spread", torch.from_numpy(_gap_spread(timelines)))
         counts = np.array([1, *timelines.vocabulary.facts], np.float64)
         with torch.no_grad():
@@ -153,8 +156,7 @@ class NextEvent(Objective):
 
     def then(self, read: Tensor, pieces: Tensor) -> Tensor:
         """Give what is known (n, width) of what comes next once it is known after which piece of time (n,)."""
-        told: Tensor = read + self.after(pieces)
-        return told
+        return read if self.after is None else read + self.after(pieces)
 
     def _by_row(self, each: Tensor, row: Tensor, rows: int) -> Tensor:
         if not self.samples:
