@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.foundation.hashing import digest
@@ -40,6 +42,12 @@ def check_samples(learner: Learner, train: Samples, tuning: Samples) -> None:
             "{n} patients are both in train and in tuning; split by patient, with samples.in_split",
             n=len(shared),
         )
+
+
+def side_by_side(train: Samples, tuning: Samples) -> Samples:
+    """Put training and tuning samples together, in the order that samples have."""
+    frame = pl.concat([train.frame, tuning.frame.select(train.frame.columns)])
+    return replace(train, frame=frame.sort("subject_id", "prediction_time", maintain_order=True))
 
 
 def plain_parameters(learner: Learner) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -28,7 +28,7 @@ from medloom.training.answer_heads import ANSWERED
 from medloom.training.answers import labels_as_numbers, scores_of
 from medloom.training.designs import carried_out, folds
 from medloom.training.learnable import check_answers_vary
-from medloom.training.learning import check_samples, origin_of_fit
+from medloom.training.learning import check_samples, origin_of_fit, side_by_side
 from medloom.training.parameters import check_parameter, check_types
 
 _log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class FusionLearner(Learner):
         check_answers_vary(question, labels_as_numbers(train))
         members: dict[str, Sequence[Model]] = {}
         if self.folds:
-            parts = folds(_together(train, tuning), self.folds, drawn)
+            parts = folds(side_by_side(train, tuning), self.folds, drawn)
             told = []
             for name, learner in learners.items():
                 unlearned = carried_out(learner, parts, derive(drawn, name))
@@ -191,9 +191,3 @@ def _halves(samples: Samples, seed: int) -> tuple[Samples, Samples]:
     groups = generator(seed, "halves").permutation(np.unique(samples.groups))
     one = pl.col("group").is_in(groups[: len(groups) // 2].tolist())
     return samples.where(one), samples.where(~one)
-
-
-def _together(train: Samples, tuning: Samples) -> Samples:
-    """Put training and tuning samples side by side."""
-    frame = pl.concat([train.frame, tuning.frame.select(train.frame.columns)])
-    return replace(train, frame=frame.sort("subject_id", "prediction_time", maintain_order=True))

@@ -23,7 +23,7 @@ from medloom.tasks.model import Learner, Origin
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import ANSWERED, AnswerForm, Emphasis
 from medloom.training.descent import check_torch
-from medloom.training.learning import check_samples, origin_of_fit
+from medloom.training.learning import check_samples, origin_of_fit, side_by_side
 from medloom.training.parameters import check_parameter, check_types
 from medloom.training.robust import ATTACKS, Hardening
 from medloom.training.schedule import PRECISIONS, Schedule
@@ -56,6 +56,7 @@ class NeuralTimelineLearner(Learner):
         learning_rate: of AdamW, at its highest.
         weight_decay: by which weights shrink.
         patience: passes without gain on the tuning samples before it stops.
+        refit: whether it is then learned again, for so long as served best, from the tuning samples too.
         hidden_facts: share of facts that are left out at random in each step of training.
         smoothing: share by which labels are drawn towards all answers alike.
         focal: power by which samples that are answered well already count less.
@@ -79,6 +80,7 @@ class NeuralTimelineLearner(Learner):
     learning_rate: float = 0.001
     weight_decay: float = 0.01
     patience: int = 4
+    refit: bool = False
     hidden_facts: float = 0.3
     smoothing: float = 0.0
     focal: float = 0.0
@@ -111,19 +113,20 @@ class NeuralTimelineLearner(Learner):
         form, schedule = AnswerForm.of(train.question, train), self._schedule()
         learned, judged = divided(train, tuning, drawn)
         start, network, fitted = self._fitted(learned, judged, form, schedule, drawn)
-        if len(tuning) < _LEAST_TO_JUDGE:
-            # too few to give a fifth of them away: learned from all, for as long as served best
+        everything = side_by_side(train, tuning) if self.refit else train
+        if len(everything) > len(learned):
+            # also where a fifth was given away to judge by
             epochs = max(1, -(-fitted.course.best_step // schedule.steps(len(learned))))
             once = replace(schedule, epochs=epochs, patience=None)
-            start, network, fitted = self._fitted(train, None, form, once, drawn)
+            start, network, fitted = self._fitted(everything, None, form, once, drawn)
         _log.info(
             "fitted learner=%s samples=%d steps=%d why=%s",
             self.name,
-            len(train),
+            len(everything),
             fitted.course.step,
             fitted.why,
         )
-        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network).knowing(train)
+        return self._model(origin_of_fit(self, train, tuning, seed), start, form, network).knowing(everything)
 
     def _fitted(
         self, learned: Samples, judged: Samples | None, form: AnswerForm, schedule: Schedule, seed: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -94,6 +94,7 @@ class Encoder:
         objectives: it was pretrained by.
         digest: of its package; empty before it was saved or loaded.
         course: of its training; None once it was loaded.
+        learned_from: how many `patients` and `facts`; empty where its package does not tell.
     """
 
     origin: Origin
@@ -103,6 +104,7 @@ class Encoder:
     objectives: tuple[str, ...]
     digest: str = ""
     course: Course | None = None
+    learned_from: dict[str, int] = field(default_factory=dict)
 
     def body(self) -> TimelineBody:
         """Give a body of one's own, to adapt."""
@@ -123,7 +125,14 @@ class Encoder:
             (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
             write_weights(folder / _WEIGHTS, self.network)
 
-        named = package.write(directory, self.origin, write, libraries=LIBRARIES, kind="encoder")
+        named = package.write(
+            directory,
+            self.origin,
+            write,
+            libraries=LIBRARIES,
+            kind="encoder",
+            extra={"learned_from": self.learned_from},
+        )
         return replace(self, digest=named)
 
 
@@ -149,7 +158,9 @@ def load_encoder(directory: Path) -> Encoder:
     network = _network(config, names, nobody)
     network.load_state_dict(read_weights(directory / "weights" / _WEIGHTS))
     named = package.package_digest(directory)
-    return Encoder(package.origin_in(directory), reading, network.eval(), config, names, named)
+    learned_from = content["extra"].get("learned_from", {})
+    origin = package.origin_in(directory)
+    return Encoder(origin, reading, network.eval(), config, names, named, learned_from=learned_from)
 
 
 def pretrain(
@@ -219,7 +230,11 @@ def pretrain(
     )
     data = digest([train.digest(), tuning.digest()])
     origin = Origin(train.question, LEARNER, parameters, seed, data, train.split_rule)
-    return Encoder(origin, reading, network.eval(), config, names, course=fitted.course)
+    patients = np.unique(train.subject_ids[tokens.lengths > 0])
+    learned_from = {"patients": len(patients), "facts": int(tokens.lengths.sum())}
+    return Encoder(
+        origin, reading, network.eval(), config, names, course=fitted.course, learned_from=learned_from
+    )
 
 
 def _what(how: Pretraining) -> Pretraining:
