@@ -135,9 +135,11 @@ def test_an_evaluation_compares_two_models_of_a_task(own_site: Path) -> None:
 
 
 def test_predictions_are_a_table(site: Path, tmp_path: Path) -> None:
-    done("predict", MODEL, "--split", "held_out", "--out", tmp_path / "new" / "p.parquet", folder=site)
+    asked = ("predict", MODEL, "--split", "held_out", "--out", tmp_path / "new" / "p.parquet", "--json")
+    told = json.loads(done(*asked, folder=site))
     found = pl.read_parquet(tmp_path / "new" / "p.parquet")
     assert {"sample_id", "output", "value", "subject_id", "prediction_time"} <= set(found.columns)
+    assert told["answers"] == found.height and told["first"][0]["subject_id"] == found["subject_id"][0]
     assert found["value"].is_between(0, 1).all()
     assert found["output"].unique().to_list() == ["true"]
 

@@ -303,6 +303,12 @@ def test_an_answer_adjusted_after_its_reasons_is_said_to_be() -> None:
     assert "afterwards this was adjusted to 18 %" in patient_html(a_page(baseline=0.0))
 
 
+def test_a_range_that_ends_at_the_answer_says_why() -> None:
+    why = "the range is widened to hold the answer"
+    assert why in patient_html(a_page(high=a_page().answer))
+    assert why not in patient_html(a_page())
+
+
 def test_a_range_that_includes_the_average_is_said_to() -> None:
     assert "its range includes that" in patient_html(a_page(low=0.08))
     assert "its range includes that" not in patient_html(a_page())

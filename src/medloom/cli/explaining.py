@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -14,6 +13,7 @@ from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
 from medloom.cli.overall import OVERALL, Whole, on_the_whole
 from medloom.cli.people import PatientOption, SystemOption, TimeOption, at_time, subject_of
+from medloom.cli.predicted import at_times
 from medloom.cli.told import Names, Told
 from medloom.explanation import counterfactual, similar
 from medloom.explanation.attention import ATTENTION, attention_note
@@ -305,7 +305,8 @@ def _say_answers(question: Question, answers: pl.DataFrame, samples: Samples, ch
         )
     else:
         screen.say(tr("asked at {time:%Y-%m-%d %H:%M}", time=asked))
-    for name, value, end in _answered(answers, question.horizons).iter_rows():
+    told = at_times(answers, question.horizons).select("output", "value", "end")
+    for name, value, end in told.iter_rows():
         if end is not None:
             screen.say(
                 tr(
@@ -321,13 +322,3 @@ def _say_answers(question: Question, answers: pl.DataFrame, samples: Samples, ch
         else:
             screen.say(tr("answer {output}: {value:.3f}", output=name, value=value))
     screen.say()
-
-
-def _answered(answers: pl.DataFrame, horizons: Sequence[float]) -> pl.DataFrame:
-    """Choose the answers to tell: all, but of curves the times of interest, or else three."""
-    answers = answers.select("output", "value", "end")
-    times = answers["end"].unique().drop_nulls().sort()
-    if not len(times):
-        return answers
-    shown = horizons or [times[(len(times) - 1) * part // 4] for part in (1, 2, 3)]
-    return answers.filter(pl.col("end").is_in(list(shown)))

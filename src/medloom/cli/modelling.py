@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import polars as pl
 import typer
 
-from medloom.cli import screen
+from medloom.cli import predicted, screen
 from medloom.cli.options import AddressOption, EngineOption, JsonOption, SeedOption, SiteOption
 from medloom.evidence.words import kind_name, split_with_code
 from medloom.foundation import registry
@@ -21,6 +21,8 @@ from medloom.foundation.site import SiteDirectory, find_site
 from medloom.site import Site
 from medloom.tasks import encoders, library
 from medloom.tasks.labelling import FlowStep
+from medloom.tasks.predictions import Predictions
+from medloom.tasks.question import Question
 from medloom.tasks.timelines import NAME as TIMELINES
 
 if TYPE_CHECKING:
@@ -340,19 +342,20 @@ def predict(
     engine: EngineOption = "local",
     address: AddressOption = None,
     seed: SeedOption = 0,
+    json: JsonOption = False,
 ) -> None:
     """Predict."""
     from medloom import api
 
     if zero_shot is not None:
-        _count_futures(Site.open(site), model, zero_shot, out, split, futures, seed)
+        _count_futures(Site.open(site), model, zero_shot, out, split, futures, seed, json)
         return
     from medloom.stressing import tells_unusual, unusual
     from medloom.training.group_thresholds import ThresholdedModel
 
     trained = api.trained(Site.open(site), model)
     samples = trained.samples.in_split(split) if split else trained.samples  # type: ignore[arg-type]
-    with screen.showing_progress(), working_on(engine, address):
+    with screen.showing_progress(json), working_on(engine, address):
         predictions = trained.predict(samples)
         keys = samples.frame.select("sample_id", "subject_id", "prediction_time")
         if tells_unusual(trained.model):
@@ -361,20 +364,34 @@ def predict(
         if isinstance(trained.model, ThresholdedModel):
             flags = trained.model.flags(samples).drop("value")
             keys = keys.join(flags, on="sample_id", how="left", maintain_order="left")
-    answers = predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left")
+    _write_answers(predictions, keys, trained.model.origin.question, out, None, json)
+
+
+def _write_answers(
+    predictions: Predictions,
+    keys: pl.DataFrame,
+    question: Question,
+    out: Path,
+    futures: int | None,
+    json: bool,
+) -> None:
+    found = predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left")
     with replacing(out) as incoming:
-        answers.write_parquet(incoming)
-    screen.say(tr("{n:,} answers in {path}", n=predictions.frame.height, path=out))
+        found.write_parquet(incoming)
+    if json:
+        screen.json(predicted.told(found, question, out, futures))
+    else:
+        predicted.show(found, question, out, futures)
 
 
 def _count_futures(
-    site: Site, task: str, encoder: str, out: Path, split: str | None, futures: int, seed: int
+    site: Site, task: str, encoder: str, out: Path, split: str | None, futures: int, seed: int, json: bool
 ) -> None:
     """Answer a task by an encoder's futures."""
     from medloom import pretraining
 
     asked = site.task(task)
-    with screen.showing_progress():
+    with screen.showing_progress(json):
         predictions = pretraining.zero_shot(
             encoder,
             asked,
@@ -384,11 +401,7 @@ def _count_futures(
             seed=seed,
         )
     keys = asked.samples.frame.select("sample_id", "subject_id", "prediction_time")
-    with replacing(out) as incoming:
-        predictions.frame.join(keys, on="sample_id", how="left", maintain_order="left").write_parquet(
-            incoming
-        )
-    screen.say(tr("{n:,} answers in {path}", n=predictions.frame.height, path=out))
+    _write_answers(predictions, keys, asked.samples.question, out, futures, json)
 
 
 def _site_folder(site: Path | None) -> SiteDirectory | None:

@@ -8,7 +8,7 @@ from medloom.explanation.curve_answer import answer_of_curves
 from medloom.explanation.numbers import percent, ratio, share
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_reasons import adjustment, starts_from_nobody
-from medloom.explanation.wording import amount, clean, fill, number, same
+from medloom.explanation.wording import amount, clean, fill, number, same, why_it_ends_there
 from medloom.foundation.messages import Text2, text2
 
 _MOST_CLASSES: Final = 8
@@ -70,7 +70,7 @@ def _answer_of_risk(page: PatientPage, risk: float) -> dict[str, Any]:
         "headline": said,
         "direction": _direction(risk, usual),
         "compared": _compared(page, risk, usual),
-        "sentences": [*_range(page, percent), *_rank(page)],
+        "sentences": [*_range(page, risk, percent), *_rank(page)],
         "figures": figures,
         "classes": [],
     }
@@ -81,7 +81,7 @@ def _answer_of_value(page: PatientPage, value: float) -> dict[str, Any]:
     average = _usual(page)
     reading = Reading(value, page.low, page.high, average, False, number, _short_usual(page))
     said = amount(value, unit)
-    sentences = [*_range(page, lambda v: amount(v, unit).en), *_rank(page)]
+    sentences = [*_range(page, value, lambda v: amount(v, unit).en), *_rank(page)]
     headline = fill(text2("The model expects {value}."), value=said)
     if average is not None:
         headline = fill(
@@ -192,17 +192,19 @@ def _starts_from_average(page: PatientPage) -> bool:
     return page.reasons.height > 0 and adjustment(page) is None and not starts_from_nobody(page)
 
 
-def _range(page: PatientPage, write: Any) -> list[Text2]:
+def _range(page: PatientPage, value: float, write: Any) -> list[Text2]:
     if page.low is None or page.high is None:
         return []
     ends = {"low": write(page.low), "high": write(page.high)}
     if page.is_risk:  # no interval that holds some share of patients
+        why = why_it_ends_there(value, page.low, page.high)
         return [
             text2(
                 "Among the patients it was checked on while it was made, such answers stood for risks between {low}"
                 " and {high}; others may differ.",
                 **ends,
-            )
+            ),
+            *([] if why is None else [why]),
         ]
     if page.level is None:
         return [text2("Plausible range: {low} to {high}.", **ends)]

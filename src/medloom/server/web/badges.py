@@ -5,7 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from medloom.explanation.numbers import percent
+from medloom.explanation.wording import why_it_ends_there
 from medloom.foundation.messages import tr
+from medloom.server.web.timeline_words import here
 
 _RARE, _RARER = 75, 90  # of 100 patients have a lower risk
 
@@ -33,7 +35,12 @@ def risk_badge(
     if low is not None and high is not None:
         width = max(100 * (min(high, most) - low) / most, 1)
         between = f'<rect class="between" x="{100 * low / most:.1f}" y="2" width="{width:.1f}" height="6"/>'
-        said = f'<span class="range"><span class="unseen">{tr("range")} </span>{percent(low)} – {percent(high)}</span>'
+        why = why_it_ends_there(value, low, high)
+        title = "" if why is None else f' title="{here(why)}"'
+        said = (
+            f'<span class="range"{title}><span class="unseen">{tr("range")} </span>'
+            f"{percent(low)} – {percent(high)}</span>"
+        )
     if rank is not None:
         higher = f'<span class="unseen">{tr("higher than for {n} of 100 patients", n=int(rank))}</span>'
     # numbers of ours and texts of ours: nothing in it comes from a record
