@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 from tests.cli.conftest import TASK, done, refused
@@ -9,7 +11,13 @@ from tests.cli.conftest import TASK, done, refused
 
 def test_tasks_start_from_the_body_that_was_pretrained_and_are_learned_together(own_site: Path) -> None:
     quick = ["--objective", "next-event", "--epochs", 1, "--precision", "bf16"]
-    done("pretrain", *quick, folder=own_site)
+    assert "There is no encoder yet" in done("encoders", folder=own_site)
+    said = done("pretrain", *quick, folder=own_site)
+    assert re.search(r"step +(\d+) of \1 ", said) and "--zero-shot" not in said
+    (encoder,) = json.loads(done("encoders", "--json", folder=own_site))["encoders"]
+    assert encoder["name"] == "timelines@1" and encoder["step"] == "moment" and not encoder["zero_shot"]
+    assert 0 < encoder["patients"] < encoder["facts"]
+    assert "next-event" in done("encoders", folder=own_site)
     longer = done("task", TASK, folder=own_site).replace("30d", "90d")
     (own_site / "tasks").mkdir(exist_ok=True)
     (own_site / "tasks" / "readmission-90d.yaml").write_text(longer, encoding="utf-8")

@@ -33,9 +33,10 @@ def test_a_table_becomes_made_up_rows_with_a_page(tmp_path: Path) -> None:
 
 def test_an_encoder_answers_a_task_and_invents_patients(own_site: Path) -> None:
     how = ["--objective", "next-event", "--step", "fact", "--epochs", 2, "--most", 32]
-    done("pretrain", "futures", *how, folder=own_site)
+    assert "--zero-shot futures@1" in done("pretrain", "futures", *how, folder=own_site)
     asked = ["predict", TASK, "--zero-shot", "futures", "--split", "held_out", "--futures", 10]
-    done(*asked, "--out", "answers.parquet", folder=own_site)
+    said = done(*asked, "--out", "answers.parquet", folder=own_site)
+    assert "share of 10 futures" in said and "95 % interval" in said and "answers.parquet" in said
     answers = pl.read_parquet(own_site / "answers.parquet")
     assert answers["value"].is_between(0, 1).all()
     assert answers["low"].null_count() == 0

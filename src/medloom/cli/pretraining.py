@@ -1,4 +1,4 @@
-"""The commands `pretrain` and `encoders`: a body learned from the site's timelines, without labels."""
+"""The commands `pretrain` and `encoders`: bodies learned from the site's timelines, without labels."""
 
 from __future__ import annotations
 
@@ -64,12 +64,16 @@ def pretrain(
 ) -> None:
     """Pretrain; interrupted, the same command goes on where it stopped."""
     from medloom.pretraining import pretrain as learn
+    from medloom.training.schedule import Schedule
     from medloom.training.tracking import tracking
 
     opened = Site.open(site)
     work = encoders.unfinished(opened.directory, name)
     if (work / "checkpoints").is_dir() and not json:
         screen.say(tr("Goes on where an earlier run stopped."))
+    splits = None if task is None else library.find(task, opened.directory).split
+    learned = len(timelines(opened.record, splits).in_split("train"))
+    total = epochs * Schedule(batch=batch).steps(learned)
     curve: list[dict[str, float | int | None]] = []
     with (
         screen.showing_progress(json),
@@ -86,8 +90,9 @@ def pretrain(
                 said = tr("not judged") if judged is None else f"{judged:.4f}"
                 screen.say(
                     tr(
-                        "step {step:>6,}   loss {loss:.4f}   on tuning {judged}",
+                        "step {step:>6,} of {total:,}   loss {loss:.4f}   on tuning {judged}",
                         step=done,
+                        total=total,
                         loss=loss,
                         judged=said,
                     )
@@ -119,8 +124,6 @@ def pretrain(
                 screen.say(tr("The same command goes on from here."))
             raise
     saved = encoders.find(opened.directory, name)
-    splits = None if task is None else library.find(task, opened.directory).split
-    learned = len(timelines(opened.record, splits).in_split("train"))
     parameters = sum(one.numel() for one in made.network.body.parameters())
     assert made.course is not None
     seconds = made.course.seconds
@@ -144,16 +147,77 @@ def pretrain(
         )
     )
     screen.say(tr("Next: medloom train TASK --learner timeline --encoder {encoder}", encoder=saved))
+    if encoders.about(opened.directory, saved).foresees:
+        screen.say(
+            tr(
+                "It can also answer without labels: medloom predict TASK --zero-shot {encoder} --split held_out "
+                "--out answers.parquet",
+                encoder=saved,
+            )
+        )
 
 
 def listed(site: SiteOption = None, json: JsonOption = False) -> None:
     """List the encoders."""
-    names = [str(name) for name in encoders.names_in(find_site(site))]
+    folder = find_site(site)
+    found = [encoders.about(folder, name) for name in encoders.names_in(folder)]
     if json:
-        screen.json({"encoders": names})
+        screen.json({"encoders": [_told(one) for one in found]})
         return
-    for name in names or [tr("There is no encoder yet; pretrain one with: medloom pretrain")]:
-        screen.say(name)
+    if not found:
+        screen.say(tr("There is no encoder yet; pretrain one with: medloom pretrain"))
+        return
+    screen.table(
+        [
+            tr("name"),
+            tr("size"),
+            tr("objectives"),
+            tr("step"),
+            tr("patients"),
+            tr("facts"),
+            tr("futures"),
+            tr("saved"),
+        ],
+        [
+            (
+                one.name,
+                one.size,
+                "\n".join(one.objectives),
+                _step(one.step),
+                "–" if one.patients is None else f"{one.patients:,}",
+                "–" if one.facts is None else f"{one.facts:,}",
+                tr("yes") if one.foresees else tr("no"),
+                one.saved.date().isoformat(),
+            )
+            for one in found
+        ],
+        right=[4, 5],
+    )
+    if any(one.foresees for one in found):
+        screen.say()
+        screen.say(
+            tr("With futures a task is answered without labels: medloom predict TASK --zero-shot NAME[@N]")
+        )
+
+
+def _told(one: encoders.About) -> dict[str, object]:
+    return {
+        "name": str(one.name),
+        "size": one.size,
+        "objectives": list(one.objectives),
+        "step": _step(one.step),
+        "patients": one.patients,
+        "facts": one.facts,
+        "zero_shot": one.foresees,
+        "saved": one.saved.isoformat(timespec="seconds"),
+    }
+
+
+def _step(length: float | None) -> str:
+    """Write a step as `--step` takes it."""
+    if length is None:
+        return _FACT
+    return _MOMENT if length == 0 else f"{length:g}h"
 
 
 def _hours(step: str) -> float | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.files import remove
 from medloom.foundation.site import SiteDirectory
-from medloom.tasks.package import package_digest
+from medloom.tasks.package import SUMS, extra_in, origin_in, package_digest
 
 _NAME: Final = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)(@(?P<version>[1-9][0-9]*))?")
 
@@ -36,6 +37,32 @@ class EncoderName:
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a site's encoder is.
+
+    Attributes:
+        size: of its body.
+        objectives: it was pretrained by.
+        step: hours whose facts it reads together; 0: those of one moment; None: each fact.
+        patients, facts: it was learned from; None: its package does not tell.
+        saved: when its package was written, as the disk has it.
+    """
+
+    name: EncoderName
+    size: str
+    objectives: tuple[str, ...]
+    step: float | None
+    patients: int | None
+    facts: int | None
+    saved: datetime
+
+    @property
+    def foresees(self) -> bool:
+        """Tell whether it can sample futures: it foresees the next event, fact by fact."""
+        return "next-event" in self.objectives and self.step is None
 
 
 def save(site: SiteDirectory, name: str, encoder: Saved) -> EncoderName:
@@ -78,7 +105,7 @@ def find(site: SiteDirectory, text: str) -> EncoderName:
     versions = _versions(_root(site) / match["name"]) if match else []
     version = int(match["version"]) if match and match["version"] else (versions[-1] if versions else 0)
     if match is None or version not in versions:
-        names = ", ".join(map(str, names_in(site)))
+        names = names_in(site)
         if not names:
             raise NotFoundError("There is no encoder yet; pretrain one with: medloom pretrain")
         raise NotFoundError(
@@ -131,6 +158,25 @@ def names_in(site: SiteDirectory) -> list[EncoderName]:
     """List all encoders and versions of a site."""
     roots = [path for path in _root(site).glob("*") if _NAME.fullmatch(path.name)]
     return sorted(EncoderName(root.name, version) for root in roots for version in _versions(root))
+
+
+def about(site: SiteDirectory, name: EncoderName) -> About:
+    """Tell what an encoder is, without loading it.
+
+    Raises:
+        NotFoundError: there is no package.
+    """
+    package = directory(site, name)
+    how, learned_from = origin_in(package).parameters, extra_in(package).get("learned_from", {})
+    return About(
+        name,
+        how["size"],
+        tuple(how["objective"].split("+")),
+        how["step"],
+        learned_from.get("patients"),
+        learned_from.get("facts"),
+        datetime.fromtimestamp((package / SUMS).stat().st_mtime, UTC),
+    )
 
 
 def _root(site: SiteDirectory) -> Path:

@@ -158,10 +158,7 @@ def origin_in(directory: Path) -> Origin:
     Raises:
         NotFoundError: there is no package.
     """
-    path = directory / _MODEL_FILE
-    if not path.is_file():
-        raise NotFoundError("there is no model package in {path!r}", path=str(directory))
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = _content(directory)
     try:
         question = Question.model_validate(content["question"])
     except ValidationError as error:
@@ -174,6 +171,24 @@ def origin_in(directory: Path) -> Origin:
         content["data_digest"],
         content.get("split_rule", ""),
     )
+
+
+def extra_in(directory: Path) -> dict[str, Any]:
+    """Read what a learner kept beside its origin, without checking or loading the package.
+
+    Raises:
+        NotFoundError: there is no package.
+    """
+    extra: dict[str, Any] = _content(directory)["extra"]
+    return extra
+
+
+def _content(directory: Path) -> dict[str, Any]:
+    path = directory / _MODEL_FILE
+    if not path.is_file():
+        raise NotFoundError("there is no model package in {path!r}", path=str(directory))
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
 def _told(value: Any, package: Path) -> Any:
