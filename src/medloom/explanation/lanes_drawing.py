@@ -64,7 +64,7 @@ def legend(lanes: Lanes) -> list[tuple[str, Text2]]:
         keys.append(('<path class="f1" d="M13 11l5 -9h-10Z"/>', text2("lowers this estimate")))
     if any(row.pushes for row in rows):
         marks = '<path class="push f2" d="M7 2l4 7h-8Z"/><path class="push f1" d="M19 10l4 -7h-8Z"/>'
-        keys.append((marks, text2("a fact that raises or lowers this estimate")))
+        keys.append((marks, text2("a fact that raises or lowers this estimate; the larger, the stronger")))
     if any(mark.hollow for row in rows for mark in row.marks):
         hollow = '<rect class="hollow" x="9" y="2" width="8" height="8" rx="4"/>'
         keys.append((hollow, text2("ordered, not known to be given")))
@@ -135,15 +135,17 @@ def _lane(
         lines = in_lines(row.label, names[1] - names[0] - 14)
         more = _LINE * (len(lines) - 1)
         tall = 28.0 if len(row.values) > 1 else 20.0
+        room = max((push.tall for push in row.pushes if push.time >= lanes.start), default=0.0)
         if narrow:
             parts += _words(row, lines, names, (right - 7, right), y + 10, narrow)
-            y += 14 + more
+            y += 14 + more + room
         else:
+            y += room
             tall = max(tall, 20 + more)
             parts += _words(row, lines, names, (right + 12, end), y + (tall - more) / 2 + 4, narrow)
         parts.append(f'<path class="track" d="M{left:.1f} {y + tall / 2:.1f}H{right:.1f}"/>')
         parts.append(_row(row, px, lanes, y, tall))
-        y += tall
+        y += tall + room
     return parts, y + 22
 
 
@@ -191,17 +193,18 @@ def _row(row: Row, px: Place, lanes: Lanes, y: float, tall: float) -> str:
         drawn += _mark(row, group, px, middle, lanes.dated)
     if row.values:
         drawn += _curve(row, px, y + 3, y + tall - 3)
-    return drawn + "".join(_push(push, px, y, tall) for push in row.pushes if push.time >= lanes.start)
+    # what is small is drawn over what is large
+    pushes = sorted((push for push in row.pushes if push.time >= lanes.start), key=lambda one: -one.share)
+    return drawn + "".join(_push(push, px, y, tall) for push in pushes)
 
 
 def _push(push: Push, px: Place, y: float, tall: float) -> str:
-    """Mark a fact that moved the answer: at the top of its row where it raised it, at the foot where it lowered it."""
+    """Mark a fact that moved the answer: above its row and pointing up if it raised it, else below and down."""
     up = push.contribution > 0
     what = text2("raises this estimate") if up else text2("lowers this estimate")
     said = fill(text2("{name}: {value}"), name=what, value=push.said)
-    slope = 1.6 * push.half * (1 if up else -1)
-    top = y - 1 if up else y + tall + 1
-    path = f"M{px(push.time):.1f} {top:.1f}l{push.half:.1f} {slope:.1f}h{-2 * push.half:.1f}Z"
+    foot, height = (y, -push.tall) if up else (y + tall, push.tall)
+    path = f"M{px(push.time) - push.half:.1f} {foot:.1f}h{2 * push.half:.1f}l{-push.half:.1f} {height:.1f}Z"
     return f'<path class="push {"f2" if up else "f1"}" d="{path}"><title>{both(said)}</title></path>'
 
 

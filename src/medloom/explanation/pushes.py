@@ -15,7 +15,8 @@ from medloom.foundation.messages import Text2
 
 _REASONS: Final = 10
 _FACTS: Final = 40  # single facts, of which many are about one thing
-_SMALLEST, _LARGEST = 3.5, 6.0  # px, half of a mark
+_SMALLEST, _LARGEST = 3.5, 9.0  # px, half the width of a mark
+_SLOPE: Final = 1.5  # a mark is so many halves tall
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,13 @@ class Push:
 
     @property
     def half(self) -> float:
-        """Give half the width of its mark in px, by which its area grows with its contribution."""
-        return float(_SMALLEST + (_LARGEST - _SMALLEST) * self.share**0.5)
+        """Give half the width of its mark in px: its area is as large as its share, unless too small to be seen."""
+        return float(max(_SMALLEST, _LARGEST * self.share**0.5))
+
+    @property
+    def tall(self) -> float:
+        """Give the height of its mark in px."""
+        return _SLOPE * self.half
 
 
 def pushes_of(rows: Iterable[tuple[str, float, Text2]], now: datetime) -> list[Push]:
@@ -53,8 +59,11 @@ def pushes_of(rows: Iterable[tuple[str, float, Text2]], now: datetime) -> list[P
     for name, contribution, said in rows:
         fact = recorded(name)
         if fact is not None and contribution:
-            time = now - timedelta(hours=fact.hours)
-            found.append(Push(fact.code.split("=")[0], time, contribution, said))
+            # names tell hours with two digits, so that a minute is as near as one can come
+            time = (now - timedelta(hours=fact.hours) + timedelta(seconds=30)).replace(
+                second=0, microsecond=0
+            )
+            found.append(Push(fact.code.split("=")[0], min(time, now), contribution, said))
     largest = max((abs(one.contribution) for one in found), default=1.0)
     shared = [
         Push(one.code, one.time, one.contribution, one.said, abs(one.contribution) / largest) for one in found

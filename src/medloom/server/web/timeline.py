@@ -23,6 +23,7 @@ from medloom.server.web.timeline_drawing import (
     axis_drawing,
     grid_drawing,
     overview_drawing,
+    push_strength,
 )
 from medloom.server.web.timeline_facts import facts_of
 from medloom.server.web.timeline_lanes import Lane, Lanes, inside_of, stays_of
@@ -53,6 +54,16 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Moving:
+    """A fact that raised the answer (`up`) or lowered it, and how strongly beside the strongest."""
+
+    when: str
+    said: str
+    up: bool
+    strength: str
+
+
+@dataclass(frozen=True)
 class Choice:
     """A link to another view; `current` is the one that is seen."""
 
@@ -67,6 +78,7 @@ class Timeline:
 
     Attributes:
         total: dated entries of the whole record; shown: those in the period and the systems.
+        facts: single ones in the period that moved an answer, strongest first.
         since, until: the period, naive wall clock.
         earlier, later, closer, wider: links, or none where there is nothing more.
         page, pages: of the table; `previous`, `next` link to its neighbours.
@@ -85,6 +97,7 @@ class Timeline:
     axis: Markup
     grid: Markup
     lanes: Sequence[Lane]
+    facts: Sequence[Moving]
     periods: Sequence[Choice]
     systems: Sequence[tuple[str, str, bool]]
     earlier: str | None
@@ -161,6 +174,7 @@ def timeline_of(
         axis_drawing(window, now),
         grid_drawing(window),
         draw.lanes(facts, seen),
+        _facts(pushes, window),
         _periods(view, address, window, first, now),
         [(system, here(name), view.shows(system)) for system, name in system_names().items()],
         *_moves(view, address, window, first, now),
@@ -254,6 +268,13 @@ def _moves(
         quarter = timedelta() if window.until == now else length / 4
         closer = link(window.until - quarter - length / 2, window.until - quarter)
     return earlier, later, closer, wider
+
+
+def _facts(pushes: Sequence[Push], window: Window) -> list[Moving]:
+    return [
+        Moving(moment(one.time), here(one.said), one.contribution > 0, push_strength(one.share))
+        for one in sorted(filter(window.holds, pushes), key=lambda one: -one.share)
+    ]
 
 
 def _pushed(pushes: Sequence[Push], time: datetime) -> int:

@@ -16,7 +16,7 @@ import polars as pl
 from markupsafe import Markup
 
 from medloom.explanation.lanes_drawing import time_ticks
-from medloom.explanation.numbers import moment
+from medloom.explanation.numbers import moment, percent
 from medloom.explanation.pushes import Push
 from medloom.explanation.wording import number
 from medloom.foundation.messages import tr
@@ -42,6 +42,10 @@ class Window:
         """Give the place of a moment in per cent of the width, from 0 to 100."""
         share = (time - self.since) / (self.until - self.since)
         return 100 * min(max(share, 0.0), 1.0)
+
+    def holds(self, push: Push) -> bool:
+        """Tell whether a fact lies in the period; its time is known to the minute."""
+        return self.since - timedelta(minutes=1) <= push.time <= self.until
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def marks_drawing(
             if kind != "hollow"
             else f'<circle class="hollow" cx="{(a + b) / 2:.2f}%" cy="{middle:g}" r="4">{title}</circle>'
         )
-    return _framed(said, _LOW, "".join(parts) + _pushes(window, pushes, _LOW), reached=bool(pushes))
+    return _framed(said, _LOW, "".join(parts), window, pushes)
 
 
 def curve_drawing(
@@ -182,8 +186,7 @@ def curve_drawing(
         f'<svg viewBox="0 0 1000 {_TALL}" width="100%" height="{_TALL}" preserveAspectRatio="none">'
         f"{''.join(parts)}</svg>"
     )
-    drawn = inner + _pushes(window, pushes, _TALL)
-    return _framed(said, _TALL, drawn, f' data-points="{escape(told)}"', reached=bool(pushes))
+    return _framed(said, _TALL, inner, window, pushes, f' data-points="{escape(told)}"')
 
 
 def overview_drawing(times: pl.Series, first: datetime, now: datetime, window: Window) -> Markup:
@@ -251,21 +254,26 @@ def _ticks(window: Window, y: float, room: float = 100.0) -> str:
     return "".join(parts)
 
 
-def _framed(said: str, tall: int, body: str, attributes: str = "", reached: bool = False) -> Markup:
-    """Frame a row; where marks in it are reached by themselves, it is a group of them, not one picture."""
-    role = "group" if reached else "img"
-    return Markup(
-        f'<svg class="tl-track" height="{tall}" role="{role}" aria-label="{escape(said)}"{attributes}>{body}</svg>'
-    )
-
-
-def _pushes(window: Window, pushes: Sequence[Push], tall: int) -> str:
-    """Mark facts that raised the answer at the top of a row, those that lowered it at its foot."""
-    inside = [one for one in pushes if window.since <= one.time <= window.until]
-    return "".join(
-        _push(window, group, tall)
+def _framed(
+    said: str, tall: int, body: str, window: Window, pushes: Sequence[Push], attributes: str = ""
+) -> Markup:
+    """Frame a row, with room for marks of facts that moved the answer; by them it is a group, not one picture."""
+    inside = [one for one in pushes if window.holds(one)]
+    groups = [
+        group
         for up in (True, False)
         for group in _near(window, [one for one in inside if (one.contribution > 0) == up])
+    ]
+    role, height = "img", float(tall)
+    if groups:
+        # what is small is drawn over what is large
+        room = max(one.tall for one in inside)
+        marks = "".join(_push(window, group, tall) for group in sorted(groups, key=_share_of, reverse=True))
+        body = f'<svg y="{room:.1f}" height="{tall}">{body}{marks}</svg>'
+        role, height = "group", tall + 2 * room
+    return Markup(
+        f'<svg class="tl-track" height="{height:.0f}" role="{role}" aria-label="{escape(said)}"{attributes}>'
+        f"{body}</svg>"
     )
 
 
@@ -279,19 +287,31 @@ def _near(window: Window, pushes: Sequence[Push]) -> list[list[Push]]:
     return groups
 
 
+def _share_of(group: Sequence[Push]) -> float:
+    return max(one.share for one in group)
+
+
 def _push(window: Window, group: Sequence[Push], tall: int) -> str:
+    """Mark facts at one place: above the row and pointing up if they raised the answer, else below and down."""
     strongest = max(group, key=lambda one: one.share)
     up, half = strongest.contribution > 0, strongest.half
-    x = window.place(strongest.time)
-    top, slope = (-1.0, half) if up else (tall + 1.0, -half)
+    foot, height = (0, -strongest.tall) if up else (tall, strongest.tall)
     what = tr("raises this estimate") if up else tr("lowers this estimate")
     ordered = sorted(group, key=lambda one: -one.share)
     listed = tr("; ").join([here(one.said) for one in ordered[:3]] + ["…"] * (len(group) > 3))
-    said = escape(tr("{name}: {value}", name=what, value=listed))
-    path = f"M0 {top:g}l{half:g} {1.6 * slope:.1f}h{-2 * half:g}Z"
+    strength = push_strength(strongest.share)
+    said = escape(tr("{name}: {value}", name=what, value=f"{listed}{tr('; ')}{strength}"))
+    path = f"M{-half:.1f} {foot}h{2 * half:.1f}l{-half:.1f} {height:.1f}Z"
     return (
-        f'<svg class="push {"up" if up else "down"}" x="{x:.2f}%" role="img" tabindex="0" aria-label="{said}">'
-        f'<path d="{path}"><title>{said}</title></path></svg>'
+        f'<svg class="push {"up" if up else "down"}" x="{window.place(strongest.time):.2f}%" role="img" tabindex="0"'
+        f' aria-label="{said}"><path class="stem" d="M0 0v{tall}"/><path d="{path}"><title>{said}</title></path></svg>'
+    )
+
+
+def push_strength(share: float) -> str:
+    """Say how strong a fact is beside the strongest."""
+    return (
+        tr("the strongest fact") if share == 1 else tr("{share} of the strongest fact", share=percent(share))
     )
 
 
