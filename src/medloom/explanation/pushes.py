@@ -28,7 +28,7 @@ class Push:
         time: when it was, naive wall clock.
         contribution: how much it moved the answer, on the scale of the reasons.
         said: the fact in words.
-        share: of the largest contribution of the answer, from 0 to 1.
+        share: of the largest contribution of such a fact, from 0 to 1.
     """
 
     code: str

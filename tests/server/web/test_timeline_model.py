@@ -73,10 +73,10 @@ def test_facts_that_moved_the_answer_are_marked_where_they_were(doctor: Visitor)
     said = {"up": "raises this estimate: ", "down": "lowers this estimate: "}
     assert marks and all(words.startswith(said[way]) for way, words in marks)
     assert any("Creatinine" in words and "hours before" in words for _, words in marks)
-    assert "the strongest fact" in page and "the larger, the stronger" in page
+    assert "the strongest of these" in page and "the larger, the stronger" in page
     facts = re.search(r'<ol class="tl-facts">(.+?)</ol>', page, re.DOTALL)
     assert facts is not None and facts[1].count("<li>") >= len(marks)
-    shares = [float(one) for one in re.findall(r"([\d.]+) % of the strongest fact", facts[1])]
+    shares = [float(one) for one in re.findall(r"([\d.]+) % of the strongest", facts[1])]
     assert shares == sorted(shares, reverse=True)
     assert "style=" not in page
     doctor.submit("/language", language="zh", next="/patients/1")

@@ -142,7 +142,7 @@ def load_encoder(directory: Path) -> Encoder:
     Raises:
         NotFoundError: there is no package.
         IntegrityError: it was altered.
-        InputError: it holds no encoder.
+        InputError: it holds no encoder, or one of an older network.
     """
     content = package.check(directory)
     if content["kind"] != "encoder":
@@ -156,7 +156,14 @@ def load_encoder(directory: Path) -> Encoder:
     nobody = Timelines(nobodys_tokens(), reading.vocabulary, reading.gathering)
     names = tuple(told["objectives"])
     network = _network(config, names, nobody)
-    network.load_state_dict(read_weights(directory / "weights" / _WEIGHTS))
+    try:
+        network.load_state_dict(read_weights(directory / "weights" / _WEIGHTS))
+    except RuntimeError:  # other names or shapes of weights
+        raise InputError(
+            "the encoder in {path!r} was pretrained by a Medloom whose network was another; pretrain it anew with: "
+            "medloom pretrain",
+            path=str(directory),
+        ) from None
     named = package.package_digest(directory)
     learned_from = content["extra"].get("learned_from", {})
     origin = package.origin_in(directory)

@@ -311,7 +311,7 @@ def _push(window: Window, group: Sequence[Push], tall: int) -> str:
 def push_strength(share: float) -> str:
     """Say how strong a fact is beside the strongest."""
     return (
-        tr("the strongest fact") if share == 1 else tr("{share} of the strongest fact", share=percent(share))
+        tr("the strongest of these") if share == 1 else tr("{share} of the strongest", share=percent(share))
     )
 
 
