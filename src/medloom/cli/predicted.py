@@ -10,7 +10,8 @@ import polars as pl
 
 from medloom.cli import screen
 from medloom.explanation.numbers import percent
-from medloom.explanation.wording import number, why_it_ends_there
+from medloom.explanation.range_end import why_it_ends_there
+from medloom.explanation.wording import number
 from medloom.foundation.messages import tr
 from medloom.tasks.question import Question
 

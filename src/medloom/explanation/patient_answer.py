@@ -8,7 +8,8 @@ from medloom.explanation.curve_answer import answer_of_curves
 from medloom.explanation.numbers import percent, ratio, share
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_reasons import adjustment, starts_from_nobody
-from medloom.explanation.wording import amount, clean, fill, number, same, why_it_ends_there
+from medloom.explanation.range_end import why_it_ends_there
+from medloom.explanation.wording import amount, clean, fill, number, same
 from medloom.foundation.messages import Text2, text2
 
 _MOST_CLASSES: Final = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from medloom.explanation.numbers import percent
-from medloom.explanation.wording import why_it_ends_there
+from medloom.explanation.range_end import why_it_ends_there
 from medloom.foundation.messages import tr
 from medloom.server.web.timeline_words import here
 
