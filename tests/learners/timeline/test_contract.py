@@ -16,6 +16,7 @@ from medloom.foundation import registry
 from medloom.foundation.errors import InputError
 from medloom.learners.timeline.learner import NeuralTimelineLearner
 from medloom.learners.timeline.model import TimelineModel
+from medloom.learners.timeline.series import GruLearner
 from medloom.record.record import Record
 from medloom.tasks.kinds import Kind
 from medloom.tasks.package import load
@@ -134,6 +135,14 @@ def test_when_something_will_happen_is_answered_by_curves_that_rise(
     incidence = read_curves(made.predict(samples).frame, TWO).incidence
     assert (np.diff(incidence, axis=-1) >= 0).all()
     assert ((incidence >= 0) & (incidence.sum(axis=1, keepdims=True) <= 1)).all()
+
+
+def test_where_asked_it_is_learned_again_from_the_tuning_samples_too() -> None:
+    samples = samples_of("binary")
+    train, tuning = samples.in_split("train"), samples.in_split("tuning")
+    again = GruLearner(**(QUICK | SERIES | {"refit": True})).fit(train, tuning, seed=1)
+    facts = [sum(one.reading.vocabulary.facts) for one in (learned(GruLearner), again)]
+    assert facts[1] / facts[0] == pytest.approx((len(train) + len(tuning)) / len(train), rel=0.1)
 
 
 @pytest.mark.parametrize("learner", EVERY)
