@@ -69,7 +69,7 @@ def pretrained(shared: Path, number: int, seed: int) -> tuple[Path, float]:
     """Pretrain on the training stays of a fold, once; give the package and the seconds it took."""
     from medloom.learners.timeline.pretraining import Pretraining, pretrain
 
-    package = shared / f"encoder-{number}-{seed}" / "1" / "package"
+    package = shared / f"encoder-{PASSES}-passes-{number}-{seed}" / "1" / "package"
     told = package.parent / "seconds.json"
     if not told.is_file():
         train, tuning, _ = fold(stays(shared), number)

@@ -145,6 +145,26 @@ def test_where_asked_it_is_learned_again_from_the_tuning_samples_too() -> None:
     assert facts[1] / facts[0] == pytest.approx((len(train) + len(tuning)) / len(train), rel=0.1)
 
 
+@pytest.mark.parametrize("name", ["gru-d", "timeline"])
+def test_several_networks_answer_as_one(name: str, tmp_path: Path) -> None:
+    learner = registry.load("medloom.learners", name)
+    samples = samples_of("binary")
+    model = small(learner, networks=2, epochs=4).fit(
+        samples.in_split("train"), samples.in_split("tuning"), seed=1
+    )
+    first, second = (one.reshape(-1) for one in model.network.head.weight.detach().numpy().reshape(2, -1))
+    assert not np.allclose(first, second)
+    some = unseen().among(range(20))
+    told = model.predict(some)
+    model.save(tmp_path / "package")
+    assert load(tmp_path / "package").predict(some).frame.equals(told.frame)
+    explanation = model.explain(some)
+    sums = explanation.frame.group_by("sample_id", maintain_order=True).agg(pl.col("contribution").sum())
+    whole = explanation.baseline["value"].item() + sums["contribution"].to_numpy()
+    value = told.frame["value"].to_numpy()
+    np.testing.assert_allclose(whole, np.log(value / (1 - value)), atol=1e-6)
+
+
 @pytest.mark.parametrize("learner", EVERY)
 def test_strange_timelines_are_answered(learner: type[NeuralTimelineLearner]) -> None:
     """One fact alone; many at one moment; impossible values; codes never seen; nothing at all."""

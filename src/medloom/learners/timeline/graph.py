@@ -162,7 +162,9 @@ def body_of(network: TimelineNetwork) -> TimelineBody:
         InputError: it has another body.
     """
     if not isinstance(network.body, TimelineBody):
-        raise InputError("only transformers over timelines can be written as a graph or pruned so far")
+        raise InputError(
+            "only a single transformer over timelines can be written as a graph or pruned so far"
+        )
     return network.body
 
 

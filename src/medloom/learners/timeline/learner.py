@@ -6,7 +6,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
+_MANY: Final = "networks"  # in a package, of several
 _LEAST_TO_JUDGE: Final = 50
 _JUDGED: Final = 0.2  # of training patients, where the tuning samples are too few
 
@@ -57,6 +58,7 @@ class NeuralTimelineLearner(Learner):
         weight_decay: by which weights shrink.
         patience: passes without gain on the tuning samples before it stops.
         refit: whether it is then learned again, for so long as served best, from the tuning samples too.
+        networks: from as many beginnings, whose scores are averaged.
         hidden_facts: share of facts that are left out at random in each step of training.
         smoothing: share by which labels are drawn towards all answers alike.
         focal: power by which samples that are answered well already count less.
@@ -81,6 +83,7 @@ class NeuralTimelineLearner(Learner):
     weight_decay: float = 0.01
     patience: int = 4
     refit: bool = False
+    networks: int = 1
     hidden_facts: float = 0.3
     smoothing: float = 0.0
     focal: float = 0.0
@@ -112,24 +115,41 @@ class NeuralTimelineLearner(Learner):
         drawn = derive(seed, self.modality, self.name)
         form, schedule = AnswerForm.of(train.question, train), self._schedule()
         learned, judged = divided(train, tuning, drawn)
-        start, network, fitted = self._fitted(learned, judged, form, schedule, drawn)
         everything = side_by_side(train, tuning) if self.refit else train
-        if len(everything) > len(learned):
-            # also where a fifth was given away to judge by
-            epochs = max(1, -(-fitted.course.best_step // schedule.steps(len(learned))))
-            once = replace(schedule, epochs=epochs, patience=None)
-            start, network, fitted = self._fitted(everything, None, form, once, drawn)
-        _log.info(
-            "fitted learner=%s samples=%d steps=%d why=%s",
-            self.name,
-            len(everything),
-            fitted.course.step,
-            fitted.why,
+        basis, of_all = (
+            cache(partial(self._basis, *of, drawn)) for of in ((learned, judged), (everything, everything))
         )
+        networks = []
+        for number in range(self.networks):
+            each = derive(drawn, "network", str(number)) if number else drawn
+            start, network, fitted = self._fitted(basis, learned, judged, form, schedule, each)
+            if len(everything) > len(learned):
+                # also where a fifth was given away to judge by
+                epochs = max(1, -(-fitted.course.best_step // schedule.steps(len(learned))))
+                once = replace(schedule, epochs=epochs, patience=None)
+                start, network, fitted = self._fitted(of_all, everything, None, form, once, each)
+            networks.append(network)
+            _log.info(
+                "fitted learner=%s samples=%d steps=%d why=%s",
+                self.name,
+                len(everything),
+                fitted.course.step,
+                fitted.why,
+            )
+        if len(networks) > 1:
+            from medloom.learners.timeline.ensemble import averaged
+
+            network, start = averaged(networks), replace(start, built=start.built | {_MANY: len(networks)})
         return self._model(origin_of_fit(self, train, tuning, seed), start, form, network).knowing(everything)
 
     def _fitted(
-        self, learned: Samples, judged: Samples | None, form: AnswerForm, schedule: Schedule, seed: int
+        self,
+        basis: Callable[[], Any],
+        learned: Samples,
+        judged: Samples | None,
+        form: AnswerForm,
+        schedule: Schedule,
+        seed: int,
     ) -> tuple[Start, TimelineNetwork, Fitted]:
         """Train on samples; stop on others, if there are any."""
         from medloom.learners.timeline.hardened import losses_of
@@ -137,7 +157,7 @@ class NeuralTimelineLearner(Learner):
         from medloom.training.fitting import fit
 
         with seeded(seed):
-            start = self._start(learned, learned if judged is None else judged, seed)
+            start = self._start(basis())
             network = TimelineNetwork(start.body, form.k)
         reading = start.reading
         targets = form.targets(learned)
@@ -162,13 +182,23 @@ class NeuralTimelineLearner(Learner):
     @classmethod
     def load(cls, directory: Path) -> TimelineModel:
         """Load a package this learner's model wrote."""
+        from medloom.learners.timeline.ensemble import Ensemble
         from medloom.learners.timeline.model import load_model
 
-        return load_model(directory, cls._built)
+        def built(reading: Reading, told: dict[str, Any]) -> nn.Module:
+            one = {name: value for name, value in told.items() if name != _MANY}
+            bodies = [cls._built(reading, one) for _ in range(told.get(_MANY, 1))]
+            return bodies[0] if len(bodies) == 1 else Ensemble(bodies)
+
+        return load_model(directory, built)
+
+    def _basis(self, train: Samples, tuning: Samples, seed: int) -> Any:
+        """Learn what all networks of a fit begin with: how timelines are read."""
+        return read_anew(self, train, seed)
 
     @abstractmethod
-    def _start(self, train: Samples, tuning: Samples, seed: int) -> Start:
-        """Learn how to read timelines, and make the body that training starts from; PyTorch's seed is set."""
+    def _start(self, basis: Any) -> Start:
+        """Make the body that training starts from; PyTorch's seed is set."""
 
     @classmethod
     @abstractmethod
@@ -213,7 +243,7 @@ class NeuralTimelineLearner(Learner):
         step, minutes = self.step, self.minutes
         check_parameter(name, "step", step, step is None or step >= 0, tr("0 or more"))
         check_parameter(name, "most", self.most, self.most >= 4, tr("4 or more"))
-        for one in ("epochs", "batch", "patience", "devices"):
+        for one in ("epochs", "batch", "patience", "networks", "devices"):
             check_parameter(name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
         rate = self.learning_rate
         check_parameter(name, "learning_rate", rate, rate > 0, tr("above 0"))

@@ -82,7 +82,7 @@ class TimelineLearner(NeuralTimelineLearner):
         drawn = derive(seed, self.modality, self.name)
         form = AnswerForm.of(train.question, train)
         with seeded(drawn):
-            start = self._start(train, tuning, drawn)
+            start = self._start(self._basis(train, tuning, drawn))
             network = TimelineNetwork(start.body, form.k)
         self._begin(network, form, start.reading, train, drawn)
         return self._model(origin_of_fit(self, train, tuning, seed), start, form, network).knowing(train)
@@ -105,6 +105,8 @@ class TimelineLearner(NeuralTimelineLearner):
         check_parameter(self.name, "adapt", self.adapt, self.adapt in ADAPTATIONS, ", ".join(ADAPTATIONS))
         for one in ("rank", "pretraining_epochs"):
             check_parameter(self.name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
+        alone = self.networks == 1 or self.adapt == "full"
+        check_parameter(self.name, "networks", self.networks, alone, tr("1, unless all weights are adapted"))
         size_named(self.size)
         objectives_named(self.objective)
 
@@ -113,23 +115,22 @@ class TimelineLearner(NeuralTimelineLearner):
         """Tell whether an encoder has read training patients' timelines before."""
         return self.encoder is not None
 
-    def _start(self, train: Samples, tuning: Samples, seed: int) -> Start:
+    def _start(self, basis: Encoder) -> Start:
         from medloom.learners.timeline.bases import places_of
 
-        encoder = self._encoder(train, tuning, seed)
-        body = encoder.body()
+        body = basis.body()
         way = "head" if self.adapt in FEW_SHOT else self.adapt
         adapting = adapt(body, places_of(body), way, self.rank)
         return _Pretrained(
-            encoder.reading,
+            basis.reading,
             body,
-            encoder.config.to_json(),
+            basis.config.to_json(),
             adapting.on_step,
             adapting.penalty,
-            encoder=encoder,
+            encoder=basis,
         )
 
-    def _encoder(self, train: Samples, tuning: Samples, seed: int) -> Encoder:
+    def _basis(self, train: Samples, tuning: Samples, seed: int) -> Encoder:
         from medloom.learners.timeline.pretraining import Pretraining, load_encoder, pretrain
 
         if self.encoder is None:

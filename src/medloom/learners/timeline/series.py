@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from medloom.features.token_vocabulary import TokenVocabulary
 from medloom.foundation.messages import tr
-from medloom.learners.timeline.learner import NeuralTimelineLearner, Start, read_anew
-from medloom.tasks.samples import Samples
+from medloom.learners.timeline.learner import NeuralTimelineLearner, Start
 from medloom.training.parameters import check_parameter
 
 if TYPE_CHECKING:
@@ -34,9 +33,9 @@ class SeriesLearner(NeuralTimelineLearner):
         holds = 0 <= self.dropout < 1
         check_parameter(self.name, "dropout", self.dropout, holds, tr("0 or more and below 1"))
 
-    def _start(self, train: Samples, tuning: Samples, seed: int) -> Start:
-        reading, built = read_anew(self, train, seed), self._plan()
-        return Start(reading, self._built(reading, built), built)
+    def _start(self, basis: Reading) -> Start:
+        built = self._plan()
+        return Start(basis, self._built(basis, built), built)
 
     def _plan(self) -> dict[str, Any]:
         """Give what the body is built from, beside the vocabulary."""

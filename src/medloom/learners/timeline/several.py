@@ -48,9 +48,9 @@ def fit_together(
         InputError: there is nothing to learn together, or samples cannot be learned from.
         LeakageError: they are split by different rules, or a patient is learned from in one and judged by in another.
     """
-    if not questions or learner.adapt in FEW_SHOT:
+    if not questions or learner.adapt in FEW_SHOT or learner.networks > 1:
         raise InputError(
-            "name one question or more to learn together, and a way to adapt that shares what it learns"
+            "name one question or more to learn together, and a way to adapt that shares what it learns, by one network"
         )
     for train, tuning in questions:
         learner._check(train, tuning)
@@ -59,7 +59,7 @@ def fit_together(
     forms = [AnswerForm.of(train.question, train) for train, _ in questions]
     parts = [divided(train, tuning, drawn) for train, tuning in questions]
     with seeded(drawn):
-        start = learner._start(*parts[0], drawn)
+        start = learner._start(learner._basis(*parts[0], drawn))
         networks = _Together([TimelineNetwork(start.body, form.k) for form in forms])
     targets = [form.targets(train) for form, (train, _) in zip(forms, parts, strict=True)]
     aims = [form.targets(tuning) for form, (_, tuning) in zip(forms, parts, strict=True)]

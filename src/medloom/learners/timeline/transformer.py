@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from medloom.learners.timeline.learner import NeuralTimelineLearner, Start, read_anew
-from medloom.tasks.samples import Samples
+from medloom.learners.timeline.learner import NeuralTimelineLearner, Start
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,12 +31,11 @@ class TransformerLearner(NeuralTimelineLearner):
 
         size_named(self.size)
 
-    def _start(self, train: Samples, tuning: Samples, seed: int) -> Start:
+    def _start(self, basis: Reading) -> Start:
         from medloom.learners.timeline.body import BodyConfig, TimelineBody, size_named
 
-        reading = read_anew(self, train, seed)
-        config = BodyConfig.of(size_named(self.size), reading.vocabulary)
-        return Start(reading, TimelineBody(config), config.to_json())
+        config = BodyConfig.of(size_named(self.size), basis.vocabulary)
+        return Start(basis, TimelineBody(config), config.to_json())
 
     @classmethod
     def _built(cls, reading: Reading, built: dict[str, Any]) -> nn.Module:
