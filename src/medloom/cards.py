@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -268,7 +268,7 @@ def _known(
         ),
         learner=origin.learner,
         learner_is=_summary(origin.learner),
-        parameters=content["parameters"],
+        parameters=_without_folders(content["parameters"]),
         seed=origin.seed,
         weighted=_weighs(one.model),
         package=PackageKnown(str(one.name), package_digest(directory), content["versions"], base),
@@ -327,6 +327,15 @@ def _summary(learner: str) -> Text2 | None:
         with speaking(spoken):
             said.append(registry.summary(registry.load("medloom.learners", learner)))
     return Text2(*said)
+
+
+def _without_folders(value: Any) -> Any:
+    """Leave of absolute paths, such as an encoder's outside of the site, the name: a card is shown to many."""
+    if isinstance(value, dict):
+        return {name: _without_folders(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(one) for one in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _weighs(model: Model) -> bool | None:

@@ -58,7 +58,7 @@ class NeuralTimelineLearner(Learner):
         weight_decay: by which weights shrink.
         patience: passes without gain on the tuning samples before it stops.
         refit: whether it is then learned again, for so long as served best, from the tuning samples too.
-        networks: from as many beginnings, whose scores are averaged.
+        networks: learned with other random numbers each, whose scores are averaged.
         hidden_facts: share of facts that are left out at random in each step of training.
         smoothing: share by which labels are drawn towards all answers alike.
         focal: power by which samples that are answered well already count less.

@@ -107,6 +107,8 @@ class TimelineLearner(NeuralTimelineLearner):
             check_parameter(self.name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
         alone = self.networks == 1 or self.adapt == "full"
         check_parameter(self.name, "networks", self.networks, alone, tr("1, unless all weights are adapted"))
+        descends = not self.refit or self.adapt not in FEW_SHOT
+        check_parameter(self.name, "refit", self.refit, descends, tr("false, where nothing tells how long"))
         size_named(self.size)
         objectives_named(self.objective)
 

@@ -48,9 +48,10 @@ def fit_together(
         InputError: there is nothing to learn together, or samples cannot be learned from.
         LeakageError: they are split by different rules, or a patient is learned from in one and judged by in another.
     """
-    if not questions or learner.adapt in FEW_SHOT or learner.networks > 1:
+    if not questions or learner.adapt in FEW_SHOT or learner.networks > 1 or learner.refit:
         raise InputError(
-            "name one question or more to learn together, and a way to adapt that shares what it learns, by one network"
+            "name one question or more to learn together, and a way to adapt that shares what it learns, by one "
+            "network and once"
         )
     for train, tuning in questions:
         learner._check(train, tuning)
