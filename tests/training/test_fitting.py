@@ -146,6 +146,7 @@ def test_interrupted_it_finishes_the_step_and_goes_on_from_there(tmp_path: Path)
     whole = network()
     expected = run(whole)
     part, asked = network(), 9
+    before = signal.getsignal(signal.SIGINT)
 
     def interrupt(_net: torch.nn.Module, step: int, _steps: int) -> None:
         if step == asked:
@@ -153,7 +154,7 @@ def test_interrupted_it_finishes_the_step_and_goes_on_from_there(tmp_path: Path)
 
     with pytest.raises(KeyboardInterrupt):
         run(part, folder=tmp_path, on_step=interrupt)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
     again, first = network(), list[int]()
     reached = run(again, folder=tmp_path, on_step=lambda _net, step, _steps: first.append(step))
     assert first[0] == asked + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -90,11 +90,23 @@ def _filled(template: str, chosen: Language, values: Mapping[str, object]) -> st
     text = catalogue(chosen).get(template, template)
     if not values:
         return text
-    return text.format(**{name: _joined(value, chosen) for name, value in values.items()})
+    return text.format(**{name: _as_written(value, chosen) for name, value in values.items()})
 
 
-def _joined(value: object, chosen: Language) -> object:
-    """Join a list as people write it: with a comma, in Chinese 、."""
+def _as_written(value: object, chosen: Language) -> object:
     if isinstance(value, list | tuple) and not isinstance(value, Text2):
-        return ("、" if chosen == "zh" else ", ").join(map(str, value))
+        return _Listed(value, "、" if chosen == "zh" else ", ")
     return value
+
+
+class _Listed:
+    """A list as people write it; asked for with `!r`, as programs do."""
+
+    def __init__(self, values: Sequence[object], between: str) -> None:
+        self._values, self._between = values, between
+
+    def __str__(self) -> str:
+        return self._between.join(map(str, self._values))
+
+    def __repr__(self) -> str:
+        return repr(self._values)

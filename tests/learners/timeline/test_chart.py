@@ -60,7 +60,7 @@ def test_a_fact_of_no_weight_is_as_if_it_had_not_been() -> None:
     kept[rows.tokens.offsets[sample] : rows.tokens.offsets[sample] + n // 2] = True
     from medloom.learners.timeline.chart import charted
 
-    without = rows.batch(np.array([sample]), kept=kept).as_double()
+    without = rows.batch(np.array([sample]), kept=kept.__getitem__).as_double()
     expected = charted(without, torch.ones_like(without.value), len(rows.vocabulary)).numpy()
     assert held(rows, sample, shown)[:7].ravel() == pytest.approx(expected.reshape(COLUMNS, -1)[:7].ravel())
 
