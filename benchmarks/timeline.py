@@ -1,9 +1,9 @@
 """Learners of timelines beside boosted trees: death in hospital, PhysioNet 2012, five folds over sets a and b.
 
 In each fold a learner sees the training stays, and is stopped on the tuning stays; the body of `timeline` is pretrained
-on the training stays alone. Networks are learned twice, from two beginnings, and their scores averaged. Folds are
-learned two at a time, one thread each; what is done is kept, so that a run that was cut off goes on. Settings were
-chosen on stays of the first fold that it does not test on.
+on the training stays alone. Of each network two are learned, and their scores averaged. Folds are learned two at a
+time, one thread each; what is done is kept, so that a run that was cut off goes on. Settings were chosen on stays of
+the first fold that it does not test on.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,8 +62,17 @@ class About:
 
     @property
     def foresees(self) -> bool:
-        """Tell whether it can sample futures: it foresees the next event, fact by fact."""
-        return "next-event" in self.objectives and self.step is None
+        """Tell whether it can sample futures."""
+        return foresees(self.objectives, self.step)
+
+
+def foresees(objectives: Sequence[str], step: float | None) -> bool:
+    """Tell whether an encoder can sample futures: it was pretrained to foresee the next event, fact by fact.
+
+    >>> foresees(("next-event",), None), foresees(("next-event",), 1.0)
+    (True, False)
+    """
+    return "next-event" in objectives and step is None
 
 
 def save(site: SiteDirectory, name: str, encoder: Saved) -> EncoderName:

@@ -30,6 +30,17 @@ A_DEATH_AN_HOUR = {"RISK//high": 0.2, "RISK//low": 0.03}
 FAST = Schedule(epochs=12, batch=32, learning_rate=0.01, patience=None)
 
 
+def recorded(rows: list[Any]) -> Record:
+    """Record rows of patient, time, code and value."""
+    schema = {
+        "subject_id": pl.Int64,
+        "time": pl.Datetime("us"),
+        "code": pl.String,
+        "numeric_value": pl.Float64,
+    }
+    return Record.from_events(pl.DataFrame(rows, schema=schema, orient="row"))
+
+
 @cache
 def ward() -> Record:
     """Of 300 patients half are at high risk, and told so; each hour brings a measurement or death."""
@@ -44,13 +55,7 @@ def ward() -> Record:
                 rows.append((subject, now, "MEDS_DEATH", None))
                 break
             rows.append((subject, now, "LAB", rng.normal(100 if risk == "RISK//high" else 60, 5)))
-    schema = {
-        "subject_id": pl.Int64,
-        "time": pl.Datetime("us"),
-        "code": pl.String,
-        "numeric_value": pl.Float64,
-    }
-    return Record.from_events(pl.DataFrame(rows, schema=schema, orient="row"))
+    return recorded(rows)
 
 
 @cache
@@ -181,16 +186,6 @@ def test_the_verb_of_the_api_counts_the_same() -> None:
         ml.zero_shot(encoder(), samples, task, futures=5),
     )
     assert one.frame.equals(two.frame)
-
-
-def recorded(rows: list[tuple[int, datetime, str, None]]) -> Record:
-    schema = {
-        "subject_id": pl.Int64,
-        "time": pl.Datetime("us"),
-        "code": pl.String,
-        "numeric_value": pl.Float64,
-    }
-    return Record.from_events(pl.DataFrame(rows, schema=schema, orient="row"))
 
 
 def futures_learned_from(record: Record, futures: int) -> tuple[Futures, np.ndarray]:

@@ -27,6 +27,7 @@ from medloom.learners.timeline.batches import TimelineBatch, Timelines
 from medloom.learners.timeline.memory import Memory
 from medloom.learners.timeline.objectives import NextEvent
 from medloom.record.schema import DEATH
+from medloom.tasks.encoders import foresees
 
 if TYPE_CHECKING:
     from medloom.learners.timeline.pretraining import Encoder
@@ -88,7 +89,7 @@ def check_foresees(encoder: Encoder) -> None:
     Raises:
         InputError: it does not; with how one is pretrained that does.
     """
-    if "next-event" not in encoder.objectives or encoder.reading.gathering.step is not None:
+    if not foresees(encoder.objectives, encoder.reading.gathering.step):
         raise InputError(
             "this encoder cannot sample futures; pretrain one that reads fact by fact and foresees the next: "
             "medloom pretrain --objective next-event --step fact"

@@ -423,12 +423,13 @@ def _code_losses(head: nn.Module, read: Tensor, step: Tensor, known: Tensor) -> 
     if len(read) * codes <= _SCORES_AT_ONCE:
         return losses(read, step, known)
     # worked out again in the way back, a part at a time, so that memory suffices for many codes
-    ends = torch.arange(0, len(read), max(1, _SCORES_AT_ONCE // codes), device=read.device)
-    places = [*torch.searchsorted(step, ends).tolist(), len(step)]
+    many = max(1, _SCORES_AT_ONCE // codes)
+    firsts = torch.arange(0, len(read), many, device=read.device)
+    places = [*torch.searchsorted(step, firsts).tolist(), len(step)]
     found = [
         checkpoint(losses, part, step[start:stop] - first, known[start:stop], use_reentrant=False)
         for part, first, (start, stop) in zip(
-            read.split(max(1, _SCORES_AT_ONCE // codes)), ends.tolist(), pairwise(places), strict=True
+            read.split(many), firsts.tolist(), pairwise(places), strict=True
         )
     ]
     return torch.cat(found)
