@@ -115,11 +115,14 @@ class Asker:
         moments_of = ["subject_id", "prediction_time"]
         every = pl.concat([self._asked(facts, means.codes).select(moments_of), asked.select(moments_of)])
         frame = self._with_split(asked, every).with_columns(until=pl.lit(None, pl.Datetime("us")))
+        if self.task.about == "image":
+            frame = frame.with_columns(item=last["asset"].cast(pl.String)) if last.height else frame.clear()
+        frame = _with_item(frame)
         return self._samples(frame.select(_CURRENT.names()), means), reasons
 
     def blank(self, moment: datetime, subject: int) -> Samples:
         """Give a sample for a history that is handed in (`Samples.holding`); the record is not looked at."""
-        frame = pl.DataFrame([(subject, moment, "held_out", None)], schema=_CURRENT, orient="row")
+        frame = pl.DataFrame([(subject, moment, "held_out", None, None)], schema=_CURRENT, orient="row")
         return self._samples(frame, self._means())
 
     def _means(self) -> _Resolved:
@@ -150,12 +153,15 @@ class Asker:
         asked = self._asked(facts, codes)
         latest = asked.sort("subject_id", "prediction_time", maintain_order=True)
         latest = latest.unique("subject_id", keep="last", maintain_order=True)
-        return self._with_split(self._with_until(latest, facts, codes), asked).select(_CURRENT.names())
+        latest = self._with_until(latest, facts, codes)
+        return self._with_split(_with_item(latest), asked).select(_CURRENT.names())
 
     def _with_until(self, asked: pl.DataFrame, facts: Facts, codes: TaskCodes) -> pl.DataFrame:
         """Add `until`: the horizon, or the event that ends the wait, or death, where it came first."""
         predict = self.task.predict
         lengths = [predict.within] if predict.within is not None else list(predict.horizons)
+        if self.task.about == "image":
+            return asked.with_columns(until=pl.lit(None, pl.Datetime("us")))
         if lengths:
             longest = timedelta(hours=max(map(hours, lengths)))
             asked = asked.with_columns(horizon=pl.col("prediction_time") + longest)
@@ -172,7 +178,6 @@ class Asker:
     def _samples(self, frame: pl.DataFrame, means: _Resolved) -> Samples:
         filled = frame.with_columns(
             sample_id=pl.int_range(pl.len(), dtype=pl.Int64),
-            item=pl.lit(None, pl.String),
             group=pl.col("subject_id"),
             label=pl.lit(None, LABEL_TYPES[self.task.kind]),
         )
@@ -202,8 +207,14 @@ _CURRENT: Final = pl.Schema(
         "prediction_time": pl.Datetime("us"),
         "split": pl.String(),
         "until": pl.Datetime("us"),
+        "item": pl.String(),
     }
 )
+
+
+def _with_item(asked: pl.DataFrame) -> pl.DataFrame:
+    """Add `item`, where those asked about are patients."""
+    return asked if "item" in asked.columns else asked.with_columns(item=pl.lit(None, pl.String))
 
 
 def _unmet(demand: Text2) -> Text2:

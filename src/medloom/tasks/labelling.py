@@ -13,6 +13,7 @@ from medloom.foundation.progress import track
 from medloom.record.record import Record
 from medloom.record.schema import DEATH, LATEST, end_of_day
 from medloom.tasks.doubts import doubts
+from medloom.tasks.image_labels import Step, label_images
 from medloom.tasks.kinds import LABEL_TYPES
 from medloom.tasks.moments import Facts, demands, moments, of_same_encounter, with_end
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
@@ -67,9 +68,7 @@ def apply(task: Task, record: Record) -> Cohort:
             flow="; ".join(f"{step.step.en}: {step.samples}" for step in tally.flow(record.n_subjects)),
         )
     frame = frame.with_columns(
-        sample_id=pl.int_range(pl.len(), dtype=pl.Int64),
-        item=pl.lit(None, pl.String),
-        group=pl.col("subject_id"),
+        sample_id=pl.int_range(pl.len(), dtype=pl.Int64), group=pl.col("subject_id")
     ).select(SAMPLE_COLUMNS)
     question = task.question
     if task.predict.value is not None:
@@ -106,24 +105,34 @@ class _Tally:
 
 
 def _label_part(task: Task, codes: TaskCodes, scales: Scales, facts: Facts, tally: _Tally) -> pl.DataFrame:
-    """Ask some subjects and answer: frame of `subject_id`, `prediction_time`, `label`."""
+    """Ask some subjects and answer: frame of `subject_id`, `prediction_time`, `item`, `label`."""
     tally.begin()
     asked = tally.step(text2("moments of prediction"), moments(task, codes, facts))
     for name, kept in demands(task, codes, facts):
         asked = tally.step(name, kept(asked))
+    label_them = label_images if task.about == "image" else _label_moments
+    labelled = label_them(task, codes, scales, facts, asked, tally.step)
+    answered = tally.step(text2("answer known"), labelled.filter(pl.col("label").is_not_null()))
+    item = "item" if "item" in answered.columns else pl.lit(None, pl.String).alias("item")
+    label = pl.col("label").cast(LABEL_TYPES[task.kind])
+    return answered.select("subject_id", "prediction_time", item, label).sort(
+        "subject_id", "prediction_time", "item"
+    )
+
+
+def _label_moments(
+    task: Task, codes: TaskCodes, scales: Scales, facts: Facts, asked: pl.DataFrame, tally: Step
+) -> pl.DataFrame:
+    """Add `label`: what happened after each moment; null where there is no answer."""
     asked = _with_horizon(task, codes, facts, asked)
     if task.predict.until is not None:
-        tally.step(text2("not over yet, and its end is known"), asked)
+        tally(text2("not over yet, and its end is known"), asked)
     labelled = _with_label(task, codes, scales, facts, asked)
     if task.censor is not None and task.kind != "survival":
-        labelled = tally.step(
+        labelled = tally(
             text2("followed long enough, or the answer came earlier"), _followed(task, codes, facts, labelled)
         )
-    labelled = tally.step(text2("answer known"), labelled.filter(pl.col("label").is_not_null()))
-    kind = LABEL_TYPES[task.kind]
-    return labelled.select("subject_id", "prediction_time", pl.col("label").cast(kind)).sort(
-        "subject_id", "prediction_time"
-    )
+    return labelled
 
 
 def _counts(codes: TaskCodes) -> pl.Expr:

@@ -29,7 +29,7 @@ class Facts:
 
     Attributes:
         facts: of the task's codes: `subject_id`, `time`, `visible`, `known_until`, `code`, `numeric_value`,
-            `encounter`.
+            `encounter`, `asset`; of images also what was said of them, with `derived_from` and `model`.
         spans: `subject_id`, `first`, `last`: of all its dated facts but birth.
         now: the moment as of which they are known; None: all that the record knows, whenever it came to be known.
     """
@@ -44,11 +44,14 @@ class Facts:
     ) -> Facts:
         """Read them of some subjects, as they were known at `now`."""
         columns = ["subject_id", "time", "known_time", "known_until", "code", "numeric_value", "encounter"]
-        frame = pl.DataFrame(record.read(columns, subjects))
+        about_images = ["asset", "derived_from", "model"] if codes.said_of_images else []
+        frame = pl.DataFrame(record.read([*columns, *about_images], subjects))
         if now is not None:
             frame = _as_known(frame, now)
         # codes are compared as the categories they come as: to make texts of them first takes fifteen times as long
         wanted = frame["code"].is_in(pl.Series(sorted(codes.all), dtype=pl.Categorical).implode())
+        if about_images:  # whatever was said of an image makes it one that somebody described
+            wanted |= frame["derived_from"].is_not_null()
         dated = frame.select("subject_id", "time").filter(frame["code"] != BIRTH)
         spans = dated.group_by("subject_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
         facts = frame.filter(wanted).with_columns(pl.col("code").cast(pl.String), visible=visible_time())
@@ -64,7 +67,8 @@ def moments(task: Task, codes: TaskCodes, facts: Facts) -> pl.DataFrame:
     """Find the prediction times, those that have come by `facts.now`.
 
     Returns:
-        frame of `asked` (row number), `subject_id`, `prediction_time`, `encounter`, `since` (when the event was).
+        frame of `asked` (row number), `subject_id`, `prediction_time`, `encounter`, `since` (when the event was),
+        and of images `item`.
     """
     when = task.prediction_time
     events = (
@@ -80,12 +84,19 @@ def moments(task: Task, codes: TaskCodes, facts: Facts) -> pl.DataFrame:
         events = events.filter(pl.col("prediction_time") <= facts.now)
     if when.which != "every":
         events = events.unique("subject_id", keep=when.which, maintain_order=True)
-    found = events.select("subject_id", "encounter", "prediction_time", "since")
-    found = found.unique(["subject_id", "prediction_time", "encounter"], keep="first", maintain_order=True)
+    columns = ["subject_id", "encounter", "prediction_time", "since"]
+    if task.about == "image":  # each, also where two are alike
+        events = events.filter(pl.col("asset").is_not_null())
+        found = events.select(*columns, item=pl.col("asset").cast(pl.String))
+    else:
+        found = events.select(columns)
+        found = found.unique(
+            ["subject_id", "prediction_time", "encounter"], keep="first", maintain_order=True
+        )
     found = found.with_row_index("asked")
     if when.every is not None:
         found = _repeated(found, task, codes, facts)
-    return found.select("asked", "subject_id", "prediction_time", "encounter", "since")
+    return found.select("asked", *(name for name in found.columns if name != "asked"))
 
 
 def _as_known(facts: pl.DataFrame, now: datetime) -> pl.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from medloom.tasks.kinds import Kind
@@ -28,7 +30,9 @@ class Question(BaseModel):
     task: str
     kind: Kind
     title: Title
-    classes: tuple[str, ...] = ()  # of a multiclass or multilabel question; the competing events of survival
+    about: Literal["patient", "image"] = "patient"
+    # of a multiclass or multilabel question; the competing events of survival; the structures of outlines
+    classes: tuple[str, ...] = ()
     unit: str | None = None  # of a regression's value, or of the times of survival
     horizon: str | None = None  # as written: `48h`
     horizons: tuple[float, ...] = ()  # of survival: times of interest, in `unit`
@@ -39,4 +43,5 @@ class Question(BaseModel):
         """Name what a model gives for each sample: values of `Predictions.frame["output"]`."""
         if self.kind == "binary":
             return ("true",)
-        return self.classes if self.kind in ("multiclass", "multilabel", "survival") else ("value",)
+        named = ("multiclass", "multilabel", "survival", "segmentation", "detection")
+        return self.classes if self.kind in named else ("value",)

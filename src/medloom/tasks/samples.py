@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import polars as pl
@@ -156,6 +156,28 @@ class Samples:
         )
         return frame.filter(pl.col("asset").is_not_null())
 
+    def open_item(self, place: int) -> BinaryIO:
+        """Open the file that a sample, by its place, is about; it is there since its prediction time.
+
+        Raises:
+            InputError: the sample is about a patient, not about a file.
+            NotFoundError: the file is gone.
+        """
+        return self._opened("item", place)
+
+    def open_label(self, place: int) -> BinaryIO:
+        """Open the file that is a sample's answer, such as an outline; raises as `open_item`."""
+        return self._opened("label", place)
+
+    def _opened(self, column: str, place: int) -> BinaryIO:
+        named = self.frame[column][place]
+        if not isinstance(named, str):
+            raise InputError(
+                "the samples of task {task!r} are about no file; write `of: image` below predict in the task",
+                task=self.question.task,
+            )
+        return self._record.assets().open(named)
+
     def withheld(self) -> pl.DataFrame:
         """Count by code the samples whose facts of it came to be known only later: `code`, `description`, `samples`."""
         parts = [known_later(self._record, part.frame, self._visibility) for part in self.parts()]
@@ -200,6 +222,7 @@ class Samples:
             "subject_id",
             "prediction_time",
             "split",
+            *([] if self.frame["item"].null_count() == len(self) else ["item"]),
         ).write_csv()
         return sha256_bytes(f"{self.record_digest}\n{text}".encode())
 

@@ -30,6 +30,7 @@ PREDICTED: Final[dict[Kind, tuple[str, ...]]] = {
     "multiclass": ("classes",),
     "multilabel": ("classes",),
     "survival": ("event", "classes"),
+    "segmentation": ("outline",),
 }
 _TIMES: Final = ("min", "h", "d", "w", "y")
 
@@ -191,6 +192,16 @@ class Predict(_Part):
     unit: Annotated[str, AfterValidator(_unit)] | None = Field(
         None, description="Of the value; for time_to and survival one of min, h, d, w, y."
     )
+    of: Literal["patient", "image"] = Field(
+        "patient",
+        description="image: what was said, whenever, of each image of the events; without a horizon.",
+    )
+    outline: Codes | None = Field(
+        None, description="segmentation, detection: label images drawn on the image; the last one counts."
+    )
+    structures: tuple[str, ...] = Field(
+        (), description="What the labels 1, 2, … of an outline mean, in their order."
+    )
 
     @model_validator(mode="after")
     def _has_one_horizon(self) -> Predict:
@@ -198,7 +209,14 @@ class Predict(_Part):
             raise ValueError("classes needs at least two")
         if self.within is not None and self.until is not None:
             raise ValueError("give either within or until, not both")
-        if self.within is None and self.until is None and self.time_to is None and not self.horizons:
+        if (self.outline is None) != (not self.structures):
+            raise ValueError("outline and structures belong together")
+        has_horizon = bool(self.within or self.until or self.time_to or self.horizons)
+        if self.of == "image" and has_horizon:
+            raise ValueError("of an image is predicted what is on it: leave the horizon out")
+        if self.of == "patient" and self.outline is not None:
+            raise ValueError("outlines are drawn on images: write of: image")
+        if self.of == "patient" and not has_horizon:
             raise ValueError("the horizon is missing: give within (48h) or until (an event)")
         if self.time_to is not None and self.unit not in _TIMES:
             raise ValueError("time_to needs a unit: min, h, d, w or y")
@@ -209,7 +227,7 @@ class Predict(_Part):
         """List the codes whose occurrence is the answer."""
         if self.classes is not None:
             return tuple(code for codes in self.classes.values() for code in codes)
-        return self.event or self.value or self.time_to or ()
+        return self.event or self.value or self.time_to or self.outline or ()
 
 
 class Exclude(_Part):
@@ -283,11 +301,13 @@ class Task(_Part):
     def _fits_kind(self) -> Task:
         given = [
             name
-            for name in ("event", "value", "time_to", "classes")
+            for name in ("event", "value", "time_to", "classes", "outline")
             if getattr(self.predict, name) is not None
         ]
         if len(given) != 1 or given[0] not in PREDICTED[self.kind]:
             raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(PREDICTED[self.kind])}")
+        if self.about == "image" and self.prediction_time.every is not None:
+            raise ValueError("an image is asked about once: without every and until")
         if self.kind != "survival" and self.predict.horizons:
             raise ValueError(f"horizons are of survival tasks; a {self.kind} task has one horizon: within")
         if self.kind == "survival" and (not self.predict.horizons or self.predict.unit not in _TIMES):
@@ -295,6 +315,11 @@ class Task(_Part):
                 "a survival task needs horizons, such as [30d, 1y], and a unit: min, h, d, w or y"
             )
         return self
+
+    @property
+    def about(self) -> Literal["patient", "image"]:
+        """Tell what each sample is about."""
+        return self.predict.of
 
     @property
     def events(self) -> dict[str, Codes]:
@@ -308,7 +333,9 @@ class Task(_Part):
             task=self.name,
             kind=self.kind,
             title=self.title,
-            classes=tuple(self.events if self.kind == "survival" else self.predict.classes or ()),
+            classes=tuple(self.events if self.kind == "survival" else self.predict.classes or ())
+            or self.predict.structures,
+            about=self.about,
             unit=self.predict.unit,
             horizon=self.predict.within,
             horizons=tuple(

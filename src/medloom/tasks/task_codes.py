@@ -63,6 +63,7 @@ class TaskCodes:
     predict: dict[str, frozenset[str]]  # class ("" where there is but one answer) → codes
     horizon: frozenset[str]
     follow_up: frozenset[str]
+    said_of_images: bool = False  # whether all is wanted that was said of images
 
     @classmethod
     def resolve(cls, task: Task, record: Record) -> TaskCodes:
@@ -76,6 +77,7 @@ class TaskCodes:
             {name: resolve(record, patterns) for name, patterns in predict.items()},
             resolve(record, task.predict.until or ()),
             resolve(record, task.censor.follow_up or ()) if task.censor else frozenset(),
+            task.about == "image",
         )
 
     def check(self, task: Task, record: Record) -> None:

@@ -1,0 +1,222 @@
+"""Images of any size, depth and number of colours, as arrays of one shape."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import tr
+from medloom.foundation.progress import track
+from medloom.record.imaging.image import Image
+from medloom.record.imaging.reading import read_image
+from medloom.tasks.samples import Samples
+
+Pixels = NDArray[Any]
+
+_MOST_IN_MEMORY: Final = 4 << 30  # bytes; beyond it, arrays lie in a file
+_LOOKED_AT: Final = 50  # images that tell what is usual
+_DARKEST, _BRIGHTEST = 0.5, 99.5  # percentiles
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How images become arrays (channels, *size) of numbers between 0 and 1; plain values, for a package.
+
+    Attributes:
+        size: (height, width), or (depth, height, width) of volumes.
+        channels: 1: colours become grey; 3: grey becomes three equal colours.
+        low, high: in `unit`: what becomes 0 and 1, in every image alike; None: 8 bits by their range, and other images
+            each by its own 0.5th and 99.5th percentile.
+        unit: of images that are brightened alike, such as `HU`.
+        keep_shape: whether what is too long one way is filled up with black, rather than squeezed.
+    """
+
+    size: tuple[int, ...]
+    channels: int = 1
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    keep_shape: bool = True
+
+    @classmethod
+    def of(cls, samples: Samples, size: tuple[int, ...], channels: int = 1) -> Framing:
+        """Look at some training images, and choose the brightness of those that have a unit.
+
+        Raises:
+            InputError: they have not as many axes as `size`, or some have a unit and others none.
+        """
+        places = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), _LOOKED_AT)).astype(int))
+        seen = [image_of(samples, int(place)) for place in places]
+        made = cls(size, channels)
+        for image in seen:
+            made.check(image)
+        units = {image.unit for image in seen}
+        if len(units) > 1:
+            raise InputError(
+                "images to learn from have different units ({units}); ask about one modality, such as IMAGE//CT*",
+                units=sorted(one or "none" for one in units),
+            )
+        unit = units.pop()
+        if not unit:
+            return made
+        ends = np.median([np.percentile(image.pixels, (_DARKEST, _BRIGHTEST)) for image in seen], axis=0)
+        return replace(made, low=float(ends[0]), high=float(ends[1]), unit=unit)
+
+    def check(self, image: Image) -> None:
+        """Refuse an image with other axes.
+
+        Raises:
+            InputError: it is a volume where pictures are read, or the other way round.
+        """
+        flat = image.dimensions == 3 and image.shape[0] == 1
+        if image.dimensions != len(self.size) and not (flat and len(self.size) == 2):
+            raise InputError(
+                "an image has {found} axes in space where {expected} are read; ask about images of one kind",
+                found=image.dimensions,
+                expected=len(self.size),
+            )
+
+    def framed(self, image: Image) -> NDArray[np.float32]:
+        """Give an image as numbers between 0 and 1: (channels, *size).
+
+        Raises:
+            InputError: as `check`, or the image has another unit.
+        """
+        self.check(image)
+        if self.unit and image.unit != self.unit:
+            raise InputError(
+                "an image in {found} came where images in {expected} are read",
+                found=image.unit or tr("no unit"),
+                expected=self.unit,
+            )
+        pixels = image.pixels[:, 0] if image.dimensions > len(self.size) else image.pixels
+        return self._with_channels(self._sized(self._brightened(pixels, image)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain JSON values."""
+        return {**vars(self), "size": list(self.size)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Read back what `to_json` gave."""
+        return cls(**{**content, "size": tuple(content["size"])})
+
+    def _brightened(self, pixels: Pixels, image: Image) -> NDArray[np.float32]:
+        if self.low is not None and self.high is not None:
+            low, high = self.low, self.high
+        elif pixels.dtype == np.uint8:
+            low, high = 0.0, 255.0
+        else:
+            finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+            low, high = np.percentile(finite, (_DARKEST, _BRIGHTEST)) if finite.size else (0.0, 1.0)
+            low, high = float(low), float(high)
+            if high <= low and finite.size:  # hardly anything on black
+                low, high = float(finite.min()), float(finite.max())
+        clean = np.nan_to_num(pixels.astype(np.float32), nan=low, posinf=high, neginf=low)
+        scaled: NDArray[np.float32] = np.clip((clean - low) / max(high - low, 1e-6), 0, 1, dtype=np.float32)
+        return scaled
+
+    def _sized(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scale to `size`, smoothly; fill up evenly with black where the shape is another."""
+        if pixels.shape[1:] == self.size:
+            return pixels
+        import torch
+        from torch.nn import functional as F
+
+        shares = [want / there for want, there in zip(self.size, pixels.shape[1:], strict=True)]
+        share = min(shares)
+        inner = self.size
+        if self.keep_shape:
+            inner = tuple(max(1, round(n * share)) for n in pixels.shape[1:])
+            inner = tuple(min(a, b) for a, b in zip(inner, self.size, strict=True))
+        tensor = torch.from_numpy(np.ascontiguousarray(pixels))[None]
+        flat = len(self.size) == 2
+        if flat:
+            scaled = F.interpolate(tensor, inner, mode="bilinear", antialias=True, align_corners=False)
+        else:
+            if min(shares) < 1:  # an average of what falls together, as there is no antialiasing of volumes
+                scaled = F.adaptive_avg_pool3d(
+                    tensor, [min(a, b) for a, b in zip(inner, pixels.shape[1:], strict=True)]
+                )
+                tensor = scaled
+            scaled = F.interpolate(tensor, inner, mode="trilinear", align_corners=False)
+        filled = np.zeros((pixels.shape[0], *self.size), np.float32)
+        place = tuple(
+            slice((want - there) // 2, (want - there) // 2 + there)
+            for want, there in zip(self.size, inner, strict=True)
+        )
+        filled[(slice(None), *place)] = scaled[0].clamp(0, 1).numpy()
+        return filled
+
+    def _with_channels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        there = pixels.shape[0]
+        if there == self.channels:
+            return pixels
+        if self.channels == 1:
+            if there == 3:  # luma of ITU-R BT.601
+                return np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), pixels, 1)[None]
+            return pixels.mean(0, keepdims=True)
+        if there == 1:
+            return np.repeat(pixels, self.channels, 0)
+        raise InputError(
+            "an image has {found} channels where {expected} are read", found=there, expected=self.channels
+        )
+
+
+def image_of(samples: Samples, place: int) -> Image:
+    """Read the image that a sample, by its place, is about.
+
+    Raises:
+        InputError: the sample is about no file, or the file is damaged.
+    """
+    with samples.open_item(place) as file:
+        return read_image(file)
+
+
+def framed_each(samples: Samples, framing: Framing) -> Iterator[NDArray[np.float32]]:
+    """Read and frame the images of samples, in order, one after another: (channels, *size) each."""
+    for place in range(len(samples)):
+        yield framing.framed(image_of(samples, place))
+
+
+def framed_together(samples: Samples, framing: Framing) -> Pixels:
+    """Read and frame all images of samples: (n, channels, *size), 8 bits, a file where memory would not hold them.
+
+    Divided by 255 they are what `framed` gives, to within 0.002.
+    """
+    shape = (len(samples), framing.channels, *framing.size)
+    made: Pixels
+    if prod(shape) <= _MOST_IN_MEMORY:
+        made = np.empty(shape, np.uint8)
+    else:
+        folder = tempfile.TemporaryDirectory(prefix="medloom-images-")
+        made = _Kept.opened(Path(folder.name) / "pixels", shape, folder)
+
+    def frame(place: int) -> None:
+        made[place] = np.round(framing.framed(image_of(samples, place)) * 255)
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in track(pool.map(frame, range(len(samples))), tr("Reading images"), len(samples)):
+            pass
+    return made
+
+
+class _Kept(np.memmap):  # type: ignore[type-arg]
+    """An array in a file that goes with it."""
+
+    folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def opened(cls, path: Path, shape: tuple[int, ...], folder: tempfile.TemporaryDirectory[str]) -> _Kept:
+        made = cls(path, np.uint8, "w+", shape=shape)
+        made.folder = folder
+        return made
