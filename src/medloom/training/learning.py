@@ -5,15 +5,19 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.foundation.hashing import digest
+from medloom.foundation.seeds import generator
 from medloom.tasks.model import Learner, Origin, check_none_held_out
 from medloom.tasks.samples import Samples
+
+_LEAST_TO_JUDGE: Final = 50
+_JUDGED: Final = 0.2  # of training patients, where the tuning samples are too few
 
 
 def check_samples(learner: Learner, train: Samples, tuning: Samples) -> None:
@@ -48,6 +52,18 @@ def side_by_side(train: Samples, tuning: Samples) -> Samples:
     """Put training and tuning samples together, in the order that samples have."""
     frame = pl.concat([train.frame, tuning.frame.select(train.frame.columns)])
     return replace(train, frame=frame.sort("subject_id", "prediction_time", maintain_order=True))
+
+
+def divided(train: Samples, tuning: Samples, seed: int) -> tuple[Samples, Samples]:
+    """Give samples to learn from and to be judged by."""
+    if len(tuning) >= _LEAST_TO_JUDGE:
+        return train, tuning
+    groups = np.unique(train.groups)
+    drawn = generator(seed, "judged").permutation(groups)[: max(1, round(_JUDGED * len(groups)))]
+    if len(groups) < 2:
+        return train, train
+    judged = pl.col("group").is_in(drawn.tolist())
+    return train.where(~judged), train.where(judged)
 
 
 def plain_parameters(learner: Learner) -> dict[str, Any]:

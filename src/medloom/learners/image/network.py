@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medloom.features.images import Pixels
-from medloom.training.answer_heads import Targets
+from medloom.training.answer_heads import Emphasis, Targets
 
 Rows = NDArray[np.int64]
 
@@ -38,7 +38,7 @@ class ImageNetwork(nn.Module):
         super().__init__()
         self.body = body
         self.left_out = nn.Dropout(dropout)
-        self.head = nn.Linear(int(body.width), k)  # type: ignore[arg-type]
+        self.head = nn.Linear(int(body.width), k)
         nn.init.normal_(self.head.weight, std=0.02)
 
     def level(self, level: NDArray[np.float64]) -> None:
@@ -57,7 +57,7 @@ class ImageNetwork(nn.Module):
 
     def maps(self, x: Tensor) -> Tensor:
         """Read images into maps: (b, width, *smaller)."""
-        maps: Tensor = self.body.maps(x)  # type: ignore[operator]
+        maps: Tensor = self.body.maps(x)
         return maps
 
     def shares(self, maps: Tensor) -> Tensor:
@@ -94,12 +94,14 @@ def scores_of(network: ImageNetwork, x: Tensor, views: int) -> Tensor:
         return torch.stack([network(view) for view in views_of(x, views)]).mean(0)
 
 
-def mean_loss(network: nn.Module, pixels: Pixels, targets: Targets) -> float:
+def mean_loss(
+    network: nn.Module, pixels: Pixels, targets: Targets, emphasis: Emphasis = Emphasis()
+) -> float:
     """Give the mean loss of a network on images (n, channels, *size) of 8 bits."""
     total = 0.0
     device = next(network.parameters()).device
     for first in range(0, len(pixels), _AT_ONCE):
         rows = np.arange(first, min(first + _AT_ONCE, len(pixels)))
         x = torch.from_numpy(pixels[rows]).to(device).float() / 255
-        total += float(targets.losses(network(x), rows).sum())
+        total += float(targets.losses(network(x), rows, emphasis).sum())
     return total / max(len(pixels), 1)

@@ -11,13 +11,14 @@ from typing import Any, Final
 from torch import Tensor
 
 from medloom.learners.timeline.bases import Base, find_base
-from medloom.learners.timeline.model import LIBRARIES, TimelineModel, exact, read_weights, write_tensors
+from medloom.learners.timeline.model import LIBRARIES, TimelineModel, exact
 from medloom.learners.timeline.network import TimelineNetwork
 from medloom.tasks import package
 from medloom.tasks.model import Origin
 from medloom.training.additions import added_weights, described, folded, put_in
 from medloom.training.answer_heads import AnswerForm
 from medloom.training.novelty import Novelty
+from medloom.training.tensors import read_weights, write_tensors
 
 _SPECIFICATION: Final = "adapter.json"
 _WEIGHTS: Final = "adapter.safetensors"

@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from medloom.features.token_vocabulary import TokenVocabulary
 from medloom.foundation.messages import tr
-from medloom.foundation.seeds import derive, generator
+from medloom.foundation.seeds import derive
 from medloom.learners.timeline.batches import Gathering, TimelineBatch, Timelines
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Learner, Origin
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import ANSWERED, AnswerForm, Emphasis
 from medloom.training.descent import check_torch
-from medloom.training.learning import check_samples, origin_of_fit, side_by_side
+from medloom.training.learning import check_samples, divided, origin_of_fit, side_by_side
 from medloom.training.parameters import check_parameter, check_types
 from medloom.training.robust import ATTACKS, Hardening
 from medloom.training.schedule import PRECISIONS, Schedule
@@ -41,8 +40,6 @@ _log = logging.getLogger(__name__)
 Rows = NDArray[np.int64]
 
 _MANY: Final = "networks"  # in a package, of several
-_LEAST_TO_JUDGE: Final = 50
-_JUDGED: Final = 0.2  # of training patients, where the tuning samples are too few
 
 
 @dataclass(frozen=True)
@@ -308,15 +305,3 @@ class LabelledRows:
             return made, None, rows
         shown = rng.random(len(made.value), dtype=np.float32) >= self.hidden
         return made, torch.from_numpy(shown.astype(np.float32)), rows
-
-
-def divided(train: Samples, tuning: Samples, seed: int) -> tuple[Samples, Samples]:
-    """Give samples to learn from and to be judged by."""
-    if len(tuning) >= _LEAST_TO_JUDGE:
-        return train, tuning
-    groups = np.unique(train.groups)
-    drawn = generator(seed, "judged").permutation(groups)[: max(1, round(_JUDGED * len(groups)))]
-    if len(groups) < 2:
-        return train, train
-    judged = pl.col("group").is_in(drawn.tolist())
-    return train.where(~judged), train.where(judged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -34,8 +34,8 @@ from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
 from medloom.training.compression.plan import Plan
-from medloom.training.compression.pruning import packed, unpacked
 from medloom.training.novelty import Novelty, where_they_lie
+from medloom.training.tensors import read_weights, write_weights
 
 LIBRARIES: Final = ("numpy", "polars", "safetensors", "torch")
 METHOD: Final = "integrated gradients of facts (Sundararajan et al., ICML 2017)"
@@ -241,27 +241,6 @@ def integrated(
     with torch.inference_mode():
         reached = told(batch, None)
     return torch.stack(shares).sum(0).numpy(), reached.numpy()
-
-
-def write_weights(path: Path, network: nn.Module) -> None:
-    """Write a network's weights, 32 bits each; the same weights give the same bytes."""
-    write_tensors(path, network.state_dict())
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors, 32 bits each; the same tensors give the same bytes."""
-    from safetensors.torch import save
-
-    path.write_bytes(
-        save(packed({name: value.detach().float().contiguous() for name, value in tensors.items()}))
-    )
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read back what `write_weights` wrote."""
-    from safetensors.torch import load_file
-
-    return unpacked(load_file(path))
 
 
 def load_model(directory: Path, body: Callable[[Reading, dict[str, Any]], nn.Module]) -> TimelineModel:

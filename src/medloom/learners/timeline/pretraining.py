@@ -21,7 +21,7 @@ from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive, generator
 from medloom.learners.timeline.batches import Gathering, Timelines
 from medloom.learners.timeline.body import BodyConfig, TimelineBody, size_named
-from medloom.learners.timeline.model import LIBRARIES, Reading, read_weights, write_weights
+from medloom.learners.timeline.model import LIBRARIES, Reading
 from medloom.learners.timeline.objectives import (
     OBJECTIVES,
     Objective,
@@ -36,6 +36,7 @@ from medloom.training.checkpoints import Course
 from medloom.training.fitting import fit
 from medloom.training.schedule import Schedule
 from medloom.training.seeding import seeded
+from medloom.training.tensors import read_weights, write_weights
 
 _log = logging.getLogger(__name__)
 

@@ -16,14 +16,14 @@ from medloom.foundation.hashing import digest
 from medloom.foundation.seeds import derive
 from medloom.learners.timeline.batches import TimelineBatch
 from medloom.learners.timeline.hardened import losses_of
-from medloom.learners.timeline.learner import LabelledRows, divided
+from medloom.learners.timeline.learner import LabelledRows
 from medloom.learners.timeline.model import TimelineModel
 from medloom.learners.timeline.network import TimelineNetwork, mean_loss
 from medloom.learners.timeline.pretrained import FEW_SHOT, TimelineLearner
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm, Emphasis
 from medloom.training.fitting import fit
-from medloom.training.learning import origin_of_fit
+from medloom.training.learning import divided, origin_of_fit
 from medloom.training.robust import Hardening
 from medloom.training.seeding import seeded
 

@@ -1,0 +1,294 @@
+"""What all learners of images do alike: check, read, train on the engine, wrap up."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.features.images import Framing, Pixels, framed_together, image_of
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import tr
+from medloom.foundation.seeds import derive
+from medloom.record.imaging.reading import check_imaging
+from medloom.tasks.kinds import Kind
+from medloom.tasks.model import Learner
+from medloom.tasks.samples import Samples
+from medloom.training.answer_heads import AnswerForm, Emphasis
+from medloom.training.descent import check_torch
+from medloom.training.learning import check_samples, divided, origin_of_fit, side_by_side
+from medloom.training.parameters import check_parameter, check_types
+from medloom.training.schedule import PRECISIONS, Schedule
+from medloom.training.seeding import seeded
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from medloom.learners.image.augmentation import Augmentation
+    from medloom.learners.image.model import ImageModel
+    from medloom.learners.image.network import ImageNetwork
+    from medloom.training.adaptation import Places
+
+_log = logging.getLogger(__name__)
+
+Rows = NDArray[np.int64]
+
+_MOST_VIEWS: Final = 6
+_FLAT, _SOLID = 224, 64  # pixels a side, of pictures and of volumes
+ADAPTED: Final = ("full", "head", "lora")
+
+
+@dataclass(frozen=True)
+class ImageLearner(Learner):
+    """Trains a network that reads images, with a layer of answers on the mean of its maps.
+
+    Args:
+        size: pixels a side that images are scaled to; 0: 224 of pictures, 64 of volumes.
+        start: what training starts from: `none`, `imagenet` where there are such weights, or a folder with an encoder
+            that was pretrained on images of one's own.
+        adapt: what is learned of a network that is not new: `full`, `head` alone, or `lora` beside its linear layers.
+        rank: of LoRA.
+        epochs: passes over the images at most.
+        batch: images a step.
+        learning_rate: of AdamW, at its highest.
+        weight_decay: by which weights shrink.
+        patience: passes without gain on the tuning images before it stops.
+        refit: whether it is then learned again, for so long as served best, from the tuning images too.
+        augment: how strongly images are turned, lit and blurred while it learns; 0: not.
+        flip: whether left and right may change places.
+        dropout: share of what is known of an image that is left out while it learns.
+        smoothing: share by which labels are drawn towards all answers alike.
+        focal: power by which images that are answered well already count less.
+        balanced: whether rare classes count as much as common ones.
+        views: of an image, a little closer and moved, whose answers are averaged; 1: the image alone.
+        average: decay of the moving average of weights that is kept; 0: the weights themselves.
+        minutes: after which learning stops; None: no limit.
+        precision: `32`, `bf16`, or `auto`: what the machine is faster with.
+        devices: processes to train with.
+    """
+
+    modality: ClassVar[str] = "image"
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
+    starts: ClassVar[tuple[str, ...]] = ("none",)
+    channels: ClassVar[int] = 1
+
+    size: int = 0
+    start: str = "none"
+    adapt: str = "full"
+    rank: int = 8
+    epochs: int = 20
+    batch: int = 32
+    learning_rate: float = 0.001
+    weight_decay: float = 0.05
+    patience: int = 5
+    refit: bool = False
+    augment: float = 1.0
+    flip: bool = False
+    dropout: float = 0.2
+    smoothing: float = 0.0
+    focal: float = 0.0
+    balanced: bool = True
+    views: int = 1
+    average: float = 0.99
+    minutes: float | None = None
+    precision: str = "32"
+    devices: int = 1
+
+    @property
+    def fits_slowly(self) -> bool:
+        """Tell that it takes minutes."""
+        return True
+
+    def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> ImageModel:
+        """Learn from `train`; stop on `tuning`, or on a fifth of the training patients where those are fewer than 50.
+
+        Raises:
+            InputError: the samples are about no images, cannot be learned from, or a package is not installed; with
+                the remedy.
+            LeakageError: a patient is in both, or a sample is held out.
+        """
+        self._check(train, tuning)
+        from medloom.learners.image.model import ImageModel
+
+        drawn = derive(seed, self.modality, self.name)
+        form = AnswerForm.of(train.question, train)
+        learned, judged = divided(train, tuning, drawn)
+        framing = self._framing(learned)
+        seen, seen_judged = framed_together(learned, framing), framed_together(judged, framing)
+        network, steps = self._fitted(framing, form, learned, seen, (judged, seen_judged), self._schedule(), drawn)
+        everything = side_by_side(train, tuning) if self.refit else train
+        if len(everything) > len(learned):
+            schedule = self._schedule()
+            epochs = max(1, -(-steps // schedule.steps(len(learned))))
+            once = replace(schedule, epochs=epochs, patience=None)
+            seen = framed_together(everything, framing)
+            network, _ = self._fitted(framing, form, everything, seen, None, once, drawn)
+        built = self._built(framing)
+        origin = origin_of_fit(self, train, tuning, seed)
+        ready = network.eval().requires_grad_(False)
+        return ImageModel(origin, framing, form, ready, built, self.views).knowing(everything)
+
+    @classmethod
+    def load(cls, directory: Path) -> ImageModel:
+        """Load a package this learner's model wrote."""
+        from medloom.learners.image.model import load_model
+
+        return load_model(directory, cls._body)
+
+    @classmethod
+    @abstractmethod
+    def _body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
+        """Build the body that a package says it has, or a new one; PyTorch's seed is set."""
+
+    def _built(self, framing: Framing) -> dict[str, Any]:
+        """Say what a body is built from beside how images are framed: plain values."""
+        del framing
+        return {}
+
+    def _started(self, framing: Framing) -> nn.Module:
+        """Make the body that training starts from."""
+        body = self._body(framing, self._built(framing))
+        if self.start in self.starts:
+            return body
+        from medloom.learners.image.pretraining import with_encoder
+
+        return with_encoder(body, Path(self.start), self.name, framing)
+
+    def _places(self, body: nn.Module) -> Places | None:
+        """Tell where LoRA goes; None: nowhere."""
+        del body
+        return None
+
+    def _fitted(
+        self,
+        framing: Framing,
+        form: AnswerForm,
+        learned: Samples,
+        seen: Pixels,
+        judged: tuple[Samples, Pixels] | None,
+        schedule: Schedule,
+        seed: int,
+    ) -> tuple[ImageNetwork, int]:
+        """Train on images; stop on others, if there are any. Gives the steps after which it was best, too."""
+        from medloom.learners.image.augmentation import Augmentation
+        from medloom.learners.image.network import ImageNetwork, mean_loss
+        from medloom.training.fitting import fit
+
+        with seeded(seed):
+            body = self._started(framing)
+            network = ImageNetwork(body, form.k, self.dropout)
+        self._adapt(network)
+        targets, emphasis = form.targets(learned), Emphasis(self.smoothing, self.focal, self.balanced)
+        network.level(np.zeros(form.k) if self.balanced else targets.level)
+        judge: Callable[[nn.Module], float] | None = None
+        if judged is not None:
+            judge = partial(mean_loss, pixels=judged[1], targets=form.targets(judged[0]), emphasis=emphasis)
+        fitted = fit(
+            network,
+            ImageRows(seen, Augmentation.of(self.augment, self.flip)),
+            lambda net, given: targets.losses(net(given[0]), given[1], emphasis),
+            schedule,
+            seed=seed,
+            judged=judge,
+            doing=tr("Learning from images"),
+        )
+        if self.adapt == "lora":
+            from medloom.training.adaptation import settle
+
+            settle(network.body)
+        _log.info("fitted learner=%s images=%d steps=%d", self.name, len(learned), fitted.course.step)
+        return network, fitted.course.best_step or fitted.course.step
+
+    def _adapt(self, network: ImageNetwork) -> None:
+        if self.start == "none" or self.adapt == "full":
+            return
+        from medloom.training.adaptation import Places, adapt
+
+        places = self._places(network.body) or Places((), ())
+        adapt(network.body, places, self.adapt, self.rank)
+
+    def _framing(self, learned: Samples) -> Framing:
+        first = image_of(learned, 0)
+        solid = first.dimensions == 3 and first.shape[0] > 1
+        side = self.size or (_SOLID if solid else _FLAT)
+        channels = max(self.channels, 3 if first.channels == 3 else 1)
+        return Framing.of(learned, (side,) * (3 if solid else 2), channels)
+
+    def _schedule(self) -> Schedule:
+        return Schedule(
+            epochs=self.epochs,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            patience=self.patience,
+            average=self.average or None,
+            minutes=self.minutes,
+            precision=self.precision,
+            devices=self.devices,
+        )
+
+    def _check(self, train: Samples, tuning: Samples) -> None:
+        check_types(self.name, self)
+        self._check_parameters()
+        check_samples(self, train, tuning)
+        check_torch(self.name)
+        check_imaging()
+        if train.question.about != "image":
+            raise InputError(
+                "learner {learner!r} learns from images, and task {task!r} asks about patients; write `of: image` below "
+                "predict in the task",
+                learner=self.name,
+                task=train.question.task,
+            )
+
+    def _check_parameters(self) -> None:
+        name = self.name
+        check_parameter(name, "size", self.size, self.size == 0 or self.size >= 16, tr("16 or more, or 0"))
+        for one in ("rank", "epochs", "batch", "patience", "views", "devices"):
+            check_parameter(name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
+        check_parameter(name, "views", self.views, self.views <= _MOST_VIEWS, tr("6 or fewer"))
+        rate = self.learning_rate
+        check_parameter(name, "learning_rate", rate, rate > 0, tr("above 0"))
+        for one in ("weight_decay", "focal", "augment"):
+            check_parameter(name, one, getattr(self, one), getattr(self, one) >= 0, tr("0 or more"))
+        for one in ("smoothing", "average", "dropout"):
+            value = getattr(self, one)
+            check_parameter(name, one, value, 0 <= value < 1, tr("0 or more and below 1"))
+        minutes = self.minutes
+        check_parameter(name, "minutes", minutes, minutes is None or minutes > 0, tr("above 0"))
+        check_parameter(name, "adapt", self.adapt, self.adapt in ADAPTED, ", ".join(ADAPTED))
+        holds = self.precision in PRECISIONS
+        check_parameter(name, "precision", self.precision, holds, ", ".join(PRECISIONS))
+        known = self.start in self.starts or Path(self.start).is_dir()
+        rule = tr("{known}, or a folder with an encoder", known=", ".join(self.starts))
+        check_parameter(name, "start", self.start, known, rule)
+
+
+@dataclass(frozen=True)
+class ImageRows:
+    """Training images as rows of the engine.
+
+    Attributes:
+        pixels: (n, channels, *size) of 8 bits.
+        augmentation: how they are changed each time.
+    """
+
+    pixels: Pixels
+    augmentation: Augmentation
+
+    @property
+    def lengths(self) -> Rows:
+        return np.ones(len(self.pixels), np.int64)
+
+    def batch(self, rows: Rows, rng: np.random.Generator) -> tuple[Tensor, Rows]:
+        import torch
+
+        x = torch.from_numpy(np.asarray(self.pixels[rows])).float() / 255
+        return self.augmentation.changed(x, rng), rows
