@@ -171,4 +171,6 @@ class VitLearner(ImageLearner):
             check_parameter(self.name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
         check_parameter(self.name, "patch", self.patch, self.patch >= 0, tr("0 or more"))
         holds = self.width % self.heads == 0
-        check_parameter(self.name, "heads", self.heads, holds, tr("a divisor of width, {width}", width=self.width))
+        check_parameter(
+            self.name, "heads", self.heads, holds, tr("a divisor of width, {width}", width=self.width)
+        )

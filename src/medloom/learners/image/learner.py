@@ -122,7 +122,9 @@ class ImageLearner(Learner):
         learned, judged = divided(train, tuning, drawn)
         framing = self._framing(learned)
         seen, seen_judged = framed_together(learned, framing), framed_together(judged, framing)
-        network, steps = self._fitted(framing, form, learned, seen, (judged, seen_judged), self._schedule(), drawn)
+        network, steps = self._fitted(
+            framing, form, learned, seen, (judged, seen_judged), self._schedule(), drawn
+        )
         everything = side_by_side(train, tuning) if self.refit else train
         if len(everything) > len(learned):
             schedule = self._schedule()

@@ -1,0 +1,78 @@
+"""Heat maps of images: whether they say anything, whether they point where they should, and drawing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from medloom.foundation.errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+def likeness(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Give the rank correlation (Spearman) of two maps of one shape; 0 where one is the same everywhere.
+
+    A map that stays alike when the network's weights are drawn anew says nothing of what was learned (Adebayo et al.,
+    NeurIPS 2018).
+
+    Raises:
+        InputError: the shapes differ.
+
+    >>> likeness(np.array([[1, 2], [3, 4]]), np.array([[10, 20], [30, 40]]))
+    1.0
+    """
+    if one.shape != other.shape:
+        raise InputError(
+            "maps of different shapes cannot be compared: {one} and {other}", one=one.shape, other=other.shape
+        )
+    a, b = (rankdata(each.ravel()) for each in (one, other))
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return round(float(a @ b) / size, 12) if size > 0 else 0.0
+
+
+def points_into(heat: NDArray[Any], mask: NDArray[Any], tolerance: int = 0) -> bool:
+    """Tell whether a map's highest place lies in a mask, or so many pixels beside it (Zhang et al., IJCV 2018).
+
+    Args:
+        heat: (height, width) or (depth, height, width).
+        mask: of the same shape; what is not 0 counts.
+        tolerance: pixels along each axis.
+
+    Raises:
+        InputError: the shapes differ.
+
+    >>> points_into(np.array([[0, 9], [0, 0]]), np.array([[0, 1], [0, 0]]))
+    True
+    """
+    if heat.shape != mask.shape:
+        raise InputError(
+            "a map of shape {heat} cannot be compared with a mask of shape {mask}",
+            heat=heat.shape,
+            mask=mask.shape,
+        )
+    peak = np.unravel_index(int(np.argmax(heat)), heat.shape)
+    around = tuple(slice(max(0, int(at) - tolerance), int(at) + tolerance + 1) for at in peak)
+    return bool((mask[around] != 0).any())
+
+
+def overlaid(grey: NDArray[Any], heat: NDArray[Any], opacity: float = 0.5) -> NDArray[np.uint8]:
+    """Lay a map over a picture, in colours that grow brighter evenly, for all eyes: (height, width, 3).
+
+    Args:
+        grey: (height, width), numbers between 0 and 1.
+        heat: (height, width); its highest is opaque up to `opacity`, 0 and below see-through.
+        opacity: 0 … 1.
+    """
+    from matplotlib import colormaps
+
+    above = np.clip(heat, 0, None)
+    share = above / above.max() if above.max() > 0 else above
+    colours = colormaps["inferno"](share)[..., :3]
+    weight = (opacity * np.sqrt(share))[..., None]
+    mixed = (1 - weight) * np.repeat(grey[..., None], 3, -1) + weight * colours
+    return np.round(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
