@@ -1,4 +1,5 @@
-"""Images as they might also have been taken: turned, moved, brighter, blurred, noisier. A learner sees them anew each time.
+"""Images as they might also have been taken: turned, moved, brighter, blurred, noisier. A learner sees
+them anew each time.
 
 Everything is drawn from a NumPy generator, so that a training that goes on draws what it would have drawn.
 """

@@ -1,7 +1,7 @@
 """Networks that read images into maps: what every learner of this room puts a layer of answers on.
 
-A body has `width` and `maps(x)`: (b, channels, *size) of numbers between 0 and 1 → (b, width, *smaller). A mean over the
-maps' places is what the body knows of an image.
+A body has `width` and `maps(x)`: (b, channels, *size) of numbers between 0 and 1 → (b, width, *smaller). A mean over
+the maps' places is what the body knows of an image.
 """
 
 from __future__ import annotations

@@ -244,8 +244,8 @@ class ImageLearner(Learner):
         check_imaging()
         if train.question.about != "image":
             raise InputError(
-                "learner {learner!r} learns from images, and task {task!r} asks about patients; write `of: image` below "
-                "predict in the task",
+                "learner {learner!r} learns from images, and task {task!r} asks about patients; write `of: image` "
+                "below predict in the task",
                 learner=self.name,
                 task=train.question.task,
             )

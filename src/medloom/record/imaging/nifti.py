@@ -27,15 +27,13 @@ def read_nifti(file: BinaryIO) -> Image:
     Raises:
         InputError: it is damaged, or claims to be larger than it is.
     """
-    import nibabel
-
     content = _unpacked(file)
     try:
         loaded: Any = _kind(content).from_bytes(content)
         _check_claim(loaded, len(content))
         values = np.asarray(loaded.dataobj)
         affine, zooms = np.asarray(loaded.affine, dtype=np.float64), loaded.header.get_zooms()[:3]
-    except (OSError, ValueError, EOFError, KeyError, nibabel.spatialimages.HeaderDataError):
+    except _damage():
         raise InputError("a NIfTI file is damaged or cut short; export it again") from None
     if values.ndim == 2:
         values = values[..., None]
@@ -68,8 +66,6 @@ def without_remarks(content: bytes) -> bytes:
     Raises:
         InputError: it is damaged.
     """
-    import nibabel
-
     plain = _unpacked(io.BytesIO(content))
     try:
         loaded: Any = _kind(plain).from_bytes(plain)
@@ -85,9 +81,18 @@ def without_remarks(content: bytes) -> bytes:
         written = io.BytesIO()
         made.header["vox_offset"] = 0
         made.to_stream(written)
-    except (OSError, ValueError, EOFError, KeyError, nibabel.spatialimages.HeaderDataError):
+    except _damage():
         raise InputError("a NIfTI file is damaged or cut short; export it again") from None
     return gzip.compress(written.getvalue(), 6, mtime=0)
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """Name what a damaged file makes nibabel raise."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+
+    return (OSError, ValueError, EOFError, KeyError, ImageFileError, HeaderDataError, WrapStructError)
 
 
 def _kind(content: bytes) -> Any:

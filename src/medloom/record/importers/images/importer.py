@@ -126,7 +126,7 @@ class ImagesImporter(Importer):
                 continue
             made = self._facts_of(one, content, assets, usual, notes)
             facts += [{**row, "part": number, **fact} for number, fact in enumerate(made)]
-            if not one.patient:
+            if not one.patient and "problem" not in made[0]:
                 notes[problems.ALONE] += 1
             facts += [{**fact, **place} for fact in _of_patient(one, who, told)]
         frame = pl.DataFrame(facts, schema={name: BATCH_SCHEMA[name] for name in _columns(facts)})
