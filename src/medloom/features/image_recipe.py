@@ -25,6 +25,7 @@ _DRAWN: Final = 10_000  # values of an image's foreground
 _ANISOTROPIC: Final = 3.0
 _LEAST: Final = 4  # places along an axis at the deepest level
 _MOST_LEVELS: Final = 6
+_FEWEST_LEVELS: Final = 3
 _FIRST_CHANNELS: Final = {2: 24, 3: 16}
 _MOST_CHANNELS: Final = {2: 384, 3: 256}
 _VOXELS: Final = {2: 256 * 256, 3: 96 * 96 * 96}  # of a patch, at most
@@ -239,8 +240,9 @@ def _levels(
     while len(strides) < _MOST_LEVELS:
         # an axis is as fine as the finest that can still be halved, or nearly so
         can = size >= 2 * _LEAST
-        if not can.any():
+        if not can.any() and len(strides) >= _FEWEST_LEVELS:
             break
+        can |= not can.any()  # of small images all axes, which are filled up
         halved = can & (mm < 2 * mm[can].min())
         stride = np.where(halved, 2, 1)
         size, mm = size / stride, mm * stride

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from medloom.features.image_recipe import Recipe
 
+_LEAST: Final = 3  # levels that MONAI's network has at least
+
 
 def built(kind: str, recipe: Recipe, structures: int) -> nn.Module:
     """Build a network that has not learned yet, from PyTorch's seed.
 
     Args:
-        kind: `unet` (Ronneberger et al. 2015, as nnU-Net has it), `folded` (see `FoldedUnet`), `residual` (of residual
-            blocks) or `attention` (Oktay et al. 2018).
+        kind: `unet` (Ronneberger et al. 2015, as nnU-Net has it), `folded` (see `FoldedUnet`; `unet` where
+            images are too small), `residual` (of residual blocks) or `attention` (Oktay et al. 2018).
         recipe: of levels, kernels and channels.
         structures: beside the background.
     """
@@ -32,7 +34,7 @@ def built(kind: str, recipe: Recipe, structures: int) -> nn.Module:
             channels=recipe.filters,
             strides=recipe.strides[1:],
         )
-    elif kind == "folded" and len(recipe.strides) > 1:
+    elif kind == "folded" and len(recipe.strides) > _LEAST:
         network = FoldedUnet(recipe, 1 + structures)
     else:
         network = _unet(recipe, recipe.channels, 1 + structures, residual=kind == "residual")
