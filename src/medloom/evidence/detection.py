@@ -136,7 +136,8 @@ def average_precision(found: Hits, weight: Floats | None = None) -> Floats:
     best = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
     step = np.diff(right, axis=-1, prepend=0.0)
     area = (best * step).sum(axis=-1)
-    return np.divide(area, truths, out=np.full_like(area, np.nan), where=truths > 0)
+    share: Floats = np.divide(area, truths, out=np.full_like(area, np.nan), where=truths > 0)
+    return share
 
 
 def sensitivity_at(
@@ -154,7 +155,8 @@ def sensitivity_at(
     reached = [np.where((rate <= most) & ends, right, 0.0).max(axis=-1, initial=0.0) for most in rates]
     together = np.stack(reached, axis=-1)
     below = np.broadcast_to(truths[..., None], together.shape)
-    return np.divide(together, below, out=np.full_like(together, np.nan), where=below > 0)
+    share: Floats = np.divide(together, below, out=np.full_like(together, np.nan), where=below > 0)
+    return share
 
 
 def estimates(

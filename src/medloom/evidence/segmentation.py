@@ -104,7 +104,7 @@ def agreement(
     true, told = int(truth.sum()), int(said.sum())
     volume, difference = true * cell, (told - true) * cell
     if not true and not told:
-        return Agreement(*[math.nan] * 6, volume=0.0, empty="both")
+        return Agreement(*(math.nan,) * 6, 0.0, "both")
     if not true or not told:
         worst = float(np.linalg.norm(np.asarray(truth.shape) * np.asarray(spacing)))
         return Agreement(0, 0, worst, worst, 0, difference, volume, "said" if true else "truth")

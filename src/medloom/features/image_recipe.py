@@ -99,7 +99,7 @@ class Recipe:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         """Read back what `to_json` gave."""
-        told = {
+        told: dict[str, Any] = {
             name: tuple(tuple(one) if isinstance(one, list) else one for one in value)
             if isinstance(value, list | tuple)
             else value
@@ -126,7 +126,7 @@ def fingerprint(cases: Iterable[tuple[Image, NDArray[Any]]], seed: int = 0) -> F
         shapes.append(image.shape)
         spacings.append(image.spacing or (1.0,) * image.dimensions)
         kinds.add((image.dimensions, image.channels))
-        units.add(image.unit if image.modality == "CT" else "")
+        units.add(image.unit)
         inside = image.pixels[:, labels > 0]
         if inside.shape[1] > _DRAWN:
             inside = inside[

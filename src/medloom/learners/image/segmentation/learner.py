@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
+from medloom.record.imaging.reading import check_imaging
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Learner
 from medloom.tasks.samples import Samples
@@ -105,14 +106,15 @@ class UnetLearner(Learner):
         """
         course = self.course()
         check_samples(self, train, tuning)
-        from medloom.learners.image.segmentation.examples import examples, structures_of
+        check_imaging()
+        from medloom.learners.image.segmentation.examples import Outlined
         from medloom.learners.image.segmentation.model import UnetModel
         from medloom.learners.image.segmentation.teaching import taught
 
-        structures = structures_of(train.question)
+        structures = train.question.classes
         found = taught(
-            examples(train, structures),
-            examples(tuning, structures),
+            Outlined(train),
+            Outlined(tuning),
             (train.groups, tuning.groups),
             len(structures),
             course,

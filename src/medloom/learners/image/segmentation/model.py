@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from medloom.features.image_recipe import Recipe
+from medloom.features.images import image_of
+from medloom.foundation.messages import tr
 from medloom.learners.image.segmentation.cases import prepared
 from medloom.learners.image.segmentation.networks import built, faster_precision
 from medloom.learners.image.segmentation.outlining import Outline, outlined
 from medloom.learners.image.segmentation.teaching import Taught
 from medloom.record.imaging.image import Image
 from medloom.tasks import package
-from medloom.tasks.explanation import Explanation
+from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
@@ -25,6 +28,8 @@ from medloom.tasks.samples import Samples
 LIBRARIES: Final = ("monai", "numpy", "safetensors", "torch")
 
 _SPECIFICATION: Final = "unet.json"
+_METHOD: Final = "entropy of what networks and mirror images say on the mean"
+_UNSURE: Final = 0.5  # of the largest entropy there could be
 
 
 @dataclass(frozen=True)
@@ -64,15 +69,31 @@ class UnetModel(Model):
 
     def predict(self, samples: Samples) -> Predictions:
         """Tell how large each structure is, in mm³ (in mm² of a picture; in voxels where the spacing is not known)."""
-        from medloom.learners.image.segmentation.examples import images
-
         sizes = np.empty((len(samples), len(self.structures)))
-        for place, image in enumerate(images(samples)):
+        for place in range(len(samples)):
+            image = image_of(samples, place)
             sizes[place] = sizes_of(self.outline(image).labels, image, len(self.structures))
         return Predictions.of_matrix(samples.sample_ids, self.structures, sizes)
 
     def explain(self, samples: Samples) -> Explanation:
-        raise NotImplementedError
+        """Divide each structure's size into what the model is sure of and what not; `outline` tells where that is."""
+        frames = []
+        for place in range(len(samples)):
+            image = image_of(samples, place)
+            outline = self.outline(image)
+            unsure = outline.uncertainty > _UNSURE
+            for input_, where in ((tr("sure"), ~unsure), (tr("not sure"), unsure)):
+                sizes = sizes_of(np.where(where, outline.labels, 0), image, len(self.structures))
+                told = {"output": self.structures, "input": input_, "contribution": sizes}
+                about = {"sample_id": int(samples.sample_ids[place]), "asset": samples.frame["item"][place]}
+                frames.append(pl.DataFrame({**told, **about}))
+        rows = pl.concat([EXPLANATION_SCHEMA.to_frame(), *frames], how="diagonal_relaxed")
+        return Explanation(
+            rows.select(pl.col(name).cast(kind) for name, kind in EXPLANATION_SCHEMA.items()),
+            pl.DataFrame({"output": self.structures, "value": np.zeros(len(self.structures))}),
+            _METHOD,
+            "mm³",
+        )
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""
@@ -109,7 +130,8 @@ def sizes_of(labels: NDArray[np.uint8], image: Image, structures: int) -> NDArra
     [0.5, 1.0]
     """
     cell = float(np.prod(image.spacing)) if image.spacing is not None else 1.0
-    return np.bincount(labels.ravel(), minlength=structures + 1)[1 : structures + 1] * cell
+    counted = np.bincount(labels.ravel(), minlength=structures + 1)[1 : structures + 1]
+    return counted.astype(np.float64) * cell
 
 
 def load_model(directory: Path) -> UnetModel:

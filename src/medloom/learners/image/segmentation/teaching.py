@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -73,8 +73,8 @@ class Taught:
 
 
 def taught(
-    train: Sequence[Example],
-    tuning: Sequence[Example],
+    train: Iterable[Example],
+    tuning: Iterable[Example],
     groups: tuple[Rows, Rows],
     structures: int,
     course: Course,
@@ -87,7 +87,7 @@ def taught(
     that makes outlines better of cases that a network has not learned from.
 
     Args:
-        train: images with outlines; they may be read when they are asked for, each twice.
+        train: images with outlines; they are gone through twice, and may be read then.
         tuning: likewise; may be empty.
         groups: of each of both, what must not be divided.
         structures: beside the background.
@@ -121,7 +121,9 @@ def mean_dice(truth: NDArray[Any], said: NDArray[Any], structures: int) -> NDArr
     )
     table = together.reshape(structures + 1, structures + 1)
     total = (table.sum(0) + table.sum(1))[1:]
-    return np.divide(2.0 * table.diagonal()[1:], total, out=np.full(structures, np.nan), where=total > 0)
+    twice = 2.0 * table.diagonal()[1:]
+    dice: NDArray[np.float64] = np.divide(twice, total, out=np.full(structures, np.nan), where=total > 0)
+    return dice
 
 
 def _one(
