@@ -10,9 +10,11 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from medloom.features.image_recipe import Recipe
 from medloom.features.images import image_of
+from medloom.foundation.errors import IntegrityError
 from medloom.foundation.messages import tr
 from medloom.learners.image.segmentation.cases import prepared
 from medloom.learners.image.segmentation.networks import built, faster_precision
@@ -116,9 +118,7 @@ class UnetModel(Model):
             json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
         for number, network in enumerate(self.taught.networks):
-            tensors = {
-                name: value.detach().float().contiguous() for name, value in network.state_dict().items()
-            }
+            tensors = {name: one.detach().float().contiguous() for name, one in _learned(network).items()}
             (folder / f"network-{number}.safetensors").write_bytes(save(tensors))
 
 
@@ -144,7 +144,10 @@ def load_model(directory: Path) -> UnetModel:
     networks = []
     for number in range(told["networks"]):
         network = built(told["kind"], recipe, len(structures))
-        network.load_state_dict(load_file(weights / f"network-{number}.safetensors"))
+        found = load_file(weights / f"network-{number}.safetensors")
+        if found.keys() != _learned(network).keys():
+            raise IntegrityError("the package's weights are not those of its network; restore it from a copy")
+        network.load_state_dict(found, strict=False)
         networks.append(network.float().eval().requires_grad_(False))
     dice = None if told["dice"] is None else tuple(told["dice"])
     return UnetModel(
@@ -155,3 +158,8 @@ def load_model(directory: Path) -> UnetModel:
         tuple(told["flips"]),
         told["precision"],
     )
+
+
+def _learned(network: nn.Module) -> dict[str, Tensor]:
+    """Name what was learned once each; MONAI's network has parts that are known by two names."""
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
