@@ -125,6 +125,9 @@ class Patches:
             centre = rng.uniform(middle, size - 1 - middle)
         # an axis that fits into the patch is cut around its middle
         centre = np.clip(centre, middle, size - 1 - middle)
+        # voxels of the patch lie on those of the image, until they are moved
+        half = (np.array(patch) - 1) / 2
+        centre = np.round(centre - half) + half
         return cut(case.pixels, case.labels, patch, centre, self._recipe.spacing, self._augmentation, rng)
 
 
