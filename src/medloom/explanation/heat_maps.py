@@ -75,4 +75,5 @@ def overlaid(grey: NDArray[Any], heat: NDArray[Any], opacity: float = 0.5) -> ND
     colours = colormaps["inferno"](share)[..., :3]
     weight = (opacity * np.sqrt(share))[..., None]
     mixed = (1 - weight) * np.repeat(grey[..., None], 3, -1) + weight * colours
-    return np.round(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+    drawn: NDArray[np.uint8] = np.round(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+    return drawn

@@ -25,6 +25,7 @@ Pixels = NDArray[Any]
 _MOST_IN_MEMORY: Final = 4 << 30  # bytes; beyond it, arrays lie in a file
 _LOOKED_AT: Final = 50  # images that tell what is usual
 _DARKEST, _BRIGHTEST = 0.5, 99.5  # percentiles
+_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,9 @@ class Framing:
         if there == self.channels:
             return pixels
         if self.channels == 1:
-            if there == 3:  # luma of ITU-R BT.601
-                return np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), pixels, 1)[None]
+            if there == 3:
+                grey: NDArray[np.float32] = np.tensordot(_LUMA, pixels, 1)[None]
+                return grey
             return pixels.mean(0, keepdims=True)
         if there == 1:
             return np.repeat(pixels, self.channels, 0)
@@ -210,7 +212,7 @@ def framed_together(samples: Samples, framing: Framing) -> Pixels:
     return made
 
 
-class _Kept(np.memmap):  # type: ignore[type-arg]
+class _Kept(np.memmap):
     """An array in a file that goes with it."""
 
     folder: tempfile.TemporaryDirectory[str] | None = None

@@ -92,14 +92,18 @@ class VisionTransformer(nn.Module):
         self.patches = _CONV[len(size)](channels, width, patch, patch)
         self.places = nn.Parameter(torch.zeros(1, width, *self.grid))
         nn.init.normal_(self.places, std=0.02)
-        self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.width = width
 
     def maps(self, x: Tensor) -> Tensor:
         """Read images into maps."""
-        tokens = (self.patches(_centred(x)) + self.places).flatten(2).transpose(1, 2)
-        return self.read(tokens).transpose(1, 2).unflatten(2, self.grid)
+        return self.read(self.tokens(x)).transpose(1, 2).unflatten(2, self.grid)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Cut images into patches that know their places: (b, n, width)."""
+        cut: Tensor = self.patches(_centred(x)) + self.places
+        return cut.flatten(2).transpose(1, 2)
 
     def read(self, tokens: Tensor) -> Tensor:
         """Let patches (b, n, width), all or some, look at each other."""
@@ -109,7 +113,9 @@ class VisionTransformer(nn.Module):
         return read
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Patches (b, n, width) look at each other, then each thinks for itself."""
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads

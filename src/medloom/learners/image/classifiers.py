@@ -9,6 +9,7 @@ from medloom.features.images import Framing
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.learners.image.learner import ImageLearner
+from medloom.tasks.samples import Samples
 from medloom.training.parameters import check_parameter
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ class CnnLearner(ImageLearner):
     width: int = 16
     depth: int = 0
 
-    def _built(self, framing: Framing) -> dict[str, Any]:
+    def built(self, framing: Framing) -> dict[str, Any]:
         depth, side = self.depth, min(framing.size)
         if not depth:
             depth = max(2, (side // 7).bit_length())
         return {"widths": [self.width * 2**number for number in range(depth)]}
 
     @classmethod
-    def _body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
+    def body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
         from medloom.learners.image.bodies import PlainCnn
 
         return PlainCnn(len(framing.size), framing.channels, built["widths"])
@@ -63,8 +64,8 @@ class EfficientNetLearner(ImageLearner):
     learning_rate: float = 0.0005
     epochs: int = 10
 
-    def _framing(self, learned: Any) -> Framing:
-        framing = super()._framing(learned)
+    def framing(self, learned: Samples) -> Framing:
+        framing = super().framing(learned)
         if len(framing.size) == 3:
             raise InputError(
                 "learner {learner!r} reads pictures, and these are volumes; take cnn, densenet, resnet or vit",
@@ -72,8 +73,8 @@ class EfficientNetLearner(ImageLearner):
             )
         return framing
 
-    def _started(self, framing: Framing) -> nn.Module:
-        body = super()._started(framing)
+    def started(self, framing: Framing, train: Samples) -> nn.Module:
+        body = super().started(framing, train)
         if self.start != "imagenet":
             return body
         from medloom.learners.image.efficientnet import EfficientNetLite0, with_imagenet
@@ -82,7 +83,7 @@ class EfficientNetLearner(ImageLearner):
         return with_imagenet(body)
 
     @classmethod
-    def _body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
+    def body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
         from medloom.learners.image.efficientnet import EfficientNetLite0
 
         return EfficientNetLite0()
@@ -95,7 +96,7 @@ class DenseNetLearner(ImageLearner):
     name: ClassVar[str] = "densenet"
 
     @classmethod
-    def _body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
+    def body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
         from medloom.learners.image.bodies import DenseNetBody
 
         return DenseNetBody(len(framing.size), framing.channels)
@@ -113,11 +114,11 @@ class ResNetLearner(ImageLearner):
 
     layers: int = 18
 
-    def _built(self, framing: Framing) -> dict[str, Any]:
+    def built(self, framing: Framing) -> dict[str, Any]:
         return {"layers": self.layers}
 
     @classmethod
-    def _body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
+    def body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
         from medloom.learners.image.bodies import ResNetBody
 
         return ResNetBody(len(framing.size), framing.channels, built["layers"])
@@ -146,13 +147,13 @@ class VitLearner(ImageLearner):
     heads: int = 3
     learning_rate: float = 0.0005
 
-    def _built(self, framing: Framing) -> dict[str, Any]:
+    def built(self, framing: Framing) -> dict[str, Any]:
         side = min(framing.size)
         patch = self.patch or max(1, side // (14 if len(framing.size) == 2 else 8))
         return {"patch": patch, "width": self.width, "blocks": self.blocks, "heads": self.heads}
 
     @classmethod
-    def _body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
+    def body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
         from medloom.learners.image.bodies import VisionTransformer
 
         return VisionTransformer(framing.size, framing.channels, **built)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.features.images import Framing, Pixels, framed_together, image_of
-from medloom.foundation.errors import InputError
+from medloom.foundation.errors import InputError, LeakageError
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.record.imaging.reading import check_imaging
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from medloom.learners.image.augmentation import Augmentation
     from medloom.learners.image.model import ImageModel
     from medloom.learners.image.network import ImageNetwork
+    from medloom.learners.image.pretraining import ImageEncoder
     from medloom.training.adaptation import Places
 
 _log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class ImageLearner(Learner):
         drawn = derive(seed, self.modality, self.name)
         form = AnswerForm.of(train.question, train)
         learned, judged = divided(train, tuning, drawn)
-        framing = self._framing(learned)
+        framing = self.framing(learned)
         seen, seen_judged = framed_together(learned, framing), framed_together(judged, framing)
         network, steps = self._fitted(
             framing, form, learned, seen, (judged, seen_judged), self._schedule(), drawn
@@ -132,7 +133,7 @@ class ImageLearner(Learner):
             once = replace(schedule, epochs=epochs, patience=None)
             seen = framed_together(everything, framing)
             network, _ = self._fitted(framing, form, everything, seen, None, once, drawn)
-        built = self._built(framing)
+        built = self.built(framing)
         origin = origin_of_fit(self, train, tuning, seed)
         ready = network.eval().requires_grad_(False)
         return ImageModel(origin, framing, form, ready, built, self.views).knowing(everything)
@@ -142,26 +143,50 @@ class ImageLearner(Learner):
         """Load a package this learner's model wrote."""
         from medloom.learners.image.model import load_model
 
-        return load_model(directory, cls._body)
+        return load_model(directory, cls.body)
 
     @classmethod
     @abstractmethod
-    def _body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
+    def body(cls, framing: Framing, built: dict[str, Any]) -> nn.Module:
         """Build the body that a package says it has, or a new one; PyTorch's seed is set."""
 
-    def _built(self, framing: Framing) -> dict[str, Any]:
+    def built(self, framing: Framing) -> dict[str, Any]:
         """Say what a body is built from beside how images are framed: plain values."""
         del framing
         return {}
 
-    def _started(self, framing: Framing) -> nn.Module:
-        """Make the body that training starts from."""
-        body = self._body(framing, self._built(framing))
-        if self.start in self.starts:
-            return body
-        from medloom.learners.image.pretraining import with_encoder
+    def started(self, framing: Framing, train: Samples) -> nn.Module:
+        """Make the body that training starts from; PyTorch's seed is set.
 
-        return with_encoder(body, Path(self.start), self.name, framing)
+        Raises:
+            InputError: the encoder is of another learner.
+            LeakageError: it was learned under another split.
+        """
+        encoder = self._encoder()
+        if encoder is None:
+            return self.body(framing, self.built(framing))
+        if encoder.origin.learner != self.name or encoder.built != self.built(framing):
+            raise InputError(
+                "the encoder in {path!r} is of another network, {learner}; name its learner and its parameters",
+                path=self.start,
+                learner=encoder.origin.learner,
+            )
+        if encoder.origin.split_rule != train.split_rule:
+            raise LeakageError(
+                "the encoder in {path!r} was pretrained under another split, perhaps on patients that task {task!r} "
+                "tests on; pretrain anew for this task",
+                path=self.start,
+                task=train.question.task,
+            )
+        return encoder.body
+
+    def _encoder(self) -> ImageEncoder | None:
+        """Load the encoder that training starts from; None: it starts from something else."""
+        if self.start in self.starts:
+            return None
+        from medloom.learners.image.pretraining import load_encoder
+
+        return load_encoder(Path(self.start))
 
     def _places(self, body: nn.Module) -> Places | None:
         """Tell where LoRA goes; None: nowhere."""
@@ -184,7 +209,7 @@ class ImageLearner(Learner):
         from medloom.training.fitting import fit
 
         with seeded(seed):
-            body = self._started(framing)
+            body = self.started(framing, learned)
             network = ImageNetwork(body, form.k, self.dropout)
         self._adapt(network)
         targets, emphasis = form.targets(learned), Emphasis(self.smoothing, self.focal, self.balanced)
@@ -216,7 +241,11 @@ class ImageLearner(Learner):
         places = self._places(network.body) or Places((), ())
         adapt(network.body, places, self.adapt, self.rank)
 
-    def _framing(self, learned: Samples) -> Framing:
+    def framing(self, learned: Samples) -> Framing:
+        """Choose how images are framed; an encoder has chosen."""
+        encoder = self._encoder()
+        if encoder is not None:
+            return encoder.framing
         first = image_of(learned, 0)
         solid = first.dimensions == 3 and first.shape[0] > 1
         side = self.size or (_SOLID if solid else _FLAT)

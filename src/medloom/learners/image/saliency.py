@@ -88,7 +88,8 @@ def _drawn_anew(network: ImageNetwork) -> ImageNetwork:
         reset = getattr(module, "reset_parameters", None)
         if callable(reset):
             reset()
-    return made.eval().requires_grad_(False)
+    drawn: ImageNetwork = made.eval().requires_grad_(False)
+    return drawn
 
 
 def _cam(model: ImageModel, x: Tensor, output: int) -> Floats:

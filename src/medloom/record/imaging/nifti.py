@@ -56,7 +56,8 @@ def as_nifti(pixels: NDArray[Any], affine: NDArray[np.float64]) -> bytes:
     import nibabel
 
     turned = (_FLIPPED @ affine)[:, [2, 1, 0, 3]]
-    made: Any = nibabel.Nifti1Image(np.ascontiguousarray(pixels.transpose(2, 1, 0)), turned)
+    kind: Any = nibabel.Nifti1Image
+    made = kind(np.ascontiguousarray(pixels.transpose(2, 1, 0)), turned)
     return gzip.compress(made.to_bytes(), 6, mtime=0)
 
 
