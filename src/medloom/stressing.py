@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.api import Trained, asked_samples
-from medloom.evidence.changes import Asked
+from medloom.evidence.changes import Asked, Shown
 from medloom.evidence.perturbation import Facts, Floats
 from medloom.evidence.robustness import Robustness
 from medloom.evidence.robustness import robustness as try_all
@@ -33,6 +33,8 @@ from medloom.training.wrapping import innermost
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from medloom.features.acquisition import Shift
 
 _MOST: Final = 1000  # samples whose inputs are changed
 _MOST_SLOWLY: Final = 500  # where answers take longer: support vectors, networks, many trees of curves
@@ -89,7 +91,11 @@ def robustness(
             split=split,
             task=samples.question.task,
         )
-    slow = trained.model.explains_slowly or samples.question.kind == "survival"
+    slow = (
+        trained.model.explains_slowly
+        or samples.question.kind == "survival"
+        or samples.question.about == "image"
+    )
     usual = (
         trained.samples.in_split("train").frame["label"].mean() if samples.question.kind == "binary" else None
     )
@@ -189,10 +195,12 @@ def unlike(
     return unlike_in_words(percentile, because)
 
 
-def tried(trained: Trained, seed: int = 0) -> Asked | Text2:
+def tried(trained: Trained, seed: int = 0) -> Asked | Shown | Text2:
     """Give a model as it is tried, or say why it cannot be asked about changed inputs."""
     inner = innermost(trained.model)
     learned = trained.samples.in_split("train")
+    if trained.samples.question.about == "image":
+        return _shown(trained)
     if not len(learned):
         return text2("there are no training samples, whose spread says how far off a value could be")
     if isinstance(inner, SurvivalModel):
@@ -237,6 +245,19 @@ def _strongest(parts: Floats, groups: NDArray[np.int64], named: int) -> list[int
         for group in order.tolist()
         if added[group] >= 0.1 * whole
     ]
+
+
+def _shown(trained: Trained) -> Shown:
+    from medloom.features.acquisition import shifts
+
+    def changing(shift: Shift) -> Callable[[Samples], Samples]:
+        return lambda samples: samples.changing(shift)
+
+    outputs = trained.samples.question.outputs
+    return Shown(
+        lambda samples: trained.model.predict(samples).matrix(outputs),
+        [(one.name, one.strength, changing(one)) for one in shifts()],
+    )
 
 
 def _inputs(model: SurvivalModel) -> Callable[[Samples], Inputs]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,12 +13,16 @@ from medloom.evidence.perturbation import Facts, Floats, another_unit, system_of
 from medloom.evidence.trial import Family, Planned, Trial, Trials
 from medloom.explanation.asking import Answer, Inputs, in_blocks
 from medloom.explanation.wording import code_name, fill, same, unit_spelled
-from medloom.foundation.messages import Text2, text2
+from medloom.foundation.messages import Text2, text2, tr
+from medloom.foundation.progress import track
 from medloom.foundation.seeds import generator
 from medloom.tasks.samples import Samples
 
 CHANGES: Final[tuple[Family, ...]] = ("missing", "lost", "noise", "units", "attack")
-"""What happens to inputs."""
+"""What happens to facts."""
+
+INPUTS: Final[tuple[Family, ...]] = (*CHANGES, "acquisition")
+"""What happens to inputs: facts and images."""
 
 Found = dict[Family, tuple[Trial, ...] | Text2]
 
@@ -50,6 +54,27 @@ class Asked:
     answer: Answer
     inner: Answer
     facts: Facts
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A model of images as it is tried.
+
+    Attributes:
+        answer: to samples: (n, k).
+        otherwise: how images could have been taken otherwise: name, strength, and samples as they would be then.
+    """
+
+    answer: Callable[[Samples], Floats]
+    otherwise: Sequence[tuple[Text2, float, Callable[[Samples], Samples]]]
+
+    def tried(self, trials: Trials, samples: Samples, before: Floats) -> Found:
+        """Ask about images that were taken otherwise; they have no facts that could be withheld."""
+        planned = [
+            Planned(name, [self.answer(changed(samples))], strength)
+            for name, strength, changed in track(self.otherwise, tr("Changing images"), len(self.otherwise))
+        ]
+        return {"acquisition": tuple(trials.changed(planned, before))}
 
 
 class Changes:

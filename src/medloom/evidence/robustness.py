@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from medloom.evidence.calibration import brier, calibration_intercept
-from medloom.evidence.changes import CHANGES, Asked, Changes, Found
+from medloom.evidence.changes import CHANGES, Asked, Changes, Found, Shown
 from medloom.evidence.discrimination import auroc
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.judging import LESS_IS_BETTER, METRICS, FlatJudge, Who, judge_of
@@ -34,7 +34,7 @@ from medloom.tasks.samples import Samples
 FACTORS: Final = (0.25, 0.5, 2.0, 4.0)  # of the prevalence
 BEYOND: Final = (90, 95, 99)  # percentiles of training patients
 
-_EVERY_DAY: Final[tuple[Family, ...]] = ("lost", "units")
+_EVERY_DAY: Final[tuple[Family, ...]] = ("lost", "units", "acquisition")
 _BY_DEGREES: Final[tuple[Family, ...]] = ("missing", "noise")
 _USUAL: Final = 0.25
 _PERIODS: Final = 4
@@ -52,8 +52,9 @@ class Robustness:
         n, n_subjects: whose inputs were changed.
         threshold: of a risk, at which answers cross.
         whole: their performance without any change.
-        trials: by family: `missing`, `lost`, `noise`, `units`, `attack`, `prevalence`, `periods`, `unusual`.
-        reasons: why nothing is told of a family.
+        trials: by family: `missing`, `lost`, `noise`, `units`, `attack`, `acquisition` (of images), `prevalence`,
+            `periods`, `unusual`.
+        reasons: why nothing is told of a family that would make sense.
         beyond: percentile of training patients → share of the split's that lie further out.
         deciles: share of the split's patients in each tenth of training patients, the usual first; empty: not known.
     """
@@ -78,8 +79,8 @@ class Robustness:
     def worst(self) -> Trial | None:
         """Find the change that costs most of the first metric, of those that surely cost any; None: none does.
 
-        Of those that happen every day: a source that is lost, a wrong unit, a quarter of the facts withheld, values off
-        by a quarter of a standard deviation; no attacks, and no prevalence that was made up.
+        Of those that happen every day: a source that is lost, a wrong unit, an image taken otherwise, a quarter of the
+        facts withheld, values off by a quarter of a standard deviation; no attacks, and no prevalence that was made up.
         """
         sign = 1.0 if self.primary in LESS_IS_BETTER else -1.0
         each = [one for family in _EVERY_DAY for one in self.trials.get(family, ())]
@@ -121,7 +122,7 @@ class Robustness:
 def robustness(
     samples: Samples,
     predictions: Predictions,
-    asked: Asked | Text2,
+    asked: Asked | Shown | Text2,
     unusual: Floats | Text2,
     *,
     threshold: float | None = None,
@@ -137,7 +138,7 @@ def robustness(
     Args:
         samples: labelled, of one split.
         predictions: of them.
-        asked: how it answers for changed inputs; or why it cannot be asked.
+        asked: how it answers for changed inputs or images; or why it cannot be asked.
         unusual: (n,) of each sample, how many of 100 training patients are more like the others; or why not known.
         threshold: of a risk; None: the share with the outcome.
         descriptions, units: of codes, from the record's catalogue.
@@ -171,6 +172,9 @@ def robustness(
     elif isinstance(asked, Text2):
         whole = trials.changed([Planned(as_it_is, [said])], said)[0]
         found |= dict.fromkeys(CHANGES, asked)
+    elif isinstance(asked, Shown):
+        whole = trials.changed([Planned(as_it_is, [said])], said)[0]
+        found |= asked.tried(trials, samples, said)
     else:
         changes = Changes(trials, asked, asked.inputs(samples), descriptions or {}, units or {})
         whole = trials.changed([Planned(as_it_is, [changes.before])], changes.before)[0]
@@ -182,8 +186,8 @@ def robustness(
         n_subjects=int(np.unique(samples.groups).size),
         threshold=judge.threshold,
         whole=whole,
-        trials={family: one for family in FAMILIES if not isinstance(one := found[family], Text2)},
-        reasons={family: one for family in FAMILIES if isinstance(one := found[family], Text2)},
+        trials={one: told for one in FAMILIES if isinstance(told := found.get(one), tuple)},
+        reasons={one: told for one in FAMILIES if isinstance(told := found.get(one), Text2)},
         beyond=beyond,
         deciles=deciles,
     )

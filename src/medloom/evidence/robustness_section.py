@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medloom.evidence import words
-from medloom.evidence.changes import CHANGES
+from medloom.evidence.changes import INPUTS
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.robustness import Robustness
 from medloom.evidence.section import Cell, Figure, Section, Table, cell, table
@@ -176,7 +176,7 @@ def _distances(found: Robustness) -> Figure | None:
 
 
 def _changes(found: Robustness) -> Table | None:
-    trials = [one for family in CHANGES for one in found.trials.get(family, ())]
+    trials = [one for family in INPUTS for one in found.trials.get(family, ())]
     if not trials:
         return None
     crossing = any(one.crossed is not None for one in trials)
@@ -245,6 +245,7 @@ def _family(family: Family) -> Text2:
         "noise": text2("values that are off"),
         "units": text2("wrong units"),
         "attack": text2("harmful changes"),
+        "acquisition": text2("images taken otherwise"),
         "prevalence": text2("another prevalence"),
         "periods": text2("later calendar time"),
         "unusual": text2("unusual patients"),

@@ -15,8 +15,10 @@ from medloom.evidence.tally import Floats
 from medloom.foundation.messages import Text2
 from medloom.tasks.kinds import Kind
 
-Family = Literal["missing", "lost", "noise", "units", "attack", "prevalence", "periods", "unusual"]
-"""What can happen: to the inputs of patients, to who comes, and when."""
+Family = Literal[
+    "missing", "lost", "noise", "units", "attack", "acquisition", "prevalence", "periods", "unusual"
+]
+"""What can happen: to the inputs of patients, to their images, to who comes, and when."""
 
 FAMILIES: Final[tuple[Family, ...]] = get_args(Family)
 

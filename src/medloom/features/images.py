@@ -166,7 +166,7 @@ class Framing:
             if there == 3:
                 grey: NDArray[np.float32] = np.tensordot(_LUMA, pixels, 1)[None]
                 return grey
-            return pixels.mean(0, keepdims=True)
+            return pixels.mean(0, keepdims=True, dtype=np.float32)
         if there == 1:
             return np.repeat(pixels, self.channels, 0)
         raise InputError(
@@ -181,7 +181,7 @@ def image_of(samples: Samples, place: int) -> Image:
         InputError: the sample is about no file, or the file is damaged.
     """
     with samples.open_item(place) as file:
-        return read_image(file)
+        return samples.changed(read_image(file))
 
 
 def framed_each(samples: Samples, framing: Framing) -> Iterator[NDArray[np.float32]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.foundation.hashing import sha256_bytes
 from medloom.record.catalogue import CodeCatalogue
+from medloom.record.imaging.image import Image
 from medloom.record.record import Record
 from medloom.tasks.history import History, Visibility, read_history
 from medloom.tasks.kinds import LABEL_TYPES, SPLITS, Split
@@ -43,6 +44,7 @@ class Samples:
     _visibility: Visibility
     split_rule: str = ""
     _held: _Held | None = None
+    _change: Callable[[Image], Image] | None = None
 
     def __post_init__(self) -> None:
         _check(self.frame, self.question)
@@ -177,6 +179,14 @@ class Samples:
                 task=self.question.task,
             )
         return self._record.assets().open(named)
+
+    def changing(self, change: Callable[[Image], Image]) -> Samples:
+        """Suppose that each image were another: what a model is tried with."""
+        return self._with(_change=change)
+
+    def changed(self, image: Image) -> Image:
+        """Give an image of these samples as it is supposed to be."""
+        return image if self._change is None else self._change(image)
 
     def withheld(self) -> pl.DataFrame:
         """Count by code the samples whose facts of it came to be known only later: `code`, `description`, `samples`."""
