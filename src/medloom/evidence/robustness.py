@@ -179,6 +179,7 @@ def robustness(
         changes = Changes(trials, asked, asked.inputs(samples), descriptions or {}, units or {})
         whole = trials.changed([Planned(as_it_is, [changes.before])], changes.before)[0]
         found |= changes.tried()
+    told_of = [family for family in FAMILIES if family in found]
     return Robustness(
         kind=kind,
         metrics=METRICS[kind],
@@ -186,8 +187,8 @@ def robustness(
         n_subjects=int(np.unique(samples.groups).size),
         threshold=judge.threshold,
         whole=whole,
-        trials={one: told for one in FAMILIES if isinstance(told := found.get(one), tuple)},
-        reasons={one: told for one in FAMILIES if isinstance(told := found.get(one), Text2)},
+        trials={one: told for one in told_of if not isinstance(told := found[one], Text2)},
+        reasons={one: told for one in told_of if isinstance(told := found[one], Text2)},
         beyond=beyond,
         deciles=deciles,
     )

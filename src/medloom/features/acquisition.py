@@ -51,7 +51,7 @@ def shifts() -> tuple[Shift, ...]:
         *(Shift(text2("{share:.0%} of the contrast", share=c), c, _contrast(c)) for c in (0.75, 0.5)),
         *(
             Shift(text2("blurred over {share:g} % of the width", share=100 * b), b, _blurred(b))
-            for b in (0.005, 0.01)
+            for b in (0.01, 0.02)
         ),
         *(
             Shift(text2("noise of {share:.0%} of the brightness", share=n), n, _noisy(n))

@@ -166,7 +166,8 @@ class Framing:
             if there == 3:
                 grey: NDArray[np.float32] = np.tensordot(_LUMA, pixels, 1)[None]
                 return grey
-            return pixels.mean(0, keepdims=True, dtype=np.float32)
+            mean: NDArray[np.float32] = pixels.mean(0, keepdims=True)
+            return mean
         if there == 1:
             return np.repeat(pixels, self.channels, 0)
         raise InputError(
