@@ -6,7 +6,6 @@ stand side by side in a row are taken for text. Ultrasound that says where its i
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.dicom.elements import encoded, inside, items
 from medloom.record.imaging.dicom.layout import EXPLICIT_LITTLE, Layout, check_pixels
+from medloom.record.imaging.dicom.unpacking import unpacked, with_pixels
 
 Box: TypeAlias = tuple[int, int, int, int]
 """Top, left, bottom, right, of which the last two lie outside."""
@@ -204,12 +204,7 @@ def _native(layout: Layout) -> NDArray[Any]:
 
 def _unpacked(layout: Layout) -> NDArray[Any]:
     """Read compressed pixels: (frames, height, width, channels); colours become red, green and blue."""
-    from pydicom.pixels import iter_pixels
-
-    try:
-        frames = np.stack(list(iter_pixels(io.BytesIO(bytes(layout.body)))))
-    except (ValueError, RuntimeError, NotImplementedError, AttributeError, TypeError, KeyError, struct.error):
-        raise InputError("the pixels of a DICOM file cannot be unpacked; export it uncompressed") from None
+    frames = np.stack(list(unpacked(with_pixels(layout))))
     if frames.dtype.itemsize * 8 != layout.integer(0x00280100, 0):
         raise InputError("text cannot be looked for in pixels of this kind; import without clean_pixels")
     return np.ascontiguousarray(frames if frames.ndim == 4 else frames[..., None])

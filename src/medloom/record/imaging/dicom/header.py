@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.dicom.geometry import Plane, normal, plane
 from medloom.record.imaging.dicom.layout import Layout
+from medloom.record.imaging.dicom.unpacking import dataset
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -87,16 +87,6 @@ def header_of(layout: Layout) -> Header:
         return _header(dataset(layout))
     except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError, NotImplementedError):
         raise InputError("a DICOM header is damaged; export it again") from None
-
-
-def dataset(layout: Layout) -> Dataset:
-    """Read the data set with pydicom, without its pixels."""
-    from pydicom.filereader import read_dataset
-
-    pixels = layout.pixels
-    start = layout.elements[0].start if layout.elements else 0
-    content = bytes(layout.body[start : pixels.start if pixels is not None else len(layout.body)])
-    return read_dataset(io.BytesIO(content), layout.encoding.implicit, not layout.encoding.big)
 
 
 def _header(said: Dataset) -> Header:

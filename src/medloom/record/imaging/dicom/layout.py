@@ -98,7 +98,7 @@ def laid_open(buffer: Buffer) -> Layout:
     if syntax == _DEFLATED:
         buffer, start, syntax = _inflated(buffer[start:]), 0, EXPLICIT_LITTLE
     encoding = _encoding(buffer, start, syntax)
-    if not syntax or (syntax == IMPLICIT_LITTLE) != encoding.implicit:
+    if not syntax or (syntax in _NATIVE and (syntax == IMPLICIT_LITTLE) != encoding.implicit):
         syntax = IMPLICIT_LITTLE if encoding.implicit else _EXPLICIT_BIG if encoding.big else EXPLICIT_LITTLE
     found, _ = elements(buffer, start, len(buffer), encoding)
     return Layout(buffer, found, encoding, syntax)

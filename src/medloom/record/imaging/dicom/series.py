@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import struct
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.dicom.geometry import OTHERS, Stack, normal, stacked
 from medloom.record.imaging.dicom.header import Header, Picture, header_of
-from medloom.record.imaging.dicom.layout import check_pixels, laid_open
+from medloom.record.imaging.dicom.layout import Layout, check_pixels, laid_open
+from medloom.record.imaging.dicom.unpacking import unpacked, with_pixels
 from medloom.record.imaging.image import Image
 
 Opened: TypeAlias = Callable[[], bytes]
@@ -107,7 +106,7 @@ def _image(files: Sequence[Opened]) -> Image:
         wanted = {one.number: row for one, row in rows.items() if one.file == number}
         if not wanted:
             continue
-        for frame, stored in enumerate(_frames(opened(), headers[number])):
+        for frame, stored in enumerate(_frames(laid_open(opened()), headers[number])):
             if frame in wanted:
                 row = wanted[frame]
                 pixels[:, row] = _values(stored, headers[number], pictures[row], (low, high), kind)
@@ -150,28 +149,22 @@ def _range(header: Header, pictures: Sequence[Picture]) -> tuple[float, float, D
     return low, high, np.float32
 
 
-def _frames(content: bytes, header: Header) -> Iterator[NDArray[Any]]:
+def _frames(layout: Layout, header: Header) -> Iterator[NDArray[Any]]:
     """Unpack the pictures of a file, one after the other: (height, width), or (height, width, 3) of 0 … 255."""
-    from pydicom import dcmread
-    from pydicom.pixels import apply_color_lut, iter_pixels
+    from pydicom.pixels import apply_color_lut
 
     try:
-        tables = None
-        for frame in iter_pixels(io.BytesIO(content)):
+        said = with_pixels(layout)
+        del layout  # the bytes of the file: they are not needed any more
+        for frame in unpacked(said):
             if not header.colour:
                 yield frame
-                continue
-            if frame.ndim == 2:
-                tables = tables or dcmread(io.BytesIO(content), stop_before_pixels=True, force=True)
-                frame = apply_color_lut(frame, tables)
-                deep = frame.dtype.itemsize > 1
+            elif frame.ndim == 2:
+                coloured = apply_color_lut(frame, said)
+                yield coloured if coloured.dtype.itemsize == 1 else coloured >> 8
             else:
-                deep = header.bits > 8
-            yield (frame >> (8 if frame.ndim == 2 or header.bits <= 8 else header.bits - 8)) if deep else frame
-    except (
-        *(ValueError, RuntimeError, NotImplementedError, AttributeError, TypeError, KeyError, IndexError),
-        *(struct.error, EOFError, OverflowError, OSError),
-    ):
+                yield frame if header.bits <= 8 else frame >> (header.bits - 8)
+    except (AttributeError, ValueError, NotImplementedError, KeyError, IndexError, TypeError):
         raise InputError("the pixels of a DICOM file cannot be unpacked; export it uncompressed") from None
 
 
