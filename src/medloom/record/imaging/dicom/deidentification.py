@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, TypeAlias
@@ -43,6 +43,8 @@ _METHOD: Final = {  # PS3.16 CID 7050, version 2024
 _TEMPORAL: Final = {"remove": b"REMOVED", "shift": b"MODIFIED", "keep": b"UNMODIFIED"}
 _STANDARD: Final = b"1.2.840.10008."  # UIDs of the standard itself: classes, transfer syntaxes, frames of atlases
 _MOST_REMEMBERED: Final = 20_000
+_LARGE: Final = 65_536  # bytes
+_BEYOND: Final = 1 << 32  # all tags
 _LONGEST_SHIFT: Final = 3_650  # days
 _IMPLEMENTATION: Final = b"2.25.303402281498264402861389124541163047723"
 _NUMBERS: Final = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "AT": 4, "FD": 8, "UV": 8, "SV": 8}
@@ -114,8 +116,10 @@ class Deidentifier:
         own = self._own(layout.encoding)
         if blanked is not None:
             layout, own = blanked.layout, own | blanked.elements
-        run = _Run(self, patient, self._days(patient))
-        return [self._meta(layout), *run.data_set(layout, own)]
+        run = _Run(self, patient, self._days(patient), self._profile)
+        written = list(_joined([self._meta(layout), *run.data_set(layout, own)]))
+        self._counts.update(run.did)
+        return written
 
     def pseudonym(self, identifier: str | bytes, issuer: str | bytes) -> str:
         """Give the name that a patient has in all files."""
@@ -135,14 +139,6 @@ class Deidentifier:
             made = hmac.digest(self.secret, b"uid\x1f" + uid, hashlib.sha256)[:16]
             known = self._uids[uid] = b"2.25.%d" % int.from_bytes(made)
         return known
-
-    def count(self, tag: int, action: Action) -> None:
-        """Count what was done to an attribute."""
-        self._counts[tag, action] += 1
-
-    def action(self, tag: int) -> Action:
-        """Tell what becomes of an attribute."""
-        return self._profile[tag]
 
     def _days(self, patient: bytes) -> timedelta:
         made = hmac.digest(self.secret, b"days\x1f" + patient, hashlib.sha256)
@@ -188,44 +184,50 @@ class _Run:
     by: Deidentifier
     patient: bytes
     days: timedelta
+    actions: Mapping[int, Action]
+    did: list[tuple[int, Action]] = field(default_factory=list)
 
     def data_set(self, layout: Layout, own: Mapping[int, bytes]) -> list[Piece]:
         """Write a data set anew; `own` elements go to their places in the order of tags."""
         buffer, view = layout.body, memoryview(layout.body)
-        waiting = sorted(own)
+        waiting = [*sorted(own), _BEYOND]
         written: list[Piece] = []
         since = until = 0  # what stays, in one piece
         for element in layout.elements:
-            tag = element.tag
-            while waiting and waiting[0] < tag:
+            tag, vr, start = element[:3]
+            while waiting[0] < tag:
                 written += (view[since:until], own[waiting.pop(0)])
-                since = until = element.start
+                since = until = start
             if tag in own:
                 new: bytes | None = b""
+            elif (action := self.actions[tag]) == "keep" and vr != "SQ" and vr != "UN":
+                new = None  # as `changed` would say; most are of this kind, or of the next
+            elif action == "remove":
+                self.did.append((tag, action))
+                continue
             else:
                 new = self.changed(buffer, element, layout.encoding, 0)
-            if new is None and element.start == until:
-                until = element.stop
-                continue
-            written.append(view[since:until])
-            since = until = element.stop
             if new is None:
-                since = element.start
+                if start != until:
+                    written.append(view[since:until])
+                    since = start
+                until = element.stop
             elif new:
-                written.append(new)
+                written += (view[since:until], new)
+                since = until = element.stop
         written.append(view[since:until])
-        return [*written, *(own[tag] for tag in waiting)]
+        return [*written, *(own[tag] for tag in waiting[:-1])]
 
     def changed(self, buffer: Buffer, element: Element, encoding: Encoding, depth: int) -> bytes | None:
         """Give what stands for an element; None: it stays."""
         tag = element.tag
-        action = self.by.action(tag)
+        action = self.actions[tag]
         vr = element.vr if element.vr != "UN" else vr_of(tag)
         if action == "keep":
             return self.sequence(buffer, element, encoding, depth) if vr == "SQ" else None
         if action == "rewrite":
             return b""
-        self.by.count(tag, action)
+        self.did.append((tag, action))
         if action == "remove":
             return b""
         return encoded(tag, vr, self.value(buffer, element, vr, action, encoding), encoding)
@@ -239,7 +241,7 @@ class _Run:
         except InputError:
             if element.vr != "UN":
                 raise
-            self.by.count(element.tag, "remove")
+            self.did.append((element.tag, "remove"))
             return b""  # not what its name says
         for content in contents:
             parts = []
@@ -277,6 +279,20 @@ class _Run:
             return day.isoformat().replace("-", "").encode() + digits[8:]
         except (ValueError, OverflowError):
             return b""
+
+
+def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Join small pieces, which are many; leave large ones, which are pixels."""
+    small: list[Piece] = []
+    for piece in pieces:
+        if len(piece) < _LARGE:
+            small.append(piece)
+            continue
+        yield b"".join(small)
+        small = []
+        yield piece
+    if small:
+        yield b"".join(small)
 
 
 def _coded(code: str, words: str, encoding: Encoding) -> bytes:

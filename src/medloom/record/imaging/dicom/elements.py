@@ -18,8 +18,9 @@ _ITEM: Final = 0xFFFEE000
 _ITEM_END: Final = 0xFFFEE00D
 _SEQUENCE_END: Final = 0xFFFEE0DD
 _DEEPEST: Final = 32
-_SHORT: Final = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
 _LONG: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT: Final = b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()
+_KINDS: Final = {kind: kind.decode() for kind in (*_SHORT, *_LONG)}
 
 
 class Encoding(NamedTuple):
@@ -61,7 +62,7 @@ def elements(
     found: list[Element] = []
     order = ">" if encoding.big else "<"
     short, long = struct.Struct(f"{order}HH2sH").unpack_from, struct.Struct(f"{order}I").unpack_from
-    place = start
+    place, implicit = start, encoding.implicit
     while place + 8 <= end:
         group, number, kind, length = short(buffer, place)
         tag = group << 16 | number
@@ -70,11 +71,11 @@ def elements(
             if tag == _ITEM_END and delimited:
                 return found, value
             raise _damaged()
-        if encoding.implicit or (kind not in _SHORT and kind not in _LONG):
+        if implicit or kind not in _KINDS:
             (length,) = long(buffer, place + 4)
             vr = vr_of(tag)
         else:
-            vr = kind.decode()
+            vr = _KINDS[kind]
             if kind in _LONG:
                 if place + 12 > end:
                     raise _cut_short()

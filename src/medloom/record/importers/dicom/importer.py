@@ -174,7 +174,7 @@ def _kept(
     bad: list[tuple[Found, str]] = []
     with tempfile.NamedTemporaryFile(suffix=".zip") as file:
         last: list[bytes | memoryview] = []
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(file.file, "w", zipfile.ZIP_STORED) as archive:
             for one in files:
                 try:
                     with opened(one.origin) as buffer:
