@@ -37,7 +37,10 @@ def run(bench: Bench) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "series"
         _generate(folder, bench.seed)
-        bench.data["generated"] = {"files": FILES, "bytes": sum(path.stat().st_size for path in folder.iterdir())}
+        bench.data["generated"] = {
+            "files": FILES,
+            "bytes": sum(path.stat().st_size for path in folder.iterdir()),
+        }
         runs = [_measured("import", str(folder)) for _ in range(RUNS)]
         peer = _measured("peer", str(folder))
     seconds = [one["seconds"] for one in runs]
@@ -83,7 +86,12 @@ def import_series(folder: Path) -> dict[str, Any]:
     started = time.perf_counter()
     for path in sorted(folder.iterdir()):
         deidentifier(path.read_bytes())
-    found = {"seconds": seconds, "cpu_s": cpu_s, "deidentify_s": time.perf_counter() - started, "read_s": read_s}
+    found = {
+        "seconds": seconds,
+        "cpu_s": cpu_s,
+        "deidentify_s": time.perf_counter() - started,
+        "read_s": read_s,
+    }
     return found | {"peak_mb": peak_mb, "untouched": untouched}
 
 

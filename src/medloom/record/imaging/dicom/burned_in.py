@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,14 +52,16 @@ def without_text(layout: Layout) -> Blanked | None:
     frames = _native(layout) if layout.native else _unpacked(layout)  # (frames, height, width, channels)
     boxes = _outside(layout, frames.shape[1], frames.shape[2])
     for number in np.unique(np.linspace(0, len(frames) - 1, _MOST_FRAMES).astype(int)):
-        boxes += text_boxes(frames[number, ..., 0] if layout.native and _ybr(layout) else frames[number].max(-1))
+        boxes += text_boxes(
+            frames[number, ..., 0] if layout.native and _ybr(layout) else frames[number].max(-1)
+        )
     if not boxes:
         return None
     darkest = _darkest(layout, frames)
     for top, left, bottom, right in boxes:
         frames[:, top:bottom, left:right] = darkest
     encoding = layout.encoding
-    order = ">" if encoding.big else "<"
+    order: Literal["<", ">"] = ">" if encoding.big else "<"
     content = frames.astype(frames.dtype.newbyteorder(order), copy=False).tobytes()
     vr = "OB" if frames.dtype.itemsize == 1 and not encoding.implicit else "OW"
     new = {
@@ -85,7 +87,9 @@ def text_boxes(picture: NDArray[Any]) -> list[Box]:
         return []
     grey = (picture.astype(np.float32) - low) / (high - low)
     return [
-        box for shown in (grey, 1 - grey) for box in _rows(_letters(shown), picture.shape[0], picture.shape[1])
+        box
+        for shown in (grey, 1 - grey)
+        for box in _rows(_letters(shown), picture.shape[0], picture.shape[1])
     ]
 
 
@@ -180,7 +184,12 @@ def _outside(layout: Layout, height: int, width: int) -> list[Box]:
     bottom, right = (max(edge[place] for edge in edges) + 1 for place in (2, 3))
     if not (top < bottom <= height and left < right <= width):
         return []
-    boxes = [(0, 0, top, width), (bottom, 0, height, width), (top, 0, bottom, left), (top, right, bottom, width)]
+    boxes = [
+        (0, 0, top, width),
+        (bottom, 0, height, width),
+        (top, 0, bottom, left),
+        (top, right, bottom, width),
+    ]
     return [box for box in boxes if box[0] < box[2] and box[1] < box[3]]
 
 

@@ -41,7 +41,9 @@ _METHOD: Final = {  # PS3.16 CID 7050, version 2024
     "shift": ("113107", "Retain Longitudinal Temporal Information Modified Dates Option"),
 }
 _TEMPORAL: Final = {"remove": b"REMOVED", "shift": b"MODIFIED", "keep": b"UNMODIFIED"}
-_STANDARD: Final = b"1.2.840.10008."  # UIDs of the standard itself: classes, transfer syntaxes, frames of atlases
+_STANDARD: Final = (
+    b"1.2.840.10008."  # UIDs of the standard itself: classes, transfer syntaxes, frames of atlases
+)
 _MOST_REMEMBERED: Final = 20_000
 _LARGE: Final = 65_536  # bytes
 _BEYOND: Final = 1 << 32  # all tags
@@ -297,7 +299,9 @@ def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 def _coded(code: str, words: str, encoding: Encoding) -> bytes:
     parts = ((0x00080100, "SH", code), (0x00080102, "SH", "DCM"), (0x00080104, "LO", words))
-    return encoded_item(b"".join(encoded(tag, vr, text.encode(), encoding) for tag, vr, text in parts), encoding)
+    return encoded_item(
+        b"".join(encoded(tag, vr, text.encode(), encoding) for tag, vr, text in parts), encoding
+    )
 
 
 def _name(tag: int) -> str:

@@ -101,7 +101,10 @@ def _header(said: Dataset) -> Header:
     notes = (DETECTOR,) if "PixelSpacing" not in said and "ImagerPixelSpacing" in said else ()
     return Header(
         str(said.get("SeriesInstanceUID", "")),
-        tuple(_number(said, name) for name in ("AcquisitionNumber", "TemporalPositionIdentifier", "InstanceNumber")),
+        tuple(
+            _number(said, name)
+            for name in ("AcquisitionNumber", "TemporalPositionIdentifier", "InstanceNumber")
+        ),
         modality,
         _unit(said, scale, modality),
         (int(said.Rows), int(said.Columns)),
@@ -211,10 +214,16 @@ def _table(said: Dataset, signed: bool) -> tuple[int, NDArray[np.int64]] | None:
 
 
 def _unit(said: Dataset, scale: Dataset, modality: str) -> str:
-    if modality == "CT" and "RescaleIntercept" in scale and scale.get("RescaleType", "HU") in ("HU", "", None):
+    if (
+        modality == "CT"
+        and "RescaleIntercept" in scale
+        and scale.get("RescaleType", "HU") in ("HU", "", None)
+    ):
         return "HU"
     if modality == "CT" and "RescaleIntercept" in scale and "LOCALIZER" not in (said.get("ImageType") or ()):
-        return "HU" if scale.get("RescaleType") == "US" and _number(scale, "RescaleIntercept") <= -1000 else ""
+        return (
+            "HU" if scale.get("RescaleType") == "US" and _number(scale, "RescaleIntercept") <= -1000 else ""
+        )
     if modality == "RTDOSE":
         return str(said.get("DoseUnits", "")).strip()
     return str(said.get("Units", "")).strip() if modality == "PT" else ""
@@ -239,7 +248,9 @@ def _numbers(said: Dataset, name: str) -> list[float]:
     told = said.get(name)
     if told is None or told == "":
         return []
-    return [float(one) for one in (told if isinstance(told, Sequence) and not isinstance(told, str) else [told])]
+    return [
+        float(one) for one in (told if isinstance(told, Sequence) and not isinstance(told, str) else [told])
+    ]
 
 
 def _number(said: Dataset, name: str, otherwise: float = 0.0) -> float:

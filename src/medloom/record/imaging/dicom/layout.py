@@ -1,4 +1,4 @@
-"""A DICOM file laid open: where its parts lie (PS3.10 section 7), what its header says, and whether that can be true."""
+"""A DICOM file laid open: where its parts lie (PS3.10 section 7), what its header says, whether that can be true."""
 
 from __future__ import annotations
 
@@ -139,7 +139,9 @@ def check_pixels(layout: Layout) -> int:
             raise InputError("the pixels of a DICOM file are cut short; export it again")
         return claimed
     if layout.transfer_syntax.startswith(_VIDEOS):
-        raise InputError("a DICOM file holds a video (MPEG), which cannot be read; export it as single pictures")
+        raise InputError(
+            "a DICOM file holds a video (MPEG), which cannot be read; export it as single pictures"
+        )
     parts = len(fragments(layout.body, pixels)) - 1
     if not pixels.undefined or parts < frames[0] or (claimed > _LIKELY and claimed > _MOST_PACKED * there):
         raise InputError("the pixels of a DICOM file are cut short; export it again")

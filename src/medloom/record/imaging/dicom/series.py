@@ -89,7 +89,9 @@ def _image(files: Sequence[Opened]) -> Image:
     if not headers:
         raise InputError("a series has no files")
     if len({one.series for one in headers}) > 1:
-        raise InputError("these files are of {n} series; read one at a time", n=len({one.series for one in headers}))
+        raise InputError(
+            "these files are of {n} series; read one at a time", n=len({one.series for one in headers})
+        )
     places, left_out = _alike(headers)
     first = headers[places[0].file]
     pictures = [headers[one.file].pictures[one.number] for one in places]
@@ -115,7 +117,7 @@ def _image(files: Sequence[Opened]) -> Image:
 
 
 def _alike(headers: Sequence[Header]) -> tuple[list[_Place], bool]:
-    """List the pictures of the size and kind that most have, as the scanner counts them; tell whether others are left out."""
+    """List the pictures of the size and kind that most have, as the scanner counts them; tell whether there are others."""
     kinds = Counter({(one.shape, one.colour): 0 for one in headers})
     for one in headers:
         kinds[one.shape, one.colour] += len(one.pictures)
@@ -132,7 +134,11 @@ def _range(header: Header, pictures: Sequence[Picture]) -> tuple[float, float, D
         return 0, 255, np.uint8
     if not header.bits:
         return 0, 0, np.float32
-    low, high = (-(1 << header.bits - 1), (1 << header.bits - 1) - 1) if header.signed else (0, (1 << header.bits) - 1)
+    low, high = (
+        (-(1 << header.bits - 1), (1 << header.bits - 1) - 1)
+        if header.signed
+        else (0, (1 << header.bits) - 1)
+    )
     if header.table is not None:
         low, high = int(header.table[1].min()), int(header.table[1].max())
     else:
@@ -185,9 +191,13 @@ def _values(
     else:
         values = numbers.astype(np.int32) * int(picture.slope) + int(picture.intercept)
     if header.inverted and header.unit != "HU":
-        values = int(ends[0] + ends[1]) - values.astype(np.int64) if values.dtype.kind in "iu" else sum(ends) - values
+        values = (
+            int(ends[0] + ends[1]) - values.astype(np.int64)
+            if values.dtype.kind in "iu"
+            else sum(ends) - values
+        )
     if header.unit == "HU" and values.dtype.kind in "iu":
-        values = np.clip(values, *(int(end) for end in ends))
+        values = np.clip(values, int(ends[0]), int(ends[1]))
     values = values.astype(kind)
     if header.padding is not None:
         outside = (numbers >= header.padding[0]) & (numbers <= header.padding[1])

@@ -84,7 +84,9 @@ class DicomImporter(Importer):
             InputError: there is no place to keep files, or what reads them is not installed.
         """
         if any(find_spec(name) is None for name in ("dicomanonymizer", "pydicom")):
-            raise InputError('DICOM files need more packages; install them with: pip install "medloom[imaging]"')
+            raise InputError(
+                'DICOM files need more packages; install them with: pip install "medloom[imaging]"'
+            )
         if context.assets is None or not context.secret:
             raise InputError("DICOM files need a site to be kept in; make one with: medloom init FOLDER")
         deidentifier = Deidentifier(

@@ -9,12 +9,19 @@ from zoneinfo import ZoneInfo
 
 from medloom.record.imaging.dicom.layout import Layout
 
-_DATES: Final = ((0x00080022, 0x00080032), (0x00080021, 0x00080031), (0x00080020, 0x00080030), (0x00080023, 0x00080033))
+_DATES: Final = (
+    (0x00080022, 0x00080032),
+    (0x00080021, 0x00080031),
+    (0x00080020, 0x00080030),
+    (0x00080023, 0x00080033),
+)
 """Date and time of acquisition, series, study, content."""
 
 _ACQUIRED: Final = 0x0008002A
 _OFFSET: Final = 0x00080201
-_MOMENT: Final = re.compile(r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)(?:(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d{1,6}))?)?([+-]\d{4})?")
+_MOMENT: Final = re.compile(
+    r"(\d{4})[.-]?(\d\d)[.-]?(\d\d)(?:(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d{1,6}))?)?([+-]\d{4})?"
+)
 
 
 def moment_of(layout: Layout, zone: str) -> tuple[datetime, bool] | None:

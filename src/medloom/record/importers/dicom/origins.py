@@ -55,7 +55,7 @@ def sources_of(path: Path) -> list[Path]:
             one for one in found if not any(part.startswith(hidden) for part in one.relative_to(path).parts)
         )
         if not files:
-            raise InputError("there is no file in {path!r}", path=str(path))
+            raise InputError("there is no file below {path!r}", path=str(path))
         return files
     if not path.is_file():
         raise NotFoundError("there is no file or folder {path!r}", path=str(path))
@@ -76,7 +76,9 @@ def origins_of(sources: list[Path]) -> Iterator[Origin]:
             with zipfile.ZipFile(path) as archive:
                 members = sorted(one.filename for one in archive.infolist() if not one.is_dir())
         except (zipfile.BadZipFile, OSError):
-            raise InputError("the archive {name!r} is damaged or cut short; copy it again", name=path.name) from None
+            raise InputError(
+                "the archive {name!r} is damaged or cut short; copy it again", name=path.name
+            ) from None
         yield from (
             Origin(path, name, number, row)
             for row, name in enumerate(members, 1)
