@@ -25,6 +25,7 @@ _THICKEST: Final = 9  # px: wider strokes are no text
 _CONTRAST: Final = 0.2  # of the picture's range, between text and what is around it
 _UNEVEN: Final = 0.12  # of the range: how far the brightness of letters in a row is apart at most
 _SMALLEST, _LARGEST = 5, 72  # px: height of letters
+_CORE: Final = 0.75  # of a letter's pixels, from the darkest on, may be its soft edge
 _FEWEST: Final = 3  # letters in a row
 _MARGIN: Final = 3  # px around a row
 _MOST_FRAMES: Final = 64  # of a film that are searched
@@ -89,72 +90,91 @@ def text_boxes(picture: NDArray[Any]) -> list[Box]:
     return [
         box
         for shown in (grey, 1 - grey)
-        for box in _rows(_letters(shown), picture.shape[0], picture.shape[1])
+        for box in _rows(_shapes(shown), picture.shape[0], picture.shape[1])
     ]
 
 
 @dataclass(frozen=True)
-class _Letter:
+class _Shape:
+    """Something much brighter than what is around it."""
+
     top: int
     left: int
     bottom: int
     right: int
     brightness: float
+    letter: bool  # it looks like one
 
     @property
     def height(self) -> int:
         return self.bottom - self.top
 
 
-def _letters(grey: NDArray[np.float32]) -> list[_Letter]:
-    """Find what may be a letter: bright, thin strokes of one brightness."""
+def _shapes(grey: NDArray[np.float32]) -> list[_Shape]:
+    """Find thin, bright strokes, and which of them look like letters: of one brightness, and neither long nor a bar."""
     from scipy import ndimage
 
     around = ndimage.grey_opening(grey, size=(_THICKEST, _THICKEST))
-    strokes = grey - around > _CONTRAST
-    labels, _ = ndimage.label(strokes, structure=np.ones((3, 3)))
+    labels, _ = ndimage.label(grey - around > _CONTRAST, structure=np.ones((3, 3)))
     found = []
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         height, width = (part.stop - part.start for part in place)
-        if not (_SMALLEST <= height <= _LARGEST and width <= 3 * height):
+        if height > _LARGEST or width > 12 * _LARGEST:
             continue
-        values = grey[place][labels[place] == number]
-        core = values[values >= np.quantile(values, 0.5)]  # without the soft edge
-        if len(values) < height // 2 or np.ptp(core) > _UNEVEN:
-            continue
-        if (labels[place] == number).mean() > 0.95 and width > 2 and height > 2 * width:
-            continue  # a plain bar
+        inside_it = labels[place] == number
+        values = grey[place][inside_it]
+        core = values[values >= np.quantile(values, _CORE)]  # without the soft edge
+        letter = (
+            _SMALLEST <= height
+            and width <= 3 * height
+            and len(values) >= height // 2
+            and float(np.ptp(core)) <= _UNEVEN
+            and not (inside_it.mean() > 0.95 and width > 2 and height > 2 * width)
+        )
         top, left = place[0].start, place[1].start
-        found.append(_Letter(top, left, top + height, left + width, float(core.max())))
-    return sorted(found, key=lambda letter: letter.left)
+        found.append(_Shape(top, left, top + height, left + width, float(core.max()), letter))
+    return sorted(found, key=lambda shape: shape.left)
 
 
-def _rows(letters: list[_Letter], height: int, width: int) -> list[Box]:
-    """Join letters that stand side by side; gives the rows of enough of them."""
-    rows: list[list[_Letter]] = []
-    for letter in letters:
-        fitting = (row for row in rows if _beside(row[-1], letter))
+def _rows(shapes: list[_Shape], height: int, width: int) -> list[Box]:
+    """Join letters that stand side by side; gives the rows of enough of them, with all that stands in them."""
+    rows: list[list[_Shape]] = []
+    for shape in shapes:
+        if not shape.letter:
+            continue
+        fitting = (row for row in rows if any(_beside(one, shape) for one in row[-3:]))
         if row := next(fitting, None):
-            row.append(letter)
+            row.append(shape)
         else:
-            rows.append([letter])
+            rows.append([shape])
     found = []
     for row in rows:
         if len(row) < _FEWEST:
             continue
-        tall = max(letter.height for letter in row)
-        found.append(
-            (
-                max(min(letter.top for letter in row) - _MARGIN - tall // 4, 0),
-                max(row[0].left - _MARGIN - tall, 0),
-                min(max(letter.bottom for letter in row) + _MARGIN + tall // 4, height),
-                min(max(letter.right for letter in row) + _MARGIN + tall, width),
-            )
-        )
+        tall = max(one.height for one in row)
+        top, bottom = min(one.top for one in row) - tall // 4, max(one.bottom for one in row) + tall // 4
+        left, right = _extent(row, [one for one in shapes if one.top < bottom and one.bottom > top], tall)
+        box = (top - _MARGIN, left - _MARGIN - tall // 2, bottom + _MARGIN, right + _MARGIN + tall // 2)
+        found.append((max(box[0], 0), max(box[1], 0), min(box[2], height), min(box[3], width)))
     return found
 
 
-def _beside(left: _Letter, right: _Letter) -> bool:
+def _extent(row: list[_Shape], level: list[_Shape], tall: int) -> tuple[int, int]:
+    """Tell how far a row reaches: on to whatever stands beside it, up to a wide space between two words away."""
+    left, right = min(one.left for one in row), max(one.right for one in row)
+    while True:
+        reached = [
+            one
+            for one in level
+            if one.height <= 2 * tall and one.right > left - 1.5 * tall and one.left < right + 1.5 * tall
+        ]
+        further = min(one.left for one in reached), max(one.right for one in reached)
+        if further[0] >= left and further[1] <= right:
+            return left, right
+        left, right = min(left, further[0]), max(right, further[1])
+
+
+def _beside(left: _Shape, right: _Shape) -> bool:
     low, high = sorted((left.height, right.height))
     shared = min(left.bottom, right.bottom) - max(left.top, right.top)
     return (

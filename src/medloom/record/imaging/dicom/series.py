@@ -117,7 +117,7 @@ def _image(files: Sequence[Opened]) -> Image:
 
 
 def _alike(headers: Sequence[Header]) -> tuple[list[_Place], bool]:
-    """List the pictures of the size and kind that most have, as the scanner counts them; tell whether there are others."""
+    """List the pictures of the size and kind that most have, in the scanner's order; tell whether there are others."""
     kinds = Counter({(one.shape, one.colour): 0 for one in headers})
     for one in headers:
         kinds[one.shape, one.colour] += len(one.pictures)
