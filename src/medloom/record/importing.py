@@ -48,11 +48,13 @@ class ImportContext:
     """What an importer may know of the site it feeds.
 
     `assets` keeps files (images, signals, documents); a fact names its file by what `put` gave. Without a site
-    there is none, and an importer of files refuses.
+    there is none, and an importer of files refuses. `secret` is derived from the site's key, for pseudonyms inside
+    files.
     """
 
     time_zone: str = "UTC"
     assets: Assets | None = None
+    secret: bytes = field(default=b"", repr=False)
 
 
 class Importer(ABC):

@@ -140,7 +140,7 @@ def add(site: SiteDirectory, vault: Vault, importer: Importer, now: datetime | N
     units = base.metadata.catalogue.units()
     normaliser = Normaliser(vault, importer.system, base.next_import, units, settings.time_zone, now)
     assets = Assets(site, vault if settings.encrypt_at_rest else None)
-    context = ImportContext(settings.time_zone, assets)
+    context = ImportContext(settings.time_zone, assets, vault.derived("images"))
 
     def fill(spill: Spill, quarantine: Quarantine, report: ImportReport) -> Learned:
         with progress(tr("Reading {what}", what=importer.name)) as advance:
