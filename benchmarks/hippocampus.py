@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
+from numpy.typing import NDArray
 
 import medloom as ml
 from medloom.cli.bench import Bench
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.segmentation import METRICS, compare, estimates
-from medloom.features.images import image_of
+from medloom.evidence.segmentation import METRICS, compare_each, estimates
 from medloom.foundation.files import remove, write_text
 from medloom.foundation.hashing import digest, sha256_bytes
 from medloom.record.datasets import get
+from medloom.record.imaging.image import Image
 from medloom.tasks import package
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
@@ -56,17 +56,15 @@ def run(bench: Bench) -> None:
     }
     model, bench.figures["train_s"] = learned(samples, bench.work / "model", bench.seed)
     bench.looked()
-    parts, seconds = [], []
-    numbered = dict(enumerate(STRUCTURES, 1))
-    for place in range(len(tested)):
-        image = image_of(tested, place)
+    seconds = []
+
+    def outline(image: Image) -> NDArray[np.uint8]:
         started = time.perf_counter()
-        said = model.outline(image).labels
+        said: NDArray[np.uint8] = model.outline(image).labels
         seconds.append(time.perf_counter() - started)
-        with tested.open_label(place) as file:
-            truth = outline_in(file)
-        parts.append(compare(truth, said, image.spacing or (1.0,) * 3, numbered, case=place))
-    found = estimates(pl.concat(parts), tested.groups, seed=bench.seed)
+        return said
+
+    found = estimates(compare_each(tested, outline), tested.groups, seed=bench.seed)
     bench.figures["predict_s"] = float(np.mean(seconds))
     bench.figures["predict_s.max"] = float(np.max(seconds))
     for structure in STRUCTURES:
@@ -114,13 +112,6 @@ def learned(samples: Samples, folder: Path, seed: int) -> tuple[Any, float]:
     model.save(folder / "package")
     write_text(told, json.dumps({"of": of, "seconds": seconds}))
     return model, seconds
-
-
-def outline_in(file: Any) -> Any:
-    """Read an outline as whole numbers."""
-    from medloom.record.imaging.reading import read_image
-
-    return np.rint(read_image(file).pixels[0]).astype(np.int64)
 
 
 def _table(names: list[str]) -> str:

@@ -11,6 +11,7 @@ pytest.importorskip("monai")
 pytest.importorskip("nibabel")
 
 import medloom as ml  # noqa: E402
+from medloom.evidence.segmentation import compare_each  # noqa: E402
 from medloom.features.image_recipe import Fingerprint, recipe  # noqa: E402
 from medloom.foundation.errors import InputError  # noqa: E402
 from medloom.learners.image.segmentation.augmenting import NONE, Augmentation, cut  # noqa: E402
@@ -235,6 +236,8 @@ def test_samples_are_learned_from_answered_and_explained(tmp_path: Path) -> None
     with tuning.open_label(0) as file:
         size = float((read_nifti(file).pixels > 0).sum())
     assert said.frame["value"][0] == pytest.approx(size, rel=0.4)
+    cases = compare_each(tuning, lambda image: model.outline(image).labels)
+    assert cases["dice"].min() > 0.6 and cases["found"].to_list() == [1, 1, 1]
     alone = model.predict(tuning.at(1)).frame["value"][0]
     assert alone == said.frame["value"][1]
     why = model.explain(tuning)

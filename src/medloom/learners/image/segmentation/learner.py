@@ -107,7 +107,7 @@ class UnetLearner(Learner):
         course = self.course()
         check_samples(self, train, tuning)
         check_imaging()
-        from medloom.learners.image.segmentation.examples import Outlined
+        from medloom.features.outlines import Outlined
         from medloom.learners.image.segmentation.model import UnetModel
         from medloom.learners.image.segmentation.teaching import taught
 
