@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,13 @@ from medloom.tasks.task import Task
 
 HELD_OUT: Final = 52
 STRUCTURES: Final = ("anterior", "posterior")
-SETTINGS: Final[dict[str, Any]] = {"network": "folded", "epochs": 60, "batch": 2, "average": 0.995}
+SETTINGS: Final[dict[str, Any]] = {
+    "network": "folded",
+    "networks": 3,
+    "epochs": 60,
+    "batch": 2,
+    "average": 0.995,
+}
 
 TASK: Final = Task.model_validate(
     {
@@ -54,6 +61,7 @@ def run(bench: Bench) -> None:
     bench.data["hippocampus"] = {
         split: len(samples.in_split(split)) for split in ("train", "tuning", "held_out")
     }
+    bench.versions["monai"] = version("monai")
     model, bench.figures["train_s"] = learned(samples, bench.work / "model", bench.seed)
     bench.looked()
     seconds = []
@@ -101,17 +109,31 @@ def images(folder: Path) -> Samples:
 
 
 def learned(samples: Samples, folder: Path, seed: int) -> tuple[Any, float]:
-    """Learn, unless a run that was cut off has; give the model and the seconds it took."""
+    """Learn, from where a run that was cut off stood; give the model and the seconds that learning took in all."""
     told, of = folder / "told.json", digest([SETTINGS, seed])
-    if told.is_file() and (said := json.loads(told.read_text(encoding="utf-8")))["of"] == of:
+    said = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
+    if said.get("of") != of:
+        remove(folder)
+        said = {"of": of}
+    if "seconds" in said:
         return package.load(folder / "package"), said["seconds"]
-    remove(folder)
+    folder.mkdir(exist_ok=True)
+    write_text(told, json.dumps(said))
+    resumed = any((folder / "checkpoints").glob("*/*"))
+    learner = ml.learner("unet", **SETTINGS, folder=str(folder / "checkpoints"))
     started = time.perf_counter()
-    model = ml.learner("unet", **SETTINGS).fit(samples.in_split("train"), samples.in_split("tuning"), seed)
-    seconds = time.perf_counter() - started
+    model = learner.fit(samples.in_split("train"), samples.in_split("tuning"), seed)
+    seconds = _spent(folder / "checkpoints") if resumed else time.perf_counter() - started
+    remove(folder / "package")
     model.save(folder / "package")
-    write_text(told, json.dumps({"of": of, "seconds": seconds}))
+    write_text(told, json.dumps({**said, "seconds": seconds}))
     return model, seconds
+
+
+def _spent(checkpoints: Path) -> float:
+    """Sum the seconds that networks were taught for, over all runs."""
+    courses = [max(folder.glob("*/course.json")) for folder in sorted(checkpoints.iterdir())]
+    return sum(float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) for path in courses)
 
 
 def _table(names: list[str]) -> str:
