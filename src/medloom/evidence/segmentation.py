@@ -21,7 +21,11 @@ from scipy import ndimage
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate
 from medloom.evidence.tally import Floats, ratio
+from medloom.features.images import image_of
+from medloom.features.outlines import outline_of
 from medloom.foundation.errors import InputError
+from medloom.record.imaging.image import Image
+from medloom.tasks.samples import Samples
 
 METRICS: Final = ("dice", "iou", "hd95", "asd", "nsd", "volume_error")
 """Names of what is averaged over cases; `hd95` and `asd` in mm, `volume_error` in mm³, said minus true."""
@@ -199,6 +203,31 @@ def compare(
         counts = {"found": found, "lesions": lesions, "false_positives": false}
         rows.append({"case": case, "structure": name, **measured, **counts})
     return pl.DataFrame(rows, schema=CASE_SCHEMA)
+
+
+def compare_each(
+    samples: Samples, outline: Callable[[Image], NDArray[np.integer]], tolerance: float = TOLERANCE_MM
+) -> pl.DataFrame:
+    """Compare what a model outlines with what experts drew, image by image: rows of `CASE_SCHEMA`.
+
+    Where the spacing of an image is not known, a voxel counts as 1 mm.
+
+    Args:
+        samples: of a segmentation question; cases are numbered by their places.
+        outline: of an image, the numbers of structures (*space).
+        tolerance: mm.
+
+    Raises:
+        InputError: a file is damaged, or an outline does not fit its image.
+    """
+    structures = dict(enumerate(samples.question.classes, 1))
+    frames = [CASE_SCHEMA.to_frame()]
+    for case in range(len(samples)):
+        image = image_of(samples, case)
+        truth = outline_of(samples, case, image)
+        spacing = image.spacing or (1.0,) * image.dimensions
+        frames.append(compare(truth, outline(image), spacing, structures, tolerance, case))
+    return pl.concat(frames)
 
 
 def estimates(

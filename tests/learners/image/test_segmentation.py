@@ -11,8 +11,10 @@ pytest.importorskip("monai")
 pytest.importorskip("nibabel")
 
 import medloom as ml  # noqa: E402
+from medloom.evidence.segmentation import compare_each  # noqa: E402
 from medloom.features.image_recipe import Fingerprint, recipe  # noqa: E402
 from medloom.foundation.errors import InputError  # noqa: E402
+from medloom.learners.image.segmentation import teaching  # noqa: E402
 from medloom.learners.image.segmentation.augmenting import NONE, Augmentation, cut  # noqa: E402
 from medloom.learners.image.segmentation.cases import Patches, prepared  # noqa: E402
 from medloom.learners.image.segmentation.learner import NETWORKS, UnetLearner  # noqa: E402
@@ -77,6 +79,30 @@ def test_the_same_seed_teaches_the_same() -> None:
 def test_each_of_several_networks_is_judged_by_patients_of_its_own() -> None:
     found = learned(6, (24, 24), epochs=1, networks=3)
     assert len(found.networks) == 3 and found.dice is not None
+
+
+def test_a_teaching_that_was_cut_off_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"epochs": 2, "networks": 2, "folder": str(tmp_path)}
+    whole = learned(4, (24, 24), epochs=2, networks=2)
+    with monkeypatch.context() as patched:
+        begun: list[object] = []
+
+        def cut_off(*arguments: object) -> object:
+            begun.append(arguments)
+            if len(begun) == 2:
+                raise KeyboardInterrupt
+            return one(*arguments)  # type: ignore[arg-type]
+
+        one = teaching._one
+        patched.setattr(teaching, "_one", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            learned(4, (24, 24), **settings)
+    again = learned(4, (24, 24), **settings)
+    for number in range(2):
+        for a, b in zip(
+            again.networks[number].parameters(), whole.networks[number].parameters(), strict=True
+        ):
+            assert torch.equal(a, b)
 
 
 def test_without_tuning_images_the_last_weights_are_kept() -> None:
@@ -235,6 +261,8 @@ def test_samples_are_learned_from_answered_and_explained(tmp_path: Path) -> None
     with tuning.open_label(0) as file:
         size = float((read_nifti(file).pixels > 0).sum())
     assert said.frame["value"][0] == pytest.approx(size, rel=0.4)
+    cases = compare_each(tuning, lambda image: model.outline(image).labels)
+    assert cases["dice"].min() > 0.6 and cases["found"].to_list() == [1, 1, 1]
     alone = model.predict(tuning.at(1)).frame["value"][0]
     assert alone == said.frame["value"][1]
     why = model.explain(tuning)

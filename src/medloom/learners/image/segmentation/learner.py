@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.record.imaging.reading import check_imaging
@@ -46,6 +47,7 @@ class UnetLearner(Learner):
         minutes: after which learning stops, each time it is done; None: no limit.
         precision: `32`, `bf16`, or `auto`: what the machine is faster with.
         devices: processes to train with.
+        folder: where it is kept how far learning is, so that one that was cut off goes on; empty: nowhere.
     """
 
     name: ClassVar[str] = "unet"
@@ -65,6 +67,7 @@ class UnetLearner(Learner):
     minutes: float | None = None
     precision: str = "auto"
     devices: int = 1
+    folder: str = ""
 
     @property
     def fits_slowly(self) -> bool:
@@ -95,7 +98,8 @@ class UnetLearner(Learner):
             devices=self.devices,
         )
         spacing = None if self.spacing is None else tuple(self.spacing)
-        return Course(self.network, schedule, self._augmentation(), self.networks, spacing)
+        folder = Path(self.folder) if self.folder else None
+        return Course(self.network, schedule, self._augmentation(), self.networks, spacing, folder)
 
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> UnetModel:
         """Learn from `train`; choose on `tuning`.
@@ -107,7 +111,7 @@ class UnetLearner(Learner):
         course = self.course()
         check_samples(self, train, tuning)
         check_imaging()
-        from medloom.learners.image.segmentation.examples import Outlined
+        from medloom.features.outlines import Outlined
         from medloom.learners.image.segmentation.model import UnetModel
         from medloom.learners.image.segmentation.teaching import taught
 
@@ -117,7 +121,7 @@ class UnetLearner(Learner):
             Outlined(tuning),
             (train.groups, tuning.groups),
             len(structures),
-            course,
+            replace(course, of=digest([train.digest(), tuning.digest()])),
             derive(seed, self.modality, self.name),
         )
         origin = origin_of_fit(self, train, tuning, seed)

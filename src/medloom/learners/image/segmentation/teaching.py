@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medloom.features.image_recipe import Recipe, fingerprint, recipe
+from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive, generator
 from medloom.learners.image.segmentation.augmenting import Augmentation
@@ -46,6 +48,8 @@ class Course:
         augmentation: of patches.
         networks: how many; each is judged by a share of the cases of its own, where there are several.
         spacing: mm that images are brought to; None: what is usual.
+        folder: where it is kept how far each network is, so that a teaching that was cut off goes on; None: nowhere.
+        of: what is learned from, in a digest.
     """
 
     kind: str
@@ -53,6 +57,8 @@ class Course:
     augmentation: Augmentation
     networks: int = 1
     spacing: tuple[float, ...] | None = None
+    folder: Path | None = None
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def taught(
         learned = [case for case, out in zip(cases, judged, strict=True) if not out]
         others = [case for case, out in zip(cases, judged, strict=True) if out]
         of = derive(seed, "network", str(number))
-        networks.append(_one(learned, others, made, structures, course, of))
+        networks.append(_one(learned, others, made, structures, _in(course, number), of))
         tried += [(case, _said(networks[-1], case, made, course)) for case in others]
     largest, dice = _parts(tried, structures)
     return Taught(made, tuple(networks), largest, dice)
@@ -141,11 +147,19 @@ def _one(
         replace(schedule, epochs=max(1, round(schedule.epochs / repeats)), batch=made.batch, patience=None),
         seed=seed,
         judged=partial(_judge, judged[:_MOST_JUDGED], made, structures, course) if judged else None,
+        folder=course.folder,
+        of=digest(
+            [course.of, course.kind, asdict(schedule), asdict(course.augmentation), made.to_json(), seed]
+        ),
         doing=tr("Learning to outline"),
     )
     _log.info("taught images=%d steps=%d why=%s", len(learned), fitted.course.step, fitted.why)
     found: nn.Module = network.float().eval().requires_grad_(False)
     return found
+
+
+def _in(course: Course, number: int) -> Course:
+    return course if course.folder is None else replace(course, folder=course.folder / str(number))
 
 
 def _loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
