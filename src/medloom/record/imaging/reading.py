@@ -79,6 +79,6 @@ def _reader(kind: ImageKind) -> Callable[[BinaryIO], Image]:
         from medloom.record.imaging.nifti import read_nifti
 
         return read_nifti
-    from medloom.record.imaging import dicom
+    from medloom.record.imaging.dicom import read_dicom, read_series_archive
 
-    return dicom.read_dicom if kind == "dicom" else dicom.read_series_archive
+    return read_dicom if kind == "dicom" else read_series_archive

@@ -125,7 +125,7 @@ def _shapes(grey: NDArray[np.float32]) -> list[_Shape]:
         values = grey[place][inside_it]
         core = values[values >= np.quantile(values, _CORE)]  # without the soft edge
         letter = (
-            _SMALLEST <= height
+            height >= _SMALLEST
             and width <= 3 * height
             and len(values) >= height // 2
             and float(np.ptp(core)) <= _UNEVEN
