@@ -23,7 +23,9 @@ def chest_xrays(folder: Path) -> Samples:
     return _samples(
         folder,
         lambda site: site.record.add(
-            importers.named("images", get("chestxray-kermany"), patient=CHEST_PATIENT, modality="DX", body="CHEST")
+            importers.named(
+                "images", get("chestxray-kermany"), patient=CHEST_PATIENT, modality="DX", body="CHEST"
+            )
         ),
         "pneumonia",
         "IMAGE//DX//CHEST",

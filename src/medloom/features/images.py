@@ -130,32 +130,22 @@ class Framing:
         """Scale to `size`, smoothly; fill up evenly with black where the shape is another."""
         if pixels.shape[1:] == self.size:
             return pixels
-        import torch
-        from torch.nn import functional as F
-
-        shares = [want / there for want, there in zip(self.size, pixels.shape[1:], strict=True)]
-        share = min(shares)
+        share = min(want / there for want, there in zip(self.size, pixels.shape[1:], strict=True))
         inner = self.size
         if self.keep_shape:
-            inner = tuple(max(1, round(n * share)) for n in pixels.shape[1:])
-            inner = tuple(min(a, b) for a, b in zip(inner, self.size, strict=True))
-        tensor = torch.from_numpy(np.ascontiguousarray(pixels))[None]
-        flat = len(self.size) == 2
-        if flat:
-            scaled = F.interpolate(tensor, inner, mode="bilinear", antialias=True, align_corners=False)
-        else:
-            if min(shares) < 1:  # an average of what falls together, as there is no antialiasing of volumes
-                scaled = F.adaptive_avg_pool3d(
-                    tensor, [min(a, b) for a, b in zip(inner, pixels.shape[1:], strict=True)]
-                )
-                tensor = scaled
-            scaled = F.interpolate(tensor, inner, mode="trilinear", align_corners=False)
+            inner = tuple(
+                min(want, max(1, round(n * share)))
+                for want, n in zip(self.size, pixels.shape[1:], strict=True)
+            )
+        scaled = pixels
+        for axis, n in enumerate(inner, 1):
+            scaled = _scaled(scaled, axis, n)
         filled = np.zeros((pixels.shape[0], *self.size), np.float32)
         place = tuple(
             slice((want - there) // 2, (want - there) // 2 + there)
             for want, there in zip(self.size, inner, strict=True)
         )
-        filled[(slice(None), *place)] = scaled[0].clamp(0, 1).numpy()
+        filled[(slice(None), *place)] = scaled
         return filled
 
     def _with_channels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -173,6 +163,19 @@ class Framing:
         raise InputError(
             "an image has {found} channels where {expected} are read", found=there, expected=self.channels
         )
+
+
+def _scaled(pixels: NDArray[np.float32], axis: int, n: int) -> NDArray[np.float32]:
+    """Scale along one axis to n places, by weights that fall linearly and are as wide as what a place stands for."""
+    there = pixels.shape[axis]
+    if there == n:
+        return pixels
+    wide = max(1.0, there / n)
+    middles = (np.arange(n) + 0.5) * there / n - 0.5
+    weights = np.clip(1 - np.abs(middles[:, None] - np.arange(there)) / wide, 0, None)
+    weights = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    moved = np.moveaxis(pixels, axis, -1) @ weights.T
+    return np.ascontiguousarray(np.moveaxis(moved, -1, axis))
 
 
 def image_of(samples: Samples, place: int) -> Image:

@@ -11,7 +11,15 @@ from tests.learners.image.worlds import samples_of
 
 def test_every_shift_is_tried_through_the_whole_model_and_told_in_the_report() -> None:
     trained = ml.train(
-        samples_of(), "cnn", size=32, width=8, epochs=6, batch=16, learning_rate=0.003, augment=0.0, average=0.0
+        samples_of(),
+        "cnn",
+        size=32,
+        width=8,
+        epochs=6,
+        batch=16,
+        learning_rate=0.003,
+        augment=0.0,
+        average=0.0,
     )
     found = robustness(trained, replicates=20)
     assert [one.name for one in found.trials["acquisition"]] == [one.name for one in shifts()]

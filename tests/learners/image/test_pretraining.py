@@ -51,10 +51,14 @@ def test_held_out_images_and_encoders_of_another_split_are_refused(tmp_path: Pat
     with pytest.raises(LeakageError, match="held_out"):
         pretrain(CNN, unlabelled, unlabelled.in_split("tuning"), schedule=BRIEF)
     other = images(site_of().record, splits=Splits(by="hash"))
-    pretrain(CNN, other.in_split("train"), other.in_split("tuning"), schedule=BRIEF).save(tmp_path / "encoder")
+    pretrain(CNN, other.in_split("train"), other.in_split("tuning"), schedule=BRIEF).save(
+        tmp_path / "encoder"
+    )
     samples = samples_of()
     with pytest.raises(LeakageError, match="another split"):
-        replace(CNN, start=str(tmp_path / "encoder")).fit(samples.in_split("train"), samples.in_split("tuning"))
+        replace(CNN, start=str(tmp_path / "encoder")).fit(
+            samples.in_split("train"), samples.in_split("tuning")
+        )
 
 
 def test_an_encoder_of_another_network_is_refused(tmp_path: Path) -> None:

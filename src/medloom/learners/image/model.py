@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medloom.features.images import Framing, framed_each
 from medloom.learners.image.network import ImageNetwork, scores_of
+from medloom.learners.image.places import explained
 from medloom.tasks import package
-from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
+from medloom.tasks.explanation import Explanation
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
+from medloom.training.compression.plan import Plan
 from medloom.training.novelty import Novelty, where_they_lie
 from medloom.training.tensors import read_weights, write_weights
 
 LIBRARIES: Final = ("numpy", "pillow", "polars", "safetensors", "torch")
-METHOD: Final = "class activation mapping (Zhou et al., CVPR 2016)"
 
 _SPECIFICATION: Final = "image.json"
 _WEIGHTS: Final = "network.safetensors"
@@ -83,21 +83,23 @@ class ImageModel(Model):
         many there are. The layer of answers is linear, so that the shares of all places and the baseline add up to the
         answer of the image itself, before other views of it.
         """
-        frames = [
-            self._divided(x, int(number), item)
-            for x, number, item in zip(
-                self._read(samples), samples.sample_ids, samples.frame["item"], strict=True
-            )
-        ]
-        bias = self.network.head.bias.detach()[None]
-        nothing = self.form.told(self.origin.question, bias)[0].double().numpy()
-        baseline = pl.DataFrame({"output": list(self.origin.question.outputs), "value": nothing})
-        scale = self.form.scale(self.origin.question)
-        return Explanation(pl.concat([EXPLANATION_SCHEMA.to_frame(), *frames]), baseline, METHOD, scale)
+        with torch.inference_mode():
+            shares = [
+                self.network.shares(self.network.maps(x))[0].double().numpy() for x in self._read(samples)
+            ]
+        bias = self.network.head.bias.detach().double().numpy()
+        return explained(self.origin.question, self.form, samples, shares, bias)
 
     def knowing(self, train: Samples) -> Self:
         """Let it know where the images it learned from lie, so that one that is unlike them is seen."""
         return replace(self, novelty=where_they_lie(self, train))
+
+    def compressed(self, plan: Plan, train: Samples, tuning: Samples, seed: int) -> Model:
+        """Make it faster; as `Compressible`."""
+        from medloom.learners.image.compressing import compressed
+
+        del train, seed  # a graph is written without either
+        return compressed(self, plan, tuning)
 
     def asker(self, samples: Samples) -> Callable[[int], object]:
         """Read some images, and give what answers the i-th."""
@@ -120,32 +122,8 @@ class ImageModel(Model):
         """Read the images of samples: (1, channels, *size) each."""
         return list(self._read(samples))
 
-    def _read(self, samples: Samples) -> Any:
+    def _read(self, samples: Samples) -> Iterator[Tensor]:
         return (torch.from_numpy(pixels)[None] for pixels in framed_each(samples, self.framing))
-
-    def _divided(self, x: Tensor, sample_id: int, item: str) -> pl.DataFrame:
-        with torch.inference_mode():
-            shares = self.network.shares(self.network.maps(x))  # (1, k, *smaller)
-        grid = tuple(shares.shape[2:])
-        each = shares.flatten(2)[0].T  # (places, k)
-        if self.form.kind == "multiclass":
-            each = each - each.mean(1, keepdim=True)
-        each = each * self.form.unit
-        places, k = each.shape
-        return pl.DataFrame(
-            {
-                "sample_id": np.full(places * k, sample_id),
-                "output": np.repeat(np.array(self.origin.question.outputs, dtype=object), places),
-                "input": [name for _ in range(k) for name in places_of(grid)],
-                "code": pl.Series([None], dtype=pl.String).new_from_index(0, places * k),
-                "value": pl.Series([None], dtype=pl.Float64).new_from_index(0, places * k),
-                "contribution": each.T.double().numpy().ravel(),
-                "start": np.tile(np.arange(places, dtype=np.float64), k),
-                "end": np.full(places * k, float(places)),
-                "asset": [item] * (places * k),
-            },
-            schema=EXPLANATION_SCHEMA,
-        )
 
     def _write(self, folder: Path) -> None:
         content = {
@@ -159,19 +137,6 @@ class ImageModel(Model):
         write_weights(folder / _WEIGHTS, self.network)
         if self.novelty is not None:
             self.novelty.write(folder)
-
-
-def places_of(grid: tuple[int, ...]) -> list[str]:
-    """Name the places of a grid, row by row.
-
-    >>> places_of((1, 2))
-    ['row 1 of 1, column 1 of 2', 'row 1 of 1, column 2 of 2']
-    """
-    axes = ("slice", "row", "column")[-len(grid) :]
-    return [
-        ", ".join(f"{axis} {place + 1} of {n}" for axis, place, n in zip(axes, index, grid, strict=True))
-        for index in np.ndindex(*grid)
-    ]
 
 
 def load_model(directory: Path, body: Callable[[Framing, dict[str, Any]], nn.Module]) -> ImageModel:

@@ -88,9 +88,7 @@ def text_boxes(picture: NDArray[Any]) -> list[Box]:
         return []
     grey = (picture.astype(np.float32) - low) / (high - low)
     return [
-        box
-        for shown in (grey, 1 - grey)
-        for box in _rows(_shapes(shown), picture.shape[0], picture.shape[1])
+        box for shown in (grey, 1 - grey) for box in _rows(_shapes(shown), picture.shape[0], picture.shape[1])
     ]
 
 

@@ -1,0 +1,62 @@
+"""Models of images made faster: written as graphs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from medloom.foundation.errors import InputError
+from medloom.learners.image.graph_model import INPUT, OUTPUTS, ImageGraphModel
+from medloom.learners.image.model import ImageModel
+from medloom.learners.image.network import ImageNetwork, views_of
+from medloom.tasks.samples import Samples
+from medloom.training.compression.graphs import as_graph
+from medloom.training.compression.plan import Plan
+
+_LIKE: Final = 1e-3  # answers of a graph may differ so much from the network's
+_COMPARED: Final = 20  # images
+
+
+def compressed(model: ImageModel, plan: Plan, tuning: Samples) -> ImageGraphModel:
+    """Make a model of images a graph.
+
+    Raises:
+        InputError: it is to be something else, or the graph does not answer as the network does.
+    """
+    if plan.to != "onnx":
+        raise InputError("models of images are made into onnx, not {to}", to=plan.to)
+    example = torch.zeros(1, model.framing.channels, *model.framing.size)
+    graph = as_graph(_Viewed(model.network, model.views), {INPUT: example}, {}, OUTPUTS)
+    bias = tuple(float(one) for one in model.network.head.bias.detach())
+    made = ImageGraphModel(model.origin, model.framing, model.form, bias, graph, novelty=model.novelty)
+    few = tuning.among(range(min(_COMPARED, len(tuning))))
+    outputs = model.origin.question.outputs
+    mine, its = (np.asarray(one.predict(few).matrix(outputs)) for one in (model, made))
+    apart = float(np.abs(mine - its).max(initial=0.0))
+    if not apart <= _LIKE:
+        raise InputError(
+            "the graph does not answer as the network does: answers differ by {apart:.2g}; report this with the "
+            "learner's name and parameters",
+            apart=apart,
+        )
+    return made
+
+
+class _Viewed(nn.Module):
+    """What the graph gives of an image: scores, the mean of its views; of itself what is known, and shares."""
+
+    def __init__(self, network: ImageNetwork, views: int) -> None:
+        super().__init__()
+        self.network, self.views = network, views
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        maps = self.network.maps(x)
+        known = maps.flatten(2).mean(2)
+        scores = [self.network.head(known)]
+        others = views_of(x, self.views)
+        next(others)
+        scores += [self.network(view) for view in others]
+        return torch.stack(scores).mean(0), known, self.network.shares(maps)
