@@ -31,8 +31,8 @@ HELD_OUT: Final = 52
 STRUCTURES: Final = ("anterior", "posterior")
 SETTINGS: Final[dict[str, Any]] = {
     "network": "folded",
-    "networks": 3,
-    "epochs": 60,
+    "networks": 4,
+    "epochs": 35,
     "batch": 2,
     "average": 0.995,
 }

@@ -152,6 +152,9 @@ def recipe(of: Fingerprint, *, spacing: Sequence[float] | None = None) -> Recipe
         of: training images.
         spacing: mm to bring them to; None: what is usual among them.
 
+    Raises:
+        InputError: the spacing is of other axes than the images.
+
     >>> shapes = np.array([[35, 50, 36]] * 3)
     >>> brains = Fingerprint(shapes, np.ones((3, 3)), 1, False, ())
     >>> found = recipe(brains)
@@ -161,6 +164,12 @@ def recipe(of: Fingerprint, *, spacing: Sequence[float] | None = None) -> Recipe
     >>> recipe(knees).strides[:3], recipe(knees).patch
     (((1, 1, 1), (1, 2, 2), (1, 2, 2)), (32, 192, 192))
     """
+    if spacing is not None and len(spacing) != of.spacings.shape[1]:
+        raise InputError(
+            "spacing has {n} numbers, and images have {axes} axes; give one for each",
+            n=len(spacing),
+            axes=of.spacings.shape[1],
+        )
     target = tuple(_spacing(of.spacings) if spacing is None else map(float, spacing))
     usual = np.median(of.shapes * of.spacings / np.asarray(target), axis=0)
     axes = len(target)

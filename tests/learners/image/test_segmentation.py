@@ -274,6 +274,13 @@ def test_samples_are_learned_from_answered_and_explained(tmp_path: Path) -> None
     assert again.save(tmp_path / "other") == digest
 
 
+def test_axes_that_images_do_not_have_are_refused() -> None:
+    with pytest.raises(InputError, match="0 to 1"):
+        learned(3, (24, 24), flips=[2])
+    with pytest.raises(InputError, match="2 axes"):
+        learned(3, (24, 24), spacing=[1.0, 1.0, 1.0])
+
+
 def test_arguments_are_checked(tmp_path: Path) -> None:
     for wrong in (
         {"network": "resnet"},

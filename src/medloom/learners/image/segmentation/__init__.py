@@ -1,0 +1,1 @@
+"""Outlines of structures in images: learned from those that experts drew, with a map of where they are not sure."""

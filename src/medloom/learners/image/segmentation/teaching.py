@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.features.image_recipe import Recipe, fingerprint, recipe
+from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive, generator
@@ -99,8 +100,18 @@ def taught(
         structures: beside the background.
         course: how.
         seed: of all that is drawn.
+
+    Raises:
+        InputError: images are of unlike axes or channels, or the course is of other axes than they have.
     """
     made = recipe(fingerprint(train, seed), spacing=course.spacing)
+    axes = len(made.spacing)
+    if any(axis >= axes for axis in course.augmentation.flips):
+        raise InputError(
+            "flips {flips} name an axis that images do not have; theirs are 0 to {last}",
+            flips=course.augmentation.flips,
+            last=axes - 1,
+        )
     if course.schedule.batch:
         made = replace(made, batch=course.schedule.batch)
     cases = [prepared(*example, made) for part in (train, tuning) for example in part]
