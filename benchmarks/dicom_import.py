@@ -18,25 +18,23 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from pydicom import Dataset
-
     from medloom.cli.bench import Bench
 
 RUNS = 3
 FILES = 600
 PEER_FILES = 60
 PEER = "dicom-anonymizer"
-SIDE = 512
 
 
 def run(bench: Bench) -> None:
     """Make the series, import it several times, and de-identify a part of it with the peer."""
+    sys.path.append(str(bench.folder))
+    from _ct_series import write_series  # type: ignore[import-not-found]  # beside this one
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "series"
-        _generate(folder, bench.seed)
+        write_series(folder, FILES, bench.seed)
         bench.data["generated"] = {
             "files": FILES,
             "bytes": sum(path.stat().st_size for path in folder.iterdir()),
@@ -80,7 +78,7 @@ def import_series(folder: Path) -> dict[str, Any]:
         with kept.open("rb") as file:
             image = read_series_archive(file)
         read_s = time.perf_counter() - started
-        assert image.shape == (FILES, SIDE, SIDE)
+        assert image.shape == (FILES, 512, 512)
         assert image.notes == ()
     deidentifier = Deidentifier(b"a key of the benchmark")
     started = time.perf_counter()
@@ -117,58 +115,6 @@ def _untouched(folder: Path, kept: Path) -> bool:
         ours = (dcmread(io.BytesIO(archive.read(name))).PixelData for name in sorted(archive.namelist()))
         paths = sorted(folder.iterdir())  # they are named in the order of their slices
         return all(new == dcmread(path).PixelData for path, new in zip(paths, ours, strict=True))
-
-
-def _generate(folder: Path, seed: int) -> None:
-    from pydicom import dcmread
-    from pydicom.data import get_testdata_file
-    from pydicom.uid import generate_uid
-
-    folder.mkdir()
-    random = np.random.default_rng(seed)
-    template = get_testdata_file("CT_small.dcm", download=False)
-    said = dcmread(template)
-    _fill(said)
-    y, x = np.mgrid[:SIDE, :SIDE]
-    body = np.where((x - 256) ** 2 / 200**2 + (y - 256) ** 2 / 150**2 < 1, 1064, 24).astype(np.int16)
-    for number in range(FILES):
-        said.SOPInstanceUID = said.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-        said.InstanceNumber = number + 1
-        said.ImagePositionPatient = [-180.0, -180.0, 0.5 * number]
-        said.SliceLocation = 0.5 * number
-        noise = random.integers(-20, 21, (SIDE, SIDE), dtype=np.int16)
-        said.PixelData = (body + noise).astype("<i2").tobytes()
-        said.save_as(folder / f"{number:06d}.dcm")
-
-
-def _fill(said: Dataset) -> None:
-    """Give a small CT the size of a large one, and the attributes that hospitals fill in."""
-    from pydicom import Dataset, Sequence
-
-    said.Rows = said.Columns = SIDE
-    said.PixelSpacing = [0.7, 0.7]
-    said.SliceThickness = 0.5
-    said.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    for tag in [one.tag for one in said if one.tag.group == 0x7FE0 or one.tag.group == 0xFFFC]:
-        if tag != 0x7FE00010:
-            del said[tag]
-    said.ReferringPhysicianName = said.OperatorsName = said.PerformingPhysicianName = "Doe^Jane"
-    said.InstitutionAddress = "1 Main Street"
-    said.PatientAddress = "2 Main Street"
-    said.PatientTelephoneNumbers = "555-0100"
-    said.ProtocolName = said.SeriesDescription = "CT CHEST W CONTRAST"
-    said.RequestedProcedureDescription = "CT chest"
-    said.BodyPartExamined = "CHEST"
-    reference = Dataset()
-    reference.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-    reference.ReferencedSOPInstanceUID = "1.2.3.4.5.6"
-    said.ReferencedImageSequence = Sequence([reference, reference])
-    step = Dataset()
-    step.RequestedProcedureID = "R1"
-    step.ScheduledProcedureStepDescription = "chest"
-    said.RequestAttributesSequence = Sequence([step])
-    for number in range(20):
-        said.add_new((0x0019, 0x1080 + number), "LO", f"private {number}")
 
 
 def _measured(*arguments: str) -> dict[str, Any]:

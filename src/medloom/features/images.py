@@ -100,7 +100,7 @@ class Framing:
                 expected=self.unit,
             )
         pixels = image.pixels[:, 0] if image.dimensions > len(self.size) else image.pixels
-        return self._with_channels(self._sized(self._brightened(pixels, image)))
+        return self._with_channels(self._filled(self._scaled(pixels, *self._ends(pixels, image))))
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -111,41 +111,47 @@ class Framing:
         """Read back what `to_json` gave."""
         return cls(**{**content, "size": tuple(content["size"])})
 
-    def _brightened(self, pixels: Pixels, image: Image) -> NDArray[np.float32]:
+    def _ends(self, pixels: Pixels, image: Image) -> tuple[float, float]:
+        """Give what becomes 0 and 1."""
         if self.low is not None and self.high is not None:
-            low, high = self.low, self.high
-        elif pixels.dtype == np.uint8:
-            low, high = 0.0, 255.0
-        else:
-            finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
-            low, high = np.percentile(finite, (_DARKEST, _BRIGHTEST)) if finite.size else (0.0, 1.0)
-            low, high = float(low), float(high)
-            if high <= low and finite.size:  # hardly anything on black
-                low, high = float(finite.min()), float(finite.max())
-        clean = np.nan_to_num(pixels.astype(np.float32), nan=low, posinf=high, neginf=low)
-        scaled: NDArray[np.float32] = np.clip((clean - low) / max(high - low, 1e-6), 0, 1, dtype=np.float32)
-        return scaled
+            return self.low, self.high
+        if image.pixels.dtype == np.uint8:
+            return 0.0, 255.0
+        finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+        if not finite.size:
+            return 0.0, 1.0
+        low, high = (float(end) for end in np.percentile(finite, (_DARKEST, _BRIGHTEST)))
+        # hardly anything on black
+        return (low, high) if high > low else (float(finite.min()), float(finite.max()))
 
-    def _sized(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scale to `size`, smoothly; fill up evenly with black where the shape is another."""
+    def _scaled(self, pixels: Pixels, low: float, high: float) -> NDArray[np.float32]:
+        """Brighten and scale, a volume slice by slice, so that no second volume of its size comes to be."""
+        inner = self._inner(pixels.shape[1:])
+        if len(inner) == 2:
+            return _along(_along(_brightened(pixels, low, high), 1, inner[0]), 2, inner[1])
+        flat = np.empty((pixels.shape[0], pixels.shape[1], *inner[1:]), np.float32)
+        for number in range(pixels.shape[1]):
+            slice_ = _brightened(pixels[:, number], low, high)
+            flat[:, number] = _along(_along(slice_, 1, inner[1]), 2, inner[2])
+        return _along(flat, 1, inner[0])
+
+    def _inner(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Give the size that an image is scaled to before it is filled up."""
+        if not self.keep_shape:
+            return self.size
+        share = min(want / there for want, there in zip(self.size, shape, strict=True))
+        return tuple(min(want, max(1, round(n * share))) for want, n in zip(self.size, shape, strict=True))
+
+    def _filled(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Fill up evenly with black where the shape is another than `size`."""
         if pixels.shape[1:] == self.size:
             return pixels
-        share = min(want / there for want, there in zip(self.size, pixels.shape[1:], strict=True))
-        inner = self.size
-        if self.keep_shape:
-            inner = tuple(
-                min(want, max(1, round(n * share)))
-                for want, n in zip(self.size, pixels.shape[1:], strict=True)
-            )
-        scaled = pixels
-        for axis, n in enumerate(inner, 1):
-            scaled = _scaled(scaled, axis, n)
         filled = np.zeros((pixels.shape[0], *self.size), np.float32)
         place = tuple(
             slice((want - there) // 2, (want - there) // 2 + there)
-            for want, there in zip(self.size, inner, strict=True)
+            for want, there in zip(self.size, pixels.shape[1:], strict=True)
         )
-        filled[(slice(None), *place)] = scaled
+        filled[(slice(None), *place)] = pixels
         return filled
 
     def _with_channels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -165,7 +171,13 @@ class Framing:
         )
 
 
-def _scaled(pixels: NDArray[np.float32], axis: int, n: int) -> NDArray[np.float32]:
+def _brightened(pixels: Pixels, low: float, high: float) -> NDArray[np.float32]:
+    clean = np.nan_to_num(pixels.astype(np.float32), nan=low, posinf=high, neginf=low)
+    unit: NDArray[np.float32] = np.clip((clean - low) / max(high - low, 1e-6), 0, 1, dtype=np.float32)
+    return unit
+
+
+def _along(pixels: NDArray[np.float32], axis: int, n: int) -> NDArray[np.float32]:
     """Scale along one axis to n places, by weights that fall linearly and are as wide as what a place stands for."""
     there = pixels.shape[axis]
     if there == n:

@@ -1,0 +1,163 @@
+"""Pneumonia on chest X-rays of children (Kermany et al. 2018): a plain network, transfer, and self-supervision.
+
+The 624 pictures of `test` are looked at once, at the end. Who is learned from is split by patient number, 15 % of them
+to tune on, where the threshold is chosen too. Small shares of labels are shares of patients; who pretrains without
+labels has all pictures. What was learned is kept in the benchmark's folder: a run that was cut off goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from medloom import api
+from medloom.cli.bench import Bench
+from medloom.evidence.answers import binary_answers
+from medloom.evidence.estimate import Estimate
+from medloom.evidence.intervals import estimates, paired_difference
+from medloom.foundation.files import remove, write_text
+from medloom.foundation.seeds import generator
+from medloom.tasks.samples import Samples
+
+TRANSFER: Final[dict[str, Any]] = {
+    "size": 160, "epochs": 5, "learning_rate": 0.0007, "augment": 2.0, "precision": "bf16", "views": 5,
+}  # fmt: skip
+CNN: Final[dict[str, Any]] = {
+    "size": 96, "epochs": 8, "width": 16, "learning_rate": 0.002, "augment": 2.0, "precision": "bf16", "views": 5,
+}  # fmt: skip
+FEW: Final[dict[str, Any]] = {"size": 96, "epochs": 12, "patience": 4, "views": 5}
+PASSES: Final = 8  # of self-supervision
+SHARES: Final = (0.05, 0.2)
+REFERENCES: Final = {
+    "ResNet-18 (224) auroc": 0.956,
+    "ResNet-18 (224) accuracy": 0.864,
+    "ResNet-50 (224) auroc": 0.962,
+    "ResNet-50 (224) accuracy": 0.884,
+    "AutoML auroc": 0.991,
+    "AutoML accuracy": 0.946,
+    "source": "MedMNIST v2, PneumoniaMNIST: the same pictures (Yang et al., Scientific Data 2023;10:41)",
+}
+
+
+def run(bench: Bench) -> None:
+    """Learn in each way, then look at the test pictures once."""
+    sys.path.append(str(bench.folder))
+    from _pictures import chest_xrays  # type: ignore[import-not-found]  # beside this one
+
+    work = bench.work / "run"
+    samples = chest_xrays(bench.work)
+    train, tuning, test = (samples.in_split(split) for split in ("train", "tuning", "held_out"))
+    bench.data["chestxray-kermany"] = {"train": len(train), "tuning": len(tuning), "test": len(test)}
+    bench.references = REFERENCES
+    made: dict[str, dict[str, Any]] = {}
+
+    def learned(name: str, learner: str, given: Samples, parameters: Mapping[str, Any]) -> None:
+        made[name] = _kept(
+            work / f"{name}.json",
+            lambda: _learned(learner, dict(parameters), given, tuning, test, bench.seed, work / name),
+        )
+
+    learned("efficientnet", "efficientnet", train, TRANSFER)
+    learned("cnn", "cnn", train, CNN)
+    encoder = _kept(work / "encoder.json", lambda: _encoder(train, tuning, bench.seed, work / "encoder"))
+    bench.figures["self-supervised.pretraining.train_s"] = encoder["seconds"]
+    started = {"start": str(work / "encoder"), "width": CNN["width"]}
+    learned("self-supervised", "cnn", train, CNN | started)
+    for share in SHARES:
+        few, named = _share_of(train, share, bench.seed), f"{share:.0%}"
+        bench.data["chestxray-kermany"][f"train.{named}"] = len(few)
+        more = {"epochs": round(FEW["epochs"] / min(1.0, 4 * share))}
+        learned(f"efficientnet.{named}", "efficientnet", few, FEW | more)
+        learned(f"cnn.{named}", "cnn", few, FEW | more | {"width": CNN["width"], "learning_rate": 0.002})
+        learned(f"self-supervised.{named}", "cnn", few, FEW | more | started | {"learning_rate": 0.001})
+    bench.looked()
+    truth = test.frame["label"].to_numpy()
+    answers = {}
+    for name, told in made.items():
+        risks = np.array(told["test"])
+        answers[name] = binary_answers(truth, risks, test.groups)
+        found = estimates(answers[name], seed=bench.seed)
+        for metric in ("auroc", "auprc", "brier", "ece"):
+            bench.figures |= _with_interval(f"{name}.{metric}", found[metric])
+        at = _threshold(tuning.frame["label"].to_numpy(), np.array(told["tuning"]))
+        right = (risks >= at) == truth
+        bench.figures |= {
+            f"{name}.accuracy": float(right.mean()),
+            f"{name}.accuracy_at_half": float(((risks >= 0.5) == truth).mean()),
+            f"{name}.threshold": at,
+            f"{name}.train_s": told["seconds"],
+        }
+    for name in ("cnn", "self-supervised"):
+        difference = paired_difference("auroc", answers["efficientnet"], answers[name], seed=bench.seed)
+        bench.figures |= _with_interval(f"efficientnet_minus_{name}.auroc", difference)
+    remove(work)
+
+
+def _learned(
+    learner: str,
+    parameters: dict[str, Any],
+    train: Samples,
+    tuning: Samples,
+    test: Samples,
+    seed: int,
+    into: Path,
+) -> dict[str, Any]:
+    begun = time.perf_counter()
+    model = api.learner(learner, **parameters).fit(train, tuning, seed)
+    seconds = time.perf_counter() - begun
+    remove(into)
+    model.save(into)
+    tuned, tested = (model.predict(part).frame["value"].to_list() for part in (tuning, test))
+    return {"seconds": seconds, "tuning": tuned, "test": tested}
+
+
+def _encoder(train: Samples, tuning: Samples, seed: int, into: Path) -> dict[str, Any]:
+    from medloom.learners.image.classifiers import CnnLearner
+    from medloom.learners.image.pretraining import pretrain
+    from medloom.training.schedule import Schedule
+
+    learner = CnnLearner(size=CNN["size"], width=CNN["width"])
+    schedule = Schedule(epochs=PASSES, batch=64, learning_rate=0.001, patience=None, precision="bf16")
+    begun = time.perf_counter()
+    remove(into)
+    pretrain(learner, train, tuning, schedule=schedule, seed=seed, folder=into.with_suffix(".work")).save(
+        into
+    )
+    return {"seconds": time.perf_counter() - begun}
+
+
+def _share_of(train: Samples, share: float, seed: int) -> Samples:
+    """Keep a share of the patients."""
+    patients = np.unique(train.groups)
+    chosen = generator(seed, "share").permutation(patients)[: max(2, round(share * len(patients)))]
+    return train.where(pl.col("group").is_in(chosen.tolist()))
+
+
+def _threshold(truth: np.ndarray, risks: np.ndarray) -> float:
+    """Choose where both kinds of error are equally rare, for other hospitals have other shares of ill."""
+    candidates = np.unique(risks)
+    ill, well = np.sort(risks[truth]), np.sort(risks[~truth])
+    missed = np.searchsorted(ill, candidates, "left") / len(ill)
+    alarms = 1 - np.searchsorted(well, candidates, "left") / len(well)
+    return float(candidates[np.argmin(np.abs(missed - alarms))])
+
+
+def _with_interval(name: str, estimate: Estimate) -> dict[str, float]:
+    values = {name: estimate.value, f"{name}.low": estimate.low, f"{name}.high": estimate.high}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _kept(path: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do a piece of work, unless a run that was cut off has done it."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(work()))
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
