@@ -59,8 +59,8 @@ class DicomImporter(Importer):
         self,
         path: str | Path,
         *,
-        clean_pixels: bool = False,
-        clean_descriptors: bool = True,
+        clean_pixels: bool | str = False,
+        clean_descriptors: bool | str = True,
         dates: Dates = "remove",
         system: str = "",
     ) -> None:
@@ -83,7 +83,7 @@ class DicomImporter(Importer):
         """Yield the facts of some 500 files a batch; the files of a series stay together.
 
         Raises:
-            InputError: there is no place to keep files, or what reads them is not installed.
+            InputError: there is no place to keep files, what reads them is not installed, or an option is none.
         """
         if any(find_spec(name) is None for name in ("dicomanonymizer", "pydicom")):
             raise InputError(
@@ -93,8 +93,8 @@ class DicomImporter(Importer):
             raise InputError("DICOM files need a site to be kept in; make one with: medloom init FOLDER")
         deidentifier = Deidentifier(
             context.secret,
-            clean_pixels=self.clean_pixels,
-            clean_descriptors=self.clean_descriptors,
+            clean_pixels=_yes("clean_pixels", self.clean_pixels),
+            clean_descriptors=_yes("clean_descriptors", self.clean_descriptors),
             dates=self.dates,
         )
         scan = Scan()
@@ -115,6 +115,17 @@ class DicomImporter(Importer):
             waiting.notes[_NOTES[action]] += n
         waiting.notes += Counter({problems.BLANKED: deidentifier.blanked})
         yield waiting.batch()
+
+
+def _yes(name: str, value: bool | str) -> bool:
+    """Read an option that is yes or no; from the command line it is a text."""
+    if isinstance(value, bool):
+        return value
+    if value.strip().lower() in ("true", "yes", "1"):
+        return True
+    if value.strip().lower() in ("false", "no", "0"):
+        return False
+    raise InputError("{name}={value!r} is neither yes nor no", name=name, value=value)
 
 
 @dataclass
