@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ def run(bench: Bench) -> None:
         }
         runs = [_measured("import", str(folder)) for _ in range(RUNS)]
         peer = _measured("peer", str(folder))
+    bench.versions |= {name: version(name) for name in ("pydicom", PEER)}
     seconds = [one["seconds"] for one in runs]
     bench.figures |= {
         "medloom.files_per_s": FILES / statistics.median(seconds),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -157,6 +158,31 @@ def test_what_is_not_there_is_said(plain: Assets) -> None:
         plain.open(f"sha256:{'0' * 64}")
     with pytest.raises(InputError, match="64"):
         plain.open("sha256:../../etc/passwd")
+
+
+@pytest.mark.parametrize("kind", ["plain", "sealed"])
+def test_what_is_written_straight_into_the_record_is_kept_as_if_it_were_put(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    assets: Assets = request.getfixturevalue(kind)
+
+    def write(file: BinaryIO) -> None:
+        file.write(b"a scan")
+
+    name = assets.put_written(write)
+    assert assets.read(name) == b"a scan"
+    assert name == assets.put(b"a scan") == assets.put_written(write)
+    assert list(assets) == [name]
+
+
+def test_what_fails_to_be_written_leaves_nothing(tmp_path: Path, plain: Assets) -> None:
+    def failing(file: BinaryIO) -> None:
+        file.write(b"half a scan")
+        raise InputError("no more")
+
+    with pytest.raises(InputError):
+        plain.put_written(failing)
+    assert not files(tmp_path)
 
 
 def test_a_failed_put_leaves_nothing(tmp_path: Path, plain: Assets, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ import os
 import re
 import shutil
 import struct
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -22,7 +23,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from medloom.foundation.errors import InputError, IntegrityError, KeyUnavailableError, NotFoundError
-from medloom.foundation.files import remove, replacing, storage_errors
+from medloom.foundation.files import remove, replacing, storage_errors, sync
+from medloom.foundation.hashing import sha256_file
 from medloom.foundation.site import SiteDirectory
 from medloom.record.vault import Vault
 
@@ -75,6 +77,39 @@ class Assets:
             if plain:
                 remove(path)
         return name
+
+    def put_written(self, write: Callable[[BinaryIO], None]) -> str:
+        """Keep what `write` writes into a file that it is handed; gives its name as `put` does.
+
+        A plain file is written once, where it stays; one to be sealed is in memory until then, never on the disk.
+
+        Raises:
+            StorageError: the disk is full, read-only or not permitted; nothing was kept.
+        """
+        if self._key is not None:
+            memory = io.BytesIO()
+            write(memory)
+            return self.put(memory.getvalue())
+        with storage_errors(self._folder.parent):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary_name = tempfile.mkstemp(prefix=".incoming-", dir=self._folder)
+            temporary = Path(temporary_name)
+            with open(handle, "w+b") as file:
+                try:
+                    write(file)
+                    file.flush()
+                    path = self._path(sha256_file(temporary))
+                    if path.exists() or path.with_suffix(_SEALED).exists():
+                        remove(temporary)
+                        return f"sha256:{path.name}"
+                    path.parent.mkdir(exist_ok=True)
+                    sync(temporary)
+                    temporary.replace(path)
+                    sync(path.parent)
+                except BaseException:
+                    remove(temporary)
+                    raise
+        return f"sha256:{path.name}"
 
     def open(self, asset: str) -> BinaryIO:
         """Open a file for reading and seeking; its content is what its name says.

@@ -214,3 +214,14 @@ def test_an_encrypted_site_keeps_series_sealed(
     (path,) = (one for one in sealed.assets.rglob("*") if one.is_file())
     assert path.suffix == ".sealed"
     assert read_series_archive(io.BytesIO(kept(sealed)[0])).shape == (2, 4, 5)
+
+
+def test_options_given_as_text_mean_what_they_say(site: SiteDirectory, folder: Path) -> None:
+    put(folder, ct_slice(SeriesDescription="CHEST Miller"))
+    imported(site, folder, clean_descriptors="no", dates="keep")
+    (content,) = kept(site)
+    read = pydicom.dcmread(io.BytesIO(content))
+    assert "SeriesDescription" not in read and read.StudyDate == "20200131"
+    for wrong in ({"clean_pixels": "perhaps"}, {"dates": "perhaps"}):
+        with pytest.raises(InputError, match="perhaps"):
+            imported(site, folder, **wrong)

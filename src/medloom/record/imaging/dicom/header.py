@@ -214,16 +214,11 @@ def _table(said: Dataset, signed: bool) -> tuple[int, NDArray[np.int64]] | None:
 
 
 def _unit(said: Dataset, scale: Dataset, modality: str) -> str:
-    if (
-        modality == "CT"
-        and "RescaleIntercept" in scale
-        and scale.get("RescaleType", "HU") in ("HU", "", None)
-    ):
-        return "HU"
-    if modality == "CT" and "RescaleIntercept" in scale and "LOCALIZER" not in (said.get("ImageType") or ()):
-        return (
-            "HU" if scale.get("RescaleType") == "US" and _number(scale, "RescaleIntercept") <= -1000 else ""
-        )
+    """Name the unit of values; of CT as PS3.3 C.8.2.1.1.2 has it, where some makers call Hounsfield units `US`."""
+    if modality == "CT" and "RescaleIntercept" in scale:
+        kinds = list(said.get("ImageType") or [])
+        plain = kinds[:1] == ["ORIGINAL"] and "LOCALIZER" not in kinds
+        return "HU" if (scale.get("RescaleType") or "HU") in (("HU", "US") if plain else ("HU",)) else ""
     if modality == "RTDOSE":
         return str(said.get("DoseUnits", "")).strip()
     return str(said.get("Units", "")).strip() if modality == "PT" else ""

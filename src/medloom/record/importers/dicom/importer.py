@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, BinaryIO, ClassVar, Final
 
 import polars as pl
 
@@ -16,6 +17,7 @@ from medloom.foundation.errors import InputError
 from medloom.knowledge.systems import gender
 from medloom.record.assets import Assets
 from medloom.record.imaging.dicom import Deidentifier
+from medloom.record.imaging.dicom.deidentification import Piece
 from medloom.record.imaging.dicom.layout import laid_open
 from medloom.record.imaging.dicom.profile import Action, Dates
 from medloom.record.importers.dicom import problems
@@ -57,8 +59,8 @@ class DicomImporter(Importer):
         self,
         path: str | Path,
         *,
-        clean_pixels: bool = False,
-        clean_descriptors: bool = True,
+        clean_pixels: bool | str = False,
+        clean_descriptors: bool | str = True,
         dates: Dates = "remove",
         system: str = "",
     ) -> None:
@@ -81,7 +83,7 @@ class DicomImporter(Importer):
         """Yield the facts of some 500 files a batch; the files of a series stay together.
 
         Raises:
-            InputError: there is no place to keep files, or what reads them is not installed.
+            InputError: there is no place to keep files, what reads them is not installed, or an option is none.
         """
         if any(find_spec(name) is None for name in ("dicomanonymizer", "pydicom")):
             raise InputError(
@@ -91,8 +93,8 @@ class DicomImporter(Importer):
             raise InputError("DICOM files need a site to be kept in; make one with: medloom init FOLDER")
         deidentifier = Deidentifier(
             context.secret,
-            clean_pixels=self.clean_pixels,
-            clean_descriptors=self.clean_descriptors,
+            clean_pixels=_yes("clean_pixels", self.clean_pixels),
+            clean_descriptors=_yes("clean_descriptors", self.clean_descriptors),
             dates=self.dates,
         )
         scan = Scan()
@@ -115,26 +117,38 @@ class DicomImporter(Importer):
         yield waiting.batch()
 
 
+def _yes(name: str, value: bool | str) -> bool:
+    """Read an option that is yes or no; from the command line it is a text."""
+    if isinstance(value, bool):
+        return value
+    if value.strip().lower() in ("true", "yes", "1"):
+        return True
+    if value.strip().lower() in ("false", "no", "0"):
+        return False
+    raise InputError("{name}={value!r} is neither yes nor no", name=name, value=value)
+
+
+@dataclass
 class _Waiting:
     """Facts on their way to a batch."""
 
-    def __init__(self) -> None:
-        self.facts: list[dict[str, Any]] = []
-        self.records = 0
-        self.passed_over: Counter[str] = Counter()
-        self.notes: Counter[str] = Counter()
+    facts: list[dict[str, Any]] = field(default_factory=list)
+    records: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def add(self, facts: Iterable[dict[str, Any]], records: int) -> None:
         self.facts += facts
         self.records += records
 
     def batch(self) -> Batch:
+        """Give a batch; none of it waits any more."""
         names = {name for fact in self.facts for name in fact}
         schema = {name: kind for name, kind in BATCH_SCHEMA.items() if name in names}
         made = Batch(
             pl.DataFrame(self.facts, schema=schema), self.records, self.passed_over, notes=self.notes
         )
-        self.__init__()  # type: ignore[misc]
+        self.facts, self.records, self.passed_over, self.notes = [], 0, Counter(), Counter()
         return made
 
 
@@ -174,31 +188,35 @@ def _kept(
     """De-identify and keep files; gives the asset, which of them are in it, and which could not be used."""
     kept: list[Found] = []
     bad: list[tuple[Found, str]] = []
-    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
-        last: list[bytes | memoryview] = []
-        with zipfile.ZipFile(file.file, "w", zipfile.ZIP_STORED) as archive:
-            for one in files:
-                try:
-                    with opened(one.origin) as buffer:
-                        last = deidentifier.pieces(laid_open(buffer))
-                except InputError as error:
-                    bad.append((one, error.template))
-                    continue
-                kept.append(one)
-                if len(files) == 1:
-                    break
-                entry = zipfile.ZipInfo(f"{len(kept):06d}.dcm", _NEVER)
-                entry.file_size = sum(map(len, last))
+
+    def written() -> Iterator[list[Piece]]:
+        for one in files:
+            try:
+                with opened(one.origin) as buffer:
+                    pieces = deidentifier.pieces(laid_open(buffer))
+            except InputError as error:
+                bad.append((one, error.template))
+                continue
+            kept.append(one)
+            yield pieces
+
+    def pack(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for number, pieces in enumerate(chain(begun, following), 1):
+                entry = zipfile.ZipInfo(f"{number:06d}.dcm", _NEVER)
+                entry.file_size = sum(len(piece) for piece in pieces)
                 entry.create_system = 3  # the same bytes on every system
                 with archive.open(entry, "w") as member:
-                    for piece in last:
+                    for piece in pieces:
                         member.write(piece)
-        if not kept:
-            return None, kept, bad
-        if len(kept) == 1:
-            return assets.put(b"".join(last)), kept, bad
-        file.flush()
-        return assets.put(Path(file.name)), kept, bad
+
+    following = written()
+    begun = list(islice(following, 2))
+    if not begun:
+        return None, kept, bad
+    if len(begun) == 1:
+        return assets.put(b"".join(begun[0])), kept, bad
+    return assets.put_written(pack), kept, bad
 
 
 def _of_patient(one: Found, told: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
