@@ -27,10 +27,10 @@ from medloom.foundation.seeds import generator
 from medloom.tasks.samples import Samples
 
 TRANSFER: Final[dict[str, Any]] = {
-    "size": 160, "epochs": 5, "learning_rate": 0.0007, "augment": 2.0, "precision": "bf16", "views": 5,
+    "size": 160, "epochs": 5, "learning_rate": 0.0007, "augment": 1.5, "precision": "bf16", "views": 5,
 }  # fmt: skip
 CNN: Final[dict[str, Any]] = {
-    "size": 96, "epochs": 8, "width": 16, "learning_rate": 0.002, "augment": 2.0, "precision": "bf16", "views": 5,
+    "size": 96, "epochs": 8, "width": 16, "learning_rate": 0.002, "augment": 1.5, "precision": "bf16", "views": 5,
 }  # fmt: skip
 FEW: Final[dict[str, Any]] = {"size": 96, "epochs": 12, "patience": 4, "views": 5}
 PASSES: Final = 8  # of self-supervision

@@ -1,4 +1,4 @@
-"""From a file laid open to pydicom, which unpacks its pixels; with pylibjpeg, whatever they are packed by."""
+"""From a file laid open to pydicom, which unpacks its pixels, whatever they are packed by."""
 
 from __future__ import annotations
 
@@ -48,9 +48,12 @@ def unpacked(said: Dataset) -> Iterator[NDArray[Any]]:
         InputError: they are damaged, or packed in a way that nobody here knows.
     """
     from pydicom.pixels import iter_pixels
+    from pydicom.uid import JPEG2000TransferSyntaxes
 
+    # of several that could, GDCM is asked first, and refuses JPEG 2000 whose sign is told wrongly
+    wave = said.file_meta.TransferSyntaxUID in JPEG2000TransferSyntaxes
     try:
-        yield from iter_pixels(said)
+        yield from iter_pixels(said, decoding_plugin="pylibjpeg" if wave else "")
     except (
         *(ValueError, RuntimeError, NotImplementedError, AttributeError, TypeError, KeyError, IndexError),
         *(struct.error, EOFError, OverflowError, OSError),
