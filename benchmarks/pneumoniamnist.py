@@ -7,7 +7,7 @@ from typing import Final
 
 from medloom.cli.bench import Bench
 
-CNN: Final = {"size": 28, "width": 24, "depth": 3, "epochs": 15, "patience": 15, "augment": 1.5, "views": 5}
+CNN: Final = {"size": 28, "width": 24, "depth": 3, "epochs": 15, "patience": 15, "augment": 1.0, "views": 5}
 REFERENCES: Final = {
     "ResNet-18 (28) auroc": 0.944,
     "ResNet-18 (28) accuracy": 0.854,

@@ -30,6 +30,7 @@ from medloom.evidence.section import Section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.curve_answer import main_risks
+from medloom.explanation.image_places import heat_of, picture_with_heat
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.patient_page import write_patient_page
 from medloom.explanation.pushes import as_many
@@ -37,6 +38,7 @@ from medloom.explanation.similar import FEWEST, in_words
 from medloom.explanation.tree_drawing import TreeWords, tree_drawing
 from medloom.explanation.windowed import recorded, unit_of
 from medloom.explanation.wording import input_name
+from medloom.features.images import image_of
 from medloom.foundation.errors import InputError
 from medloom.foundation.files import read_json, write_json, write_text
 from medloom.foundation.messages import Text2, text2
@@ -45,12 +47,14 @@ from medloom.site import Site
 from medloom.stressing import robustness, unlike
 from medloom.tasks import models
 from medloom.tasks.demographics import demographics
+from medloom.tasks.explanation import Explanation
 from medloom.tasks.history import STATIC
 from medloom.tasks.kinds import Split
 from medloom.tasks.labelling import Cohort
 from medloom.tasks.model import Model
 from medloom.tasks.models import ModelName
 from medloom.tasks.package import package_digest
+from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
 from medloom.tasks.survival import read_curves
 from medloom.training.conformal_model import ConformalModel
@@ -204,7 +208,7 @@ def patient_page(
         percentile=_percentile(one, answers[output], output)
         if len(question.outputs) == 1 and curves is None
         else None,
-        reasons=explanation.top(sample_id, as_many(explanation.frame), output),
+        reasons=explanation.top(sample_id, _many(question, explanation), output),
         baseline=base[output],
         scale=explanation.scale,
         events=visible_events(sample),
@@ -218,8 +222,22 @@ def patient_page(
         unlike=unlike(one, sample, catalogue.descriptions(), catalogue.units()),
         similar=similar_patients(one, sample, output),
         truth=str(sample.frame["label"][0]) if reveal else None,
+        picture=_picture(sample, explanation, output),
     )
     write_patient_page(path, page)
+
+
+def _many(question: Question, explanation: Explanation) -> int:
+    """Say how many reasons a page wants; of an image all, for they are gathered by region."""
+    return len(explanation.frame) if question.about == "image" else as_many(explanation.frame)
+
+
+def _picture(sample: Samples, explanation: Explanation, output: str) -> str | None:
+    """Draw the image that was asked about, with where the model looked; None: it was asked about a patient."""
+    if sample.question.about != "image":
+        return None
+    rows = explanation.frame.filter(pl.col("output") == output)
+    return picture_with_heat(image_of(sample, 0), heat_of(rows))
 
 
 def ranges_told(model: Model, said: pl.DataFrame) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class PatientPage:
         split: the patient's: `train`, `tuning`, `calibration`, `held_out`; None: new to the model.
         unlike: how unlike the patients the model learned from this one is; None: not known.
         similar: what became of patients whom the model sees alike (`similar.in_words`); None: not counted.
+        picture: of a question about an image: it, and where the model looked, as a data URI.
         truth: what really happened, for demonstrations; shown on request.
     """
 
@@ -79,6 +80,7 @@ class PatientPage:
     unlike: Unlike | None = None
     similar: Text2 | None = None
     truth: str | None = None
+    picture: str | None = None
 
     @property
     def is_risk(self) -> bool:

@@ -71,6 +71,7 @@ def patient_html(page: PatientPage) -> str:
         legend=legend(lanes) if lanes else [],
         entries=_entries(lanes) if lanes else None,
         truth=_truth(page),
+        picture=page.picture,
     )
 
 
@@ -88,6 +89,7 @@ def _words(page: PatientPage) -> dict[str, Text2]:
         "lowers": text2("lowers"),
         "raises": text2("raises"),
         "why_note": why_note(page),
+        "picture": text2("Bright: what speaks for the answer; where nothing is laid over it, nothing does."),
         "no_reasons": text2("The model gave no reasons."),
         "record": text2("What the record holds"),
         "entries": text2("The last entries as a table"),

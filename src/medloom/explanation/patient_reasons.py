@@ -1,13 +1,14 @@
 """The reasons of one patient's answer in words: the inputs about one thing together, strongest first."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, isfinite
 from typing import Any, Final
 
 import polars as pl
 
 from medloom.explanation.answer_drawing import bar_drawing
+from medloom.explanation.image_places import place_of
 from medloom.explanation.numbers import logit, percent, share, times
 from medloom.explanation.patient import PatientPage
 from medloom.explanation.windowed import RHYTHM, recorded
@@ -44,6 +45,8 @@ def reasons_of(page: PatientPage) -> list[Reason]:
         code = row.get("code")
         key = "sex" if row["input"].startswith("GENDER//") else code or row["input"]
         said = phrase(row["input"], row["value"], page.descriptions, page.units, page.is_adult)
+        if place_of(row["input"]) is not None:  # a region is told as a whole; the picture shows the rest
+            key, said = said.name.en, replace(said, detail=Text2("", ""))
         gathered.setdefault(key, []).append((said, contribution, code))
     reasons = [_together(group) for group in gathered.values()]
     reasons.sort(key=lambda reason: -abs(reason.contribution))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isfinite, nextafter
 from typing import Final
 
+from medloom.explanation.image_places import place_of
 from medloom.explanation.windowed import AGE, COUNT, RHYTHM, SINCE, SLOPE, Recorded, recorded, windowed
 from medloom.foundation import durations
 from medloom.foundation.messages import LANGUAGES, Text2, text2
@@ -92,6 +93,10 @@ def phrase(
         return _age(known)
     if input == RHYTHM:
         return _plain(text2("When and how often facts were recorded"), _NOTHING)
+    place = place_of(input)
+    if place is not None:
+        named = Text2(_capitalised(place.region.en), place.region.zh)
+        return Phrase(named, place.detail, fill(text2("{name}: {detail}"), name=named, detail=place.detail))
     fact = recorded(input)
     if fact is not None:
         return _fact(fact, known, descriptions, units.get(fact.code), adult)

@@ -1,0 +1,161 @@
+"""Places of an image in words, and the picture that shows where a model looked."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom.explanation.heat_maps import overlaid
+from medloom.foundation.messages import Text2, text2
+from medloom.record.imaging.image import Image
+
+_PLACE: Final = re.compile(r"(?:slice (\d+) of (\d+), )?row (\d+) of (\d+), column (\d+) of (\d+)")
+_LARGEST: Final = 640  # pixels a side, of what is drawn
+_WINDOW: Final = (1.0, 99.0)  # percentiles, where the image's maker names no window
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place of an image, among those that a model tells apart; all counted from 1.
+
+    Attributes:
+        slice, row, column: each with how many there are; no slice of a picture.
+    """
+
+    slice: tuple[int, int] | None
+    row: tuple[int, int]
+    column: tuple[int, int]
+
+    @property
+    def region(self) -> Text2:
+        """Say in which ninth of the picture it lies."""
+        down, across = (
+            min(2, (3 * (at - 1)) // n) if n > 2 else 2 * (at - 1) for at, n in (self.row, self.column)
+        )
+        return _REGIONS[down][across]()
+
+    @property
+    def detail(self) -> Text2:
+        """Say which place it is."""
+        if self.slice is None:
+            return text2(
+                "row {row} of {rows}, column {column} of {columns}",
+                row=self.row[0], rows=self.row[1], column=self.column[0], columns=self.column[1],
+            )  # fmt: skip
+        return text2(
+            "slice {slice} of {slices}, row {row}, column {column}",
+            slice=self.slice[0], slices=self.slice[1], row=self.row[0], column=self.column[0],
+        )  # fmt: skip
+
+
+def place_of(input: str) -> Place | None:
+    """Read the name of an input as a place of an image; None: it is something else.
+
+    >>> place_of("row 1 of 7, column 7 of 7").region.en
+    'upper right of the picture'
+    >>> place_of("age") is None
+    True
+    """
+    found = _PLACE.fullmatch(input)
+    if found is None:
+        return None
+    numbers = [None if one is None else int(one) for one in found.groups()]
+    pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+    through, row, column = ((a, b) if a is not None and b is not None else None for a, b in pairs)
+    assert row is not None and column is not None
+    return Place(through, row, column)
+
+
+def heat_of(rows: pl.DataFrame) -> NDArray[np.float64]:
+    """Put the shares of an explanation's rows, of one sample and output, into their places: (rows, columns) or with
+    slices before."""
+    places = [place_of(name) for name in rows["input"]]
+    shapes = [
+        (*((one.slice[1],) if one.slice else ()), one.row[1], one.column[1])
+        for one in places
+        if one is not None
+    ]
+    heat = np.zeros(shapes[0])
+    for one, share in zip(places, rows["contribution"], strict=True):
+        if one is not None:
+            at = (*((one.slice[0] - 1,) if one.slice else ()), one.row[0] - 1, one.column[0] - 1)
+            heat[at] = share
+    return heat
+
+
+def picture_with_heat(image: Image, heat: NDArray[np.float64], square: bool = True) -> str:
+    """Draw an image with what speaks for an answer laid over it; of a volume the slice where most does: a data URI.
+
+    Args:
+        image: as it was read.
+        heat: of places, as `heat_of` gives them.
+        square: whether the model saw the image filled up with black to a square, so that places lie on that.
+    """
+    from medloom.record.imaging.pictures import as_png
+
+    grey = _grey(image)
+    if grey.ndim == 3:
+        sums = np.clip(heat, 0, None).reshape(len(heat), -1).sum(1) if heat.ndim == 3 else np.ones(1)
+        share = (int(sums.argmax()) + 0.5) / len(sums)
+        grey, heat = grey[int(share * len(grey))], heat[int(sums.argmax())] if heat.ndim == 3 else heat
+    return "data:image/png;base64," + base64.b64encode(
+        as_png(overlaid(_small(grey), _spread(heat, _small(grey).shape, square)).transpose(2, 0, 1))
+    ).decode("ascii")
+
+
+def _grey(image: Image) -> NDArray[np.float64]:
+    pixels = image.pixels.astype(np.float64).mean(0)
+    if image.window is not None:
+        centre, width = image.window
+        low, high = centre - width / 2, centre + width / 2
+    elif image.pixels.dtype == np.uint8:
+        low, high = 0.0, 255.0
+    else:
+        low, high = np.nanpercentile(pixels, _WINDOW)
+    unit: NDArray[np.float64] = np.clip((np.nan_to_num(pixels) - low) / max(high - low, 1e-9), 0, 1)
+    return unit
+
+
+def _small(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+    step = -(-max(grey.shape) // _LARGEST)
+    return grey[::step, ::step]
+
+
+def _spread(heat: NDArray[np.float64], shape: tuple[int, ...], square: bool) -> NDArray[np.float64]:
+    """Spread a grid over a picture of some shape, smoothly."""
+    from scipy.ndimage import map_coordinates
+
+    side = max(shape) if square else 0
+    axes = []
+    for n, places in zip(shape, heat.shape, strict=True):
+        whole = side or n
+        axes.append((np.arange(n) + (whole - n) / 2 + 0.5) / whole * places - 0.5)
+    spread: NDArray[np.float64] = map_coordinates(
+        heat, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest"
+    )
+    return spread
+
+
+_REGIONS: Final = (
+    (
+        lambda: text2("upper left of the picture"),
+        lambda: text2("upper middle of the picture"),
+        lambda: text2("upper right of the picture"),
+    ),
+    (
+        lambda: text2("middle left of the picture"),
+        lambda: text2("middle of the picture"),
+        lambda: text2("middle right of the picture"),
+    ),
+    (
+        lambda: text2("lower left of the picture"),
+        lambda: text2("lower middle of the picture"),
+        lambda: text2("lower right of the picture"),
+    ),
+)
