@@ -17,6 +17,8 @@ SAID = {
     "disease_progression": ("target · linear", "R²", "bmi"),
     "heart_failure": ("died · kaplan-meier", "died · cox", "C-index", "observed / expected", "365.0"),
     "irregular_vitals": ("death · lstm", "AUROC", "LOINC//8867-4", "contribution"),
+    "outline_and_measure": (" mm'",),
+    "pneumonia_pictures": ("efficientnet", "AUROC", "row ", "contribution"),
     "therapy_choice": ("if ", "otherwise", "zidovudine", "gains_50 · tree", "AUROC"),
 }
 

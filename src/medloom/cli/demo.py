@@ -12,6 +12,7 @@ import polars as pl
 import typer
 
 from medloom.cli import screen
+from medloom.cli.demo_imaging import MODELS
 from medloom.cli.explaining import show_reasons
 from medloom.cli.modelling import show_flow
 from medloom.cli.records import show_quality
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _TASK = "gi-bleed-after-nsaid"
 _FOLDER = Path("medloom-demo")
+_DEMOS = ("records", "imaging")
 _NOW = datetime(2000, 8, 13, 9)  # when most patients of these data have begun such a drug in the last 90 days
 _MARK = ".medloom-demo"  # only a folder with this file is ever replaced
 
@@ -35,6 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
+    name: Annotated[
+        str, typer.Argument(help=tr("records, or imaging; the second needs the extra imaging."))
+    ] = "records",
     folder: Annotated[
         Path, typer.Option("--into", help=tr("Where to; a demo that is there is made anew."))
     ] = _FOLDER,
@@ -43,8 +48,21 @@ def demo(
     port: Annotated[int, typer.Option(help=tr("Port of the workbench."))] = 8000,
 ) -> None:
     """Run the demo."""
+    if name not in _DEMOS:
+        raise InputError("there is no demo {name!r}; there are: {names}", name=name, names=_DEMOS)
     started = time.perf_counter()
     _make_room(folder)
+    if name == "imaging":
+        from medloom.cli.demo_imaging import show
+
+        if serve:
+            raise InputError(
+                "the demo of images does not end in the workbench; run medloom serve --site FOLDER"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        show(folder, seed)
+        (folder / _MARK).touch()
+        return
     from medloom import api, dossier, importers
     from medloom.record.quality import assess
     from medloom.site import Site
@@ -182,7 +200,7 @@ def _make_room(folder: Path) -> None:
         raise InputError(
             "{path!r} holds something else than a demo; choose another folder with --into", path=str(folder)
         )
-    own = {f"{_TASK}.logistic", f"{_TASK}.gbdt"}
+    own = {f"{_TASK}.logistic", f"{_TASK}.gbdt", *MODELS}
     learned = {path.name for path in (folder / "models").glob("*")} - own
     if learned or (folder / "encoders").is_dir():
         raise InputError(

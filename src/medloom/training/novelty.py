@@ -168,8 +168,13 @@ def where_they_lie(model: Representing, train: Samples) -> Novelty | None:
     """Learn where training patients lie among a model's representations; None: they are too few."""
     step = max(1, -(-len(train) // _PLACED))
     some = train.where(pl.int_range(pl.len()) % step == 0)
-    known = model.represent(some)[:, :_MOST_INPUTS]
-    return Novelty.fit(known, np.arange(known.shape[1]), some.groups)
+    return where_known(model.represent(some), some.groups)
+
+
+def where_known(known: NDArray[np.float32], groups: NDArray[np.int64]) -> Novelty | None:
+    """Learn the same from representations (n, width) of training samples and their patients (n,)."""
+    some = known[:, :_MOST_INPUTS]
+    return Novelty.fit(some, np.arange(some.shape[1]), groups)
 
 
 def chosen(known: NDArray[np.integer], places: Sequence[int]) -> NDArray[np.int64]:

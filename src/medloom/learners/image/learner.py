@@ -136,7 +136,7 @@ class ImageLearner(Learner):
         built = self.built(framing)
         origin = origin_of_fit(self, train, tuning, seed)
         ready = network.eval().requires_grad_(False)
-        return ImageModel(origin, framing, form, ready, built, self.views).knowing(everything)
+        return ImageModel(origin, framing, form, ready, built, self.views).knowing(seen, everything.groups)
 
     @classmethod
     def load(cls, directory: Path) -> ImageModel:

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medloom.features.images import Framing, framed_each
-from medloom.learners.image.network import ImageNetwork, scores_of
+from medloom.features.images import Framing, Pixels, framed_each
+from medloom.learners.image.network import ImageNetwork, represented, scores_of
 from medloom.learners.image.places import explained
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
@@ -24,7 +24,7 @@ from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
 from medloom.training.compression.plan import Plan
-from medloom.training.novelty import Novelty, where_they_lie
+from medloom.training.novelty import Novelty, where_known
 from medloom.training.tensors import read_weights, write_weights
 
 LIBRARIES: Final = ("numpy", "pillow", "polars", "safetensors", "torch")
@@ -90,9 +90,14 @@ class ImageModel(Model):
         bias = self.network.head.bias.detach().double().numpy()
         return explained(self.origin.question, self.form, samples, shares, bias)
 
-    def knowing(self, train: Samples) -> Self:
-        """Let it know where the images it learned from lie, so that one that is unlike them is seen."""
-        return replace(self, novelty=where_they_lie(self, train))
+    def knowing(self, pixels: Pixels, groups: NDArray[np.int64]) -> Self:
+        """Let it know where the images it learned from lie, so that one that is unlike them is seen.
+
+        Args:
+            pixels: (n, channels, *size) of 8 bits.
+            groups: (n,) their patients.
+        """
+        return replace(self, novelty=where_known(represented(self.network, pixels), groups))
 
     def compressed(self, plan: Plan, train: Samples, tuning: Samples, seed: int) -> Model:
         """Make it faster; as `Compressible`."""

@@ -95,6 +95,18 @@ def scores_of(network: ImageNetwork, x: Tensor, views: int) -> Tensor:
         return torch.stack([network(view) for view in views_of(x, views)]).mean(0)
 
 
+def represented(network: ImageNetwork, pixels: Pixels) -> NDArray[np.float32]:
+    """Give what is known of images (n, channels, *size) of 8 bits: (n, width)."""
+    network.eval()
+    with torch.inference_mode():
+        parts = [
+            network.represent(torch.from_numpy(np.asarray(pixels[first : first + _AT_ONCE])).float() / 255)
+            for first in range(0, len(pixels), _AT_ONCE)
+        ]
+    known: NDArray[np.float32] = torch.cat(parts).numpy()
+    return known
+
+
 def mean_loss(network: nn.Module, pixels: Pixels, targets: Targets, emphasis: Emphasis = _PLAIN) -> float:
     """Give the mean loss of a network on images (n, channels, *size) of 8 bits."""
     total = 0.0

@@ -42,6 +42,7 @@ class ImagesImporter(Importer):
         date: of pictures without one: 2020-01-31.
         outlines: folder with label images of the same names: the outlines of what `structure` names.
         structure: what is outlined.
+        classes: whether folders are classes; None: where no outlines are named.
         system: namespace of the patients' identifiers.
     """
 
@@ -58,6 +59,7 @@ class ImagesImporter(Importer):
         date: str = "",
         outlines: str = "",
         structure: str = "",
+        classes: bool | str | None = None,
         system: str = "",
     ) -> None:
         self.path = path
@@ -67,6 +69,7 @@ class ImagesImporter(Importer):
         self.date = date
         self.outlines = outlines
         self.structure = structure
+        self.classes = classes
         self.system = system
 
     def sources(self) -> list[Path]:
@@ -104,7 +107,13 @@ class ImagesImporter(Importer):
             yield self._batch(part, context.assets, usual, told)
 
     def _folder(self) -> Folder:
-        return Folder(Path(self.path), self.patient, self.outlines, labelled=not self.outlines)
+        return Folder(Path(self.path), self.patient, self.outlines, labelled=self._labelled())
+
+    def _labelled(self) -> bool:
+        said = self.classes
+        if said is None:
+            return not self.outlines
+        return said if isinstance(said, bool) else said.lower() in ("true", "yes", "1")
 
     def _batch(self, part: Iterable[Listed], assets: Assets, usual: datetime | None, told: set[str]) -> Batch:
         facts: list[dict[str, Any]] = []
