@@ -36,8 +36,14 @@ predict: {outline: [OUTLINE//opacity], structures: [opacity], of: image}
 _SCANS: Final = ("CT_small.dcm", "MR_small.dcm")
 _PICTURES: Final = 200
 _NETWORK: Final[dict[str, Any]] = {
-    **{"size": 48, "width": 8, "epochs": 20, "patience": 20, "batch": 16},
-    **{"learning_rate": 0.003, "augment": 0.5, "average": 0.0},
+    "size": 48,
+    "width": 8,
+    "epochs": 20,
+    "patience": 20,
+    "batch": 16,
+    "learning_rate": 0.003,
+    "augment": 0.5,
+    "average": 0.0,
 }
 
 
