@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from medloom.foundation.errors import MedloomError
     from medloom.foundation.site import SiteSettings
     from medloom.mitigating import mitigate
-    from medloom.pretraining import pretrain, zero_shot
+    from medloom.pretraining import pretrain, pretrain_images, zero_shot
     from medloom.record.record import Record
     from medloom.site import Site
     from medloom.stressing import robustness, unusual
@@ -74,6 +74,7 @@ _PUBLIC: Final = {
     "mitigate": "medloom.mitigating",
     "predict": "medloom.api",
     "pretrain": "medloom.pretraining",
+    "pretrain_images": "medloom.pretraining",
     "reasons": "medloom.explaining",
     "recalibrate": "medloom.validation",
     "robustness": "medloom.stressing",
@@ -115,6 +116,7 @@ __all__ = [
     "mitigate",
     "predict",
     "pretrain",
+    "pretrain_images",
     "reasons",
     "recalibrate",
     "robustness",

@@ -149,6 +149,8 @@ def train(
     """
     if isinstance(what, SiteTask) and isinstance(parameters.get("encoder"), str):
         parameters["encoder"] = str(encoders.place_of(parameters["encoder"], what.site.directory))
+    if isinstance(what, SiteTask) and isinstance(parameters.get("start"), str):
+        parameters["start"] = _start_of(what.site, parameters["start"])
     made = made_learner(learner, parameters)
     if isinstance(what, SiteTask):
         what.keep()
@@ -406,6 +408,13 @@ def asked_samples(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> 
             columns=absent,
         )
     return rows_to_answer(frame.select(sorted(model.codes) or frame.columns), model.origin.question)
+
+
+def _start_of(site: Site, named: str) -> str:
+    """Place what a learner of images starts from, where it names an encoder of the site."""
+    known = encoders.names_in(site.directory)
+    is_encoder = named in {*map(str, known), *(one.name for one in known)}
+    return str(encoders.place_of(named, site.directory)) if is_encoder else named
 
 
 def _who(one: Trained) -> pl.DataFrame:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
 from medloom.foundation.files import remove
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
@@ -17,9 +19,11 @@ from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
 from medloom.tasks.timelines import NAME, timelines
+from medloom.tasks.unlabelled_images import NAME as IMAGES
 from medloom.training.descent import check_torch
 
 if TYPE_CHECKING:
+    from medloom.learners.image.pretraining import ImageEncoder
     from medloom.learners.timeline.pretraining import Encoder
 
 
@@ -80,6 +84,64 @@ def pretrain(
     kept = encoders.save(site.directory, name, made)
     remove(work)
     return replace(encoder_of(str(kept), site), course=made.course)
+
+
+def pretrain_images(
+    site: Site,
+    learner: str = "cnn",
+    name: str = IMAGES,
+    *,
+    images: Sequence[str] = ("IMAGE//*",),
+    task: str | Task | None = None,
+    objective: str = "distilled",
+    schedule: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    **parameters: Any,
+) -> ImageEncoder:
+    """Learn from a site's images, without labels, what `train(..., learner, start=name)` starts from.
+
+    Args:
+        site: which keeps the encoder; interrupted, the same call goes on where it stopped.
+        learner: of images, whose body is taught; with `parameters`.
+        name: of the site's encoder, of which this is the next version.
+        images: their codes; `*` at the end matches any ending.
+        task: whose split decides who is learned from; None: the record's.
+        objective: `distilled`, or `masked` of learner `vit`.
+        schedule: how long and how fast: `epochs`, `batch`, `learning_rate` and others of `Schedule`.
+        seed: of everything random.
+
+    Raises:
+        InputError: the learner reads no images, the record has none, or there is no such objective.
+        NotFoundError: there is no such learner or task.
+    """
+    check_torch(learner)
+    from medloom.learners.image.learner import ImageLearner
+    from medloom.learners.image.pretraining import SCHEDULE
+    from medloom.learners.image.pretraining import pretrain as learn
+    from medloom.tasks.unlabelled_images import images as unlabelled
+
+    kind = registry.load("medloom.learners", learner)
+    if not issubclass(kind, ImageLearner):
+        raise InputError(
+            "learner {learner!r} is not taught by images without labels; cnn, efficientnet, densenet, resnet, vit are",
+            learner=learner,
+        )
+    encoders.check_name(name)
+    found = find(task, site.directory) if isinstance(task, str) else task
+    samples = unlabelled(site.record, images, None if found is None else found.split)
+    work = encoders.unfinished(site.directory, name)
+    made = learn(
+        kind(**parameters),
+        samples.in_split("train"),
+        samples.in_split("tuning"),
+        objective=objective,
+        schedule=replace(SCHEDULE, **(schedule or {})),
+        seed=seed,
+        folder=work,
+    )
+    encoders.save(site.directory, name, made)
+    remove(work)
+    return made
 
 
 def zero_shot(

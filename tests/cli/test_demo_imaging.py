@@ -28,7 +28,7 @@ def test_the_demo_imports_learns_tests_and_draws(tmp_path: Path) -> None:
 
 
 def test_an_unknown_demo_and_a_folder_of_something_else_are_refused(tmp_path: Path) -> None:
-    code, output = said("demo", "genomes", "--into", str(tmp_path / "demo"))
+    code, _ = said("demo", "genomes", "--into", str(tmp_path / "demo"))
     assert code != 0 and not (tmp_path / "demo").exists()
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "thesis.txt").write_text("mine")

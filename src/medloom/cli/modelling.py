@@ -10,7 +10,14 @@ import polars as pl
 import typer
 
 from medloom.cli import predicted, screen
-from medloom.cli.options import AddressOption, EngineOption, JsonOption, SeedOption, SiteOption
+from medloom.cli.options import (
+    AddressOption,
+    EngineOption,
+    JsonOption,
+    ParameterOption,
+    SeedOption,
+    SiteOption,
+)
 from medloom.evidence.words import kind_name, split_with_code
 from medloom.foundation import registry
 from medloom.foundation.engines import engine as working_on
@@ -182,9 +189,7 @@ def train(
     ] = "gbdt",
     site: SiteOption = None,
     seed: SeedOption = 0,
-    parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))
-    ] = None,
+    parameter: ParameterOption = None,
     ranges: Annotated[
         bool, typer.Option("--ranges/--no-ranges", help=tr("Whether predictions say how sure they are."))
     ] = True,

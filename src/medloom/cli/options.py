@@ -18,6 +18,9 @@ JsonOption = Annotated[
     typer.Option("--json", help=tr("Print one JSON object and nothing else; or write it: --json FILE.json")),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help=tr("Of everything random."))]
+ParameterOption = Annotated[
+    list[str] | None, typer.Option("--parameter", "-p", help=tr("key=value for the learner."))
+]
 EngineOption = Annotated[
     str, typer.Option("--engine", help=tr("local, or ray: work is shared out among its workers."))
 ]

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from medloom.cli import screen
-from medloom.cli.options import AddressOption, EngineOption, JsonOption, SeedOption, SiteOption
+from medloom.cli.modelling import parameters_of
+from medloom.cli.options import (
+    AddressOption,
+    EngineOption,
+    JsonOption,
+    ParameterOption,
+    SeedOption,
+    SiteOption,
+)
 from medloom.foundation.durations import hours
 from medloom.foundation.engines import engine as working_on
 from medloom.foundation.messages import tr
@@ -15,6 +23,7 @@ from medloom.foundation.site import find_site
 from medloom.site import Site
 from medloom.tasks import encoders, library
 from medloom.tasks.timelines import NAME, timelines
+from medloom.tasks.unlabelled_images import NAME as IMAGES
 
 _FACT, _MOMENT = "fact", "moment"
 
@@ -22,6 +31,7 @@ _FACT, _MOMENT = "fact", "moment"
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("pretrain", help=tr("Learn from the site's timelines, without labels."))(pretrain)
+    app.command("pretrain-images", help=tr("Learn from the site's images, without labels."))(pretrain_images)
     app.command("encoders", help=tr("List the site's pretrained encoders."))(listed)
 
 
@@ -157,6 +167,55 @@ def pretrain(
         )
 
 
+def pretrain_images(
+    name: Annotated[str, typer.Argument(help=tr("What the encoder is called."))] = IMAGES,
+    site: SiteOption = None,
+    images: Annotated[
+        list[str] | None, typer.Option(help=tr("Codes of images, such as IMAGE//DX*; all when left out."))
+    ] = None,
+    learner: Annotated[
+        str, typer.Option("--learner", "-l", help="cnn, efficientnet, densenet, resnet, vit")
+    ] = "cnn",
+    parameter: ParameterOption = None,
+    objective: Annotated[str, typer.Option(help="distilled, masked")] = "distilled",
+    epochs: Annotated[int, typer.Option(help=tr("Passes over the images."))] = 20,
+    batch: Annotated[int, typer.Option(help=tr("Images a step of training."))] = 64,
+    minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
+    ] = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Pretrain on images; interrupted, the same command goes on where it stopped."""
+    from medloom.pretraining import pretrain_images as learn
+
+    opened = Site.open(site)
+    with screen.showing_progress(json):
+        made = learn(
+            opened,
+            learner,
+            name,
+            images=tuple(images or ("IMAGE//*",)),
+            task=task,
+            objective=objective,
+            schedule={"epochs": epochs, "batch": batch, "minutes": minutes},
+            seed=seed,
+            **parameters_of(parameter),
+        )
+    saved = encoders.find(opened.directory, name)
+    if json:
+        screen.json({"encoder": str(saved), "learner": learner, **made.learned_from})
+        return
+    screen.say(
+        tr("Learned {encoder} from {images:,} images.", encoder=saved, images=made.learned_from["facts"])
+    )
+    screen.say(
+        tr("Next: medloom train TASK --learner {learner} -p start={encoder}", learner=learner, encoder=saved)
+    )
+
+
 def listed(site: SiteOption = None, json: JsonOption = False) -> None:
     """List the encoders."""
     folder = find_site(site)
@@ -170,6 +229,7 @@ def listed(site: SiteOption = None, json: JsonOption = False) -> None:
     screen.table(
         [
             tr("name"),
+            tr("learner"),
             tr("size"),
             tr("objectives"),
             tr("step"),
@@ -181,9 +241,10 @@ def listed(site: SiteOption = None, json: JsonOption = False) -> None:
         [
             (
                 one.name,
+                one.learner,
                 one.size,
                 "\n".join(one.objectives),
-                _step(one.step),
+                _step(one.step) if one.learner == "timeline" else "–",
                 "–" if one.patients is None else f"{one.patients:,}",
                 "–" if one.facts is None else f"{one.facts:,}",
                 tr("yes") if one.foresees else tr("no"),
@@ -191,7 +252,7 @@ def listed(site: SiteOption = None, json: JsonOption = False) -> None:
             )
             for one in found
         ],
-        right=[4, 5],
+        right=[5, 6],
     )
     if any(one.foresees for one in found):
         screen.say()
@@ -203,6 +264,7 @@ def listed(site: SiteOption = None, json: JsonOption = False) -> None:
 def _told(one: encoders.About) -> dict[str, object]:
     return {
         "name": str(one.name),
+        "learner": one.learner,
         "size": one.size,
         "objectives": list(one.objectives),
         "step": _step(one.step),

@@ -45,14 +45,16 @@ class About:
     """What a site's encoder is.
 
     Attributes:
-        size: of its body.
+        learner: whose body it is: `timeline`, or a learner of images.
+        size: of its body; of images that of the images, in pixels.
         objectives: it was pretrained by.
-        step: hours whose facts it reads together; 0: those of one moment; None: each fact.
-        patients, facts: it was learned from; None: its package does not tell.
+        step: hours whose facts it reads together; 0: those of one moment; None: each fact, or images.
+        patients, facts: it was learned from; of images these; None: its package does not tell.
         saved: when its package was written, as the disk has it.
     """
 
     name: EncoderName
+    learner: str
     size: str
     objectives: tuple[str, ...]
     step: float | None
@@ -177,12 +179,14 @@ def about(site: SiteDirectory, name: EncoderName) -> About:
         NotFoundError: there is no package.
     """
     package = directory(site, name)
-    how, learned_from = origin_in(package).parameters, extra_in(package).get("learned_from", {})
+    origin, extra = origin_in(package), extra_in(package)
+    how, learned_from = origin.parameters, extra.get("learned_from", {})
     return About(
         name,
-        how["size"],
-        tuple(how["objective"].split("+")),
-        how["step"],
+        origin.learner,
+        extra.get("size", how["size"]),
+        tuple(extra.get("objective", how.get("objective", "")).split("+")),
+        how.get("step"),
         learned_from.get("patients"),
         learned_from.get("facts"),
         datetime.fromtimestamp((package / SUMS).stat().st_mtime, UTC),

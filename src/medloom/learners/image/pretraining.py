@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ OBJECTIVES: Final = ("distilled", "masked")
 _SPECIFICATION: Final = "encoder.json"
 _WEIGHTS: Final = "encoder.safetensors"
 _JUDGED: Final = 256
-_SCHEDULE: Final = Schedule(epochs=20, batch=64, learning_rate=1e-3, weight_decay=0.05, patience=None)
+SCHEDULE: Final = Schedule(epochs=20, batch=64, learning_rate=1e-3, weight_decay=0.05, patience=None)
 _STRONG: Final = 2.0  # times as strong as while labels are learned
 
 
@@ -52,6 +52,7 @@ class ImageEncoder:
         built: what the body is built from.
         body: learned.
         objective: it was taught by.
+        learned_from: how many `patients` and images (`facts`).
     """
 
     origin: Origin
@@ -59,6 +60,7 @@ class ImageEncoder:
     built: dict[str, Any]
     body: nn.Module
     objective: str
+    learned_from: dict[str, int] = field(default_factory=dict)
 
     def save(self, directory: Path) -> str:
         """Write a package; give its digest."""
@@ -69,7 +71,9 @@ class ImageEncoder:
             (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
             write_weights(folder / _WEIGHTS, self.body)
 
-        return package.write(directory, self.origin, write, libraries=LIBRARIES, kind="encoder")
+        size = " x ".join(map(str, self.framing.size))
+        extra = {"objective": self.objective, "size": size, "learned_from": self.learned_from}
+        return package.write(directory, self.origin, write, libraries=LIBRARIES, kind="encoder", extra=extra)
 
 
 def pretrain(
@@ -78,7 +82,7 @@ def pretrain(
     tuning: Samples,
     *,
     objective: str = "distilled",
-    schedule: Schedule = _SCHEDULE,
+    schedule: Schedule = SCHEDULE,
     seed: int = 0,
     folder: Path | None = None,
 ) -> ImageEncoder:
@@ -140,7 +144,8 @@ def pretrain(
     origin = Origin(
         train.question, learner.name, plain_parameters(learner), seed, train.digest(), train.split_rule
     )
-    return ImageEncoder(origin, framing, learner.built(framing), learned.eval(), objective)
+    learned_from = {"patients": len(np.unique(train.groups)), "facts": len(train)}
+    return ImageEncoder(origin, framing, learner.built(framing), learned.eval(), objective, learned_from)
 
 
 def load_encoder(directory: Path) -> ImageEncoder:
@@ -158,7 +163,7 @@ def load_encoder(directory: Path) -> ImageEncoder:
     told = json.loads(specification.read_text(encoding="utf-8")) if specification.is_file() else {}
     if content["kind"] != "encoder" or "framing" not in told:
         raise InputError(
-            "{name} holds no encoder of images; pretrain one with: medloom pretrain --images",
+            "{name} holds no encoder of images; pretrain one with: medloom pretrain-images",
             name=directory.name,
         )
     framing = Framing.from_json(told["framing"])
@@ -166,7 +171,8 @@ def load_encoder(directory: Path) -> ImageEncoder:
     kind: type[ImageLearner] = registry.load("medloom.learners", origin.learner)
     body = kind.body(framing, told["built"])
     body.load_state_dict(read_weights(directory / "weights" / _WEIGHTS))
-    return ImageEncoder(origin, framing, told["built"], body, told["objective"])
+    learned_from = package.extra_in(directory)["learned_from"]
+    return ImageEncoder(origin, framing, told["built"], body, told["objective"], learned_from)
 
 
 def _judge(pixels: Any, seed: int) -> Any:
