@@ -118,9 +118,7 @@ def _ordered(headers: Sequence[Header]) -> _Ordered:
     places, left_out = _alike(headers)
     pictures = [headers[one.file].pictures[one.number] for one in places]
     stack = stacked([one.plane for one in pictures])
-    return _Ordered(
-        [places[n] for n in stack.order], [pictures[n] for n in stack.order], stack, left_out
-    )
+    return _Ordered([places[n] for n in stack.order], [pictures[n] for n in stack.order], stack, left_out)
 
 
 def _image(files: Sequence[Opened]) -> Image:
