@@ -138,7 +138,7 @@ def test_what_no_segmentation_can_be_made_of_is_said() -> None:
         readings.reading(labels=np.zeros((9, 24, 32), np.uint8))
     with pytest.raises(InputError, match="no structure"):
         readings.reading(labels=np.full(readings.SHAPE, 4, np.uint8))
-    with pytest.raises(InputError, match="NIfTI; of it can be written: nifti, png, fhir"):
+    with pytest.raises(InputError, match="is none; of it can be written: nifti, png, fhir"):
         segmentation(readings.reading(readings.nifti_source()))
     instances = readings.series(modality="MR")
     for one in instances:

@@ -39,9 +39,8 @@ def check_dicom(reading: Reading) -> None:
         raise InputError('images need more packages; install them with: pip install "medloom[imaging]"')
     if not reading.source.is_dicom:
         raise InputError(
-            "DICOM objects refer to the DICOM files they are about, and this image is {kind}; of it can be written: "
-            "nifti, png, fhir",
-            kind="NIfTI" if reading.source.kind == "nifti" else "a picture",
+            "DICOM objects refer to the DICOM files they are about, and this image is none; of it can be written: "
+            "nifti, png, fhir"
         )
 
 
