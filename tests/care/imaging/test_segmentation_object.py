@@ -90,6 +90,15 @@ def test_it_says_whose_it_is_who_made_it_and_what_it_is_of() -> None:
     assert read.ContentDate == "20210504"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_pseudonym_is_no_name_to_be_warned_of() -> None:
+    instances = readings.series()
+    for one in instances:
+        one.PatientName = "P7745EFA18C77071"
+    made = segmentation(readings.reading(source_of(readings.packed(instances))))
+    assert str(made.PatientName) == "P7745EFA18C77071"
+
+
 def test_the_same_reading_gives_the_same_bytes() -> None:
     once, again = (as_bytes(segmentation(readings.reading())) for _ in range(2))
     assert once == again

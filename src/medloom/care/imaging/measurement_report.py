@@ -10,7 +10,15 @@ import numpy as np
 from medloom.care.imaging import coded
 from medloom.care.imaging.identity import uid
 from medloom.care.imaging.measurements import Group, Measure, groups
-from medloom.care.imaging.objects import CAUTION, MANUFACTURER, about, check_dicom, finished, modalities
+from medloom.care.imaging.objects import (
+    CAUTION,
+    MANUFACTURER,
+    about,
+    check_dicom,
+    finished,
+    instances_of,
+    modalities,
+)
 from medloom.care.imaging.reading import Reading, is_chance
 from medloom.foundation.errors import InputError
 
@@ -59,7 +67,7 @@ def measurement_report(reading: Reading, segmentation: Dataset | None = None) ->
         described.append(_described(reading, group, segmentation))
     if reading.answers:
         described.append(_answered(reading))
-    instances = list(reading.source.instances)
+    instances = instances_of(reading)
     content = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=observer),
         procedure_reported=coded.procedure(modalities(instances)).coded(),

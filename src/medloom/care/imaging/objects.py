@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from copy import deepcopy
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +61,19 @@ def about(reading: Reading, kind: str, *what: object) -> dict[str, Any]:
     }
 
 
+def instances_of(reading: Reading) -> list[Dataset]:
+    """Give the source's headers as constructors of highdicom take them.
+
+    They warn of a name of one component, quoting it, unless a caret ends it (PS3.5 section 6.2.1.1); pseudonyms are
+    such names, and no name belongs into a warning. `finished` gives back the name as the source has it.
+    """
+    first = deepcopy(reading.source.instances[0])
+    for keyword in ("PatientName", "ReferringPhysicianName"):
+        if (name := str(first.get(keyword, "") or "")) and "^" not in name:
+            setattr(first, keyword, f"{name}^")
+    return [first, *reading.source.instances[1:]]
+
+
 def equipment(reading: Reading) -> dict[str, Any]:
     """Give the enhanced equipment (PS3.3 section C.7.5.2): the model is the device."""
     return {
@@ -81,6 +95,9 @@ def finished(made: Dataset, reading: Reading, description: str) -> Dataset:
     for one in made.get("ContributingEquipmentSequence", ()):
         one.ContributionDateTime = day + moment
     first = reading.source.instances[0]
+    for keyword in ("PatientName", "ReferringPhysicianName"):
+        if keyword in first:
+            setattr(made, keyword, first[keyword].value)
     for keyword in _DEIDENTIFIED:
         if keyword in first:
             setattr(made, keyword, getattr(first, keyword))

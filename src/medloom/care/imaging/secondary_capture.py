@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from medloom.care.imaging.objects import about, check_dicom, equipment, finished
+from medloom.care.imaging.objects import about, check_dicom, equipment, finished, instances_of
 from medloom.care.imaging.overlay import picture, telling
 from medloom.care.imaging.reading import Reading
 
@@ -41,7 +41,7 @@ def secondary_captures(
 def _capture(reading: Reading, place: int, number: int, words: bool) -> Dataset:
     from highdicom.sc import SCImage
 
-    first = reading.source.instances[reading.source.frames[place][0]]
+    first = instances_of(reading)[0]
     along = _orientation(reading)
     told = about(reading, "sc", place, words)
     made: Dataset = SCImage(
@@ -66,7 +66,7 @@ def _capture(reading: Reading, place: int, number: int, words: bool) -> Dataset:
     made.ConversionType = "WSD"
     if along is None:
         made.PatientOrientation = None  # type 2C: empty where it is not known
-    burned = words or str(first.get("BurnedInAnnotation", "")) == "YES"
+    burned = words or _burned_in(reading, place)
     made.BurnedInAnnotation = "YES" if burned else "NO"
     made.DerivationDescription = f"slice {place + 1}, drawn on"
     return finished(made, reading, f"Drawn on by {reading.reader.model}")
@@ -83,3 +83,9 @@ def _orientation(reading: Reading) -> tuple[str, str] | None:
         axis = int(np.abs(direction).argmax())
         letters.append(_LETTERS[axis][int(direction[axis] < 0)])
     return letters[0], letters[1]
+
+
+def _burned_in(reading: Reading, place: int) -> bool:
+    """Tell whether the source says that there are letters on a slice."""
+    one = reading.source.instances[reading.source.frames[place][0]]
+    return str(one.get("BurnedInAnnotation", "")) == "YES"

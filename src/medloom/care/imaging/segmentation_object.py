@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from medloom.care.imaging import coded
 from medloom.care.imaging.identity import uid
-from medloom.care.imaging.objects import CAUTION, MANUFACTURER, about, check_dicom, equipment, finished
+from medloom.care.imaging.objects import (
+    CAUTION,
+    MANUFACTURER,
+    about,
+    check_dicom,
+    equipment,
+    finished,
+    instances_of,
+)
 from medloom.care.imaging.reading import Reading
 from medloom.foundation.errors import InputError
 
@@ -41,7 +49,7 @@ def segmentation(reading: Reading) -> Dataset:
     from highdicom.seg import Segmentation, SegmentationTypeValues
 
     made = Segmentation(
-        source_images=list(source.instances),
+        source_images=instances_of(reading),
         pixel_array=_frames(reading, labels),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=[_described(reading, at, name) for at, name in enumerate(reading.structures, 1)],
