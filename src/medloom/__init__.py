@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from medloom.mitigating import mitigate
     from medloom.pretraining import pretrain, pretrain_images, zero_shot
     from medloom.record.record import Record
+    from medloom.reporting import report
     from medloom.site import Site
     from medloom.stressing import robustness, unusual
     from medloom.validation import (
@@ -77,6 +78,7 @@ _PUBLIC: Final = {
     "pretrain_images": "medloom.pretraining",
     "reasons": "medloom.explaining",
     "recalibrate": "medloom.validation",
+    "report": "medloom.reporting",
     "robustness": "medloom.stressing",
     "similar": "medloom.explaining",
     "stability": "medloom.validation",
@@ -119,6 +121,7 @@ __all__ = [
     "pretrain_images",
     "reasons",
     "recalibrate",
+    "report",
     "robustness",
     "similar",
     "stability",

@@ -20,6 +20,7 @@ from medloom.cli import (
     modelling,
     pretraining,
     records,
+    reporting,
     serving,
     synthesizing,
     validating,
@@ -65,6 +66,7 @@ records.register(app)
 modelling.register(app)
 pretraining.register(app)
 explaining.register(app)
+reporting.register(app)
 validating.register(app)
 mitigating.register(app)
 compressing.register(app)

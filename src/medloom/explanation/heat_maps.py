@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from medloom.foundation.errors import InputError
 
 Floats = NDArray[np.float64]
+
+_AXIS: Final = re.compile(r"\b(?:slice|row|column) \d+ of (\d+)")
 
 
 def likeness(one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -33,6 +37,26 @@ def likeness(one: NDArray[Any], other: NDArray[Any]) -> float:
     a, b = a - a.mean(), b - b.mean()
     size = float(np.sqrt((a @ a) * (b @ b)))
     return round(float(a @ b) / size, 12) if size > 0 else 0.0
+
+
+def heat_on(reasons: pl.DataFrame) -> Floats | None:
+    """Lay the shares of an image's places out as a map of them; None: the inputs are no places of an image.
+
+    Args:
+        reasons: rows of an explanation, of one sample and output.
+
+    >>> places = ["row 1 of 1, column 1 of 2", "row 1 of 1, column 2 of 2"]
+    >>> heat_on(pl.DataFrame({"input": places, "start": [0.0, 1.0], "contribution": [0.5, -0.25]})).tolist()
+    [[0.5, -0.25]]
+    """
+    if not reasons.height:
+        return None
+    grid = tuple(int(n) for n in _AXIS.findall(reasons["input"][0]))
+    if len(grid) not in (2, 3) or int(np.prod(grid)) != reasons.height:
+        return None
+    heat = np.zeros(reasons.height)
+    heat[reasons["start"].cast(pl.Int64).to_numpy()] = reasons["contribution"].to_numpy()
+    return heat.reshape(grid)
 
 
 def points_into(heat: NDArray[Any], mask: NDArray[Any], tolerance: int = 0) -> bool:

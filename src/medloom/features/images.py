@@ -102,6 +102,29 @@ class Framing:
         pixels = image.pixels[:, 0] if image.dimensions > len(self.size) else image.pixels
         return self._with_channels(self._filled(self._scaled(pixels, *self._ends(pixels, image))))
 
+    def unframed(self, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Take what was said of places of a framed image back to the image.
+
+        Args:
+            values: one number a place, of any grid over `size`, such as a map of where a network looked.
+            shape: of the image in space.
+
+        >>> Framing((4, 4)).unframed(np.array([[0.0, 0.0], [1.0, 1.0]]), (2, 4))[:, 0].round(2).tolist()
+        [0.25, 0.75]
+        """
+        wide = values.astype(np.float32)[None]
+        for axis, n in enumerate(self.size, 1):
+            wide = _along(wide, axis, n)
+        whole = shape if len(shape) == len(self.size) else shape[1:]
+        place = tuple(
+            slice((want - there) // 2, (want - there) // 2 + there)
+            for want, there in zip(self.size, self._inner(whole), strict=True)
+        )
+        wide = wide[(slice(None), *place)]
+        for axis, n in enumerate(whole, 1):
+            wide = _along(wide, axis, n)
+        return wide[0].reshape(shape)
+
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
         return {**vars(self), "size": list(self.size)}

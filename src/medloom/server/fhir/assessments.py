@@ -7,12 +7,11 @@ from datetime import timedelta
 from typing import Final
 
 from medloom.foundation import durations
+from medloom.foundation.clock import Clock
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, tr
+from medloom.knowledge.fhir_terms import HL7, OWN, UCUM, Json, coding, device_id, extension, quantity, said
 from medloom.loop.advice import Advice, Answer
-from medloom.server.fhir.devices import device_id
-from medloom.server.fhir.moments import Clock
-from medloom.server.fhir.terms import HL7, OWN, UCUM, Json, coding, extension, quantity, said
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.question import Question
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from medloom.server.fhir.terms import HL7, OWN, Json, coding, extension
+from medloom.knowledge.fhir_terms import HL7, OWN, Json, coding, extension
 
 _DICOM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _OUTCOMES: Final = {"done": "0", "refused": "4", "failed": "8"}

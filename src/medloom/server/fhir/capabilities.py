@@ -7,10 +7,10 @@ from importlib.metadata import version
 from typing import Final
 
 from medloom.foundation.messages import tr
+from medloom.knowledge.fhir_terms import Json
 from medloom.server.fhir.finding import parameters
 from medloom.server.fhir.kinds import KINDS
 from medloom.server.fhir.stored import ADVICE_PARAMETERS, AUDIT_PARAMETERS, PROVENANCE_PARAMETERS
-from medloom.server.fhir.terms import Json
 
 _DATE: Final = "2026-11-22"  # when what it says last changed
 PATIENT_PARAMETERS: Final = frozenset({"_id", "identifier"})

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 import polars as pl
 
+from medloom.foundation.clock import Clock
 from medloom.foundation.hashing import hash64
 from medloom.knowledge.systems import ASSERTION_PREFIXES
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH, DEATH, visible_time
 from medloom.server.access import Person
-from medloom.server.fhir.moments import Clock, last_moment, precision
+from medloom.server.fhir.moments import last_moment, precision
 from medloom.server.showing import facts_shown
 
 # What a role makes of a fact, and which assertions the resource can say. What is not listed is left out: see

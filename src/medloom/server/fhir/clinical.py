@@ -8,10 +8,10 @@ from typing import Final
 
 from medloom.foundation.messages import tr
 from medloom.knowledge import units
+from medloom.knowledge.fhir_terms import HL7, Json, coding, concept, quantity, said
 from medloom.knowledge.limits import limits
 from medloom.knowledge.loinc import group_of
 from medloom.server.fhir.chart import Chart, Fact
-from medloom.server.fhir.terms import HL7, Json, coding, concept, quantity, said
 from medloom.server.showing import HIDDEN
 
 _COMPARED: Final = re.compile(r"(<=|>=|<|>)\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?")

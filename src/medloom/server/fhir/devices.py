@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
+from medloom.knowledge.fhir_terms import OWN, Json, device_id, extension
 from medloom.loop.releases import Release
-from medloom.server.fhir.terms import OWN, Json, extension
-
-_LONGEST_ID = 64
-
-
-def device_id(model: str) -> str:
-    """Name a model as FHIR takes it: letters, digits, dots and hyphens.
-
-    >>> device_id("aki-48h.gbdt@3")
-    'aki-48h.gbdt-v3'
-    """
-    name = model.replace("@", "-v")
-    legal = len(name) <= _LONGEST_ID and all(c.isascii() and (c.isalnum() or c in "-.") for c in name)
-    return name if legal else digest(model)[:32]
 
 
 def device(releases: Iterable[Release]) -> Json:

@@ -12,6 +12,7 @@ import polars as pl
 
 from medloom.foundation.errors import InputError
 from medloom.knowledge import systems
+from medloom.knowledge.fhir_terms import Json
 from medloom.knowledge.loinc import group_of
 from medloom.server.fhir import patients
 from medloom.server.fhir.chart import Chart
@@ -20,7 +21,6 @@ from medloom.server.fhir.kinds import KINDS, Kind, resource
 from medloom.server.fhir.moments import date_filter
 from medloom.server.fhir.outcomes import RefusedError, as_refusal
 from medloom.server.fhir.query import Query, alternatives
-from medloom.server.fhir.terms import Json
 
 Page = Callable[[int, int], Sequence[Json]]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from medloom.knowledge.fhir_terms import Json
 from medloom.server.fhir import clinical, medications
 from medloom.server.fhir.chart import Chart, Fact
-from medloom.server.fhir.terms import Json
 
 
 @dataclass(frozen=True)

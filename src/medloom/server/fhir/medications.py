@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from medloom.knowledge.fhir_terms import Json, concept, quantity
 from medloom.server.fhir.chart import Chart, Fact
 from medloom.server.fhir.clinical import begun, notes, placed
-from medloom.server.fhir.terms import Json, concept, quantity
 
 _DISPENSED: Final = {"NOT": "cancelled", "PLANNED": "preparation"}
 _TAKEN: Final = {"NOT": "not-taken", "PLANNED": "intended"}

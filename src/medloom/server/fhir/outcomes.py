@@ -11,7 +11,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from medloom.foundation.errors import InputError, MedloomError
-from medloom.server.fhir.terms import Json
+from medloom.knowledge.fhir_terms import Json
 
 MEDIA_TYPE: Final = "application/fhir+json"
 # HTTP status to IssueType

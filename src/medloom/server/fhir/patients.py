@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from medloom.foundation.clock import Precision
+from medloom.knowledge.fhir_terms import HL7, OWN, Json, coding
 from medloom.server.fhir.chart import Chart, Stay
-from medloom.server.fhir.moments import Precision
-from medloom.server.fhir.terms import HL7, OWN, Json, coding
 
 _GENDERS: Final = {"M": "male", "F": "female", "other": "other", "unknown": "unknown"}
 _AGED: Final = 90  # years from which a year of birth may tell who somebody is

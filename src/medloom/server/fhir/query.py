@@ -12,8 +12,8 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from medloom.knowledge.fhir_terms import Json
 from medloom.server.fhir.outcomes import RefusedError
-from medloom.server.fhir.terms import Json
 
 _USUAL: Final = 50
 _MOST: Final = 500

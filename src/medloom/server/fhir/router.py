@@ -16,8 +16,10 @@ from starlette.responses import Response
 
 from medloom.database.audit import Entry
 from medloom.database.metadata import utc_now
+from medloom.foundation.clock import Clock
 from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import speaking
+from medloom.knowledge.fhir_terms import OWN, Json
 from medloom.loop import releases
 from medloom.server.access import ForbiddenError, Permission, Person, may
 from medloom.server.backend import Backend, the_backend
@@ -34,10 +36,8 @@ from medloom.server.fhir.capabilities import (
 )
 from medloom.server.fhir.chart import Chart, subject_of
 from medloom.server.fhir.kinds import KINDS, resource
-from medloom.server.fhir.moments import Clock
 from medloom.server.fhir.outcomes import MEDIA_TYPE, RefusedError, answer, outcome
 from medloom.server.fhir.query import Place, Query
-from medloom.server.fhir.terms import OWN, Json
 from medloom.server.showing import advice_shown
 
 _JSON: Final = ("json", "application/json", MEDIA_TYPE, "text/json")

@@ -15,9 +15,9 @@ from medloom.database.metadata import as_utc_text
 from medloom.database.tables.audit import audit
 from medloom.database.tables.serving import advice
 from medloom.foundation.errors import NotFoundError
+from medloom.knowledge.fhir_terms import device_id
 from medloom.loop.advice import Advice
 from medloom.server.fhir.assessments import Kept
-from medloom.server.fhir.devices import device_id
 from medloom.server.fhir.finding import subject_in
 from medloom.server.fhir.moments import date_filter
 from medloom.server.fhir.outcomes import as_refusal

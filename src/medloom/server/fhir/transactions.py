@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from medloom.foundation.messages import tr
+from medloom.knowledge.fhir_terms import Json
 from medloom.record.importers.fhir.importer import KINDS
 from medloom.record.importers.fhir.in_memory import read_batch
 from medloom.record.importers.fhir.references import bare
@@ -24,7 +25,6 @@ from medloom.server import arrivals
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.fhir.outcomes import RefusedError, outcome
-from medloom.server.fhir.terms import Json
 
 _MOST_ENTRIES: Final = 10_000
 _METHODS: Final = ("POST", "PUT")

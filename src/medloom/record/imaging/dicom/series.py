@@ -24,6 +24,14 @@ _MOST_BYTES: Final = 8 << 30
 _AIR: Final = -1000  # HU
 
 
+@dataclass(frozen=True)
+class Place:
+    """Which picture of which file a slice is, both counted from 0."""
+
+    file: int
+    number: int
+
+
 def read_dicom(file: BinaryIO) -> Image:
     """Read one DICOM file: a picture, or a volume or film where it holds several.
 
@@ -64,12 +72,23 @@ def read_series_archive(file: BinaryIO) -> Image:
         raise InputError("an archive of a series is damaged; import it again") from None
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Which picture of which file."""
+def slices_of(files: Sequence[bytes]) -> list[Place]:
+    """Tell which picture of which file each slice of the image is that `read_series` makes of these files.
 
-    file: int
-    number: int
+    Raises:
+        InputError: as for `read_series`.
+    """
+    return _ordered(_headers([lambda content=content: content for content in files])).places  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """Pictures in the order in which they lie in the patient."""
+
+    places: list[Place]
+    pictures: list[Picture]
+    stack: Stack
+    left_out: bool
 
 
 def _rewinding(file: BinaryIO) -> Opened:
@@ -80,7 +99,7 @@ def _rewinding(file: BinaryIO) -> Opened:
     return opened
 
 
-def _image(files: Sequence[Opened]) -> Image:
+def _headers(files: Sequence[Opened]) -> list[Header]:
     headers = []
     for opened in files:
         layout = laid_open(opened())
@@ -92,11 +111,21 @@ def _image(files: Sequence[Opened]) -> Image:
         raise InputError(
             "these files are of {n} series; read one at a time", n=len({one.series for one in headers})
         )
+    return headers
+
+
+def _ordered(headers: Sequence[Header]) -> _Ordered:
     places, left_out = _alike(headers)
-    first = headers[places[0].file]
     pictures = [headers[one.file].pictures[one.number] for one in places]
     stack = stacked([one.plane for one in pictures])
-    places, pictures = [places[n] for n in stack.order], [pictures[n] for n in stack.order]
+    return _Ordered([places[n] for n in stack.order], [pictures[n] for n in stack.order], stack, left_out)
+
+
+def _image(files: Sequence[Opened]) -> Image:
+    headers = _headers(files)
+    found = _ordered(headers)
+    places, pictures, stack = found.places, found.pictures, found.stack
+    first = headers[places[0].file]
     low, high, kind = _range(first, pictures)
     height, width = first.shape
     channels = 3 if first.colour else 1
@@ -112,11 +141,11 @@ def _image(files: Sequence[Opened]) -> Image:
             if frame in wanted:
                 row = wanted[frame]
                 pixels[:, row] = _values(stored, headers[number], pictures[row], (low, high), kind)
-    notes = dict.fromkeys([*first.notes, *((OTHERS,) if left_out else ()), *stack.notes])
+    notes = dict.fromkeys([*first.notes, *((OTHERS,) if found.left_out else ()), *stack.notes])
     return _placed(pixels, first, pictures, stack, (low, high), tuple(notes))
 
 
-def _alike(headers: Sequence[Header]) -> tuple[list[_Place], bool]:
+def _alike(headers: Sequence[Header]) -> tuple[list[Place], bool]:
     """List the pictures of the size and kind that most have, in the scanner's order; tell whether there are others."""
     kinds = Counter({(one.shape, one.colour): 0 for one in headers})
     for one in headers:
@@ -124,7 +153,7 @@ def _alike(headers: Sequence[Header]) -> tuple[list[_Place], bool]:
     most = kinds.most_common(1)[0][0]
     fitting = [number for number, one in enumerate(headers) if (one.shape, one.colour) == most]
     fitting.sort(key=lambda number: headers[number].order)
-    places = [_Place(number, frame) for number in fitting for frame in range(len(headers[number].pictures))]
+    places = [Place(number, frame) for number in fitting for frame in range(len(headers[number].pictures))]
     return places, len(kinds) > 1
 
 

@@ -1,4 +1,4 @@
-"""Codes, quantities and words of the record as FHIR R4 data types."""
+"""Codes, quantities and words of the record as FHIR R4 data types; a model as FHIR names it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from medloom.foundation.hashing import digest
 from medloom.foundation.messages import Text2, language
 from medloom.knowledge import names, ucum, vocabularies
 
@@ -19,6 +20,7 @@ OWN: Final = "urn:x-medloom:"  # of what FHIR has no name for
 _LOCAL: Final = OWN + "vocabulary:"
 _NO_SYSTEM: Final = "LOCAL"
 _TEXT: Final = "TEXT"
+_LONGEST_ID: Final = 64
 
 
 def coding(system: str, code: str, display: str | None = None) -> Json:
@@ -102,3 +104,14 @@ def extension(name: str, **value: Any) -> Json:
     {'url': 'urn:x-medloom:extension:model', 'valueString': 'gbdt'}
     """
     return {"url": f"{OWN}extension:{name}", **value}
+
+
+def device_id(model: str) -> str:
+    """Name a model as FHIR takes it: letters, digits, dots and hyphens.
+
+    >>> device_id("aki-48h.gbdt@3")
+    'aki-48h.gbdt-v3'
+    """
+    name = model.replace("@", "-v")
+    legal = len(name) <= _LONGEST_ID and all(c.isascii() and (c.isalnum() or c in "-.") for c in name)
+    return name if legal else digest(model)[:32]
