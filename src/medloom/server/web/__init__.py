@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from medloom.server.errors import speaks
+from medloom.server.image_pixels import ImageShelf
 from medloom.server.web import (
     admin,
     ask,
     audit,
     break_glass,
     data,
+    images,
     labels,
     models,
     patient,
@@ -25,7 +27,7 @@ from medloom.server.web.rendering import error_page, static_files
 __all__ = ["on_outside_team", "router", "set_up"]
 
 router = APIRouter(include_in_schema=False)
-for module in (sign_in, worklist, break_glass, patient, review, labels, models, ask, data, admin, audit):
+for module in (sign_in, worklist, break_glass, patient, images, review, labels, models, ask, data, admin, audit):
     router.include_router(module.router)
 
 speaks("", error_page)
@@ -35,3 +37,4 @@ def set_up(app: FastAPI) -> None:
     """Serve style sheets and scripts; begin to remember what readers have in common."""
     app.mount("/static", static_files(), name="static")
     app.state.views = Views()
+    app.state.images = ImageShelf()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -29,6 +30,7 @@ from medloom.server.web.badges import risk_badge
 from medloom.server.web.stylesheet import charts_css
 
 _FLASH: Final = "flash"
+_IMPORT: Final = re.compile(rb'from "\./([a-z_]+\.js)"')
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -191,7 +193,22 @@ def _static() -> dict[str, bytes]:
         for entry in folder.iterdir()
         if any(entry.name.endswith(kind) for kind in _TYPES)
     }
-    return found | {"charts.css": charts_css().encode()}
+    return _linked(found) | {"charts.css": charts_css().encode()}
+
+
+def _linked(found: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Let modules import each other by addresses that change with the content, like those that pages name."""
+    made: dict[str, bytes] = {}
+
+    def link(name: str) -> bytes:
+        if name not in made:
+            made[name] = _IMPORT.sub(
+                lambda one: b'from "./%b?%b"' % (one[1], sha256_bytes(link(one[1].decode()))[:12].encode()),
+                found[name],
+            )
+        return made[name]
+
+    return {name: link(name) if name.endswith(".js") else content for name, content in found.items()}
 
 
 @cache
