@@ -11,7 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom import api, dossier
 from medloom.database.engine import Database
+from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.record.imaging.nifti import as_nifti
 from medloom.record.imaging.pictures import as_png
@@ -33,6 +35,9 @@ TASKS: Final = {
     "ball-outline": "kind: segmentation\ntitle: {en: The ball's outline, zh: 球的轮廓}\n"
     "prediction_time: {event: [IMAGE//CT//CHEST], which: every}\n"
     "predict: {of: image, outline: [OUTLINE//ball], structures: [ball]}\n",
+    "disc-seen": "kind: binary\ntitle: {en: A disc on the picture, zh: 图中有圆盘}\n"
+    "prediction_time: {event: [IMAGE//DX], which: every}\n"
+    "predict: {of: image, event: [FINDING//disc]}\n",
     "disc": "kind: multiclass\ntitle: {en: What is on the picture, zh: 图中所见}\n"
     "prediction_time: {event: [IMAGE//DX], which: every}\n"
     "predict: {of: image, classes: {disc: [FINDING//disc], plain: [FINDING//plain]}}\n",
@@ -73,10 +78,13 @@ def picture(seed: int, disc: bool) -> NDArray[np.uint8]:
 
 
 class Images(Importer):
-    """Hands over patients with images: P0 and P1 with two volumes each, P2 … P5 with a picture, P6 with a torn file."""
+    """Hands over patients with images: P0 and P1 with two volumes each, P2 … with a picture, `torn` with a torn file."""
 
     name = "image-ward"
     system = "image-ward"
+
+    def __init__(self, pictures: int = 4) -> None:
+        self.pictures = pictures
 
     def sources(self) -> list[Path]:
         return []
@@ -96,8 +104,8 @@ class Images(Importer):
                     drawn = context.assets.put(as_nifti(ball(radius).astype(np.uint8), affine()))
                     outline = {"code": "OUTLINE//ball", "role": "image", "asset": drawn, "derived_from": asset}
                     rows.append({**image, **outline})
-        for number in range(2, 6):
-            time = datetime(2026, 3, 10) + timedelta(hours=number)
+        for number in range(2, 2 + self.pictures):
+            time = datetime(2026, 3, 10) + timedelta(minutes=90 * number)
             asset = context.assets.put(as_png(picture(number, disc=number % 2 == 0)))
             image = {"patient": f"P{number}", "time": time}
             rows.append({**image, "code": "IMAGE//DX", "role": "image", "asset": asset})
@@ -105,15 +113,24 @@ class Images(Importer):
             rows.append({**image, "code": said, "role": "observation", "derived_from": asset})
         torn = context.assets.put(as_png(picture(9, disc=False))[:200])
         rows.append(
-            {"patient": "P6", "time": datetime(2026, 3, 11), "code": "IMAGE//DX", "role": "image", "asset": torn}
+            {"patient": "torn", "time": datetime(2026, 3, 9), "code": "IMAGE//XC", "role": "image", "asset": torn}
         )
         yield Batch(pl.DataFrame(rows, infer_schema_length=None), len(rows))
 
 
-def image_site(folder: Path) -> Site:
-    """Make the site, with its tasks and accounts of all roles; `doctor`, `expert` and `scientist` see everybody."""
+MODEL: Final = "disc-seen.cnn@1"
+"""Released, where there is a model."""
+
+
+def image_site(folder: Path, *, released: bool = False) -> Site:
+    """Make the site, with its tasks and accounts of all roles; `doctor`, `expert` and `scientist` see everybody.
+
+    Args:
+        folder: a new one.
+        released: whether there are a hundred pictures, and a model that learned from them answers.
+    """
     site = Site.create(folder)
-    site.record.add(Images())
+    site.record.add(Images(100 if released else 4))
     for name, content in TASKS.items():
         (site.directory.tasks / f"{name}.yaml").write_text(f"name: {name}\n{content}", encoding="utf-8")
     database = Database.of(site.directory)
@@ -129,6 +146,12 @@ def image_site(folder: Path) -> Site:
                 sees_all=name in ("doctor", "expert"),
                 must_change=False,
             )
+        if released:
+            api.train(site.task("disc-seen"), "cnn", ranges=False, size=32, width=8, epochs=6)
+            dossier.evaluate(site, MODEL)
+            proposer = Actor("scientist", "data_scientist")
+            proposal = releases.propose(site, database, MODEL, proposer, "first of its kind", 0.5)
+            releases.sign(database, proposal.id, Actor("lead", "governance"))
     finally:
         database.close()
     return site

@@ -12,6 +12,7 @@ from medloom.server.web import (
     audit,
     break_glass,
     data,
+    image_worklist,
     images,
     labels,
     models,
@@ -22,12 +23,13 @@ from medloom.server.web import (
 )
 from medloom.server.web.board import Views
 from medloom.server.web.break_glass import on_outside_team
+from medloom.server.web.image_worklist import ImageLists
 from medloom.server.web.rendering import error_page, static_files
 
 __all__ = ["on_outside_team", "router", "set_up"]
 
 router = APIRouter(include_in_schema=False)
-for module in (sign_in, worklist, break_glass, patient, images, review, labels, models, ask, data, admin, audit):
+for module in (sign_in, worklist, break_glass, patient, images, image_worklist, review, labels, models, ask, data, admin, audit):
     router.include_router(module.router)
 
 speaks("", error_page)
@@ -38,3 +40,4 @@ def set_up(app: FastAPI) -> None:
     app.mount("/static", static_files(), name="static")
     app.state.views = Views()
     app.state.images = ImageShelf()
+    app.state.image_lists = ImageLists()

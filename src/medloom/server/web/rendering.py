@@ -27,6 +27,7 @@ from medloom.server.access import Permission, Person, role_name
 from medloom.server.backend import Backend
 from medloom.server.errors import wanted_language
 from medloom.server.web.badges import risk_badge
+from medloom.server.images import has_images
 from medloom.server.web.stylesheet import charts_css
 
 _FLASH: Final = "flash"
@@ -126,6 +127,7 @@ def navigation(request: Request, person: Person) -> list[tuple[str, str, bool, i
     """List the places a person may go to: address, label, whether it is this one, how much is new there."""
     places = [
         (Permission.READ_PATIENTS, "/worklist", tr("Worklist")),
+        (Permission.SEE_IMAGES, "/images", tr("Images")),
         (Permission.ASK, "/ask", tr("Ask")),
         (Permission.REVIEW, "/review", tr("Review")),
         (Permission.EXPORT, "/labels", tr("Labels")),
@@ -135,6 +137,8 @@ def navigation(request: Request, person: Person) -> list[tuple[str, str, bool, i
         (Permission.READ_AUDIT, "/audit", tr("Audit")),
     ]
     path = request.url.path
+    if not has_images(request.app.state.backend.site.record.catalogue):
+        places = [one for one in places if one[0] is not Permission.SEE_IMAGES]
     return [
         (href, label, path == href or path.startswith(href + "/"), None)
         for permission, href, label in places
