@@ -28,6 +28,7 @@ class Permission(StrEnum):
     """What a route may need."""
 
     READ_PATIENTS = "read-patients"  # records and advice, by pseudonym, within the care team
+    SEE_IMAGES = "see-images"  # of patients of the care team, with what was said of them and drawn on them
     SEE_IDENTIFIERS = "see-identifiers"  # birth dates, the hospital's identifiers
     ASK = "ask"  # let a released model answer
     ANSWER = "answer"  # accept or override advice
@@ -56,11 +57,22 @@ OWN: Final = frozenset({Permission.OWN_ACCOUNT, Permission.KNOW_ONESELF})
 
 _P = Permission
 ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
-    "clinician": frozenset({_P.READ_PATIENTS, _P.SEE_IDENTIFIERS, _P.ASK, _P.ANSWER, _P.READ_MODELS, *OWN}),
-    "expert": frozenset({_P.REVIEW, _P.ADJUDICATE, _P.READ_MODELS, *OWN}),
+    "clinician": frozenset(
+        {
+            _P.READ_PATIENTS,
+            _P.SEE_IMAGES,
+            _P.SEE_IDENTIFIERS,
+            _P.ASK,
+            _P.ANSWER,
+            _P.READ_MODELS,
+            *OWN,
+        }
+    ),
+    "expert": frozenset({_P.REVIEW, _P.SEE_IMAGES, _P.ADJUDICATE, _P.READ_MODELS, *OWN}),
     "data_scientist": frozenset(
         {
             _P.READ_PATIENTS,
+            _P.SEE_IMAGES,
             _P.ASK,
             _P.READ_MODELS,
             _P.PROPOSE_RELEASE,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from medloom.server.errors import speaks
+from medloom.server.image_pixels import ImageShelf
 from medloom.server.web import (
     admin,
     ask,
     audit,
     break_glass,
     data,
+    image_worklist,
+    images,
     labels,
     models,
     patient,
@@ -20,12 +23,13 @@ from medloom.server.web import (
 )
 from medloom.server.web.board import Views
 from medloom.server.web.break_glass import on_outside_team
+from medloom.server.web.image_worklist import ImageLists
 from medloom.server.web.rendering import error_page, static_files
 
 __all__ = ["on_outside_team", "router", "set_up"]
 
 router = APIRouter(include_in_schema=False)
-for module in (sign_in, worklist, break_glass, patient, review, labels, models, ask, data, admin, audit):
+for module in (sign_in, worklist, break_glass, patient, images, image_worklist, review, labels, models, ask, data, admin, audit):
     router.include_router(module.router)
 
 speaks("", error_page)
@@ -35,3 +39,5 @@ def set_up(app: FastAPI) -> None:
     """Serve style sheets and scripts; begin to remember what readers have in common."""
     app.mount("/static", static_files(), name="static")
     app.state.views = Views()
+    app.state.images = ImageShelf()
+    app.state.image_lists = ImageLists()

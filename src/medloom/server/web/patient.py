@@ -24,6 +24,7 @@ from medloom.server.access import Permission, Person, may
 from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
+from medloom.server.images import PatientImage, gallery_of
 from medloom.server.showing import advice_shown, facts_shown
 from medloom.server.web.advice_card import Card, card_of
 from medloom.server.web.identity import Identity, identity_of
@@ -165,9 +166,17 @@ def _page(
         reasons=[(reason, reason_name(reason)) for reason in REASONS],
         filled=filled,
         known=known,
+        images=_images(backend, person, subject_id),
         timeline=_timeline(request, backend, seen, [card.advice for card in cards]),
         fragment=f"/patients/{subject_id}/timeline",
     )
+
+
+def _images(backend: Backend, person: Person, subject_id: int) -> tuple[PatientImage, ...] | None:
+    """List a patient's images, the latest first; None: they are not for this person."""
+    if Permission.SEE_IMAGES not in person.permissions:
+        return None
+    return gallery_of(backend, person, subject_id).images[::-1]
 
 
 def _seen(backend: Backend, person: Person, subject_id: int) -> pl.DataFrame:

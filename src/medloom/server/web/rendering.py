@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -26,9 +27,11 @@ from medloom.server.access import Permission, Person, role_name
 from medloom.server.backend import Backend
 from medloom.server.errors import wanted_language
 from medloom.server.web.badges import risk_badge
+from medloom.server.images import has_images
 from medloom.server.web.stylesheet import charts_css
 
 _FLASH: Final = "flash"
+_IMPORT: Final = re.compile(rb'from "\./([a-z_]+\.js)"')
 _TYPES: Final = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -124,6 +127,7 @@ def navigation(request: Request, person: Person) -> list[tuple[str, str, bool, i
     """List the places a person may go to: address, label, whether it is this one, how much is new there."""
     places = [
         (Permission.READ_PATIENTS, "/worklist", tr("Worklist")),
+        (Permission.SEE_IMAGES, "/images", tr("Images")),
         (Permission.ASK, "/ask", tr("Ask")),
         (Permission.REVIEW, "/review", tr("Review")),
         (Permission.EXPORT, "/labels", tr("Labels")),
@@ -133,6 +137,8 @@ def navigation(request: Request, person: Person) -> list[tuple[str, str, bool, i
         (Permission.READ_AUDIT, "/audit", tr("Audit")),
     ]
     path = request.url.path
+    if not has_images(request.app.state.backend.site.record.catalogue):
+        places = [one for one in places if one[0] is not Permission.SEE_IMAGES]
     return [
         (href, label, path == href or path.startswith(href + "/"), None)
         for permission, href, label in places
@@ -191,7 +197,22 @@ def _static() -> dict[str, bytes]:
         for entry in folder.iterdir()
         if any(entry.name.endswith(kind) for kind in _TYPES)
     }
-    return found | {"charts.css": charts_css().encode()}
+    return _linked(found) | {"charts.css": charts_css().encode()}
+
+
+def _linked(found: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Let modules import each other by addresses that change with the content, like those that pages name."""
+    made: dict[str, bytes] = {}
+
+    def link(name: str) -> bytes:
+        if name not in made:
+            made[name] = _IMPORT.sub(
+                lambda one: b'from "./%b?%b"' % (one[1], sha256_bytes(link(one[1].decode()))[:12].encode()),
+                found[name],
+            )
+        return made[name]
+
+    return {name: link(name) if name.endswith(".js") else content for name, content in found.items()}
 
 
 @cache

@@ -1,0 +1,159 @@
+"""What released models say of one image, when somebody asks: the answer, and where in the image it comes from."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+import polars as pl
+
+from medloom.care import risk
+from medloom.explanation.numbers import percent
+from medloom.foundation.errors import InputError
+from medloom.foundation.messages import Text2, language, tr
+from medloom.loop.serving import Served
+from medloom.record.imaging.image import Image
+from medloom.server.access import Person
+from medloom.server.backend import Backend
+from medloom.server.image_pixels import ImageShelf
+from medloom.server.images import PatientImage
+from medloom.tasks.explanation import Explanation
+from medloom.tasks.kinds import PROBABLE
+from medloom.tasks.samples import Samples
+from medloom.tasks.task_codes import matching
+from medloom.training.wrapping import innermost
+
+_PLACE: Final = re.compile(r"(?:slice \d+ of (\d+), )?row \d+ of (\d+), column \d+ of (\d+)")
+
+
+def asked_about(backend: Backend, image: PatientImage) -> list[Served]:
+    """List the released models that answer about images of this kind, by task."""
+    catalogue = backend.site.record.catalogue
+    return [
+        one
+        for one in backend.serving.served
+        if one.asker.task.about == "image"
+        and image.code in matching(catalogue, one.asker.task.prediction_time.event)
+    ]
+
+
+def answering(
+    backend: Backend, person: Person, image: PatientImage, model: str, shelf: ImageShelf
+) -> dict[str, Any]:
+    """Let a model answer about an image; who asked is kept with the advice, and reads its case blinded no longer.
+
+    Returns:
+        JSON: `title`, `said`, `range`, `cautions`, and `heat` (`shape`, `values`, and of each axis `scale` and
+        `offset` from pixels to places of the map) or `outline` (`code`, `names`, numbers packed by gzip in base64).
+
+    Raises:
+        NotFoundError: no such model is released.
+        InputError: it does not answer about this image.
+    """
+    served = next((one for one in asked_about(backend, image) if str(one.name) == model), None)
+    if served is None:
+        raise InputError("no released model {model!r} answers about this image", model=model)
+    sample = _sample(served, image)
+    given = risk.advise(served, sample, explain=False)
+    backend.database.write(risk.keep(backend.database, given, person.actor, "viewer"))
+    advice, question = given.advice, sample.question
+    unit = f" {question.unit}" if question.unit else ""
+    told: dict[str, Any] = {
+        "model": model,
+        "title": _here(Text2(question.title.en, question.title.zh)),
+        "answers": [
+            {
+                "output": tr("yes") if question.kind == "binary" else answer.output,
+                "value": percent(answer.value) if question.kind in PROBABLE else f"{answer.value:.3g}{unit}",
+                "range": _range(answer.low, answer.high, question.kind in PROBABLE),
+            }
+            for answer in advice.answers
+        ],
+        "cautions": [_here(one) for one in advice.cautions],
+    }
+    pictured = shelf.image(backend.site.record.assets(), image.asset)
+    if question.kind in ("segmentation", "detection"):
+        return {**told, "outline": _outline(served, pictured)}
+    return {**told, "heat": _heat(served, sample, advice.output, pictured)}
+
+
+def _sample(served: Served, image: PatientImage) -> Samples:
+    sample, _ = served.asker.at(image.visible, image.subject_id)
+    if not len(sample):
+        raise InputError("no released model {model!r} answers about this image", model=str(served.name))
+    # several may have come at one moment
+    return replace(sample, frame=sample.frame.with_columns(item=pl.lit(image.asset)))
+
+
+def _outline(served: Served, pictured: Image) -> dict[str, Any] | None:
+    outline = getattr(innermost(served.model), "outline", None)
+    codes = served.asker.task.predict.outline
+    if outline is None or not codes:
+        return None
+    labels = outline(pictured).labels
+    packed = base64.b64encode(gzip.compress(labels.tobytes(), 6, mtime=0)).decode()
+    return {"code": codes[0], "names": list(served.asker.task.predict.structures), "labels": packed}
+
+
+def _heat(served: Served, sample: Samples, output: str, pictured: Image) -> dict[str, Any] | None:
+    """Give the map of an answer's reasons over the image; None: its reasons are no places."""
+    explanation = served.model.explain(sample)
+    rows = explanation.frame.filter(pl.col("output") == output).sort("start")
+    grid = _grid(rows["input"])
+    if grid is None or rows.height != grid[0] * grid[1] * grid[2]:
+        return None
+    shape = (1, *pictured.shape) if pictured.dimensions == 2 else pictured.shape
+    axes = _axes(served, grid, shape)
+    return {
+        "shape": list(grid),
+        "values": [round(one, 6) for one in rows["contribution"].to_list()],
+        "axes": axes,
+        "scale": explanation.scale,
+        "says": _says(explanation),
+    }
+
+
+def _grid(inputs: Iterable[str]) -> tuple[int, int, int] | None:
+    for name in inputs:
+        found = _PLACE.fullmatch(name)
+        return None if found is None else (int(found[1] or 1), int(found[2]), int(found[3]))
+    return None
+
+
+def _axes(served: Served, grid: tuple[int, ...], shape: tuple[int, ...]) -> list[list[float]]:
+    """Give of each axis what turns the middle of a pixel into a place of the map: scale and offset.
+
+    The map divides what the model was shown: where that keeps the image's shape, it is filled up with black.
+    """
+    framing = getattr(innermost(served.model), "framing", None)
+    size = tuple(getattr(framing, "size", ()))
+    if framing is None or not getattr(framing, "keep_shape", False):
+        return [[g / n, 0.5 * g / n - 0.5] for g, n in zip(grid, shape, strict=True)]
+    size = (1,) * (3 - len(size)) + size
+    own = shape[-len(framing.size) :]
+    share = min(want / there for want, there in zip(framing.size, own, strict=True))
+    axes = []
+    for place, (g, n, want) in enumerate(zip(grid, shape, size, strict=True)):
+        inner = want if place < 3 - len(own) else min(want, max(1, round(n * share)))
+        begins = (want - inner) // 2
+        scale = inner / n * g / want
+        axes.append([scale, (begins + 0.5 * inner / n) * g / want - 0.5])
+    return axes
+
+
+def _says(explanation: Explanation) -> str:
+    return tr("Bright places speak for this answer, by {scale}.", scale=explanation.scale)
+
+
+def _range(low: float | None, high: float | None, probable: bool) -> str:
+    if low is None or high is None:
+        return ""
+    return f"{percent(low)} – {percent(high)}" if probable else f"{low:.3g} – {high:.3g}"
+
+
+def _here(text: Text2) -> str:
+    return text.zh if language() == "zh" else text.en

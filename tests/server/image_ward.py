@@ -1,0 +1,162 @@
+"""A site with images for tests of the viewer: CT volumes with a bright ball, some twice; and pictures, some with a disc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from medloom import api, dossier
+from medloom.database.engine import Database
+from medloom.loop import releases
+from medloom.loop.releases import Actor
+from medloom.record.imaging.nifti import as_nifti
+from medloom.record.imaging.pictures import as_png
+from medloom.record.importing import Batch, ImportContext, Importer
+from medloom.server import accounts
+from medloom.site import Site
+from tests.server.ward import ACCOUNTS, PASSWORD
+
+NOW: Final = datetime(2026, 3, 20, 9)
+SHAPE: Final = (24, 64, 80)  # slices, rows, columns
+SPACING: Final = (4.0, 2.0, 2.0)  # mm
+MIDDLE: Final = (12, 30, 44)
+RADIUS: Final = 12.0  # mm, of the ball
+PICTURE: Final = (96, 128)
+TASKS: Final = {
+    "ball": "kind: binary\ntitle: {en: A ball in the chest, zh: 胸部有球}\n"
+    "prediction_time: {event: [IMAGE//CT//CHEST], which: every}\n"
+    "predict: {of: image, event: [FINDING//ball]}\n",
+    "ball-outline": "kind: segmentation\ntitle: {en: The ball's outline, zh: 球的轮廓}\n"
+    "prediction_time: {event: [IMAGE//CT//CHEST], which: every}\n"
+    "predict: {of: image, outline: [OUTLINE//ball], structures: [ball]}\n",
+    "disc-seen": "kind: binary\ntitle: {en: A disc on the picture, zh: 图中有圆盘}\n"
+    "prediction_time: {event: [IMAGE//DX], which: every}\n"
+    "predict: {of: image, event: [FINDING//disc]}\n",
+    "disc": "kind: multiclass\ntitle: {en: What is on the picture, zh: 图中所见}\n"
+    "prediction_time: {event: [IMAGE//DX], which: every}\n"
+    "predict: {of: image, classes: {disc: [FINDING//disc], plain: [FINDING//plain]}}\n",
+}
+"""What the site asks about images."""
+
+
+def affine() -> NDArray[np.float64]:
+    """Place (slice, row, column) in the patient: slices towards the head, rows to the back, columns to the left."""
+    placed = np.zeros((4, 4))
+    placed[2, 0], placed[1, 1], placed[0, 2] = SPACING
+    placed[:3, 3] = (-80.0, -64.0, 100.0)
+    placed[3, 3] = 1.0
+    return placed
+
+
+def ball(radius: float = RADIUS) -> NDArray[np.bool_]:
+    """Mark the ball: (24, 64, 80)."""
+    places = np.indices(SHAPE).astype(float)
+    away = sum(((places[axis] - MIDDLE[axis]) * SPACING[axis]) ** 2 for axis in range(3))
+    return np.asarray(away <= radius**2)
+
+
+def volume(seed: int, radius: float = RADIUS) -> NDArray[np.int16]:
+    """Draw noise with a bright ball: (24, 64, 80)."""
+    grey = np.random.default_rng(seed).normal(-50, 40, SHAPE)
+    grey[ball(radius)] += 350
+    return grey.astype(np.int16)
+
+
+def picture(seed: int, disc: bool) -> NDArray[np.uint8]:
+    """Draw a picture (1, 96, 128) of noise, with a bright disc on it or not."""
+    grey = np.random.default_rng(seed).normal(90, 18, PICTURE)
+    rows, columns = np.indices(PICTURE)
+    if disc:
+        grey[(rows - 40) ** 2 + (columns - 80) ** 2 <= 18**2] += 90
+    return np.clip(grey, 0, 255).astype(np.uint8)[None]
+
+
+class Images(Importer):
+    """Hands over patients with images: P0 and P1 with two volumes each, P2 … with a picture, `torn` with a torn file."""
+
+    name = "image-ward"
+    system = "image-ward"
+
+    def __init__(self, pictures: int = 4) -> None:
+        self.pictures = pictures
+
+    def sources(self) -> list[Path]:
+        return []
+
+    def batches(self, context: ImportContext) -> Iterator[Batch]:
+        assert context.assets is not None
+        rows = []
+        for number in range(2):
+            for place, (day, radius) in enumerate(((1, 8.0), (15, RADIUS))):
+                time = datetime(2026, 3, day, 8 + number)
+                asset = context.assets.put(as_nifti(volume(10 * number + place, radius), affine()))
+                image = {"patient": f"P{number}", "time": time}
+                rows.append({**image, "code": "IMAGE//CT//CHEST", "role": "image", "asset": asset})
+                said = "FINDING//ball" if number == 0 else "FINDING//other"
+                rows.append({**image, "code": said, "role": "observation", "derived_from": asset})
+                if place == 1 and number == 0:
+                    drawn = context.assets.put(as_nifti(ball(radius).astype(np.uint8), affine()))
+                    outline = {"code": "OUTLINE//ball", "role": "image", "asset": drawn, "derived_from": asset}
+                    rows.append({**image, **outline})
+        for number in range(2, 2 + self.pictures):
+            time = datetime(2026, 3, 10) + timedelta(minutes=90 * number)
+            asset = context.assets.put(as_png(picture(number, disc=number % 2 == 0)))
+            image = {"patient": f"P{number}", "time": time}
+            rows.append({**image, "code": "IMAGE//DX", "role": "image", "asset": asset})
+            said = "FINDING//disc" if number % 2 == 0 else "FINDING//plain"
+            rows.append({**image, "code": said, "role": "observation", "derived_from": asset})
+        torn = context.assets.put(as_png(picture(9, disc=False))[:200])
+        rows.append(
+            {"patient": "torn", "time": datetime(2026, 3, 9), "code": "IMAGE//XC", "role": "image", "asset": torn}
+        )
+        yield Batch(pl.DataFrame(rows, infer_schema_length=None), len(rows))
+
+
+MODEL: Final = "disc-seen.cnn@1"
+"""Released, where there is a model."""
+
+
+def image_site(folder: Path, *, released: bool = False) -> Site:
+    """Make the site, with its tasks and accounts of all roles; `doctor`, `expert` and `scientist` see everybody.
+
+    Args:
+        folder: a new one.
+        released: whether there are a hundred pictures, and a model that learned from them answers.
+    """
+    site = Site.create(folder)
+    site.record.add(Images(100 if released else 4))
+    for name, content in TASKS.items():
+        (site.directory.tasks / f"{name}.yaml").write_text(f"name: {name}\n{content}", encoding="utf-8")
+    database = Database.of(site.directory)
+    try:
+        for name, role in ACCOUNTS.items():
+            accounts.create(
+                database,
+                Actor("operator", ""),
+                name,
+                role,
+                PASSWORD,
+                display=name.title(),
+                sees_all=name in ("doctor", "expert"),
+                must_change=False,
+            )
+        if released:
+            api.train(site.task("disc-seen"), "cnn", ranges=False, size=32, width=8, epochs=6)
+            dossier.evaluate(site, MODEL)
+            proposer = Actor("scientist", "data_scientist")
+            proposal = releases.propose(site, database, MODEL, proposer, "first of its kind", 0.5)
+            releases.sign(database, proposal.id, Actor("lead", "governance"))
+    finally:
+        database.close()
+    return site
+
+
+def subject(site: Site, patient: str) -> int:
+    """Give the pseudonym of a patient of `Images`."""
+    return site.record.find(patient, "image-ward")
