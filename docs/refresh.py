@@ -28,6 +28,7 @@ WITH_FIGURES = (
     "benchmarks/README.md",
     "docs/trust.md",
     "docs/large-model.md",
+    "docs/imaging.md",
 )
 LEFT_OUT = "..."
 
