@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from medloom.explanation.heat_maps import likeness, overlaid, points_into
-from medloom.explanation.image_places import heat_of, picture_with_heat, place_of
+from medloom.explanation.image_places import heat_of, in_ninths, picture_with_heat, place_of
 from medloom.explanation.wording import readable
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.image import Image
@@ -45,6 +45,27 @@ def test_shares_stand_where_their_places_are_and_are_drawn_there() -> None:
     pixels = np.asarray(Pillow.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))), float)
     coloured = np.abs(pixels - 100).sum(-1)
     assert coloured[:10, 30:].mean() > 50 and coloured[30:, :10].max() == 0
+
+
+def test_places_are_summed_by_ninths_and_other_rows_stay() -> None:
+    rows = pl.DataFrame(
+        {
+            "sample_id": [1] * 4,
+            "input": [
+                "row 1 of 6, column 1 of 6",
+                "row 2 of 6, column 2 of 6",
+                "row 6 of 6, column 6 of 6",
+                "age",
+            ],
+            "contribution": [1.0, 2.0, 4.0, 8.0],
+        }
+    )
+    assert in_ninths(rows)["contribution"].to_list() == [3.0, 4.0, 8.0]
+    assert in_ninths(rows)["input"].to_list() == [
+        "row 1 of 3, column 1 of 3",
+        "row 3 of 3, column 3 of 3",
+        "age",
+    ]
 
 
 def test_of_a_volume_the_slice_with_most_is_drawn() -> None:

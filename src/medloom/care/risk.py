@@ -20,6 +20,7 @@ from medloom.database.engine import Database
 from medloom.database.metadata import utc_now
 from medloom.database.tables.serving import advice as advice_table
 from medloom.database.tables.serving import advice_input
+from medloom.explanation.image_places import in_ninths
 from medloom.explanation.pushes import as_many
 from medloom.explanation.wording import readable
 from medloom.foundation.errors import IntegrityError, NotFoundError
@@ -266,7 +267,7 @@ def reproduce(site: Site, database: Database, advice_id: str) -> Reproduced:
 
 
 def _answers_again(model: Model, asker: Asker, told: Advice, history: History) -> tuple[Answer, ...]:
-    sample = asker.blank(told.prediction_time, told.subject_id).holding(history)
+    sample = asker.with_history(told.prediction_time, told.subject_id, history)
     predictions = model.predict(sample)
     (answers,) = _answers(predictions, 1)
     return answers
@@ -291,6 +292,7 @@ def _alike(first: tuple[Answer, ...], second: tuple[Answer, ...]) -> bool:
 
 def _explained(served: Served, held: Samples, made: Advice) -> Advice:
     explanation = served.model.explain(held)
+    explanation = replace(explanation, frame=in_ninths(explanation.frame))
     catalogue = served.site.record.catalogue
     descriptions, units = catalogue.descriptions(), catalogue.units()
     top = explanation.top(int(held.frame["sample_id"][0]), as_many(explanation.frame), made.output)

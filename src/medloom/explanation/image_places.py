@@ -33,11 +33,17 @@ class Place:
     column: tuple[int, int]
 
     @property
-    def region(self) -> Text2:
-        """Say in which ninth of the picture it lies."""
+    def ninth(self) -> tuple[int, int]:
+        """Tell in which of three rows and three columns of the picture it lies, from 0."""
         down, across = (
             min(2, (3 * (at - 1)) // n) if n > 2 else 2 * (at - 1) for at, n in (self.row, self.column)
         )
+        return down, across
+
+    @property
+    def region(self) -> Text2:
+        """Say in which ninth of the picture it lies."""
+        down, across = self.ninth
         return _REGIONS[down][across]()
 
     @property
@@ -70,6 +76,25 @@ def place_of(input: str) -> Place | None:
     through, row, column = ((a, b) if a is not None and b is not None else None for a, b in pairs)
     assert row is not None and column is not None
     return Place(through, row, column)
+
+
+def in_ninths(rows: pl.DataFrame) -> pl.DataFrame:
+    """Sum an explanation's rows about places of an image by ninths of the picture, each told as a place of three by
+    three; other rows stay as they are."""
+    named = {name: place.ninth for name in rows["input"].unique() if (place := place_of(name)) is not None}
+    if not named:
+        return rows
+    coarse = {
+        name: f"row {down + 1} of 3, column {across + 1} of 3" for name, (down, across) in named.items()
+    }
+    placed = rows.with_columns(
+        pl.col("input").replace(coarse),
+        pl.lit(None, pl.Float64).alias("start"),
+        pl.lit(None, pl.Float64).alias("end"),
+    )
+    same = [name for name in rows.columns if name != "contribution"]
+    summed = placed.group_by(same, maintain_order=True).agg(pl.col("contribution").sum())
+    return summed.select(rows.columns)
 
 
 def heat_of(rows: pl.DataFrame) -> NDArray[np.float64]:

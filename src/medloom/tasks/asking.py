@@ -16,7 +16,7 @@ from medloom.foundation.errors import NotFoundError
 from medloom.foundation.messages import Text2, text2
 from medloom.record.catalogue import CodeCatalogue
 from medloom.record.record import Record
-from medloom.tasks.history import Visibility
+from medloom.tasks.history import History, Visibility
 from medloom.tasks.kinds import LABEL_TYPES
 from medloom.tasks.moments import Facts, demands, moments, next_event, with_end
 from medloom.tasks.question import Question
@@ -120,10 +120,21 @@ class Asker:
         frame = _with_item(frame)
         return self._samples(frame.select(_CURRENT.names()), means), reasons
 
-    def blank(self, moment: datetime, subject: int) -> Samples:
-        """Give a sample for a history that is handed in (`Samples.holding`); the record is not looked at."""
-        frame = pl.DataFrame([(subject, moment, "held_out", None, None)], schema=_CURRENT, orient="row")
-        return self._samples(frame, self._means())
+    def with_history(self, moment: datetime, subject: int, history: History) -> Samples:
+        """Give a sample that holds a history which is handed in; of the record only the image itself is looked at.
+
+        Args:
+            moment: of prediction.
+            subject: who.
+            history: of this one sample; of a question about an image with the column `asset`, whose last is asked about.
+        """
+        means, item = self._means(), None
+        if self.task.about == "image":
+            asked = [place for place, code in enumerate(history.vocabulary) if code in means.codes.ask]
+            rows = np.flatnonzero(np.isin(history.code, asked))
+            item = history.columns["asset"][int(rows[-1])].as_py() if len(rows) else None
+        frame = pl.DataFrame([(subject, moment, "held_out", None, item)], schema=_CURRENT, orient="row")
+        return self._samples(frame, means).holding(history)
 
     def _means(self) -> _Resolved:
         """Give what the task means now: a fact that has just come may have brought a new code."""

@@ -117,9 +117,14 @@ class Samples:
             return self._held.of(self, columns)
         return read_history(self._record, self.subject_ids, self.prediction_times, self._visibility, columns)
 
-    def held(self, columns: Sequence[str] = MODELS_READ) -> Samples:
-        """Read the history once, for all that is going to ask for it; it stays in memory with the samples."""
-        return self if self._held is not None else self.holding(self.history(columns))
+    def held(self, columns: Sequence[str] = ()) -> Samples:
+        """Read the history once, for all that is going to ask for it; it stays in memory with the samples.
+
+        Args:
+            columns: carried along; none: those that models ask for, and of images the files.
+        """
+        wanted = columns or (*MODELS_READ, *(("asset",) if self.question.about == "image" else ()))
+        return self if self._held is not None else self.holding(self.history(wanted))
 
     def holding(self, history: History) -> Samples:
         """Give these samples another history, in their order: one that was kept, or supposed.
