@@ -1,4 +1,4 @@
-"""A site with images for tests of the viewer: CT volumes with a bright ball, some twice; and pictures, some with a disc."""
+"""A site with images for tests of the viewer: CT volumes with a bright ball; pictures, some with a disc."""
 
 from __future__ import annotations
 
@@ -68,17 +68,25 @@ def volume(seed: int, radius: float = RADIUS) -> NDArray[np.int16]:
     return grey.astype(np.int16)
 
 
+def disc_at(seed: int) -> tuple[int, int]:
+    """Tell where the disc of a picture is: row and column."""
+    row, column = np.random.default_rng(1000 + seed).integers(20, (76, 108))
+    return int(row), int(column)
+
+
 def picture(seed: int, disc: bool) -> NDArray[np.uint8]:
     """Draw a picture (1, 96, 128) of noise, with a bright disc on it or not."""
-    grey = np.random.default_rng(seed).normal(90, 18, PICTURE)
+    rng = np.random.default_rng(seed)
+    grey = rng.normal(90, 18, PICTURE)
     rows, columns = np.indices(PICTURE)
+    middle = disc_at(seed)
     if disc:
-        grey[(rows - 40) ** 2 + (columns - 80) ** 2 <= 18**2] += 90
+        grey[(rows - middle[0]) ** 2 + (columns - middle[1]) ** 2 <= 18**2] += 90
     return np.clip(grey, 0, 255).astype(np.uint8)[None]
 
 
 class Images(Importer):
-    """Hands over patients with images: P0 and P1 with two volumes each, P2 … with a picture, `torn` with a torn file."""
+    """Hands over images: P0 and P1 have two volumes each, P2 and on a picture, `torn` a torn file."""
 
     name = "image-ward"
     system = "image-ward"
@@ -102,7 +110,12 @@ class Images(Importer):
                 rows.append({**image, "code": said, "role": "observation", "derived_from": asset})
                 if place == 1 and number == 0:
                     drawn = context.assets.put(as_nifti(ball(radius).astype(np.uint8), affine()))
-                    outline = {"code": "OUTLINE//ball", "role": "image", "asset": drawn, "derived_from": asset}
+                    outline = {
+                        "code": "OUTLINE//ball",
+                        "role": "image",
+                        "asset": drawn,
+                        "derived_from": asset,
+                    }
                     rows.append({**image, **outline})
         for number in range(2, 2 + self.pictures):
             time = datetime(2026, 3, 10) + timedelta(minutes=90 * number)
@@ -113,7 +126,13 @@ class Images(Importer):
             rows.append({**image, "code": said, "role": "observation", "derived_from": asset})
         torn = context.assets.put(as_png(picture(9, disc=False))[:200])
         rows.append(
-            {"patient": "torn", "time": datetime(2026, 3, 9), "code": "IMAGE//XC", "role": "image", "asset": torn}
+            {
+                "patient": "torn",
+                "time": datetime(2026, 3, 9),
+                "code": "IMAGE//XC",
+                "role": "image",
+                "asset": torn,
+            }
         )
         yield Batch(pl.DataFrame(rows, infer_schema_length=None), len(rows))
 
@@ -147,7 +166,15 @@ def image_site(folder: Path, *, released: bool = False) -> Site:
                 must_change=False,
             )
         if released:
-            api.train(site.task("disc-seen"), "cnn", ranges=False, size=32, width=8, epochs=6)
+            api.train(
+                site.task("disc-seen"),
+                "cnn",
+                ranges=False,
+                size=32,
+                epochs=12,
+                learning_rate=0.01,
+                average=0.0,
+            )
             dossier.evaluate(site, MODEL)
             proposer = Actor("scientist", "data_scientist")
             proposal = releases.propose(site, database, MODEL, proposer, "first of its kind", 0.5)
