@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medloom import api, dossier
+from medloom import api
 from medloom.database.engine import Database
+from medloom.foundation.files import write_json
 from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.record.imaging.nifti import as_nifti
@@ -20,6 +21,7 @@ from medloom.record.imaging.pictures import as_png
 from medloom.record.importing import Batch, ImportContext, Importer
 from medloom.server import accounts
 from medloom.site import Site
+from medloom.tasks import models
 from tests.server.ward import ACCOUNTS, PASSWORD
 
 NOW: Final = datetime(2026, 3, 20, 9)
@@ -146,10 +148,10 @@ def image_site(folder: Path, *, released: bool = False) -> Site:
 
     Args:
         folder: a new one.
-        released: whether there are a hundred pictures, and a model that learned from them answers.
+        released: whether there are sixty pictures, and a model that learned from them answers.
     """
     site = Site.create(folder)
-    site.record.add(Images(100 if released else 4))
+    site.record.add(Images(60 if released else 4))
     for name, content in TASKS.items():
         (site.directory.tasks / f"{name}.yaml").write_text(f"name: {name}\n{content}", encoding="utf-8")
     database = Database.of(site.directory)
@@ -166,16 +168,10 @@ def image_site(folder: Path, *, released: bool = False) -> Site:
                 must_change=False,
             )
         if released:
-            api.train(
-                site.task("disc-seen"),
-                "cnn",
-                ranges=False,
-                size=32,
-                epochs=12,
-                learning_rate=0.01,
-                average=0.0,
-            )
-            dossier.evaluate(site, MODEL)
+            learning = {"size": 32, "epochs": 12, "learning_rate": 0.01, "average": 0.0}
+            made = api.train(site.task("disc-seen"), "cnn", ranges=False, **learning)
+            evidence = models.evidence_directory(site.directory, site.model_name(MODEL))
+            write_json(evidence / "held_out" / "evaluation.json", api.evaluate(made).to_json())
             proposer = Actor("scientist", "data_scientist")
             proposal = releases.propose(site, database, MODEL, proposer, "first of its kind", 0.5)
             releases.sign(database, proposal.id, Actor("lead", "governance"))
