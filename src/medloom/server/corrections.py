@@ -128,9 +128,7 @@ def say(
     _keep(backend, person, image, rows, "image.labelled", {"task": asked.task.name, "codes": codes})
 
 
-def draw(
-    backend: Backend, person: Person, image: PatientImage, code: str, asset: str, *, own: bool
-) -> None:
+def draw(backend: Backend, person: Person, image: PatientImage, code: str, asset: str, *, own: bool) -> None:
     """Keep an outline of an image, by its file; it counts as a label from now on.
 
     Args:
@@ -201,7 +199,9 @@ def _keep(
     if not known:
         raise NotFoundError("there is no subject {subject}", subject=image.subject_id)
     system, patient = known[0]
-    key = f"correction:{uuid.uuid4().hex}"  # each is a word of its own, also where it says what was said before
+    key = (
+        f"correction:{uuid.uuid4().hex}"  # each is a word of its own, also where it says what was said before
+    )
     facts = [
         {
             "asset": None,
@@ -223,7 +223,7 @@ def _keep(
     named: Mapping[str, CodeInfo] = {}
     arrived = arrivals.keep(backend, person, frame, "viewer", codes=named, whole=True)
     for why in arrived.refused.values():
-        raise InputError("{why}", why=in_words(why).en)
+        raise InputError("the record refused it: {why}", why=in_words(why).en)
 
 
 _SCHEMA: Final[dict[str, Any]] = {

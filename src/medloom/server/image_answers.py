@@ -21,7 +21,6 @@ from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.image_pixels import ImageShelf
 from medloom.server.images import PatientImage
-from medloom.tasks.explanation import Explanation
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.samples import Samples
 from medloom.tasks.task_codes import matching
@@ -101,19 +100,18 @@ def _outline(served: Served, pictured: Image) -> dict[str, Any] | None:
 
 def _heat(served: Served, sample: Samples, output: str, pictured: Image) -> dict[str, Any] | None:
     """Give the map of an answer's reasons over the image; None: its reasons are no places."""
-    explanation = served.model.explain(sample)
-    rows = explanation.frame.filter(pl.col("output") == output).sort("start")
+    rows = served.model.explain(sample).frame.filter(pl.col("output") == output).sort("start")
     grid = _grid(rows["input"])
     if grid is None or rows.height != grid[0] * grid[1] * grid[2]:
         return None
     shape = (1, *pictured.shape) if pictured.dimensions == 2 else pictured.shape
     axes = _axes(served, grid, shape)
+    contributions = rows["contribution"].to_list()
     return {
         "shape": list(grid),
-        "values": [round(one, 6) for one in rows["contribution"].to_list()],
+        "values": [round(one, 6) for one in contributions],
         "axes": axes,
-        "scale": explanation.scale,
-        "says": _says(explanation),
+        "says": _says(contributions),
     }
 
 
@@ -145,8 +143,10 @@ def _axes(served: Served, grid: tuple[int, ...], shape: tuple[int, ...]) -> list
     return axes
 
 
-def _says(explanation: Explanation) -> str:
-    return tr("Bright places speak for this answer, by {scale}.", scale=explanation.scale)
+def _says(contributions: list[float]) -> str:
+    if not any(one > 0 for one in contributions):
+        return tr("No single place of the image speaks for this answer.")
+    return tr("Bright places speak for this answer.")
 
 
 def _range(low: float | None, high: float | None, probable: bool) -> str:

@@ -79,7 +79,8 @@ class Wire:
         """
         if not 0 <= number < len(self.pixels):
             raise InputError("the image has {n} slices", n=len(self.pixels))
-        return self.pixels[number].tobytes()
+        content: bytes = self.pixels[number].tobytes()
+        return content
 
 
 class ImageShelf:
@@ -226,7 +227,11 @@ def planes_of(affine: NDArray[np.float64] | None, flat: bool) -> list[Plane]:
     ['axial', 'coronal', 'sagittal']
     """
     if affine is None or flat:
-        return [Plane("", 2, 1, (False, False)), Plane("", 2, 0, (False, False)), Plane("", 1, 0, (False, False))]
+        return [
+            Plane("", 2, 1, (False, False)),
+            Plane("", 2, 0, (False, False)),
+            Plane("", 1, 0, (False, False)),
+        ]
     runs = _main_directions(affine)
     planes = []
     for axis in range(3):
@@ -294,7 +299,7 @@ def _main_directions(affine: NDArray[np.float64]) -> list[tuple[int, float]]:
     steps = affine[:3, :3] / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-12)
     free, found = {0, 1, 2}, dict[int, tuple[int, float]]()
     for axis in np.argsort(-np.abs(steps).max(axis=0), kind="stable").tolist():
-        best = max(sorted(free), key=lambda one: abs(steps[one, axis]))  # noqa: B023 - called at once
+        best = max(sorted(free), key=lambda one: abs(steps[one, axis]))
         free.discard(best)
         found[axis] = (best, float(steps[best, axis]))
     return [found[axis] for axis in range(3)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +12,9 @@ from playwright.sync_api import Browser, Page
 
 from tests.server.ward import PASSWORD
 
+CHROMIUM: Final = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 PHONE: Final = {"width": 320, "height": 640}
 """The narrowest that WCAG 2.2 asks for (1.4.10, reflow)."""
 
@@ -141,3 +146,6 @@ _WIDEST: Final = """() => [...document.querySelectorAll("main *, header *")]
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
   .filter((one) => !one.closest(".scroll, .unseen, svg *, .places"))
   .slice(0, 3).map((one) => `<${one.tagName.toLowerCase()} ${one.getAttribute("class") ?? ""}>`).join(", ")"""
+
+Open = Callable[..., Window]
+"""Opens a window, as `Window` with the browser and the address."""

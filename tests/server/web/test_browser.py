@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from medloom.foundation.messages import speaking, tr
 from medloom.loop import reviews
@@ -19,59 +14,14 @@ from medloom.loop.reviews import reason_name
 from medloom.server.backend import Backend
 from tests.server.conftest import Visitor
 from tests.server.ward import MODEL, OTHER_MODEL, PASSWORD
-from tests.server.web.browsing import Window
+from tests.server.web.browsing import CHROMIUM, Open, Window
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)"
 )
 
-Open = Callable[..., Window]
 QUESTION = {"en": "Kidney failure within 48 hours", "zh": "48小时内肾衰竭"}
 ROLES = ("doctor", "nurse", "expert", "scientist", "lead", "admin")
-
-
-@pytest.fixture(scope="module")
-def base(app: FastAPI) -> Iterator[str]:
-    """Where the ward's site is served on this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium; it finds no other host than this one."""
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
-        )
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def open_window(browser: Browser, base: str) -> Iterator[Open]:
-    """Give windows; at the end nothing went wrong in any of them."""
-    windows: list[Window] = []
-
-    def opened(**options: object) -> Window:
-        windows.append(Window(browser, base, **options))  # type: ignore[arg-type]
-        return windows[-1]
-
-    yield opened
-    wrong = [one for window in windows for one in window.wrong]
-    for window in windows:
-        window.close()
-    assert not wrong
 
 
 def kept(backend: Backend, page: Page) -> list[tuple[str, str | None, str]]:

@@ -29,7 +29,21 @@ from medloom.server.web.rendering import error_page, static_files
 __all__ = ["on_outside_team", "router", "set_up"]
 
 router = APIRouter(include_in_schema=False)
-for module in (sign_in, worklist, break_glass, patient, images, image_worklist, review, labels, models, ask, data, admin, audit):
+for module in (
+    sign_in,
+    worklist,
+    break_glass,
+    patient,
+    images,
+    image_worklist,
+    review,
+    labels,
+    models,
+    ask,
+    data,
+    admin,
+    audit,
+):
     router.include_router(module.router)
 
 speaks("", error_page)

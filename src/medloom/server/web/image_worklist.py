@@ -73,7 +73,7 @@ class ImageLists:
             return self._images
 
     def unusual(self, backend: Backend, served: Served, rows: pl.DataFrame) -> dict[int, float]:
-        """Tell of the patients in some rows how many of 100 images the model learned from are more usual than theirs."""
+        """Tell of the patients in rows how many of 100 images the model learned from are more usual than theirs."""
         if not tells_unusual(served.model):
             return {}
         name = f"{served.name} {served.release.id}"
@@ -125,7 +125,9 @@ def worklist(
             tells=tells,
             numbers=None
             if not ordered.height
-            else tr("{first:,}–{last:,} of {n:,}", first=start + 1, last=start + shown.height, n=ordered.height),
+            else tr(
+                "{first:,}–{last:,} of {n:,}", first=start + 1, last=start + shown.height, n=ordered.height
+            ),
             previous=address(max(start - _ROWS, 0)) if start else None,
             following=address(start + _ROWS) if start + _ROWS < ordered.height else None,
             no_team=not backend.sees_everybody(person) and not backend.team(person),

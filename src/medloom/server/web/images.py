@@ -135,7 +135,7 @@ def outline(
     request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, number: Number, place: Place
 ) -> Response:
     """Send an outline of an image, by its place in the list of the page."""
-    image, drawn = _drawn(backend, person, subject_id, number, place)
+    _, drawn = _drawn(backend, person, subject_id, number, place)
     wire = shelf_of(request).wire(backend.site.record.assets(), drawn.asset)
     backend.saw(person, subject_id, "image.read", f"image {number}, outline")
     return Response(wire.content(), 200, _PRIVATE, _BINARY)
@@ -407,6 +407,7 @@ def _question(one: ImageTask, gallery: Gallery, image: PatientImage) -> Asked:
     task = one.task
     title = Text2(*_both(one))
     answer = one.answer(gallery.said_of(image))
+    given: tuple[str, ...]
     if task.kind == "binary":
         given = () if answer is None else ("yes" if answer else "no",)
         return Asked(task.name, title, False, (("yes", text2("yes")), ("no", text2("no"))), given)

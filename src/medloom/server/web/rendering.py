@@ -26,8 +26,8 @@ from medloom.loop.reviews import reason_name
 from medloom.server.access import Permission, Person, role_name
 from medloom.server.backend import Backend
 from medloom.server.errors import wanted_language
-from medloom.server.web.badges import risk_badge
 from medloom.server.images import has_images
+from medloom.server.web.badges import risk_badge
 from medloom.server.web.stylesheet import charts_css
 
 _FLASH: Final = "flash"

@@ -10,7 +10,9 @@ def viewer_words() -> dict[str, str]:
     return {
         "loading": tr("Loading …"),
         "loading_part": tr("Loading: {percent} %"),
-        "failed": tr("The image could not be loaded. Load the page again; if it stays so, tell your administrator."),
+        "failed": tr(
+            "The image could not be loaded. Load the page again; if it stays so, tell your administrator."
+        ),
         "slice": tr("slice {n} of {all}"),
         "axial": tr("axial"),
         "coronal": tr("coronal"),
@@ -33,7 +35,6 @@ def viewer_words() -> dict[str, str]:
         "measuring": tr("Measuring …"),
         "saving": tr("Saving …"),
         "unsaved": tr("Not saved yet"),
-        "leave": tr("The outline was not saved."),
         "prior": tr("Earlier: {time}"),
         "current": tr("Current"),
         "asking": tr("The model is looking at the image …"),
@@ -42,5 +43,4 @@ def viewer_words() -> dict[str, str]:
         "outlined": tr("The model's outline is shown; it counts only once somebody saves it."),
         "undone": tr("Undone"),
         "stage": tr("Image: {said}. Keys are listed below."),
-        "for_answer": tr("speaks for it"),
     }

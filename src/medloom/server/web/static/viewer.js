@@ -409,7 +409,7 @@ function begun(tool, pane, point, place) {
       const level = pane === priorPane && volume.header.unit !== before.header.unit ? priorWindow : state.window;
       const pace = (pane.volume.header.window[1] || 1) / 300;
       level[1] = Math.max(level[1] + x * pace, pane.volume.header.slope);
-      level[0] -= y * pace;
+      level[0] += y * pace; // upwards is brighter
       find("#viewer-preset").value = "";
     };
   if (pane === priorPane) return null;
