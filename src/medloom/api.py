@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.evaluation import evaluate as evaluate_predictions
+from medloom.evidence.segmentation_evaluation import evaluate_segmentation
 from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.foundation import registry
 from medloom.foundation.engines import each, is_shared
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
+from medloom.record.imaging.image import Image
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
 from medloom.tasks import encoders, models
@@ -28,6 +32,7 @@ from medloom.tasks.labelling import apply
 from medloom.tasks.library import find
 from medloom.tasks.model import Learner, Model, check_answers
 from medloom.tasks.models import ModelName
+from medloom.tasks.outlining import Outlining
 from medloom.tasks.package import load as load_package
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
@@ -35,7 +40,7 @@ from medloom.tasks.task import Task
 from medloom.training.descent import check_torch
 from medloom.training.ranges import with_default_ranges
 from medloom.training.recalibration import CalibratedModel
-from medloom.training.wrapping import layer
+from medloom.training.wrapping import innermost, layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -261,6 +266,16 @@ def evaluate(
             split=split,
             task=samples.question.task,
         )
+    if samples.question.kind == "segmentation":
+        return evaluate_segmentation(
+            samples,
+            outline_by(trained),
+            demographics(samples),
+            compared_with={name: outline_by(other) for name, other in rivals.items()},
+            seed=seed,
+            model=str(trained.name or trained.model.origin.learner),
+            split=split,
+        )
     if samples.question.kind == "survival":
         if thresholds:
             raise InputError("a survival question has horizons instead of thresholds; name them in the task")
@@ -285,6 +300,22 @@ def evaluate(
         model=str(trained.name or trained.model.origin.learner),
         split=split,
     )
+
+
+def outline_by(trained: Trained) -> Callable[[Image], NDArray[np.integer]]:
+    """Give what outlines images as a model does: numbers of structures (*space), 0: background.
+
+    Raises:
+        InputError: the model outlines nothing.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Outlining):
+        raise InputError(
+            "learner {learner!r} outlines nothing; segmentation is learned by: unet",
+            learner=trained.model.origin.learner,
+        )
+    outline = inner.outline
+    return lambda image: outline(image).labels
 
 
 def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predictions:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from medloom import cards
-from medloom.api import Trained, with_samples
+from medloom.api import Trained, outline_by, with_samples
 from medloom.api import evaluate as evaluate_trained
 from medloom.evidence import words
 from medloom.evidence.coverage import coverage_of
@@ -27,6 +27,8 @@ from medloom.evidence.report import flow_section, withheld_section, write_report
 from medloom.evidence.robustness import Robustness
 from medloom.evidence.robustness_section import robustness_section
 from medloom.evidence.section import Section
+from medloom.evidence.segmentation_evaluation import SegmentationEvaluation, known_outlines
+from medloom.evidence.segmentation_pictures import pictures_section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.curve_answer import main_risks
@@ -115,16 +117,17 @@ def evaluate(
     evaluation = evaluate_trained(one, chosen, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / chosen)
     dossier.write_json(dossier.folder / _EVALUATION)
-    tried = _robustness(site, dossier, seed)
-    dossier = replace(dossier, robustness=tried)
+    outlines = isinstance(evaluation, SegmentationEvaluation)
+    if not outlines:
+        dossier = replace(dossier, robustness=_robustness(site, dossier, seed))
     characteristics = cards.characterise(one, chosen, seed)
     sections = [
         *_findings(cohort, dossier, seed),
-        robustness_section(tried),
+        *([] if dossier.robustness is None else [robustness_section(dossier.robustness)]),
         *characteristics.sections(chosen, cards.names_for(site)),
         *kept_sections(site, name),
     ]
-    important = _important(site, dossier, seed)
+    important = [] if outlines else _important(site, dossier, seed)
     write_report(
         dossier.folder / _REPORT,
         evaluation,
@@ -277,7 +280,16 @@ def _findings(cohort: Cohort, dossier: Dossier, seed: int) -> list[Section]:
         found.append(withheld_section(withheld))
     told = _coverage(dossier, seed)
     size = _development(dossier)
-    return [*found, *(one for one in (told, size) if one is not None)]
+    seen = _pictures(dossier)
+    return [*(one for one in (seen,) if one), *found, *(one for one in (told, size) if one is not None)]
+
+
+def _pictures(dossier: Dossier) -> Section | None:
+    """Show what the expert and a model that outlines drew; None: it answers otherwise."""
+    evaluation, one = dossier.evaluation, dossier.trained
+    if not isinstance(evaluation, SegmentationEvaluation):
+        return None
+    return pictures_section(evaluation, known_outlines(one.samples, evaluation.split), outline_by(one))
 
 
 def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
@@ -297,7 +309,7 @@ def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
 def _development(dossier: Dossier) -> Section | None:
     """Check whether there was enough to develop the model on; None where the criteria do not speak of such a model."""
     evaluation, model = dossier.evaluation, dossier.trained.model
-    if isinstance(evaluation, SurvivalEvaluation) or not can_be_asked(model):
+    if isinstance(evaluation, SurvivalEvaluation | SegmentationEvaluation) or not can_be_asked(model):
         return None
     developed = dossier.trained.samples.in_split("train", "tuning")
     one = developed.where(pl.int_range(pl.len()) < 1)

@@ -15,6 +15,12 @@ from medloom.evidence.metrics import METRICS
 from medloom.evidence.provenance import provenance_of
 from medloom.evidence.section import Section, table
 from medloom.evidence.sections import sections_of
+from medloom.evidence.segmentation_evaluation import SegmentationEvaluation
+from medloom.evidence.segmentation_report import (
+    segmentation_reasons,
+    segmentation_screen,
+    segmentation_sections,
+)
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_report import survival_reasons, survival_screen, survival_sections
 from medloom.foundation.files import write_text
@@ -22,7 +28,7 @@ from medloom.foundation.messages import Text2, text2
 from medloom.foundation.pages import render_page
 from medloom.tasks.labelling import FlowStep
 
-AnyEvaluation = Evaluation | SurvivalEvaluation
+AnyEvaluation = Evaluation | SurvivalEvaluation | SegmentationEvaluation
 
 
 def write_report(
@@ -67,6 +73,12 @@ def report_html(
             survival_screen(evaluation),
             survival_sections(evaluation),
             survival_reasons(evaluation),
+        )
+    elif isinstance(evaluation, SegmentationEvaluation):
+        screen, own, reasons = (
+            segmentation_screen(evaluation),
+            segmentation_sections(evaluation),
+            segmentation_reasons(evaluation),
         )
     else:
         screen, own, reasons = first_screen(evaluation, others), sections_of(evaluation), _reasons(evaluation)

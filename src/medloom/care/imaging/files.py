@@ -21,6 +21,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_bytes
 from medloom.foundation.messages import LANGUAGES, Text2, speaking
 from medloom.record.imaging.pictures import as_png
+from medloom.training.quiet import quiet
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -105,7 +106,8 @@ class _Made:
             "png": self._png,
             "fhir": self._fhir,
         }
-        return makers[which]()
+        with quiet("pydicom", "highdicom"):  # they quote what they wonder at
+            return makers[which]()
 
     def _seg(self) -> Dataset:
         return self._once("seg", lambda: [segmentation(self._reading)])[0]

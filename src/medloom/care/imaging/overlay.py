@@ -6,20 +6,17 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medloom.care.imaging.objects import CAUTION
 from medloom.care.imaging.reading import Reading
 from medloom.explanation.heat_maps import overlaid
-from medloom.record.imaging.image import Image
+from medloom.explanation.slices import edges, resized, shown, size_of
 
 Picture = NDArray[np.uint8]
 
 # Okabe and Ito's palette, without black: told apart by all eyes
 COLOURS: Final = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (204, 121, 167), (213, 94, 0))
 _SIDE: Final = 512  # px that the longer side of a small picture is enlarged to
-_DARKEST, _BRIGHTEST = 0.5, 99.5  # percentiles, where nobody says how to show it
-_LINE: Final = 2  # px
 _HEAT: Final = 0.5  # opacity at most
 _LETTERS: Final = 13  # px
 
@@ -56,85 +53,25 @@ def picture(reading: Reading, number: int, *, words: bool = True) -> Picture:
     """
     image = reading.source.image
     drawn = shown(image, number)
-    size = _size(image)
-    grey = _resized(drawn, size)
+    size = size_of(image, _SIDE)
+    grey = resized(drawn, size)
     if reading.heat is not None:
         heat = _slice(reading.heat, number)
         highest = float(np.clip(reading.heat, 0, None).max()) or 1.0
         here = float(np.clip(heat, 0, None).max()) / highest
-        wide = np.asarray(_resized(heat.astype(np.float32), size))
+        wide = resized(heat.astype(np.float32), size)
         drawn8 = overlaid(grey.mean(-1) if grey.ndim == 3 else grey, wide, _HEAT * here**0.5)
     else:
         coloured = grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, -1)
         drawn8 = np.round(np.clip(coloured, 0, 1) * 255).astype(np.uint8)
     if reading.labels is not None:
-        _contours(drawn8, _slice(reading.labels, number), size)
+        for structure, edge in edges(_slice(reading.labels, number), size).items():
+            drawn8[edge] = COLOURS[(structure - 1) % len(COLOURS)]
     return _with_words(drawn8, reading, number) if words else drawn8
-
-
-def shown(image: Image, number: int) -> NDArray[np.float32]:
-    """Give a slice as it is looked at, 0 black and 1 white: (height, width), of colours (height, width, 3).
-
-    Its maker's window counts (PS3.3 section C.11.2.1.2); where there is none, 8 bits are shown as they are, and other
-    images between the 0.5th and the 99.5th percentile of all pixels.
-    """
-    pixels = image.pixels if image.dimensions == 2 else image.pixels[:, number]
-    low, high = _ends(image)
-    values = np.clip((pixels.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
-    grey: NDArray[np.float32] = np.moveaxis(values, 0, -1) if len(pixels) == 3 else values[0]
-    return grey
-
-
-def _ends(image: Image) -> tuple[float, float]:
-    if image.window is not None and image.channels == 1:
-        centre, width = image.window
-        return centre - width / 2, centre + width / 2
-    if image.pixels.dtype == np.uint8:
-        return 0.0, 255.0
-    finite = image.pixels[np.isfinite(image.pixels)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = (float(end) for end in np.percentile(finite, (_DARKEST, _BRIGHTEST)))
-    return (low, high) if high > low else (float(finite.min()), float(finite.max()))
-
-
-def _size(image: Image) -> tuple[int, int]:
-    """Give the size a slice is drawn in: not smaller than it is, and of square pixels."""
-    height, width = image.shape[-2:]
-    down, across = image.spacing[-2:] if image.spacing is not None else (1.0, 1.0)
-    unit = min(down, across)
-    tall, wide = height * down / unit, width * across / unit
-    larger = max(1.0, _SIDE / max(tall, wide))
-    return max(1, round(tall * larger)), max(1, round(wide * larger))
 
 
 def _slice(values: NDArray[Any], number: int) -> NDArray[Any]:
     return values if values.ndim == 2 else values[number]
-
-
-def _resized(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Interpolate (height, width) or (height, width, 3) linearly."""
-    from PIL import Image as Pillow
-
-    planes = values[..., None] if values.ndim == 2 else values
-    made = [
-        np.asarray(Pillow.fromarray(np.ascontiguousarray(planes[..., at])).resize(size[::-1], 2))
-        for at in range(planes.shape[-1])
-    ]
-    return made[0] if values.ndim == 2 else np.stack(made, -1)
-
-
-def _contours(drawn: Picture, labels: NDArray[np.uint8], size: tuple[int, int]) -> None:
-    """Draw where each structure ends, inside of it."""
-    rows = np.minimum((np.arange(size[0]) + 0.5) * labels.shape[0] / size[0], labels.shape[0] - 1).astype(int)
-    columns = np.minimum((np.arange(size[1]) + 0.5) * labels.shape[1] / size[1], labels.shape[1] - 1).astype(
-        int
-    )
-    wide = labels[rows][:, columns]
-    for number in np.unique(wide[wide > 0]).tolist():
-        mask = wide == number
-        edge = mask & ~ndimage.binary_erosion(mask, iterations=_LINE)
-        drawn[edge] = COLOURS[(number - 1) % len(COLOURS)]
 
 
 def _with_words(drawn: Picture, reading: Reading, number: int) -> Picture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,26 +18,12 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import sha256_bytes
 from medloom.loop.advice import Answer
 from medloom.record.assets import Assets
-from medloom.record.imaging.image import Image
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.model import Model
+from medloom.tasks.outlining import Outlining
 from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
 from medloom.training.wrapping import innermost
-
-
-class Labelled(Protocol):
-    """An outline: `labels` (*space), 0 background."""
-
-    @property
-    def labels(self) -> NDArray[np.uint8]: ...
-
-
-@runtime_checkable
-class Outlining(Protocol):
-    """A model that outlines structures in an image."""
-
-    def outline(self, image: Image) -> Labelled: ...
 
 
 @dataclass(frozen=True)

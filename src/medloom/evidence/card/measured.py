@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
-from medloom.evidence import survival_words, words
+from medloom.evidence import words
 from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
+from medloom.evidence.card.naming import against_constant, headline, metric_name, primary
 from medloom.evidence.counts import Count
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.evaluation import PREVALENCE, Evaluation
-from medloom.evidence.first_screen import COMPARED, cautions
+from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.first_screen import cautions
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
-from medloom.evidence.survival_report import headline as survival_headline
 from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.demographics import UNKNOWN
@@ -28,22 +28,9 @@ _CALIBRATION: Final = (
 )
 
 
-def headline(evaluation: Evaluation) -> Text2:
-    """Say in one sentence how good the model is, whatever it predicts."""
-    if isinstance(evaluation, SurvivalEvaluation):
-        return survival_headline(evaluation)
-    return words.headline(evaluation)
-
-
 def _of(known: Known) -> Evaluation:
     assert known.evaluation is not None
     return known.evaluation
-
-
-def _named(evaluation: Evaluation, name: str) -> Text2:
-    if isinstance(evaluation, SurvivalEvaluation):
-        return survival_words.metric_name(name, evaluation.unit)
-    return words.metric_name(name)
 
 
 def _values(
@@ -55,7 +42,7 @@ def _values(
         one = metrics.get(name)
         if one is None or one.value is None:
             continue
-        label, said = _named(evaluation, name), one.said2(2)
+        label, said = metric_name(evaluation, name), one.said2(2)
         parts.append(Text2(f"{label.en} {said.en}", f"{label.zh} {said.zh}"))
     return clauses(parts)
 
@@ -71,33 +58,18 @@ def _single(found: Mapping[str, Found]) -> dict[str, Found]:
     return {name: one for name, one in found.items() if " × " not in name}
 
 
-def _primary(evaluation: Evaluation) -> tuple[str, ...]:
-    if isinstance(evaluation, SurvivalEvaluation):
-        prefix = "" if len(evaluation.events) == 1 else f"{evaluation.events[0]}: "
-        return (f"{prefix}c_index", f"{prefix}c_index_ipcw", f"{prefix}ibs")
-    return COMPARED[evaluation.kind]
-
-
 def _sentence(said: Text2) -> Text2 | None:
     return Text2(f"{said.en}.", f"{said.zh}。") if said.en else None
 
 
 def _performance(known: Known) -> Text2:
     evaluation = _of(known)
-    return together([headline(evaluation), _sentence(_values(evaluation, _primary(evaluation)[1:]))])
-
-
-def _against_constant(evaluation: Evaluation) -> Text2 | None:
-    if not isinstance(evaluation, SurvivalEvaluation):
-        return words.against_constant(evaluation)
-    constant = evaluation.compared_with.get(PREVALENCE)
-    gained = None if constant is None else constant.difference.get(_primary(evaluation)[2])
-    return None if gained is None else words.verdict(gained, True)
+    return together([headline(evaluation), _sentence(_values(evaluation, primary(evaluation)[1:]))])
 
 
 def _interpretation(known: Known) -> Text2 | None:
     evaluation = _of(known)
-    return together([_against_constant(evaluation), words.in_the_large(evaluation), *cautions(evaluation)])
+    return together([against_constant(evaluation), words.in_the_large(evaluation), *cautions(evaluation)])
 
 
 def _calibration(known: Known) -> Text2 | None:
@@ -154,7 +126,7 @@ def _thresholds(known: Known) -> Text2 | None:
 
 def _subgroups(known: Known) -> Text2 | None:
     evaluation = _of(known)
-    first = _primary(evaluation)[0]
+    first = primary(evaluation)[0]
     said = []
     for dimension, groups in _single(evaluation.subgroups).items():
         parts = [
@@ -167,7 +139,7 @@ def _subgroups(known: Known) -> Text2 | None:
             said.append(listed(parts))
     if not said:
         return None
-    metric = _named(evaluation, first)
+    metric = metric_name(evaluation, first)
     return fill(text2("{metric} within groups: {groups}."), metric=metric, groups=clauses(said))
 
 
@@ -177,13 +149,13 @@ def _fairness(known: Known) -> Text2 | None:
     for dimension, one in _single(evaluation.fairness).items():
         estimable = [name for name, gap in one.gaps.items() if gap.value is not None]
         chosen = next(
-            (name for name in ("equalised_odds", _primary(evaluation)[0]) if name in estimable), None
+            (name for name in ("equalised_odds", primary(evaluation)[0]) if name in estimable), None
         )
         chosen = chosen or next(iter(estimable), None)
         if chosen is None:
             continue
         label, value, by = (
-            _named(evaluation, chosen),
+            metric_name(evaluation, chosen),
             one.gaps[chosen].said2(2),
             words.dimension_name(dimension),
         )
@@ -207,7 +179,7 @@ def _fairness_measured(known: Known) -> Text2 | None:
     if not evaluation.fairness:
         return None
     names = _dimensions(_single(evaluation.fairness))
-    rates = listed(_named(evaluation, name) for name in next(iter(evaluation.fairness.values())).gaps)
+    rates = listed(metric_name(evaluation, name) for name in next(iter(evaluation.fairness.values())).gaps)
     return fill(
         text2(
             "Measured within groups by {dimensions}, with the gaps between them and their intervals: {rates}."
@@ -227,7 +199,7 @@ def _fairness_note(known: Known) -> Text2 | None:
 
 def _not_tested(known: Known) -> Text2 | None:
     evaluation = _of(known)
-    first = _primary(evaluation)[0]
+    first = primary(evaluation)[0]
     few = [
         words.subgroup_name(dimension, key)
         for dimension, groups in _single(evaluation.subgroups).items()
@@ -316,7 +288,7 @@ def _events(known: Known) -> Text2:
 
 def _measures(known: Known) -> Text2:
     evaluation = _of(known)
-    plain = dict.fromkeys(_named(evaluation, name) for name in evaluation.metrics)
+    plain = dict.fromkeys(metric_name(evaluation, name) for name in evaluation.metrics)
     drawn = {
         "roc": text2("ROC curve"),
         "pr": text2("precision–recall curve"),
@@ -346,11 +318,11 @@ def _comparisons(known: Known) -> Text2 | None:
     evaluation = _of(known)
     parts = []
     for name, other in evaluation.compared_with.items():
-        for metric in _primary(evaluation):
+        for metric in primary(evaluation):
             gap = other.difference.get(metric)
             if gap is None or gap.value is None:
                 continue
-            who, label, value = words.compared_name(name), _named(evaluation, metric), gap.said2(2)
+            who, label, value = words.compared_name(name), metric_name(evaluation, metric), gap.said2(2)
             parts.append(Text2(f"{who.en}: {label.en} {value.en}", f"{who.zh}：{label.zh} {value.zh}"))
             break
     if not parts:
@@ -363,13 +335,13 @@ def _clusters(known: Known) -> Text2 | None:
     sites = evaluation.subgroups.get("site")
     if not sites:
         return None
-    first = _primary(evaluation)[0]
+    first = primary(evaluation)[0]
     parts = [
         Text2(f"{key} {part.metrics[first].said2(2).en}", f"{key} {part.metrics[first].said2(2).zh}")
         for key, part in sites.items()
         if first in part.metrics
     ]
-    metric = _named(evaluation, first)
+    metric = metric_name(evaluation, first)
     return fill(text2("{metric} by site: {parts}."), metric=metric, parts=clauses(parts))
 
 
