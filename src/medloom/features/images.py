@@ -123,7 +123,8 @@ class Framing:
         wide = wide[(slice(None), *place)]
         for axis, n in enumerate(whole, 1):
             wide = _along(wide, axis, n)
-        return wide[0].reshape(shape)
+        back: NDArray[np.float32] = wide[0].reshape(shape)
+        return back
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""

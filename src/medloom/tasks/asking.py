@@ -126,7 +126,7 @@ class Asker:
         Args:
             moment: of prediction.
             subject: who.
-            history: of this one sample; of a question about an image with the column `asset`, whose last is asked about.
+            history: of this one sample; of a question about an image with the column `asset`: its last is asked about.
         """
         means, item = self._means(), None
         if self.task.about == "image":
