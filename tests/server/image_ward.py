@@ -168,7 +168,7 @@ def image_site(folder: Path, *, released: bool = False) -> Site:
                 must_change=False,
             )
         if released:
-            learning = {"size": 32, "epochs": 12, "learning_rate": 0.01, "average": 0.0}
+            learning = {"size": 64, "epochs": 12, "learning_rate": 0.01, "average": 0.0}
             made = api.train(site.task("disc-seen"), "cnn", ranges=False, **learning)
             evidence = models.evidence_directory(site.directory, site.model_name(MODEL))
             write_json(evidence / "held_out" / "evaluation.json", api.evaluate(made).to_json())

@@ -230,8 +230,9 @@ def test_a_model_tells_where_its_answer_comes_from(open_window: Open, backend: B
     scale = min(width / 128, height / 96)
     row, column = disc_at(2)
     middle = coloured.mean(axis=0)
-    assert abs((middle[0] - height / 2) / scale + 48 - row) < 14
-    assert abs((middle[1] - width / 2) / scale + 64 - column) < 14
+    # the disc's radius is 18
+    assert abs((middle[0] - height / 2) / scale + 48 - row) < 18
+    assert abs((middle[1] - width / 2) / scale + 64 - column) < 18
     page.get_by_label("Where the answer comes from").uncheck()
     page.wait_for_timeout(100)
     assert not (np.ptp(seen(page), axis=-1) > 60).any()
