@@ -343,6 +343,7 @@ def kind_name(kind: str) -> Text2:
         "multilabel": text2("multilabel"),
         "regression": text2("regression"),
         "survival": text2("survival"),
+        "segmentation": text2("segmentation"),
     }
     return names.get(kind, Text2(kind, kind))
 

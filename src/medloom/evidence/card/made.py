@@ -73,6 +73,10 @@ def _output(known: Known) -> Text2:
             return text2("The probability of each of the classes {classes}.", classes=question.classes)
         case "multilabel":
             return text2("The risk of each of the labels {classes}.", classes=question.classes)
+        case "segmentation":
+            return text2(
+                "An outline of each of the structures {classes}, pixel by pixel.", classes=question.classes
+            )
     return text2("Answers of kind {kind}.", kind=question.kind)
 
 

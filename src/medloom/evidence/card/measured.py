@@ -13,6 +13,7 @@ from medloom.evidence.counts import Count
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.first_screen import cautions
+from medloom.evidence.segmentation_evaluation import SegmentationEvaluation
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
@@ -390,6 +391,8 @@ def _objective(known: Known) -> Text2:
 
 
 def _goal_useful(known: Known) -> Text2:
+    if isinstance(_of(known), SegmentationEvaluation):
+        return text2("That it outlines what experts outline, and how nearly.")
     return text2("That it tells patients apart better than saying the same to everybody, and by how much.")
 
 
@@ -400,6 +403,8 @@ def _goal_fair(known: Known) -> Text2 | None:
 
 
 def _goal_safe(known: Known) -> Text2:
+    if isinstance(_of(known), SegmentationEvaluation):
+        return text2("That it outlines nothing too large, too small, or where there is nothing.")
     return text2("That its answers are true: what it expects happens as often as it says.")
 
 
