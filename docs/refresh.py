@@ -5,7 +5,8 @@
 - A figure stands between `<!-- figure: BENCH NAME -->` and `<!-- / -->`; it is that of `benchmarks/results/BENCH.json`.
 - Charts of results are drawn by `drawn_results.py`.
 
-`tests/test_docs.py` checks both. `python docs/refresh.py workbench` makes the pictures of the workbench anew.
+`tests/test_docs.py` checks both. `python docs/refresh.py workbench` makes the pictures of the workbench anew,
+`python docs/refresh.py viewer` those of the image viewer.
 """
 
 import json
@@ -186,5 +187,9 @@ if __name__ == "__main__":
         import workbench_pictures  # beside this file; needs a browser
 
         workbench_pictures.refresh(ROOT / "docs" / "images")
+    elif sys.argv[1:] == ["viewer"]:
+        import viewer_pictures  # beside this file; needs a browser
+
+        viewer_pictures.refresh(ROOT / "docs" / "images")
     else:
         main()

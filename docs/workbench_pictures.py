@@ -140,7 +140,7 @@ def _of(page: Page, selector: str) -> bytes:
     return page.screenshot(full_page=True, clip=clip)
 
 
-def _write(picture: bytes, path: Path) -> None:
+def _write(picture: bytes, path: Path, largest: int = LARGEST) -> None:
     """Keep a picture with 256 colors."""
     few = (
         Image.open(io.BytesIO(picture))
@@ -148,8 +148,8 @@ def _write(picture: bytes, path: Path) -> None:
         .quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     )
     few.save(path, optimize=True)
-    if path.stat().st_size > LARGEST:
-        raise RuntimeError(f"{path.name} is larger than {LARGEST:,} bytes")
+    if path.stat().st_size > largest:
+        raise RuntimeError(f"{path.name} is larger than {largest:,} bytes")
 
 
 def _signed_in(browser: Browser, base: str, name: str, password: str, language: str) -> Page:

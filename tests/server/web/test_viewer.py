@@ -164,7 +164,7 @@ def test_the_earlier_image_scrolls_along(open_window: Open, backend: Backend) ->
         page.keyboard.press("ArrowUp")
     page.wait_for_timeout(100)
     assert int((seen(page, "[data-pane=prior]").min(axis=-1) > 250).sum()) < bright / 4
-    page.get_by_role("button", name="Earlier image beside").click()
+    page.get_by_role("button", name="Earlier image").click()
     expect(page.locator(".viewer-pane.prior")).to_be_hidden()
 
 

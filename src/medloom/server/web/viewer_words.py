@@ -36,7 +36,7 @@ def viewer_words() -> dict[str, str]:
         "saving": tr("Saving …"),
         "unsaved": tr("Not saved yet"),
         "prior": tr("Earlier: {time}"),
-        "current": tr("Current"),
+        "current": tr("This image"),
         "asking": tr("The model is looking at the image …"),
         "by_model": tr("by {model}"),
         "no_map": tr("This model does not tell where its answer comes from."),
