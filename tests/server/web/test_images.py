@@ -147,6 +147,12 @@ def test_without_what_reads_images_the_page_names_the_command(
     assert "pip install &#34;medloom[imaging]&#34;" in client("doctor").get(address).text
 
 
+def test_of_a_damaged_file_there_is_no_picture_but_a_sign(client: Visit, backend: Backend) -> None:
+    torn = f"/patients/{subject(backend.site, 'torn')}/images/1"
+    assert client("doctor").get(f"{torn}/thumbnail").headers["content-type"] == "image/svg+xml"
+    assert "damaged or cut short" in client("doctor").get(torn).text
+
+
 def test_an_image_that_is_not_there_is_said_so(client: Visit, address: str) -> None:
     answer = client("doctor").get(address.replace("/2", "/9"))
     assert answer.status_code == 404 and "no image 9" in answer.text

@@ -45,6 +45,10 @@ Place = Annotated[int, Path(ge=0, le=2**31 - 1)]
 Mark = Annotated[str, Form(max_length=40)]
 
 _PRIVATE: Final = {"cache-control": "private, no-store"}
+_NO_PICTURE: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
+    '<path d="M8 8h48v48H8zM8 8l48 48M56 8L8 56" fill="none" stroke="#8895a1" stroke-width="2"/></svg>'
+)
 _BINARY: Final = "application/octet-stream"
 _HERE: Final = "/patients/{subject_id}/images/{number}"
 
@@ -125,7 +129,10 @@ def thumbnail(
 ) -> Response:
     """Send a small picture of an image."""
     image = _seen(backend, person, subject_id, number)
-    content = shelf_of(request).thumbnail(backend.site.record.assets(), image.asset)
+    try:
+        content = shelf_of(request).thumbnail(backend.site.record.assets(), image.asset)
+    except (InputError, NotFoundError, IntegrityError):
+        return Response(_NO_PICTURE, 200, _PRIVATE, "image/svg+xml")  # the viewer says why
     backend.saw(person, subject_id, "image.read", f"image {number}, small")
     return Response(content, 200, _PRIVATE, "image/png")
 

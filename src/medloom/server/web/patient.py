@@ -24,7 +24,7 @@ from medloom.server.access import Permission, Person, may
 from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
-from medloom.server.images import PatientImage, gallery_of
+from medloom.server.images import PatientImage, gallery_of, has_images
 from medloom.server.showing import advice_shown, facts_shown
 from medloom.server.web.advice_card import Card, card_of
 from medloom.server.web.identity import Identity, identity_of
@@ -167,6 +167,7 @@ def _page(
         filled=filled,
         known=known,
         images=_images(backend, person, subject_id),
+        any_images=has_images(backend.site.record.catalogue),
         timeline=_timeline(request, backend, seen, [card.advice for card in cards]),
         fragment=f"/patients/{subject_id}/timeline",
     )
