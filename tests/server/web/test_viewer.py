@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +68,34 @@ def labels(backend: Backend, task: str) -> dict[str, object]:
     """Give the labels of a task by image, asked anew."""
     frame = Site.open(backend.site.directory.root).task(task).samples.frame
     return dict(zip(frame["item"], frame["label"].to_list(), strict=True))
+
+
+def everything_listed(page: Page) -> list[tuple[str | None, bool]]:
+    """Read the worklist of images to its end: of each row the answer, and whether it is an alert."""
+    listed: list[tuple[str | None, bool]] = []
+    while True:
+        for row in page.locator("tbody tr").all():
+            said = row.locator(".risk b").all_inner_texts()
+            alert = "alert" in row.locator(".pill").all_inner_texts()
+            listed.append((said[0] if said else None, alert))
+        following = page.locator("a[rel=next]")
+        if not following.count():
+            return listed
+        page.goto(following.get_attribute("href") or "")
+
+
+def ends_of(said: str) -> tuple[float, float]:
+    """Tell between which percentages lies what is written as one, rounded or as more or less than.
+
+    >>> ends_of("> 99 %"), ends_of("< 0.1 %"), ends_of("4.3 %"), ends_of("41 %")
+    ((99.5, 100.0), (0.0, 0.1), (4.25, 4.35), (40.5, 41.5))
+    """
+    found = re.fullmatch(r"([<>]?) ?(\d+(\.\d+)?) %", said)
+    assert found is not None, said
+    number, half = float(found[2]), 0.05 if found[3] else 0.5
+    if found[1]:
+        return (0.0, number) if found[1] == "<" else (number + 0.5, 100.0)
+    return round(number - half, 3), round(number + half, 3)
 
 
 def changed(before: dict[str, object], after: dict[str, object]) -> list[tuple[object, object]]:
@@ -242,12 +272,18 @@ def test_the_most_urgent_image_comes_first(open_window: Open, backend: Backend) 
     window = open_window().sign_in("doctor")
     page = window.page
     page.goto("/images")
-    rows = page.locator("tbody tr")
-    values = [int(one.split()[0]) for one in rows.locator(".risk b").all_inner_texts()]
-    assert values == sorted(values, reverse=True) and values[0] > 50
-    expect(rows.first.locator(".pill.warn").first).to_have_text("alert")
     assert not window.lacks()
-    rows.first.locator(".row-link").click()
+    first = page.locator("tbody tr .row-link").first.get_attribute("href")
+    listed = everything_listed(page)
+    answered = [one for one in listed if one[0] is not None]
+    assert listed[: len(answered)] == answered and len(answered) == 60  # who was asked comes first
+    between = [ends_of(said) for said, _ in answered]
+    assert all(before[1] >= after[0] for before, after in pairwise(between))  # the most urgent first
+    alerts = [alert for _, alert in answered]
+    assert alerts == sorted(alerts, reverse=True) and set(alerts) == {True, False}
+    for (low, high), alert in zip(between, alerts, strict=True):  # the threshold is 0.5
+        assert high >= 50 if alert else low < 50
+    page.goto(first)
     page.wait_for_selector("#viewer.is-ready")
     reader = open_window().sign_in("expert").page
     reader.goto("/images")
