@@ -169,7 +169,14 @@ def image_site(folder: Path, *, released: bool = False) -> Site:
             )
         if released:
             # small steps, many of them: with few images a model of any site's split tells discs from none
-            learning = {"size": 48, "epochs": 12, "batch": 8, "learning_rate": 0.005, "average": 0.0, "augment": 0.5}
+            learning = {
+                "size": 48,
+                "epochs": 12,
+                "batch": 8,
+                "learning_rate": 0.005,
+                "average": 0.0,
+                "augment": 0.5,
+            }
             made = api.train(site.task("disc-seen"), "cnn", ranges=False, **learning)
             evidence = models.evidence_directory(site.directory, site.model_name(MODEL))
             write_json(evidence / "held_out" / "evaluation.json", api.evaluate(made).to_json())
