@@ -116,7 +116,11 @@ class AnswerForm:
         if self.kind == "survival":
             outcomes = outcomes_of(samples.frame["label"], question.outputs)
             return _Survived(outcomes, np.array(self.cuts))
-        return _Answered(self, labels_as_numbers(samples))
+        return self.targets_of(labels_as_numbers(samples))
+
+    def targets_of(self, y: Floats) -> Targets:
+        """Take classes or values (n, k) that are numbers already."""
+        return _Answered(self, y)
 
     def predictions(
         self, question: Question, sample_ids: Sequence[int] | pl.Series | Rows, scores: Floats

@@ -21,7 +21,8 @@ from medloom.record.imaging.reading import check_imaging
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Learner
 from medloom.tasks.samples import Samples
-from medloom.training.answer_heads import AnswerForm, Emphasis
+from medloom.training.answer_heads import AnswerForm, Emphasis, Targets
+from medloom.training.answers import labels_as_numbers
 from medloom.training.descent import check_torch
 from medloom.training.learning import check_samples, divided, origin_of_fit, side_by_side
 from medloom.training.parameters import check_parameter, check_types
@@ -73,6 +74,8 @@ class ImageLearner(Learner):
         minutes: after which learning stops; None: no limit.
         precision: `32`, `bf16`, or `auto`: what the machine is faster with.
         devices: processes to train with.
+        generated: drawn images of each class that are learned from beside the real ones.
+        generator: the folder of what draws them.
     """
 
     modality: ClassVar[str] = "image"
@@ -101,6 +104,8 @@ class ImageLearner(Learner):
     minutes: float | None = None
     precision: str = "32"
     devices: int = 1
+    generated: int = 0
+    generator: str = ""
 
     @property
     def fits_slowly(self) -> bool:
@@ -113,7 +118,8 @@ class ImageLearner(Learner):
         Raises:
             InputError: the samples are about no images, cannot be learned from, or a package is not installed; with
                 the remedy.
-            LeakageError: a patient is in both, or a sample is held out.
+            LeakageError: a patient is in both, a sample is held out, or what it starts from or the generator of images
+                was learned under another split.
         """
         self._check(train, tuning)
         from medloom.learners.image.model import ImageModel
@@ -212,7 +218,8 @@ class ImageLearner(Learner):
             body = self.started(framing, learned)
             network = ImageNetwork(body, form.k, self.dropout)
         self._adapt(network)
-        targets, emphasis = form.targets(learned), Emphasis(self.smoothing, self.focal, self.balanced)
+        seen, targets = self._with_drawn(framing, form, learned, seen, seed)
+        emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
         network.level(np.zeros(form.k) if self.balanced else targets.level)
         judge: Callable[[nn.Module], float] | None = None
         if judged is not None:
@@ -232,6 +239,18 @@ class ImageLearner(Learner):
             settle(network.body)
         _log.info("fitted learner=%s images=%d steps=%d", self.name, len(learned), fitted.course.step)
         return network, fitted.course.best_step or fitted.course.step
+
+    def _with_drawn(
+        self, framing: Framing, form: AnswerForm, learned: Samples, seen: Pixels, seed: int
+    ) -> tuple[Pixels, Targets]:
+        """Put drawn images beside real ones, with what is to be answered of each."""
+        if not self.generated:
+            return seen, form.targets(learned)
+        from medloom.learners.image.generating.adding import drawn_beside
+
+        added = drawn_beside(learned, Path(self.generator), self.generated, framing, seed)
+        y = np.concatenate([labels_as_numbers(learned), added.y])
+        return np.concatenate([seen, added.pixels]), form.targets_of(y)
 
     def _adapt(self, network: ImageNetwork) -> None:
         if self.start == "none" or self.adapt == "full":
@@ -297,6 +316,10 @@ class ImageLearner(Learner):
         check_parameter(name, "adapt", self.adapt, self.adapt in ADAPTED, ", ".join(ADAPTED))
         holds = self.precision in PRECISIONS
         check_parameter(name, "precision", self.precision, holds, ", ".join(PRECISIONS))
+        check_parameter(name, "generated", self.generated, self.generated >= 0, tr("0 or more"))
+        there = not self.generated or (bool(self.generator) and Path(self.generator).is_dir())
+        rule = tr("a folder with a generator of images")
+        check_parameter(name, "generator", self.generator, there, rule)
         known = self.start in self.starts or Path(self.start).is_dir()
         rule = tr("{known}, or a folder with an encoder", known=", ".join(self.starts))
         check_parameter(name, "start", self.start, known, rule)
