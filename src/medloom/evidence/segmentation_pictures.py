@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.evidence.pictures import picture_svg
 from medloom.evidence.section import Figure, Section
 from medloom.evidence.segmentation_evaluation import Outline, SegmentationEvaluation
 from medloom.explanation.slices import edges, resized, shown, size_of
@@ -16,7 +16,6 @@ from medloom.features.images import image_of
 from medloom.features.outlines import outline_of
 from medloom.foundation.messages import Text2, text2
 from medloom.record.imaging.image import Image
-from medloom.record.imaging.pictures import as_png
 from medloom.tasks.samples import Samples
 
 _SIDE: Final = 320  # px
@@ -89,7 +88,7 @@ def _figure(
     )
     told = [f"{structure} {dice:.2f}" for structure, dice in rows if np.isfinite(dice)]
     reading = text2("Dice: {values}", values=", ".join(told))
-    return Figure(name, _svg(picture, name), reading)
+    return Figure(name, picture_svg(picture, name), reading)
 
 
 def _middle(truth: NDArray[np.integer], said: NDArray[np.integer]) -> int:
@@ -97,14 +96,3 @@ def _middle(truth: NDArray[np.integer], said: NDArray[np.integer]) -> int:
         return 0
     there = np.flatnonzero(((truth > 0) | (said > 0)).any((1, 2)))
     return int(there[len(there) // 2]) if len(there) else len(truth) // 2
-
-
-def _svg(picture: NDArray[np.uint8], name: Text2) -> str:
-    """Wrap a picture so that it stands where drawings stand; it needs no other file."""
-    height, width = picture.shape[:2]
-    content = base64.b64encode(as_png(picture.transpose(2, 0, 1))).decode()
-    return (
-        f'<svg class="chart" role="img" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">'
-        f"<title>{name.en} / {name.zh}</title>"
-        f'<image width="{width}" height="{height}" href="data:image/png;base64,{content}"/></svg>'
-    )

@@ -1,7 +1,6 @@
 """Rows that were made up, beside those they were learned from and those they were not: privacy and utility.
 
-Nearest neighbours: Yale et al., Neurocomputing 2020;416:244-255. Membership by distance to what was made up: Chen et
-al., CCS 2020 (GAN-Leaks, full black box). Trained on synthetic, tested on real: Esteban et al., 2017.
+Trained on synthetic, tested on real: Esteban et al., 2017. What is near: `nearness`.
 """
 
 from __future__ import annotations
@@ -16,17 +15,12 @@ from numpy.typing import NDArray
 
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import estimate
+from medloom.evidence.nearness import DISTANCE_LIMIT, MEMBERSHIP_LIMIT, auroc, nearness, resampled
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 
 Floats = NDArray[np.float64]
-
-MEMBERSHIP_LIMIT: Final = 0.55
-"""An attacker surely above this tells too well who was learned from; 0.5 is a guess."""
-
-DISTANCE_LIMIT: Final = 0.9
-"""Made-up rows surely nearer than this share of what unseen real rows are, are too near."""
 
 _REPLICATES: Final = 200
 _FEWEST: Final = 20  # rows of each table
@@ -134,15 +128,12 @@ def judge_synthetic(
         )
     )
     every = coded["train"]
-    near, usual = _nearest(made, every), _nearest(outside, every)
-    draws = np.array([_ratio(_resampled(near, rng), _resampled(usual, rng)) for _ in range(_REPLICATES)])
-    members, others = -_nearest(inside, made), -_nearest(outside, made)
-    told = np.array([_auroc(_resampled(members, rng), _resampled(others, rng)) for _ in range(_REPLICATES)])
+    found = nearness(every, inside, outside, made, rng)
     return SyntheticEvidence(
         rows,
         copies,
-        estimate(_ratio(near, usual), draws),
-        estimate(_auroc(members, others), told),
+        found.ratio,
+        found.membership,
         utility or {},
         {name: _spread_otherwise(train[name], synthetic[name]) for name in train.columns},
         _correlations_apart(every, coded["synthetic"]),
@@ -153,8 +144,8 @@ def auroc_between(label: NDArray[np.bool_], score: Floats, seed: int = 0) -> Est
     """Estimate the AUROC of scores (n,), with its interval over resampled rows."""
     yes, no = score[label], score[~label]
     rng = generator(seed, "auroc")
-    draws = np.array([_auroc(_resampled(yes, rng), _resampled(no, rng)) for _ in range(_REPLICATES)])
-    return estimate(_auroc(yes, no), draws)
+    draws = np.array([auroc(resampled(yes, rng), resampled(no, rng)) for _ in range(_REPLICATES)])
+    return estimate(auroc(yes, no), draws)
 
 
 def same_rows(made: pl.DataFrame, original: pl.DataFrame) -> NDArray[np.bool_]:
@@ -181,32 +172,6 @@ def _coded(train: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> dict[str,
                 text = frame[name].cast(pl.String).fill_null("")
                 columns[table] += [(text == choice).to_numpy().astype(np.float64) for choice in choices]
     return {table: np.stack(each, 1) for table, each in columns.items()}
-
-
-def _nearest(rows: Floats, others: Floats) -> Floats:
-    """Give the distance of each row to the nearest of others: (n,)."""
-    from sklearn.neighbors import NearestNeighbors
-
-    found: Floats = NearestNeighbors(n_neighbors=1).fit(others).kneighbors(rows)[0][:, 0]
-    return found
-
-
-def _ratio(near: Floats, usual: Floats) -> float:
-    middle = float(np.median(usual))
-    return float(np.median(near)) / middle if middle > 0 else float("nan")
-
-
-def _auroc(yes: Floats, no: Floats) -> float:
-    from scipy.stats import rankdata
-
-    if not len(yes) or not len(no):
-        return float("nan")
-    ranks = rankdata(np.concatenate([yes, no]))[: len(yes)]
-    return float((ranks.sum() - len(yes) * (len(yes) + 1) / 2) / (len(yes) * len(no)))
-
-
-def _resampled(values: Floats, rng: np.random.Generator) -> Floats:
-    return values[rng.integers(len(values), size=len(values))]
 
 
 def _spread_otherwise(real: pl.Series, made: pl.Series) -> float:

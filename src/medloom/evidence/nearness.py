@@ -1,0 +1,92 @@
+"""How near what was made up lies to what it was learned from, beside what it was not learned from.
+
+Nearest neighbours: Yale et al., Neurocomputing 2020;416:244-255. Membership by distance to what was made up: Chen et
+al., CCS 2020 (GAN-Leaks, full black box).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.evidence.estimate import Estimate
+from medloom.evidence.intervals import estimate
+
+Floats = NDArray[np.float64]
+
+MEMBERSHIP_LIMIT: Final = 0.55
+"""An attacker surely above this tells too well who was learned from; 0.5 is a guess."""
+
+DISTANCE_LIMIT: Final = 0.9
+"""What is made up surely nearer than this share of what unseen real ones are, is too near."""
+
+_REPLICATES: Final = 200
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """Distances to nearest neighbours, compared.
+
+    Attributes:
+        near: of what was made up, to the nearest that was learned from: (k,).
+        usual: of unseen real ones, to the same: (m,).
+        ratio: median of the first over that of the second.
+        membership: AUROC of one who tells, by the distance to the nearest made-up one, who was learned from.
+    """
+
+    near: Floats
+    usual: Floats
+    ratio: Estimate
+    membership: Estimate
+
+
+def nearness(
+    every: Floats, inside: Floats, outside: Floats, made: Floats, rng: np.random.Generator
+) -> Nearness:
+    """Compare rows (n, d) that distances can be taken between.
+
+    Args:
+        every: all that was learned from.
+        inside: as many of them as there are unseen ones: the nearest of more is nearer.
+        outside: unseen real ones.
+        made: what was made up.
+        rng: of intervals.
+    """
+    near, usual = nearest(made, every), nearest(outside, every)
+    draws = np.array([_ratio(resampled(near, rng), resampled(usual, rng)) for _ in range(_REPLICATES)])
+    members, others = -nearest(inside, made), -nearest(outside, made)
+    told = np.array([auroc(resampled(members, rng), resampled(others, rng)) for _ in range(_REPLICATES)])
+    return Nearness(
+        near, usual, estimate(_ratio(near, usual), draws), estimate(auroc(members, others), told)
+    )
+
+
+def nearest(rows: Floats, others: Floats) -> Floats:
+    """Give the distance of each row to the nearest of others: (n,)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    found: Floats = NearestNeighbors(n_neighbors=1).fit(others).kneighbors(rows)[0][:, 0]
+    return found
+
+
+def auroc(yes: Floats, no: Floats) -> float:
+    """Give the share of pairs in which the first scores higher; NaN: there is no pair."""
+    from scipy.stats import rankdata
+
+    if not len(yes) or not len(no):
+        return float("nan")
+    ranks = rankdata(np.concatenate([yes, no]))[: len(yes)]
+    return float((ranks.sum() - len(yes) * (len(yes) + 1) / 2) / (len(yes) * len(no)))
+
+
+def resampled(values: Floats, rng: np.random.Generator) -> Floats:
+    """Draw as many values as there are, with replacement."""
+    return values[rng.integers(len(values), size=len(values))]
+
+
+def _ratio(near: Floats, usual: Floats) -> float:
+    middle = float(np.median(usual))
+    return float(np.median(near)) / middle if middle > 0 else float("nan")
