@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from medloom.explaining import counterfactuals, effects, importance, reasons, similar, surrogate
     from medloom.foundation.errors import MedloomError
     from medloom.foundation.site import SiteSettings
+    from medloom.generating import generate_images
     from medloom.mitigating import mitigate
     from medloom.pretraining import pretrain, pretrain_images, zero_shot
     from medloom.record.record import Record
@@ -68,6 +69,7 @@ _PUBLIC: Final = {
     "effects": "medloom.explaining",
     "evaluate": "medloom.api",
     "explain": "medloom.api",
+    "generate_images": "medloom.generating",
     "importance": "medloom.explaining",
     "learner": "medloom.api",
     "learning_curve": "medloom.validation",
@@ -110,6 +112,7 @@ __all__ = [
     "effects",
     "evaluate",
     "explain",
+    "generate_images",
     "importance",
     "importers",
     "learner",

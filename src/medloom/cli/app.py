@@ -16,6 +16,7 @@ from medloom.cli import (
     datasets,
     demo,
     explaining,
+    generating,
     mitigating,
     modelling,
     pretraining,
@@ -71,6 +72,7 @@ validating.register(app)
 mitigating.register(app)
 compressing.register(app)
 synthesizing.register(app)
+generating.register(app)
 card.register(app)
 serving.register(app)
 cds.register(app)

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from medloom.evidence.section import Section
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import LANGUAGES, Text2, language, tr
 from medloom.foundation.progress import Advance, listening
@@ -104,6 +105,19 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Seque
     for row in rows:
         drawn.add_row(*("" if cell is None else str(cell) for cell in row))
     out().print(drawn)
+
+
+def section(shown: Section) -> None:
+    """Print what was found out: its sentences and its tables."""
+    for sentence in shown.sentences:
+        say(spoken(sentence))
+    for one in shown.tables:
+        say()
+        rows = [
+            [spoken(each.text) + (f" ({spoken(each.detail)})" if each.detail else "") for each in row]
+            for row in one.rows
+        ]
+        table([spoken(name) for name in one.head], rows)
 
 
 @contextmanager

@@ -81,17 +81,5 @@ def synthesize(
     if json:
         screen.json(made.evidence.to_json())
         return
-    section = synthetic_section(made.evidence)
-    for sentence in section.sentences:
-        screen.say(screen.spoken(sentence))
-    for one in section.tables:
-        screen.say()
-        rows = [
-            [
-                screen.spoken(each.text) + (f" ({screen.spoken(each.detail)})" if each.detail else "")
-                for each in row
-            ]
-            for row in one.rows
-        ]
-        screen.table([screen.spoken(name) for name in one.head], rows)
+    screen.section(synthetic_section(made.evidence))
     screen.say(tr("{n:,} rows in {path}", n=made.rows.height, path=out))

@@ -68,7 +68,11 @@ def generated_section(found: GeneratedEvidence, shown: Sequence[Shown] = ()) -> 
         rows += [
             (text2("learned from real images alone"), effect.without, where),
             (text2("learned from drawn ones too"), effect.with_drawn, where),
-            (text2("difference"), effect.difference, text2("above 0: drawn images helped, on the same images")),
+            (
+                text2("difference"),
+                effect.difference,
+                text2("above 0: drawn images helped, on the same images"),
+            ),
         ]
     heading = (text2("measure"), text2("value (95 % interval)"), text2("what it means"))
     return Section(
@@ -114,7 +118,10 @@ def _figure(one: Shown) -> Figure:
 
 def _grid(one: Shown) -> NDArray[np.uint8]:
     """Put pairs side by side, four a line: (height, width, 3)."""
-    pairs = [_framed(np.concatenate([_colours(a), _colours(b)], 0)) for a, b in zip(one.drawn, one.nearest, strict=True)]
+    pairs = [
+        _framed(np.concatenate([_colours(a), _colours(b)], 0))
+        for a, b in zip(one.drawn, one.nearest, strict=True)
+    ]
     across = min(4, len(pairs))
     pairs += [np.full_like(pairs[0], _WHITE)] * (-len(pairs) % across)
     lines = [np.concatenate(pairs[first : first + across], 1) for first in range(0, len(pairs), across)]

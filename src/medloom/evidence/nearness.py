@@ -59,16 +59,18 @@ def nearness(
     draws = np.array([_ratio(resampled(near, rng), resampled(usual, rng)) for _ in range(_REPLICATES)])
     members, others = -nearest(inside, made), -nearest(outside, made)
     told = np.array([auroc(resampled(members, rng), resampled(others, rng)) for _ in range(_REPLICATES)])
-    return Nearness(
-        near, usual, estimate(_ratio(near, usual), draws), estimate(auroc(members, others), told)
-    )
+    return Nearness(near, usual, estimate(_ratio(near, usual), draws), estimate(auroc(members, others), told))
 
 
 def nearest(rows: Floats, others: Floats) -> Floats:
     """Give the distance of each row to the nearest of others: (n,)."""
-    from sklearn.neighbors import NearestNeighbors
+    found: Floats = _neighbours(rows, others)[0][:, 0]
+    return found
 
-    found: Floats = NearestNeighbors(n_neighbors=1).fit(others).kneighbors(rows)[0][:, 0]
+
+def nearest_places(rows: Floats, others: Floats) -> NDArray[np.int64]:
+    """Give the place of the nearest of others of each row: (n,)."""
+    found: NDArray[np.int64] = _neighbours(rows, others)[1][:, 0]
     return found
 
 
@@ -90,3 +92,10 @@ def resampled(values: Floats, rng: np.random.Generator) -> Floats:
 def _ratio(near: Floats, usual: Floats) -> float:
     middle = float(np.median(usual))
     return float(np.median(near)) / middle if middle > 0 else float("nan")
+
+
+def _neighbours(rows: Floats, others: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, places = NearestNeighbors(n_neighbors=1).fit(others).kneighbors(rows)
+    return distances, places

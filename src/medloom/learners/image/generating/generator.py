@@ -105,7 +105,7 @@ class ImageGenerator:
         canvas = Canvas((height, across), framing.channels, len(classes), width)
         pixels = framed_together(train, framing)
         how = {"size": size, "width": width, **asdict(teaching)}
-        of = digest([train.digest(), how, seed])
+        of = digest([train.digest(), {**how, "minutes": None}, seed])
         painter = teach(canvas, pixels, numbers, teaching, derive(seed, NAME), folder, of)
         origin = Origin(question, NAME, how, seed, train.digest(), train.split_rule)
         told = {"patients": len(np.unique(train.groups)), "facts": len(train), **counts}
@@ -144,7 +144,11 @@ class ImageGenerator:
         """Write a package; give its digest."""
 
         def write(folder: Path) -> None:
-            content = {"framing": self.framing.to_json(), "classes": self.classes, "canvas": asdict(self.canvas)}
+            content = {
+                "framing": self.framing.to_json(),
+                "classes": self.classes,
+                "canvas": asdict(self.canvas),
+            }
             text = json.dumps(content, ensure_ascii=False, sort_keys=True)
             (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
             write_weights(folder / _WEIGHTS, self.painter)
@@ -166,7 +170,8 @@ def load_image_generator(directory: Path) -> ImageGenerator:
     content = package.check(directory)
     if content["kind"] != "generator" or content["learner"] != NAME:
         raise InputError(
-            "{name} holds no generator of images; learn one with: medloom generate-images", name=directory.name
+            "{name} holds no generator of images; learn one with: medloom generate-images",
+            name=directory.name,
         )
     told = json.loads((directory / "weights" / _SPECIFICATION).read_text(encoding="utf-8"))
     canvas = Canvas(**{**told["canvas"], "size": tuple(told["canvas"]["size"])})
@@ -200,7 +205,7 @@ def numbered(samples: Samples) -> NDArray[np.int64]:
 def _check_question(question: Question) -> None:
     if question.about != "image" or question.kind not in ("binary", "multiclass"):
         raise InputError(
-            "images are drawn by the classes of a task that asks about images, binary or multiclass; {task!r} is {kind}",
+            "images are drawn by the classes of a binary or multiclass task about images; {task!r} is {kind}",
             task=question.task,
             kind=question.kind,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -62,8 +63,7 @@ class Painter(nn.Module):
         self.size, self.noise = canvas.size, canvas.noise
         self.begin = nn.Linear(canvas.noise, widths[0] * _FIRST**2)
         self.blocks = nn.ModuleList(
-            _Finer(before, after, canvas.classes)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            _Finer(before, after, canvas.classes) for before, after in pairwise(widths)
         )
         self.norm = nn.BatchNorm2d(widths[-1])
         self.last = nn.Conv2d(widths[-1], canvas.channels, 3, 1, 1)
@@ -83,9 +83,8 @@ class Judge(nn.Module):
         super().__init__()
         widths = canvas.widths()[::-1]
         self.begin = _bounded(nn.Conv2d(canvas.channels, widths[0], 3, 1, 1))
-        self.blocks = nn.ModuleList(
-            _Coarser(before, after) for before, after in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.blocks = nn.ModuleList(_Coarser(before, after) for before, after in pairwise(widths))
+        self.together = _bounded(nn.Conv2d(widths[-1] + 1, widths[-1], 3, 1, 1))
         self.answer = _bounded(nn.Linear(widths[-1], 1))
         self.of_class = spectral_norm(nn.Embedding(canvas.classes, widths[-1]))
 
@@ -93,6 +92,9 @@ class Judge(nn.Module):
         x = self.begin((x - _CENTRE) / _SPREAD)
         for block in self.blocks:
             x = block(x)
+        # how images of a batch differ tells a painter that always paints the same (Karras et al., ICLR 2018)
+        spread = x.std(0, unbiased=False).mean().expand(len(x), 1, *x.shape[2:])
+        x = self.together(torch.cat([F.relu(x), spread], 1))
         seen = F.relu(x).sum((2, 3))
         judged: Tensor = self.answer(seen)[:, 0] + (self.of_class(classes) * seen).sum(1)
         return judged

@@ -48,7 +48,8 @@ class Teaching:
         steps: of the painter.
         batch: images a step, as many of one class as of another.
         judged: steps of the judge for each of the painter's.
-        learning_rate: of Adam, of both; it falls along a cosine over the last half.
+        learning_rate: of Adam, of the judge; the painter's is half of it (Heusel et al., NeurIPS 2017). Both fall
+            along a cosine over the last half.
         average: decay of the moving average of the painter's weights, which is kept.
         augment: whether what is judged is changed.
         flip: whether left and right may change places.
@@ -113,7 +114,10 @@ def teach(
     before = lesson.course.seconds
     with progress(tr("Learning to draw images"), total=teaching.steps) as advance:
         advance(lesson.course.step)
-        while lesson.course.step < teaching.steps:
+        most = math.inf if teaching.minutes is None else 60 * teaching.minutes
+        while lesson.course.step < teaching.steps and (
+            lesson.course.seconds < most or not lesson.course.step
+        ):
             lesson.step()
             advance(1)
             now = time.monotonic()
@@ -121,8 +125,8 @@ def teach(
             if folder is not None and now - saved > _SAVED_EVERY:
                 save_checkpoint(folder, lesson.course, lesson.tensors())
                 saved = now
-            if teaching.minutes is not None and lesson.course.seconds >= 60 * teaching.minutes:
-                break
+    if folder is not None:
+        save_checkpoint(folder, lesson.course, lesson.tensors())
     _log.info("learned painter steps=%d images=%d", lesson.course.step, len(pixels))
     return lesson.kept()
 
@@ -138,9 +142,7 @@ class _Lesson:
         self.course = Course(of)
         with seeded(seed):
             self.painter, self.judge = Painter(canvas), Judge(canvas)
-        self.average = {
-            name: value.detach().clone() for name, value in self.painter.named_parameters()
-        }
+        self.average = {name: value.detach().clone() for name, value in self.painter.named_parameters()}
         self.painting, self.judging = (
             torch.optim.Adam(one.parameters(), teaching.learning_rate, (0.0, 0.9))
             for one in (self.painter, self.judge)
@@ -152,8 +154,8 @@ class _Lesson:
         rng = generator(self.seed, "step", str(step))
         share = max(0.0, 2 * step / teaching.steps - 1)
         rate = teaching.learning_rate * max(0.02, (1 + math.cos(math.pi * share)) / 2)
-        for one in (self.painting, self.judging):
-            one.param_groups[0]["lr"] = rate
+        self.judging.param_groups[0]["lr"] = rate
+        self.painting.param_groups[0]["lr"] = rate / 2
         with seeded(derive(self.seed, "drawn", str(step))):
             for _ in range(teaching.judged):
                 shown, of = self._shown(rng)
@@ -203,7 +205,9 @@ class _Lesson:
             "painting": _remembered(self.painting),
             "judging": _remembered(self.judging),
         }
-        return {f"{part}/{name}": value.contiguous() for part, of in parts.items() for name, value in of.items()}
+        return {
+            f"{part}/{name}": value.contiguous() for part, of in parts.items() for name, value in of.items()
+        }
 
     def stand(self, course: Course, tensors: dict[str, Tensor]) -> None:
         """Stand where a course and its tensors say."""
@@ -285,7 +289,7 @@ def _whole(n: int, low: int, high: int) -> Tensor:
 
 def _down(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimizer.step()
 
 
