@@ -13,13 +13,13 @@ from medloom.learners.image.generating.generator import load_image_generator
 from tests.cli.conftest import done, refused
 from tests.learners.image.test_generating import samples_of, site
 
-SMALL = {"size": 16, "width": 8, "epochs": 2}
+SMALL = {"size": 16, "width": 8, "depth": 2, "epochs": 2}
 
 
 def test_images_are_drawn_judged_and_tried() -> None:
     samples = samples_of()
     made = ml.generate_images(
-        samples, teaching={"steps": 20, "batch": 8}, generated=20, repeats=2, depth=2, **SMALL
+        samples, teaching={"steps": 20, "batch": 8, "width": 8}, generated=20, repeats=2, **SMALL
     )
     evidence = made.evidence
     assert evidence.images["train"] == len(samples.in_split("train"))
@@ -28,7 +28,7 @@ def test_images_are_drawn_judged_and_tried() -> None:
     assert [one.name for one in made.shown] == ["false", "true"]
     assert made.shown[0].drawn.shape == made.shown[0].nearest.shape == (8, 1, 16, 16)
     with pytest.raises(InputError, match="tuning, held_out"):
-        ml.generate_images(samples, teaching={"steps": 1, "batch": 8}, split="train", width=8)
+        ml.generate_images(samples, teaching={"steps": 1, "width": 8}, split="train")
 
 
 def test_the_command_keeps_a_generator_and_writes_a_page(tmp_path: Path) -> None:

@@ -50,8 +50,6 @@ class GeneratedImages:
 def generate_images(
     what: SiteTask | Samples,
     *,
-    size: int = 0,
-    width: int = 32,
     teaching: Mapping[str, Any] | None = None,
     learner: str | None = "cnn",
     generated: int = 200,
@@ -65,9 +63,7 @@ def generate_images(
 
     Args:
         what: a task about pictures, binary or multiclass.
-        size: pixels a side of what is drawn; 0: 64, or those of the pictures where they are smaller.
-        width: channels of the networks' finest layers.
-        teaching: how they learn: `steps`, `batch`, `minutes` and others of `Teaching`.
+        teaching: how they learn: `size`, `steps`, `minutes` and others of `Teaching`.
         learner: of images, with `parameters`, that learns with and without drawn images; None: none does.
         generated: drawn images of each class that it learns from beside the real ones.
         repeats: models of each kind, by other seeds, whose answers are averaged.
@@ -87,7 +83,7 @@ def generate_images(
     samples = samples_of(what)
     train = samples.in_split("train")
     how = Teaching(**(teaching or {}))
-    made = ImageGenerator.fit(train, size=size, width=width, teaching=how, seed=seed, folder=folder)
+    made = ImageGenerator.fit(train, teaching=how, seed=seed, folder=folder)
     if learner is None:
         return judged(made, samples, seed=seed)
     effect = effect_on(

@@ -65,9 +65,7 @@ def generate_images(
     with screen.showing_progress(json):
         made = generating.generate_images(
             Site.open(site).task(task),
-            size=size,
-            width=width,
-            teaching={"steps": steps, "minutes": minutes, "flip": flip},
+            teaching={"size": size, "width": width, "steps": steps, "minutes": minutes, "flip": flip},
             learner=None if learner == "none" else learner,
             generated=generated,
             repeats=repeats,

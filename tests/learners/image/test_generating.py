@@ -37,7 +37,7 @@ PREDICT = {
     "binary": "{of: image, event: [FINDING//disc]}",
     "multiclass": "{of: image, classes: {disc: [FINDING//disc], square: [FINDING//square]}}",
 }
-BRIEF = Teaching(steps=3, batch=8)
+BRIEF = Teaching(width=8, steps=3, batch=8)
 _kept: list[TemporaryDirectory[str]] = []
 
 
@@ -77,12 +77,12 @@ def samples_of(kind: str = "binary") -> Samples:
 
 @cache
 def learned() -> ImageGenerator:
-    teaching = Teaching(steps=150, batch=16, average=0.97)
-    return ImageGenerator.fit(samples_of().in_split("train"), width=8, teaching=teaching, seed=1)
+    teaching = Teaching(width=8, steps=120, batch=16, learning_rate=2e-3, average=0.95)
+    return ImageGenerator.fit(samples_of().in_split("train"), teaching=teaching, seed=1)
 
 
 def brief(kind: str = "binary") -> ImageGenerator:
-    return ImageGenerator.fit(samples_of(kind).in_split("train"), width=8, teaching=BRIEF, seed=1)
+    return ImageGenerator.fit(samples_of(kind).in_split("train"), teaching=BRIEF, seed=1)
 
 
 def test_a_classifier_of_real_pictures_tells_drawn_ones_apart() -> None:
@@ -145,10 +145,9 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         ImageGenerator.fit(train.where(~pl.col("label") | (pl.col("label").cum_sum() <= 5)))
     with pytest.raises(InputError, match="binary or multiclass"):
         ImageGenerator.fit(plain_samples("multilabel").in_split("train"))
-    with pytest.raises(InputError, match="16 are the least"):
-        ImageGenerator.fit(train, size=8)
-    with pytest.raises(InputError, match="steps"):
-        Teaching(steps=0)
+    for wrong in ({"size": 8}, {"steps": 0}, {"average": 1.0}, {"minutes": 0}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} of a painter"):
+            Teaching(**wrong)
     volume = Framing((SIDE, SIDE, SIDE))
     with pytest.raises(InputError, match="volumes"):
         drawn_beside(train, Path("nowhere"), 1, volume, 0)

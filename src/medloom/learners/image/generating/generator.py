@@ -62,8 +62,6 @@ class ImageGenerator:
         cls,
         train: Samples,
         *,
-        size: int = 0,
-        width: int = 32,
         teaching: Teaching | None = None,
         seed: int = 0,
         folder: Path | None = None,
@@ -72,8 +70,6 @@ class ImageGenerator:
 
         Args:
             train: samples about pictures, of a binary or a multiclass question.
-            size: pixels a side of what is drawn; 0: 64, or those of the pictures where they are smaller.
-            width: channels of the finest layers.
             teaching: how; None: as usual.
             seed: of everything random.
             folder: where checkpoints are kept; a training that was stopped goes on from there.
@@ -90,7 +86,7 @@ class ImageGenerator:
                 "there are no training samples; check the cohort flow of the task, and the site's split shares"
             )
         teaching = teaching or Teaching()
-        framing = _framing(train, size)
+        framing = _framing(train, teaching.size)
         numbers = numbered(train)
         classes = classes_of(question)
         counts = dict(zip(classes, np.bincount(numbers, minlength=len(classes)).tolist(), strict=True))
@@ -102,9 +98,9 @@ class ImageGenerator:
                 least=FEWEST,
             )
         height, across = (min(n, LARGEST) for n in framing.size)
-        canvas = Canvas((height, across), framing.channels, len(classes), width)
+        canvas = Canvas((height, across), framing.channels, len(classes), teaching.width)
         pixels = framed_together(train, framing)
-        how = {"size": size, "width": width, **asdict(teaching)}
+        how = asdict(teaching)
         of = digest([train.digest(), {**how, "minutes": None}, seed])
         painter = teach(canvas, pixels, numbers, teaching, derive(seed, NAME), folder, of)
         origin = Origin(question, NAME, how, seed, train.digest(), train.split_rule)
@@ -215,8 +211,6 @@ def _framing(train: Samples, size: int) -> Framing:
     first = image_of(train, 0)
     if first.dimensions == 3 and first.shape[0] > 1:
         raise InputError("pictures can be drawn, and these are volumes; ask about single pictures")
-    if size and size < SMALLEST:
-        raise InputError("{size} pixels a side are too few; {least} are the least", size=size, least=SMALLEST)
     side = size or max(SMALLEST, min(_USUAL, *first.shape[-2:]))
     framing = Framing.of(train, (side, side), 3 if first.channels == 3 else 1)
     return replace(framing, keep_shape=True)

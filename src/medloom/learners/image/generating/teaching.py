@@ -26,7 +26,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import progress
 from medloom.foundation.seeds import derive, generator
-from medloom.learners.image.generating.networks import Canvas, Judge, Painter, scaled
+from medloom.learners.image.generating.networks import SMALLEST, Canvas, Judge, Painter, scaled
 from medloom.training.checkpoints import Course, load_checkpoint, save_checkpoint
 from medloom.training.seeding import seeded
 
@@ -42,9 +42,11 @@ _STATISTICS: Final = 20  # batches that statistics of norms are taken from
 
 @dataclass(frozen=True)
 class Teaching:
-    """How painter and judge learn.
+    """How painter and judge are built, and how they learn.
 
     Attributes:
+        size: pixels a side of what is drawn; 0: 64, or those of the pictures where they are smaller.
+        width: channels of the networks' finest layers.
         steps: of the painter.
         batch: images a step, as many of one class as of another.
         judged: steps of the judge for each of the painter's.
@@ -59,6 +61,8 @@ class Teaching:
         InputError: one of them is out of its range.
     """
 
+    size: int = 0
+    width: int = 32
     steps: int = 2000
     batch: int = 32
     judged: int = 1
@@ -70,6 +74,8 @@ class Teaching:
 
     def __post_init__(self) -> None:
         holds = {
+            "size": self.size == 0 or self.size >= SMALLEST,
+            "width": self.width >= 1,
             "steps": self.steps >= 1,
             "batch": self.batch >= 2,
             "judged": self.judged >= 1,
