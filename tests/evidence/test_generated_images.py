@@ -46,6 +46,7 @@ def test_other_images_are_far_away_and_no_copies() -> None:
     found = judge_generated(TRAIN, UNSEEN, FRESH + 3)
     assert found.frechet > 5 * found.frechet_real
     assert found.kernel > 100
+    assert "not like real ones" in found.cautions[0].en
     assert not found.doubts
 
 

@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 COPIED_LIMIT: Final = 0.05
 """A share surely above this of images nearer to one learned from than all but 1 % of unseen ones: learned by heart."""
 
+UNLIKE: Final = 2.0
+"""So many times as far from real images as half of these from the other half: not like them."""
+
 _NEAREST: Final = 0.01
 _REPLICATES: Final = 200
 _FEWEST: Final = 20  # images of each kind
@@ -120,8 +123,16 @@ class GeneratedEvidence:
 
     @property
     def cautions(self) -> tuple[Text2, ...]:
-        """Say what so few images cannot show, and what was not gained."""
+        """Say what is poor about them, what so few cannot show, and whether a learner gained."""
         said = []
+        if self.frechet > UNLIKE * self.frechet_real:
+            said.append(
+                text2(
+                    "Drawn images are not like real ones: {times} times as far as two halves of these are from each"
+                    " other.",
+                    times=f"{self.frechet / self.frechet_real:.1f}",
+                )
+            )
         if self.images["unseen"] < _FEW:
             said.append(
                 text2(
@@ -188,12 +199,22 @@ def judge_generated(
         )
     rng = generator(seed, "generated images")
     numbered = np.arange(len(known)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    apart = np.mean([_apart(known, numbered, made, rng) for _ in range(_HALVES)], axis=0)
+    frechet, frechet_real, kernel, kernel_real = (
+        float(one) for one in np.mean([_apart(known, numbered, made, rng) for _ in range(_HALVES)], axis=0)
+    )
     n = min(len(known), len(outside))
     inside = known[rng.permutation(len(known))[:n]]
     found = nearness(known, inside, outside[rng.permutation(len(outside))[:n]], made, rng)
     return GeneratedEvidence(
-        images, *map(float, apart), _copied(found, rng), found.ratio, found.membership, effect
+        images,
+        frechet,
+        frechet_real,
+        kernel,
+        kernel_real,
+        _copied(found, rng),
+        found.ratio,
+        found.membership,
+        effect,
     )
 
 

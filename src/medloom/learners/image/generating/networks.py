@@ -42,12 +42,22 @@ class Canvas:
 
     @property
     def doublings(self) -> int:
-        """Count how often 4 pixels a side are doubled before they are scaled to the size.
+        """Count how often the size is doubled.
 
         >>> Canvas((28, 28), 1, 2).doublings, Canvas((128, 100), 1, 2).doublings
-        (3, 5)
+        (2, 5)
         """
-        return max(2, (max(self.size) - 1).bit_length() - 2)
+        return max(2, (max(self.size) // _FIRST).bit_length() - 1)
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """Give the size that is doubled, so that the middle of what comes out has the size that is painted.
+
+        >>> Canvas((28, 28), 1, 2).first, Canvas((100, 100), 1, 2).first
+        ((7, 7), (7, 7))
+        """
+        height, width = (-(-n // 2**self.doublings) for n in self.size)
+        return height, width
 
     def widths(self) -> list[int]:
         """List the channels, from the coarsest layer to the finest."""
@@ -60,8 +70,8 @@ class Painter(nn.Module):
     def __init__(self, canvas: Canvas) -> None:
         super().__init__()
         widths = canvas.widths()
-        self.size, self.noise = canvas.size, canvas.noise
-        self.begin = nn.Linear(canvas.noise, widths[0] * _FIRST**2)
+        self.size, self.first = canvas.size, canvas.first
+        self.begin = nn.Linear(canvas.noise, widths[0] * self.first[0] * self.first[1])
         self.blocks = nn.ModuleList(
             _Finer(before, after, canvas.classes) for before, after in pairwise(widths)
         )
@@ -69,11 +79,13 @@ class Painter(nn.Module):
         self.last = nn.Conv2d(widths[-1], canvas.channels, 3, 1, 1)
 
     def forward(self, noise: Tensor, classes: Tensor) -> Tensor:
-        x = self.begin(noise).view(len(noise), -1, _FIRST, _FIRST)
+        x = self.begin(noise).view(len(noise), -1, *self.first)
         for block in self.blocks:
             x = block(x, classes)
         painted = torch.sigmoid(self.last(F.relu(self.norm(x))))
-        return scaled(painted, self.size)
+        # cut, not scaled: what is scaled is blurred, and a judge sees that
+        top, left = ((there - want) // 2 for there, want in zip(x.shape[2:], self.size, strict=True))
+        return painted[:, :, top : top + self.size[0], left : left + self.size[1]]
 
 
 class Judge(nn.Module):
