@@ -18,7 +18,7 @@ from medloom.generating import generate_images
 from medloom.tasks.kinds import Split
 from medloom.tasks.samples import Samples
 
-TEACHING: Final = {"width": 24, "steps": 1600, "flip": True}
+TEACHING: Final = {"width": 16, "steps": 1600, "flip": True}
 CNN: Final[dict[str, Any]] = {"size": 28, "epochs": 20, "patience": 8, "batch": 16, "flip": True}
 DRAWN: Final = 200  # of each class
 SEEDS: Final = 3

@@ -65,7 +65,7 @@ class Teaching:
     width: int = 32
     steps: int = 2000
     batch: int = 32
-    judged: int = 1
+    judged: int = 2
     learning_rate: float = 4e-4
     average: float = 0.995
     augment: bool = True
