@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from medloom.evidence.detection_evaluation import evaluate_detection
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.evaluation import evaluate as evaluate_predictions
 from medloom.evidence.segmentation_evaluation import evaluate_segmentation
 from medloom.evidence.survival_evaluation import evaluate_survival
+from medloom.features.boxes import Finding
 from medloom.foundation import registry
 from medloom.foundation.engines import each, is_shared
 from medloom.foundation.errors import InputError
@@ -276,6 +278,16 @@ def evaluate(
             model=str(trained.name or trained.model.origin.learner),
             split=split,
         )
+    if samples.question.kind == "detection":
+        return evaluate_detection(
+            samples,
+            find_by(trained),
+            demographics(samples),
+            compared_with={name: find_by(other) for name, other in rivals.items()},
+            seed=seed,
+            model=str(trained.name or trained.model.origin.learner),
+            split=split,
+        )
     if samples.question.kind == "survival":
         if thresholds:
             raise InputError("a survival question has horizons instead of thresholds; name them in the task")
@@ -316,6 +328,21 @@ def outline_by(trained: Trained) -> Callable[[Image], NDArray[np.integer]]:
         )
     outline = inner.outline
     return lambda image: outline(image).labels
+
+
+def find_by(trained: Trained) -> Finding:
+    """Give what finds objects in images as a model does.
+
+    Raises:
+        InputError: the model finds nothing.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Finding):
+        raise InputError(
+            "learner {learner!r} finds no objects; detection is learned by: centernet, unet",
+            learner=trained.model.origin.learner,
+        )
+    return inner
 
 
 def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predictions:

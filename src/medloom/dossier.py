@@ -20,15 +20,16 @@ from medloom.api import evaluate as evaluate_trained
 from medloom.evidence import words
 from medloom.evidence.coverage import coverage_of
 from medloom.evidence.coverage_section import coverage_section
+from medloom.evidence.detection_evaluation import DetectionEvaluation
 from medloom.evidence.development import development, development_section
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
+from medloom.evidence.marked_pictures import pictures_section
 from medloom.evidence.report import flow_section, withheld_section, write_report
 from medloom.evidence.robustness import Robustness
 from medloom.evidence.robustness_section import robustness_section
 from medloom.evidence.section import Section
 from medloom.evidence.segmentation_evaluation import SegmentationEvaluation, known_outlines
-from medloom.evidence.segmentation_pictures import pictures_section
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.curve_answer import main_risks
@@ -76,6 +77,8 @@ _COMPARED: Final = 500  # patients, on a patient's page
 _EXPLAINED_SLOWLY: Final = 50
 _NAMED: Final = 5  # of the weightiest inputs, on a card
 
+_OfPlaces = SegmentationEvaluation | DetectionEvaluation
+
 
 @dataclass(frozen=True)
 class Dossier:
@@ -117,8 +120,8 @@ def evaluate(
     evaluation = evaluate_trained(one, chosen, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / chosen)
     dossier.write_json(dossier.folder / _EVALUATION)
-    outlines = isinstance(evaluation, SegmentationEvaluation)
-    if not outlines:
+    of_places = isinstance(evaluation, _OfPlaces)
+    if not of_places:
         dossier = replace(dossier, robustness=_robustness(site, dossier, seed))
     characteristics = cards.characterise(one, chosen, seed)
     sections = [
@@ -127,7 +130,7 @@ def evaluate(
         *characteristics.sections(chosen, cards.names_for(site)),
         *kept_sections(site, name),
     ]
-    important = [] if outlines else _important(site, dossier, seed)
+    important = [] if of_places else _important(site, dossier, seed)
     write_report(
         dossier.folder / _REPORT,
         evaluation,
@@ -287,7 +290,7 @@ def _findings(cohort: Cohort, dossier: Dossier, seed: int) -> list[Section]:
 def _pictures(dossier: Dossier) -> Section | None:
     """Show what the expert and a model that outlines drew; None: it answers otherwise."""
     evaluation, one = dossier.evaluation, dossier.trained
-    if not isinstance(evaluation, SegmentationEvaluation):
+    if not isinstance(evaluation, _OfPlaces):
         return None
     return pictures_section(evaluation, known_outlines(one.samples, evaluation.split), outline_by(one))
 
@@ -309,7 +312,9 @@ def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
 def _development(dossier: Dossier) -> Section | None:
     """Check whether there was enough to develop the model on; None where the criteria do not speak of such a model."""
     evaluation, model = dossier.evaluation, dossier.trained.model
-    if isinstance(evaluation, SurvivalEvaluation | SegmentationEvaluation) or not can_be_asked(model):
+    if isinstance(
+        evaluation, SurvivalEvaluation | SegmentationEvaluation | DetectionEvaluation
+    ) or not can_be_asked(model):
         return None
     developed = dossier.trained.samples.in_split("train", "tuning")
     one = developed.where(pl.int_range(pl.len()) < 1)

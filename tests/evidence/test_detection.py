@@ -2,15 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from medloom.evidence.detection import (
-    Marks,
-    average_precision,
-    estimates,
-    hits,
-    overlapping,
-    sensitivity_at,
-    within,
-)
+from medloom.evidence.detection import average_precision, estimates, sensitivity_at
+from medloom.features.marks import Marks, hits, overlapping, within
 
 
 def points(truth: list[float], said: list[float], score: list[float]) -> Marks:

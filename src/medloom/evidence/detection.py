@@ -1,14 +1,8 @@
-"""How well places or boxes that a model marks are those that experts marked: average precision and FROC.
-
-A mark hits a truth where it lies near enough, or covers it enough; the surest marks choose first, and each truth is hit
-once (Everingham et al., Int J Comput Vis 2010;88:303-338, section 4.2). What marks a truth that was hit already, or
-none, is a false positive.
-"""
+"""How well places or boxes that a model marks are those that experts marked: average precision and FROC."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -16,111 +10,11 @@ from numpy.typing import NDArray
 
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate
-from medloom.evidence.tally import Floats
+from medloom.evidence.tally import Floats, ratio
+from medloom.features.marks import Fit, Hits, Marks, hits
 
 FALSE_POSITIVES: Final = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """An image, at which sensitivities are read off and averaged (Setio et al., Med Image Anal 2017;42:1-13)."""
-
-Fit = Callable[[Floats, Floats], Floats]
-"""Of marks (n, k) and truths (m, k): how well each fits each, (n, m); above 0: a hit."""
-
-
-@dataclass(frozen=True)
-class Marks:
-    """What was marked in one image, and what is there.
-
-    Attributes:
-        truth: (m, k) points in mm, or boxes: the least and the largest place on each axis.
-        said: (n, k) likewise.
-        score: (n,) how sure each is.
-    """
-
-    truth: Floats = field(repr=False)
-    said: Floats = field(repr=False)
-    score: Floats = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Hits:
-    """All marks of some images, the surest first.
-
-    Attributes:
-        score: (n,).
-        image: (n,) which image each is of.
-        hit: (n,) whether it is the first to mark a truth.
-        truths: (images,) how many there are.
-    """
-
-    score: Floats
-    image: NDArray[np.intp]
-    hit: NDArray[np.bool_]
-    truths: NDArray[np.int64]
-
-
-def within(radius: float) -> Fit:
-    """Let a point hit a truth that is no further away, in its unit."""
-
-    def fits(said: Floats, truth: Floats) -> Floats:
-        apart = np.sqrt(((said[:, None] - truth[None]) ** 2).sum(axis=2))
-        return np.where(apart <= radius, 1 + radius - apart, 0.0)
-
-    return fits
-
-
-def overlapping(least: float = 0.5) -> Fit:
-    """Let a box hit a truth where their intersection is at least such a share of their union.
-
-    >>> one, other = np.array([[0.0, 0, 2, 2]]), np.array([[0.0, 0, 2, 1]])
-    >>> overlapping(0.5)(one, other).tolist(), overlapping(0.6)(one, other).tolist()
-    ([[0.5]], [[0.0]])
-    """
-
-    def fits(said: Floats, truth: Floats) -> Floats:
-        axes = truth.shape[1] // 2
-        low = np.maximum(said[:, None, :axes], truth[None, :, :axes])
-        high = np.minimum(said[:, None, axes:], truth[None, :, axes:])
-        both = (high - low).clip(0).prod(axis=2)
-        sizes = [(one[:, axes:] - one[:, :axes]).clip(0).prod(axis=1) for one in (said, truth)]
-        union = sizes[0][:, None] + sizes[1][None] - both
-        iou: Floats = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
-        return np.where(iou >= least, iou, 0.0)
-
-    return fits
-
-
-def hits(images: Sequence[Marks], fits: Fit) -> Hits:
-    """Match marks with truths in each image.
-
-    >>> marks = Marks(np.array([[0.0, 0]]), np.array([[0.0, 1], [0, 0], [9, 9]]), np.array([0.9, 0.8, 0.7]))
-    >>> hits([marks], within(2)).hit.tolist()
-    [True, False, False]
-    """
-    score, image, hit = [], [], []
-    for number, marks in enumerate(images):
-        order = np.argsort(-marks.score, kind="stable")
-        fit = (
-            fits(marks.said[order], marks.truth)
-            if len(order) and len(marks.truth)
-            else np.zeros((len(order), 0))
-        )
-        free = np.ones(fit.shape[1], bool)
-        found = np.zeros(len(order), bool)
-        for place in range(len(order)):
-            left = np.where(free, fit[place], 0.0)
-            if left.size and left.max() > 0:
-                free[left.argmax()] = False
-                found[place] = True
-        score.append(marks.score[order].astype(np.float64))
-        image.append(np.full(len(order), number, np.intp))
-        hit.append(found)
-    scores = np.concatenate([np.empty(0), *score])
-    order = np.argsort(-scores, kind="stable")
-    return Hits(
-        scores[order],
-        np.concatenate([np.empty(0, np.intp), *image])[order],
-        np.concatenate([np.empty(0, bool), *hit])[order],
-        np.array([len(marks.truth) for marks in images], np.int64),
-    )
 
 
 def average_precision(found: Hits, weight: Floats | None = None) -> Floats:
@@ -135,9 +29,7 @@ def average_precision(found: Hits, weight: Floats | None = None) -> Floats:
     precision = np.where(ends, precision, 0.0)  # marks that are as sure as each other count together
     best = np.maximum.accumulate(precision[..., ::-1], axis=-1)[..., ::-1]
     step = np.diff(right, axis=-1, prepend=0.0)
-    area = (best * step).sum(axis=-1)
-    share: Floats = np.divide(area, truths, out=np.full_like(area, np.nan), where=truths > 0)
-    return share
+    return ratio((best * step).sum(axis=-1), truths)
 
 
 def sensitivity_at(
@@ -150,13 +42,41 @@ def sensitivity_at(
     [0.5, 1.0]
     """
     right, wrong, truths, ends = _summed(found, weight)
-    images = np.ones(len(found.truths)) if weight is None else weight
-    rate = wrong / images.sum(axis=-1)[..., None]
+    rate = wrong / _images(found, weight)[..., None]
     reached = [np.where((rate <= most) & ends, right, 0.0).max(axis=-1, initial=0.0) for most in rates]
-    together = np.stack(reached, axis=-1)
-    below = np.broadcast_to(truths[..., None], together.shape)
-    share: Floats = np.divide(together, below, out=np.full_like(together, np.nan), where=below > 0)
-    return share
+    return ratio(np.stack(reached, axis=-1), truths[..., None])
+
+
+def at_threshold(found: Hits, threshold: float, weight: Floats | None = None) -> dict[str, Floats]:
+    """Count what is marked at least so surely: `sensitivity`, `precision` and `false_positives` an image, (...) each.
+
+    >>> two = Hits(np.array([0.9, 0.8, 0.7]), np.zeros(3, np.intp), np.array([True, False, True]), np.array([2]))
+    >>> {name: float(one) for name, one in at_threshold(two, 0.8).items()}
+    {'sensitivity': 0.5, 'precision': 0.5, 'false_positives': 1.0}
+    """
+    each = _weights(found, weight)[..., found.image] * (found.score >= threshold)
+    right, wrong = (each * found.hit).sum(axis=-1), (each * ~found.hit).sum(axis=-1)
+    return {
+        "sensitivity": ratio(right, _truths(found, weight)),
+        "precision": ratio(right, right + wrong),
+        "false_positives": ratio(wrong, _images(found, weight)),
+    }
+
+
+def froc(found: Hits, most: int = 200) -> list[tuple[float, float]]:
+    """Give false positives an image and sensitivity, from the surest mark on, thinned to so many places.
+
+    >>> froc(Hits(np.array([0.9, 0.8]), np.zeros(2, np.intp), np.array([True, False]), np.array([2])))
+    [(0.0, 0.0), (0.0, 0.5), (1.0, 0.5)]
+    """
+    right, wrong, truths, ends = _summed(found, None)
+    if not truths or not len(found.truths):
+        return []
+    chosen = np.flatnonzero(ends)
+    if len(chosen) > most:
+        chosen = chosen[np.unique(np.linspace(0, len(chosen) - 1, most).round().astype(int))]
+    rates, shares = wrong[chosen] / len(found.truths), right[chosen] / truths
+    return [(0.0, 0.0), *zip(rates.round(4).tolist(), shares.round(4).tolist(), strict=True)]
 
 
 def estimates(
@@ -185,8 +105,19 @@ def estimates(
 
 def _summed(found: Hits, weight: Floats | None) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
     """Sum hits and false positives from the surest mark on, and all truths; tell where a score ends."""
-    images = np.ones(len(found.truths)) if weight is None else weight
-    each = images[..., found.image]
+    each = _weights(found, weight)[..., found.image]
     ends = np.append(found.score[1:] != found.score[:-1], True)[: len(found.score)]
     right, wrong = (each * found.hit).cumsum(axis=-1), (each * ~found.hit).cumsum(axis=-1)
-    return right, wrong, np.asarray(images @ found.truths, np.float64), ends
+    return right, wrong, _truths(found, weight), ends
+
+
+def _weights(found: Hits, weight: Floats | None) -> Floats:
+    return np.ones(len(found.truths)) if weight is None else weight
+
+
+def _truths(found: Hits, weight: Floats | None) -> Floats:
+    return np.asarray(_weights(found, weight) @ found.truths, np.float64)
+
+
+def _images(found: Hits, weight: Floats | None) -> Floats:
+    return np.asarray(_weights(found, weight).sum(axis=-1), np.float64)

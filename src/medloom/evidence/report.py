@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medloom.evidence import words
+from medloom.evidence.detection_evaluation import DetectionEvaluation
+from medloom.evidence.detection_report import detection_reasons, detection_screen, detection_sections
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.first_screen import first_screen
@@ -79,6 +81,12 @@ def report_html(
             segmentation_screen(evaluation),
             segmentation_sections(evaluation),
             segmentation_reasons(evaluation),
+        )
+    elif isinstance(evaluation, DetectionEvaluation):
+        screen, own, reasons = (
+            detection_screen(evaluation),
+            detection_sections(evaluation),
+            detection_reasons(evaluation),
         )
     else:
         screen, own, reasons = first_screen(evaluation, others), sections_of(evaluation), _reasons(evaluation)

@@ -18,7 +18,7 @@ from medloom.evidence.segmentation_words import metric_name
 from medloom.evidence.subgroups import Subgroup, split_by
 from medloom.evidence.table import aligned
 from medloom.foundation.errors import InputError
-from medloom.foundation.messages import Text2, language, text2, tr
+from medloom.foundation.messages import Text2, here, text2, tr
 from medloom.record.imaging.image import Image
 from medloom.tasks.samples import Samples
 
@@ -48,12 +48,10 @@ class SegmentationEvaluation(Evaluation):
 
     def __str__(self) -> str:
         seen = tr("{n:,} samples of {subjects:,} subjects", n=self.n, subjects=self.n_subjects)
-        head = f"{_spoken(self.title)} · {self.model or self.task} · {self.split}\n{seen}"
-        rows = [(_spoken(metric_name(name)), one.said(2)) for name, one in self.metrics.items()]
+        head = f"{here(self.title)} · {self.model or self.task} · {self.split}\n{seen}"
+        rows = [(here(metric_name(name)), one.said(2)) for name, one in self.metrics.items()]
         blocks = [aligned([(tr("measure"), tr("value (95 % interval)")), *rows])]
-        reasons = dict.fromkeys(
-            _spoken(one.reason) for one in self.metrics.values() if one.reason is not None
-        )
+        reasons = dict.fromkeys(here(one.reason) for one in self.metrics.values() if one.reason is not None)
         if reasons:
             blocks.append("\n".join([tr("not estimable"), *(f"  {one}" for one in reasons)]))
         return "\n\n".join([head, *blocks])
@@ -63,6 +61,13 @@ class SegmentationEvaluation(Evaluation):
         assert self.cases is not None
         scores = self.cases.group_by("case").agg(pl.col("dice").fill_nan(None).mean()).drop_nulls("dice")
         return scores.sort("dice", "case")["case"].to_list()
+
+    def told_of(self, case: int) -> Text2:
+        """Say how good the outlines of one case are."""
+        assert self.cases is not None
+        rows = self.cases.filter(pl.col("case") == case).select("structure", "dice").drop_nulls().iter_rows()
+        values = [f"{structure} {dice:.2f}" for structure, dice in rows if np.isfinite(dice)]
+        return text2("Dice: {values}", values=", ".join(values))
 
 
 def evaluate_segmentation(
@@ -215,7 +220,3 @@ def _subgroups(
             metrics=_estimated(part, group, structures, replicates, seed),
         )
     return found
-
-
-def _spoken(text: Text2) -> str:
-    return text.zh if language() == "zh" else text.en

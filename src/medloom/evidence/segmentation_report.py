@@ -30,7 +30,7 @@ def segmentation_screen(evaluation: SegmentationEvaluation) -> FirstScreen:
 
 
 def segmentation_sections(evaluation: SegmentationEvaluation) -> list[Section]:
-    """Tell everything that was measured; pictures are sections of their own, see `segmentation_pictures`."""
+    """Tell everything that was measured; pictures are sections of their own, see `marked_pictures`."""
     made = [_structures(evaluation)]
     if figure := _curve(evaluation):
         made.append(Section("curves", text2("How many images are outlined how well"), figures=(figure,)))

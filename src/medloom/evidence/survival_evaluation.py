@@ -28,7 +28,7 @@ from medloom.evidence.survival_words import metric_name
 from medloom.evidence.table import aligned
 from medloom.evidence.tally import Floats
 from medloom.foundation.errors import InputError
-from medloom.foundation.messages import Text2, language, text2, tr
+from medloom.foundation.messages import Text2, here, text2, tr
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.survival import Curves, Outcomes, outcomes_of, read_curves
@@ -56,7 +56,7 @@ class SurvivalEvaluation(Evaluation):
     horizons: tuple[float, ...] = field(default=())
 
     def __str__(self) -> str:
-        said = _spoken
+        said = here
         seen = tr(
             "{n:,} samples of {subjects:,} subjects; outcome in {share}",
             n=self.n,
@@ -427,7 +427,3 @@ def _shares_said(prevalence: float | dict[str, float] | None) -> str:
     if isinstance(prevalence, dict):
         return ", ".join(f"{share:.1%} ({event})" for event, share in prevalence.items())
     return "–" if prevalence is None else f"{prevalence:.1%}"
-
-
-def _spoken(text: Text2) -> str:
-    return text.zh if language() == "zh" else text.en

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from medloom.evidence.metrics import METRICS, PRIMARY
-from medloom.foundation.messages import Text2, language, tr
+from medloom.foundation.messages import here, tr
 
 if TYPE_CHECKING:
     from medloom.evidence.evaluation import Evaluation
@@ -23,7 +23,7 @@ def as_table(evaluation: "Evaluation") -> str:
         threshold_name,
     )
 
-    said = _spoken
+    said = here
     lines = [
         f"{said(evaluation.title)} · {evaluation.model or evaluation.task} · "
         f"{said(split_with_code(evaluation.split))}",
@@ -71,10 +71,6 @@ def as_table(evaluation: "Evaluation") -> str:
     if reasons:
         blocks.append("\n".join([tr("not estimable"), *("  " + reason for reason in reasons)]))
     return "\n".join(lines) + "\n\n" + "\n\n".join(blocks)
-
-
-def _spoken(text: Text2) -> str:
-    return text.zh if language() == "zh" else text.en
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -344,6 +344,7 @@ def kind_name(kind: str) -> Text2:
         "regression": text2("regression"),
         "survival": text2("survival"),
         "segmentation": text2("segmentation"),
+        "detection": text2("detection"),
     }
     return names.get(kind, Text2(kind, kind))
 

@@ -47,6 +47,15 @@ def text2(template: str, /, **values: object) -> Text2:
     return Text2(_filled(template, "en", values), _filled(template, "zh", values))
 
 
+def here(text: Text2) -> str:
+    """Say a text in the language that is spoken now.
+
+    >>> here(Text2("yes", "是"))
+    'yes'
+    """
+    return text.zh if language() == "zh" else text.en
+
+
 def language() -> Language:
     """Tell the current language: chosen by `speaking`, else MEDLOOM_LANG, else the locale."""
     chosen = _chosen.get()

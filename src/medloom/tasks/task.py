@@ -31,6 +31,7 @@ PREDICTED: Final[dict[Kind, tuple[str, ...]]] = {
     "multilabel": ("classes",),
     "survival": ("event", "classes"),
     "segmentation": ("outline",),
+    "detection": ("outline",),
 }
 _TIMES: Final = ("min", "h", "d", "w", "y")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import reduce
+from inspect import signature
 from operator import or_
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -36,10 +37,9 @@ def check_types(learner: str, made: object) -> None:
     Raises:
         InputError: one is of another type; the message says which is expected.
     """
-    hints = get_type_hints(type(made).__init__)
-    hints.pop("return", None)
-    for name, hint in hints.items():
-        plain, value = _without_choices(hint), getattr(made, name)
+    hints = get_type_hints(type(made))  # of each base in the words of its own module
+    for name in signature(type(made)).parameters:
+        plain, value = _without_choices(hints[name]), getattr(made, name)
         adapter = TypeAdapter[Any](plain, config=ConfigDict(strict=True, allow_inf_nan=False))
         try:
             adapter.validate_python(value)

@@ -14,10 +14,11 @@ import medloom as ml  # noqa: E402
 from medloom.evidence.segmentation import compare_each  # noqa: E402
 from medloom.features.image_recipe import Fingerprint, recipe  # noqa: E402
 from medloom.foundation.errors import InputError  # noqa: E402
+from medloom.learners.image.patch_learner import NETWORKS  # noqa: E402
 from medloom.learners.image.segmentation import teaching  # noqa: E402
 from medloom.learners.image.segmentation.augmenting import NONE, Augmentation, cut  # noqa: E402
 from medloom.learners.image.segmentation.cases import Patches, prepared  # noqa: E402
-from medloom.learners.image.segmentation.learner import NETWORKS, UnetLearner  # noqa: E402
+from medloom.learners.image.segmentation.learner import UnetLearner  # noqa: E402
 from medloom.learners.image.segmentation.losses import dice_and_entropy  # noqa: E402
 from medloom.learners.image.segmentation.networks import built  # noqa: E402
 from medloom.learners.image.segmentation.outlining import outlined, probabilities  # noqa: E402
@@ -114,7 +115,7 @@ def test_without_tuning_images_the_last_weights_are_kept() -> None:
 def small() -> tuple[object, ...]:
     made = recipe(Fingerprint(np.array([[24, 24]]), np.ones((1, 2)), 1, False, ()))
     torch.manual_seed(0)
-    return made, built("unet", made, 2).eval()
+    return made, built("unet", made, 3).eval()
 
 
 def test_windows_together_cover_a_large_image() -> None:

@@ -148,7 +148,7 @@ def _outcome(known: Known) -> Text2:
     censor = known.task.censor
     if known.task.kind == "survival":
         followed = text2("Without it, a patient counts as followed until follow-up ends (censored).")
-    elif known.task.kind == "segmentation":
+    elif known.task.kind in ("segmentation", "detection"):
         followed = text2("The last outline that a person drew counts.")
     elif censor is None:
         followed = text2("No such fact by then counts as no outcome.")

@@ -77,6 +77,11 @@ def _output(known: Known) -> Text2:
             return text2(
                 "An outline of each of the structures {classes}, pixel by pixel.", classes=question.classes
             )
+        case "detection":
+            return text2(
+                "Objects of each of the structures {classes}: where, how large, and how sure, from 0 to 1.",
+                classes=question.classes,
+            )
     return text2("Answers of kind {kind}.", kind=question.kind)
 
 

@@ -10,6 +10,7 @@ from medloom.evidence.card.fact import Maker, clauses, listed, together
 from medloom.evidence.card.known import Known
 from medloom.evidence.card.naming import against_constant, headline, metric_name, primary
 from medloom.evidence.counts import Count
+from medloom.evidence.detection_evaluation import DetectionEvaluation
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.first_screen import cautions
@@ -393,6 +394,8 @@ def _objective(known: Known) -> Text2:
 def _goal_useful(known: Known) -> Text2:
     if isinstance(_of(known), SegmentationEvaluation):
         return text2("That it outlines what experts outline, and how nearly.")
+    if isinstance(_of(known), DetectionEvaluation):
+        return text2("That it finds what experts outline, and how much of it.")
     return text2("That it tells patients apart better than saying the same to everybody, and by how much.")
 
 
@@ -405,6 +408,8 @@ def _goal_fair(known: Known) -> Text2 | None:
 def _goal_safe(known: Known) -> Text2:
     if isinstance(_of(known), SegmentationEvaluation):
         return text2("That it outlines nothing too large, too small, or where there is nothing.")
+    if isinstance(_of(known), DetectionEvaluation):
+        return text2("That it marks nothing where there is nothing.")
     return text2("That its answers are true: what it expects happens as often as it says.")
 
 

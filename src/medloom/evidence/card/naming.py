@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from medloom.evidence import segmentation_report, segmentation_words, survival_words, words
+from medloom.evidence import (
+    detection_report,
+    detection_words,
+    segmentation_report,
+    segmentation_words,
+    survival_words,
+    words,
+)
+from medloom.evidence.detection_evaluation import DetectionEvaluation
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.first_screen import COMPARED
 from medloom.evidence.segmentation_evaluation import SegmentationEvaluation
@@ -17,6 +25,8 @@ def headline(evaluation: Evaluation) -> Text2:
         return survival_headline(evaluation)
     if isinstance(evaluation, SegmentationEvaluation):
         return segmentation_report.headline(evaluation)
+    if isinstance(evaluation, DetectionEvaluation):
+        return detection_report.headline(evaluation)
     return words.headline(evaluation)
 
 
@@ -26,6 +36,8 @@ def metric_name(evaluation: Evaluation, name: str) -> Text2:
         return survival_words.metric_name(name, evaluation.unit)
     if isinstance(evaluation, SegmentationEvaluation):
         return segmentation_words.metric_name(name)
+    if isinstance(evaluation, DetectionEvaluation):
+        return detection_words.metric_name(name)
     return words.metric_name(name)
 
 
@@ -37,13 +49,18 @@ def primary(evaluation: Evaluation) -> tuple[str, ...]:
     if isinstance(evaluation, SegmentationEvaluation):
         names = ("dice", "hd95", "surface_dice")
         return tuple(segmentation_report.primary(evaluation, name) for name in names)
+    if isinstance(evaluation, DetectionEvaluation):
+        names = ("sensitivity", "false_positives", "froc")
+        return tuple(detection_report.primary(evaluation, name) for name in names)
     return COMPARED[evaluation.kind]
 
 
 def against_constant(evaluation: Evaluation) -> Text2 | None:
-    """Compare with what says the same to everybody; of outlines, tell what is wrong on average."""
+    """Compare with what says the same to everybody; of outlines and objects, tell what is wrong on average."""
     if isinstance(evaluation, SegmentationEvaluation):
         return segmentation_report.volume_sentence(evaluation)
+    if isinstance(evaluation, DetectionEvaluation):
+        return detection_report.marks_sentence(evaluation)
     if not isinstance(evaluation, SurvivalEvaluation):
         return words.against_constant(evaluation)
     constant = evaluation.compared_with.get(PREVALENCE)

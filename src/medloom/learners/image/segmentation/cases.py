@@ -18,6 +18,7 @@ from medloom.learners.image.segmentation.augmenting import Augmentation, cut
 from medloom.record.imaging.image import Image
 
 _FOREGROUND: Final = 1 / 3  # of patches, in images larger than they are, lie around a structure
+_BYTE: Final = 255
 _KEPT: Final = 5_000  # places of structures that are remembered of an image
 
 
@@ -28,7 +29,8 @@ class Case:
     Attributes:
         pixels: (channels, *space) float32, of the recipe's spacing, mean 0 and standard deviation 1.
         shape: of the image in space, before it was brought to the recipe's spacing.
-        labels: (*space) uint8, of the same spacing as the pixels; None: not known.
+        labels: (*space) uint8, or int32 where there are more than 255, of the same spacing as the pixels; None: not
+            known.
         spacing: mm of the image; 1 where it is not known.
     """
 
@@ -72,9 +74,11 @@ def prepared(image: Image, labels: NDArray[Any] | None, recipe: Recipe) -> Case:
     pixels = resized(torch.from_numpy(normalised(image.pixels, recipe)), size)
     outline = None
     if labels is not None:
-        outline = torch.from_numpy(labels.astype(np.uint8))
+        whole = torch.uint8 if labels.max(initial=0) <= _BYTE else torch.int32
+        outline = torch.from_numpy(labels.astype(np.int32)).to(whole)
         if list(outline.shape) != size:
-            outline = functional.interpolate(outline[None, None], size=size, mode="nearest-exact")[0, 0]
+            wide = outline[None, None].double()
+            outline = functional.interpolate(wide, size=size, mode="nearest-exact")[0, 0].to(whole)
     return Case(pixels, image.shape, outline, spacing)
 
 

@@ -10,16 +10,17 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from medloom.features.boxes import Boxes, boxes_of
 from medloom.features.image_recipe import Recipe
 from medloom.features.images import image_of
-from medloom.foundation.errors import IntegrityError
 from medloom.foundation.messages import tr
+from medloom.learners.image.objects import explained, predicted
 from medloom.learners.image.segmentation.cases import prepared
 from medloom.learners.image.segmentation.networks import built, faster_precision
 from medloom.learners.image.segmentation.outlining import Outline, outlined
 from medloom.learners.image.segmentation.teaching import Taught
+from medloom.learners.image.segmentation.weights import read_weights, write_weights
 from medloom.record.imaging.image import Image
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
@@ -69,8 +70,27 @@ class UnetModel(Model):
             precision=faster_precision() if self.precision == "auto" else self.precision,
         )
 
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Tell the score from which on an object is shown: all that is outlined is."""
+        return (0.0,) * len(self.structures)
+
+    def find(self, image: Image) -> Boxes:
+        """Find objects: what is outlined and hangs together, by how sure the outline is there on the mean.
+
+        Raises:
+            InputError: it has other axes or channels than those that were learned from.
+        """
+        outline = self.outline(image)
+        return boxes_of(outline.labels, 1 - outline.uncertainty)
+
     def predict(self, samples: Samples) -> Predictions:
-        """Tell how large each structure is, in mm³ (in mm² of a picture; in voxels where the spacing is not known)."""
+        """Tell how large each structure is, in mm³ (in mm² of a picture; in voxels where the spacing is not known).
+
+        Asked for objects it tells how sure the surest of each structure is, from 0 to 1.
+        """
+        if self.origin.question.kind == "detection":
+            return predicted(self, self.structures, samples)
         sizes = np.empty((len(samples), len(self.structures)))
         for place in range(len(samples)):
             image = image_of(samples, place)
@@ -78,7 +98,12 @@ class UnetModel(Model):
         return Predictions.of_matrix(samples.sample_ids, self.structures, sizes)
 
     def explain(self, samples: Samples) -> Explanation:
-        """Divide each structure's size into what the model is sure of and what not; `outline` tells where that is."""
+        """Divide each structure's size into what the model is sure of and what not; `outline` tells where that is.
+
+        Asked for objects it names them.
+        """
+        if self.origin.question.kind == "detection":
+            return explained(self, self.structures, samples)
         frames = []
         for place in range(len(samples)):
             image = image_of(samples, place)
@@ -102,8 +127,6 @@ class UnetModel(Model):
         return package.write(directory, self.origin, self._write, libraries=LIBRARIES)
 
     def _write(self, folder: Path) -> None:
-        from safetensors.torch import save
-
         content = {
             "recipe": self.taught.recipe.to_json(),
             "kind": self.kind,
@@ -118,8 +141,7 @@ class UnetModel(Model):
             json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8"
         )
         for number, network in enumerate(self.taught.networks):
-            tensors = {name: one.detach().float().contiguous() for name, one in _learned(network).items()}
-            (folder / f"network-{number}.safetensors").write_bytes(save(tensors))
+            write_weights(network, folder / f"network-{number}.safetensors")
 
 
 def sizes_of(labels: NDArray[np.uint8], image: Image, structures: int) -> NDArray[np.float64]:
@@ -136,19 +158,14 @@ def sizes_of(labels: NDArray[np.uint8], image: Image, structures: int) -> NDArra
 
 def load_model(directory: Path) -> UnetModel:
     """Load a package that a `UnetModel` wrote, whose sums have been checked."""
-    from safetensors.torch import load_file
-
     weights = directory / "weights"
     told: dict[str, Any] = json.loads((weights / _SPECIFICATION).read_text(encoding="utf-8"))
     recipe, structures = Recipe.from_json(told["recipe"]), tuple(told["structures"])
     networks = []
     for number in range(told["networks"]):
-        network = built(told["kind"], recipe, len(structures))
-        found = load_file(weights / f"network-{number}.safetensors")
-        if found.keys() != _learned(network).keys():
-            raise IntegrityError("the package's weights are not those of its network; restore it from a copy")
-        network.load_state_dict(found, strict=False)
-        networks.append(network.float().eval().requires_grad_(False))
+        network = built(told["kind"], recipe, 1 + len(structures))
+        read_weights(network, weights / f"network-{number}.safetensors")
+        networks.append(network)
     dice = None if told["dice"] is None else tuple(told["dice"])
     return UnetModel(
         package.origin_in(directory),
@@ -158,8 +175,3 @@ def load_model(directory: Path) -> UnetModel:
         tuple(told["flips"]),
         told["precision"],
     )
-
-
-def _learned(network: nn.Module) -> dict[str, Tensor]:
-    """Name what was learned once each; MONAI's network has parts that are known by two names."""
-    return {**dict(network.named_parameters()), **dict(network.named_buffers())}

@@ -1,4 +1,4 @@
-"""The networks that outline: U-Net, folded, with residual blocks, or with gates of attention; of MONAI's parts."""
+"""Networks that answer place by place: U-Net, folded, with residual blocks, or with gates; of MONAI's parts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from medloom.features.image_recipe import Recipe
 _LEAST: Final = 3  # levels that MONAI's network has at least
 
 
-def built(kind: str, recipe: Recipe, structures: int) -> nn.Module:
+def built(kind: str, recipe: Recipe, outputs: int) -> nn.Module:
     """Build a network that has not learned yet, from PyTorch's seed.
 
     Args:
         kind: `unet` (Ronneberger et al. 2015, as nnU-Net has it), `folded` (see `FoldedUnet`; `unet` where
             images are too small), `residual` (of residual blocks) or `attention` (Oktay et al. 2018).
         recipe: of levels, kernels and channels.
-        structures: beside the background.
+        outputs: maps that it gives.
     """
     if kind == "attention":
         from monai.networks.nets import AttentionUnet  # here: MONAI takes seconds to load
@@ -30,14 +30,14 @@ def built(kind: str, recipe: Recipe, structures: int) -> nn.Module:
         network: Any = AttentionUnet(
             spatial_dims=len(recipe.patch),
             in_channels=recipe.channels,
-            out_channels=1 + structures,
+            out_channels=outputs,
             channels=recipe.filters,
             strides=recipe.strides[1:],
         )
     elif kind == "folded" and len(recipe.strides) > _LEAST:
-        network = FoldedUnet(recipe, 1 + structures)
+        network = FoldedUnet(recipe, outputs)
     else:
-        network = _unet(recipe, recipe.channels, 1 + structures, residual=kind == "residual")
+        network = _unet(recipe, recipe.channels, outputs, residual=kind == "residual")
     found: nn.Module = network.to(
         memory_format=torch.channels_last_3d if len(recipe.patch) == 3 else torch.channels_last
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain, combinations
@@ -70,13 +70,25 @@ def probabilities(
     precision: str = "32",
 ) -> Tensor:
     """Average what networks say of an image (channels, *space) and its mirror images: (1 + structures, *space)."""
+    return averaged(networks, pixels, recipe, lambda scores: scores.softmax(0), flips, precision)
+
+
+def averaged(
+    networks: Sequence[nn.Module],
+    pixels: Tensor,
+    recipe: Recipe,
+    read: Callable[[Tensor], Tensor],
+    flips: Sequence[int] = (),
+    precision: str = "32",
+) -> Tensor:
+    """Average what is read from the scores (outputs, *space) of an image (channels, *space) and its mirror images."""
     views = list(chain.from_iterable(combinations(flips, n) for n in range(len(flips) + 1)))
     total: Any = 0.0
     with torch.inference_mode(), _in(precision):
         for network in networks:
             for view in views:
                 axes = [axis + 1 for axis in view]
-                said = _scores(network, pixels.flip(axes) if axes else pixels, recipe).float().softmax(0)
+                said = read(_scores(network, pixels.flip(axes) if axes else pixels, recipe).float())
                 total = total + (said.flip(axes) if axes else said)
     mean: Tensor = total / (len(networks) * len(views))
     return mean

@@ -105,13 +105,7 @@ def taught(
         InputError: images are of unlike axes or channels, or the course is of other axes than they have.
     """
     made = recipe(fingerprint(train, seed), spacing=course.spacing)
-    axes = len(made.spacing)
-    if any(axis >= axes for axis in course.augmentation.flips):
-        raise InputError(
-            "flips {flips} name an axis that images do not have; theirs are 0 to {last}",
-            flips=course.augmentation.flips,
-            last=axes - 1,
-        )
+    check_axes(course, made)
     if course.schedule.batch:
         made = replace(made, batch=course.schedule.batch)
     cases = [prepared(*example, made) for part in (train, tuning) for example in part]
@@ -125,6 +119,21 @@ def taught(
         tried += [(case, _said(networks[-1], case, made, course)) for case in others]
     largest, dice = _parts(tried, structures)
     return Taught(made, tuple(networks), largest, dice)
+
+
+def check_axes(course: Course, made: Recipe) -> None:
+    """Refuse a course that flips an axis which images do not have.
+
+    Raises:
+        InputError: it does.
+    """
+    axes = len(made.spacing)
+    if any(axis >= axes for axis in course.augmentation.flips):
+        raise InputError(
+            "flips {flips} name an axis that images do not have; theirs are 0 to {last}",
+            flips=course.augmentation.flips,
+            last=axes - 1,
+        )
 
 
 def mean_dice(truth: NDArray[Any], said: NDArray[Any], structures: int) -> NDArray[np.float64]:
@@ -150,7 +159,7 @@ def _one(
     schedule = course.schedule
     repeats = max(1, round(schedule.epochs / _JUDGEMENTS))
     with seeded(seed):
-        network = built(course.kind, made, structures)
+        network = built(course.kind, made, 1 + structures)
     fitted = fit(
         network,
         Patches(learned, made, course.augmentation, repeats),

@@ -1,13 +1,13 @@
-"""Pictures of the worst, the median and the best case: what the expert and the model outlined, on one slice each."""
+"""Pictures of the worst, the median and the best case: what the expert and the model drew, on one slice each."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
+from medloom.evidence.detection_evaluation import DetectionEvaluation
 from medloom.evidence.pictures import picture_svg
 from medloom.evidence.section import Figure, Section
 from medloom.evidence.segmentation_evaluation import Outline, SegmentationEvaluation
@@ -24,14 +24,14 @@ _MODEL: Final = (230, 159, 0)
 
 
 def pictures_section(
-    evaluation: SegmentationEvaluation, samples: Samples, outline: Outline
+    evaluation: SegmentationEvaluation | DetectionEvaluation, samples: Samples, outline: Outline
 ) -> Section | None:
     """Draw three cases, each on the middle one of the slices that either outlined; None: there is no case to draw.
 
     Args:
         evaluation: of the same samples.
         samples: those that cases are numbered by, as `segmentation_evaluation.known_outlines` gives them.
-        outline: of an image, as it was evaluated.
+        outline: of an image, as it was evaluated; of objects an ellipse each.
 
     Raises:
         InputError: a file is damaged.
@@ -46,7 +46,9 @@ def pictures_section(
         (len(ranked) - 1, text2("Best")),
     ):
         chosen.setdefault(ranked[place], name)
-    figures = [_figure(evaluation, samples, outline, case, name) for case, name in chosen.items()]
+    figures = [
+        _figure(samples, outline, case, name, evaluation.told_of(case)) for case, name in chosen.items()
+    ]
     return Section(
         "pictures",
         text2("The worst, the median and the best case"),
@@ -77,18 +79,10 @@ def drawn(image: Image, truth: NDArray[np.integer], said: NDArray[np.integer]) -
     return picture
 
 
-def _figure(
-    evaluation: SegmentationEvaluation, samples: Samples, outline: Outline, case: int, name: Text2
-) -> Figure:
+def _figure(samples: Samples, outline: Outline, case: int, name: Text2, told: Text2) -> Figure:
     image = image_of(samples, case)
     picture = drawn(image, outline_of(samples, case, image), outline(image))
-    assert evaluation.cases is not None
-    rows = (
-        evaluation.cases.filter(pl.col("case") == case).select("structure", "dice").drop_nulls().iter_rows()
-    )
-    told = [f"{structure} {dice:.2f}" for structure, dice in rows if np.isfinite(dice)]
-    reading = text2("Dice: {values}", values=", ".join(told))
-    return Figure(name, picture_svg(picture, name), reading)
+    return Figure(name, picture_svg(picture, name), told)
 
 
 def _middle(truth: NDArray[np.integer], said: NDArray[np.integer]) -> int:
