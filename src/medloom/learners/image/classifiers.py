@@ -59,10 +59,10 @@ class EfficientNetLearner(ImageLearner):
     name: ClassVar[str] = "efficientnet"
     starts: ClassVar[tuple[str, ...]] = ("none", "imagenet")
     channels: ClassVar[int] = 3
+    passes: ClassVar[int] = 10
 
     start: str = "imagenet"
     learning_rate: float = 0.0005
-    epochs: int = 10
 
     def framing(self, learned: Samples) -> Framing:
         framing = super().framing(learned)

@@ -43,6 +43,8 @@ _log = logging.getLogger(__name__)
 Rows = NDArray[np.int64]
 
 _MOST_VIEWS: Final = 6
+_FEWEST_STEPS: Final = 300
+_PATIENT_STEPS: Final = 100
 _FLAT, _SOLID = 224, 64  # pixels a side, of pictures and of volumes
 ADAPTED: Final = ("full", "head", "lora")
 
@@ -57,11 +59,11 @@ class ImageLearner(Learner):
             that was pretrained on images of one's own.
         adapt: what is learned of a network that is not new: `full`, `head` alone, or `lora` beside its linear layers.
         rank: of LoRA.
-        epochs: passes over the images at most.
+        epochs: passes over the images at most; None: 20 (10 of EfficientNet), or as many as make 300 steps.
         batch: images a step.
         learning_rate: of AdamW, at its highest.
         weight_decay: by which weights shrink.
-        patience: passes without gain on the tuning images before it stops.
+        patience: passes without gain on the tuning images before it stops; of few images more, 100 steps at least.
         refit: whether it is then learned again, for so long as served best, from the tuning images too.
         augment: how strongly images are turned, lit and blurred while it learns; 0: not.
         flip: whether left and right may change places.
@@ -82,12 +84,13 @@ class ImageLearner(Learner):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
     starts: ClassVar[tuple[str, ...]] = ("none",)
     channels: ClassVar[int] = 1
+    passes: ClassVar[int] = 20
 
     size: int = 0
     start: str = "none"
     adapt: str = "full"
     rank: int = 8
-    epochs: int = 20
+    epochs: int | None = None
     batch: int = 32
     learning_rate: float = 0.001
     weight_decay: float = 0.05
@@ -130,11 +133,11 @@ class ImageLearner(Learner):
         framing = self.framing(learned)
         seen, seen_judged = framed_together(learned, framing), framed_together(judged, framing)
         network, steps = self._fitted(
-            framing, form, learned, seen, (judged, seen_judged), self._schedule(), drawn
+            framing, form, learned, seen, (judged, seen_judged), self._schedule(len(learned)), drawn
         )
         everything = side_by_side(train, tuning) if self.refit else train
         if len(everything) > len(learned):
-            schedule = self._schedule()
+            schedule = self._schedule(len(learned))
             epochs = max(1, -(-steps // schedule.steps(len(learned))))
             once = replace(schedule, epochs=epochs, patience=None)
             seen = framed_together(everything, framing)
@@ -216,7 +219,7 @@ class ImageLearner(Learner):
 
         with seeded(seed):
             body = self.started(framing, learned)
-            network = ImageNetwork(body, form.k, self.dropout)
+            network = ImageNetwork(body, form.k, self.dropout, steady=self.start != "none")
         self._adapt(network)
         seen, targets = self._with_drawn(framing, form, learned, seen, seed)
         emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
@@ -271,13 +274,14 @@ class ImageLearner(Learner):
         channels = max(self.channels, 3 if first.channels == 3 else 1)
         return Framing.of(learned, (side,) * (3 if solid else 2), channels)
 
-    def _schedule(self) -> Schedule:
+    def _schedule(self, images: int) -> Schedule:
+        steps = max(1, -(-images // self.batch))
         return Schedule(
-            epochs=self.epochs,
+            epochs=self.epochs or max(self.passes, -(-_FEWEST_STEPS // steps)),
             batch=self.batch,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
-            patience=self.patience,
+            patience=max(self.patience, -(-_PATIENT_STEPS // steps)),
             average=self.average or None,
             minutes=self.minutes,
             precision=self.precision,
@@ -301,9 +305,10 @@ class ImageLearner(Learner):
     def _check_parameters(self) -> None:
         name = self.name
         check_parameter(name, "size", self.size, self.size == 0 or self.size >= 16, tr("16 or more, or 0"))
-        for one in ("rank", "epochs", "batch", "patience", "views", "devices"):
+        for one in ("rank", "batch", "patience", "views", "devices"):
             check_parameter(name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
         check_parameter(name, "views", self.views, self.views <= _MOST_VIEWS, tr("6 or fewer"))
+        check_parameter(name, "epochs", self.epochs, self.epochs is None or self.epochs >= 1, tr("1 or more"))
         rate = self.learning_rate
         check_parameter(name, "learning_rate", rate, rate > 0, tr("above 0"))
         for one in ("weight_decay", "focal", "augment"):
