@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from medloom.care import risk
 from medloom.explanation.numbers import percent
@@ -20,6 +22,7 @@ from medloom.record.imaging.image import Image
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.image_pixels import ImageShelf
+from medloom.server.image_sizes import size_in_words, sizes_of
 from medloom.server.images import PatientImage
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.samples import Samples
@@ -47,7 +50,9 @@ def answering(
 
     Returns:
         JSON: `title`, `said`, `range`, `cautions`, and `heat` (`shape`, `values`, and of each axis `scale` and
-        `offset` from pixels to places of the map) or `outline` (`code`, `names`, numbers packed by gzip in base64).
+        `offset` from pixels to places of the map) or `outline` (`code`, `names`, numbers packed by gzip in base64,
+        `sizes` as `image_sizes.sizes_of`, and `unsure`: how unsure the model is of each pixel, from 0 to 255, packed
+        alike; None: it does not tell).
 
     Raises:
         NotFoundError: no such model is released.
@@ -57,25 +62,36 @@ def answering(
     if served is None:
         raise InputError("no released model {model!r} answers about this image", model=model)
     sample = _sample(served, image)
+    unit = f" {sample.question.unit}" if sample.question.unit else ""
     given = risk.advise(served, sample, explain=False)
     backend.database.write(risk.keep(backend.database, given, person.actor, "viewer"))
     advice, question = given.advice, sample.question
-    unit = f" {question.unit}" if question.unit else ""
+    pictured = shelf.image(backend.site.record.assets(), image.asset)
+    outlines = question.kind in ("segmentation", "detection")
+
+    def in_words(value: float) -> str:
+        if question.kind in PROBABLE:
+            return percent(value)
+        if question.kind == "segmentation":
+            return size_in_words(value, pictured.dimensions, pictured.spacing is not None)
+        return f"{value:.3g}{unit}"
+
     told: dict[str, Any] = {
         "model": model,
         "title": _here(Text2(question.title.en, question.title.zh)),
         "answers": [
             {
                 "output": tr("yes") if question.kind == "binary" else answer.output,
-                "value": percent(answer.value) if question.kind in PROBABLE else f"{answer.value:.3g}{unit}",
-                "range": _range(answer.low, answer.high, question.kind in PROBABLE),
+                "value": in_words(answer.value),
+                "range": ""
+                if answer.low is None or answer.high is None
+                else f"{in_words(answer.low)} – {in_words(answer.high)}",
             }
             for answer in advice.answers
         ],
         "cautions": [_here(one) for one in advice.cautions],
     }
-    pictured = shelf.image(backend.site.record.assets(), image.asset)
-    if question.kind in ("segmentation", "detection"):
+    if outlines:
         return {**told, "outline": _outline(served, pictured)}
     return {**told, "heat": _heat(served, sample, advice.output, pictured)}
 
@@ -93,9 +109,28 @@ def _outline(served: Served, pictured: Image) -> dict[str, Any] | None:
     codes = served.asker.task.predict.outline
     if outline is None or not codes:
         return None
-    labels = outline(pictured).labels
-    packed = base64.b64encode(gzip.compress(labels.tobytes(), 6, mtime=0)).decode()
-    return {"code": codes[0], "names": list(served.asker.task.predict.structures), "labels": packed}
+    drawn = outline(pictured)
+    unsure = getattr(drawn, "uncertainty", None)
+    return {
+        "code": codes[0],
+        "names": list(served.asker.task.predict.structures),
+        "labels": _packed(drawn.labels),
+        "sizes": sizes_of(drawn.labels, pictured),
+        "unsure": None if unsure is None else _packed(_in_steps(unsure)),
+    }
+
+
+def _in_steps(unsure: NDArray[Any]) -> NDArray[np.uint8]:
+    """Give shares as numbers from 0 to 255 in steps of 17: what nobody sees apart is not sent.
+
+    >>> _in_steps(np.array([0.0, 0.02, 0.5, 1.0], np.float16)).tolist()
+    [0, 0, 136, 255]
+    """
+    return (np.rint(unsure * np.float16(15)).astype(np.uint8) * 17).astype(np.uint8)
+
+
+def _packed(numbers: NDArray[np.uint8]) -> str:
+    return base64.b64encode(gzip.compress(np.ascontiguousarray(numbers).tobytes(), 1, mtime=0)).decode()
 
 
 def _heat(served: Served, sample: Samples, output: str, pictured: Image) -> dict[str, Any] | None:
@@ -147,12 +182,6 @@ def _says(contributions: list[float]) -> str:
     if not any(one > 0 for one in contributions):
         return tr("No single place of the image speaks for this answer.")
     return tr("Bright places speak for this answer.")
-
-
-def _range(low: float | None, high: float | None, probable: bool) -> str:
-    if low is None or high is None:
-        return ""
-    return f"{percent(low)} – {percent(high)}" if probable else f"{low:.3g} – {high:.3g}"
 
 
 def _here(text: Text2) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image as Pillow
 from playwright.sync_api import Page, expect
 
 from medloom.foundation.messages import speaking, tr
@@ -21,6 +19,7 @@ from medloom.server.settings import ServerSettings
 from medloom.site import Site
 from tests.server.image_ward import MIDDLE, NOW, SHAPE, ball, disc_at, image_site, subject
 from tests.server.web.browsing import CHROMIUM, Open
+from tests.server.web.viewing import changed, drag, labels, look_at, seen
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)"
@@ -39,35 +38,6 @@ def backend(imaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     opened = Backend.of(Site.open(folder), ServerSettings(as_of=NOW))
     yield opened
     opened.close()
-
-
-def look_at(page: Page, backend: Backend, patient: str, number: int) -> None:
-    page.goto(f"/patients/{subject(backend.site, patient)}/images/{number}")
-    page.wait_for_selector("#viewer.is-ready")
-    page.wait_for_function("document.querySelector('.viewer-readout').textContent")
-
-
-def seen(page: Page, pane: str = "[data-order='0'] canvas") -> np.ndarray:
-    """Picture a pane: (height, width, 3)."""
-    picture = page.locator(pane).first.screenshot()
-    return np.asarray(Pillow.open(io.BytesIO(picture)).convert("RGB")).astype(int)
-
-
-def drag(page: Page, begin: tuple[float, float], end: tuple[float, float], button: str = "left") -> None:
-    """Drag over the large pane, from one share of its width and height to another."""
-    box = page.locator("[data-order='0'] canvas").bounding_box()
-    assert box is not None
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (begin, end)]
-    page.mouse.move(*points[0])
-    page.mouse.down(button=button)  # type: ignore[arg-type]
-    page.mouse.move(*points[1], steps=5)
-    page.mouse.up(button=button)  # type: ignore[arg-type]
-
-
-def labels(backend: Backend, task: str) -> dict[str, object]:
-    """Give the labels of a task by image, asked anew."""
-    frame = Site.open(backend.site.directory.root).task(task).samples.frame
-    return dict(zip(frame["item"], frame["label"].to_list(), strict=True))
 
 
 def everything_listed(page: Page) -> list[tuple[str | None, bool]]:
@@ -96,10 +66,6 @@ def ends_of(said: str) -> tuple[float, float]:
     if found[1]:
         return (0.0, number) if found[1] == "<" else (number + 0.5, 100.0)
     return round(number - half, 3), round(number + half, 3)
-
-
-def changed(before: dict[str, object], after: dict[str, object]) -> list[tuple[object, object]]:
-    return [(before.get(item), after[item]) for item in after if before.get(item) != after[item]]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -21,11 +21,13 @@ from medloom.record.schema import visible_time
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, BackendOf
 from medloom.server.errors import wanted_language
+from medloom.server.image_sizes import size_in_words
 from medloom.server.images import IMAGE, PatientImage
 from medloom.server.web.rendering import page
 from medloom.stressing import tells_unusual, unusual
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.task_codes import matching
+from medloom.training.wrapping import innermost
 
 router = APIRouter()
 
@@ -188,10 +190,16 @@ def _row(one: dict[str, Any], served: Served | None, far: dict[int, float], tell
     probable = question.kind in PROBABLE
     unit = f" {question.unit}" if question.unit and not probable else ""
     several = len(question.outputs) > 1
+    if probable:
+        said = one["output"] if several else ""
+    elif question.kind == "segmentation":
+        said = (f"{one['output']}: " if several else "") + size_in_words(one["value"], *_space(served))
+    else:
+        said = f"{one['value']:.3g}{unit}"
     percentile = far.get(image.subject_id)
     return replace(
         row,
-        said=(one["output"] if several else "") if probable else f"{one['value']:.3g}{unit}",
+        said=said,
         value=one["value"] if probable else None,
         low=one["low"],
         high=one["high"],
@@ -199,6 +207,13 @@ def _row(one: dict[str, Any], served: Served | None, far: dict[int, float], tell
         alert=bool(one["alert"]),
         unlike=None if percentile is None or percentile < _FAR else unlike_in_words(percentile, []).said,
     )
+
+
+def _space(served: Served) -> tuple[int, bool]:
+    """Tell how many dimensions the images have that a model outlines, and whether it measures them in mm."""
+    recipe = getattr(getattr(innermost(served.model), "taught", None), "recipe", None)
+    dimensions = len(getattr(recipe, "spacing", (1.0, 1.0)))
+    return dimensions, dimensions == 3  # a volume's pixels have a known size, a picture's seldom
 
 
 def _titles(served: Served) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from medloom.explanation.numbers import moment
-from medloom.features.lesions import lesions
 from medloom.foundation.errors import InputError, IntegrityError, MedloomError, NotFoundError
 from medloom.foundation.messages import Text2, language, speaking, text2, tr
 from medloom.loop.choices import Value
@@ -24,6 +23,7 @@ from medloom.server.corrections import ANSWERABLE, ImageTask
 from medloom.server.errors import wanted_language
 from medloom.server.image_answers import answering, asked_about
 from medloom.server.image_pixels import ImageShelf
+from medloom.server.image_sizes import sizes_of
 from medloom.server.images import (
     Drawn,
     Gallery,
@@ -159,32 +159,8 @@ def measured(
     labels = shelf.image(assets, drawn.asset).pixels[0]
     if labels.shape != pictured.shape and labels.size == pictured.pixels[0].size:
         labels = labels.reshape(pictured.shape)
-    found = lesions(labels.astype("int64"), pictured, fewest=_FEWEST).lesions[:_MOST_LESIONS]
     backend.saw(person, subject_id, "image.read", f"image {number}, outline")
-    told = [
-        {
-            "structure": one.structure,
-            "number": one.number,
-            "place": [0.0] * (3 - len(one.place)) + list(one.place),
-            "volume": one.volume,
-            "area": one.area,
-            "pixels": one.voxels,
-            "long": None if one.long_axis is None else one.long_axis.length,
-            "short": None if one.short_axis is None else one.short_axis.length,
-            "side": one.side,
-            "lines": [
-                [[0.0] * (3 - len(end)) + list(end) for end in line.ends]
-                for line in (one.long_axis, one.short_axis)
-                if line is not None
-            ],
-        }
-        for one in found
-    ]
-    return Response(json_of(told), 200, _PRIVATE, "application/json")
-
-
-_FEWEST: Final = 3  # voxels; what is smaller is a slip of the pen
-_MOST_LESIONS: Final = 200
+    return Response(json_of(sizes_of(labels, pictured)), 200, _PRIVATE, "application/json")
 
 
 @router.post(_HERE + "/ask")

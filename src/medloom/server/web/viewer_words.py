@@ -41,6 +41,15 @@ def viewer_words() -> dict[str, str]:
         "by_model": tr("by {model}"),
         "no_map": tr("This model does not tell where its answer comes from."),
         "outlined": tr("The model's outline is shown; it counts only once somebody saves it."),
+        "where_from": tr("Where the answer comes from"),
+        "ramp_nothing": tr("nothing"),
+        "ramp_most": tr("speaks for it most"),
+        "where_unsure": tr("Where the model is unsure"),
+        "ramp_sure": tr("sure"),
+        "ramp_unsure": tr("as good as guessed"),
+        "sizes_before": tr(
+            "{title}: sizes before it was drawn upon; they are measured anew when it is saved."
+        ),
         "undone": tr("Undone"),
         "stage": tr("Image: {said}. Keys are listed below."),
     }

@@ -7,10 +7,13 @@ export const COLOURS = [
 
 export const colourOf = (number) => COLOURS[(number - 1) % COLOURS.length];
 
+let outlines = 0;
+
 export class Outline {
   constructor(volume, labels = new Uint8Array(volume.shape.reduce((a, b) => a * b, 1))) {
     this.volume = volume;
     this.labels = labels;
+    this.id = outlines += 1; // another outline in its place is drawn anew
     this.version = 0;
     this.changed = false;
     this.past = [];
@@ -58,9 +61,30 @@ export class Outline {
   }
 
   static async unpacked(volume, base64) {
-    const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Outline(volume, new Uint8Array(await new Response(stream).arrayBuffer()));
+    return new Outline(volume, await unpacked(base64));
+  }
+}
+
+// Numbers from 0 to 255 that came packed by gzip, in base64.
+async function unpacked(base64) {
+  const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// How unsure a model is of each pixel of its outline.
+export class Unsure {
+  constructor(volume, shares) {
+    this.volume = volume;
+    this.shares = shares;
+  }
+
+  at(place) {
+    return this.shares[this.volume.index(place)] / 255;
+  }
+
+  static async unpacked(volume, base64) {
+    return new Unsure(volume, await unpacked(base64));
   }
 }
 

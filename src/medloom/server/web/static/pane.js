@@ -142,7 +142,7 @@ export class Pane {
   // The area of each structure, and the lines between it and what is beside.
   marked(slice, layer) {
     const { outline } = layer;
-    return this.once(`layer ${layer.number}`, `${slice} ${outline.version}`, () => {
+    return this.once(`layer ${layer.number}`, `${slice} ${outline.id} ${outline.version}`, () => {
       const { width, height } = this.plane;
       const numbers = new Uint8Array(width * height);
       const fill = this.painted((pixels) => {

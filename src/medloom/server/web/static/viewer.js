@@ -1,7 +1,7 @@
 // The image viewer: three planes of a volume with a common cross, or one picture; an earlier image beside it; outlines,
 // maps and lengths over it; and a brush for who corrects. What is shown stands in `state`; all drawing follows from it.
 
-import { Heat, Outline } from "./marks.js";
+import { Heat, Outline, Unsure } from "./marks.js";
 import { Pane } from "./pane.js";
 import { Panel } from "./viewer_panel.js";
 import { readVolume } from "./volume.js";
@@ -266,7 +266,8 @@ function dim(by) {
 }
 
 function undo() {
-  if (state.target?.layer.outline.undo()) panel.drawn(say("undone"));
+  const layer = state.target?.layer;
+  if (layer?.outline.undo()) panel.drawn(say("undone"), layer);
   redraw();
 }
 
@@ -298,7 +299,7 @@ function listen() {
     redraw();
   });
   addEventListener("beforeunload", (event) => {
-    if (state.layers.some((layer) => layer.outline?.changed) && !state.saving) event.preventDefault();
+    if (state.layers.some((layer) => layer.outline?.changed)) event.preventDefault();
   });
   choose(state.tool);
 }
@@ -433,7 +434,7 @@ function begun(tool, pane, point, place) {
     layer.shown = true;
     let last = point;
     dot(point);
-    panel.drawn();
+    panel.drawn("", layer);
     redraw();
     return (to) => {
       const steps = Math.max(1, Math.ceil(Math.hypot(to[0] - last[0], to[1] - last[1]) / 3));
@@ -460,21 +461,21 @@ function ruled(pane, place) {
   redraw();
 }
 
-// Shows where a model's answer comes from, or what it outlined.
-async function shown({ heat, outline }) {
-  state.heat = heat ? { map: new Heat(heat), number: Math.random() } : null;
-  if (outline) {
-    let layer = state.layers.find((one) => one.code === outline.code);
-    if (!layer) {
-      layer = { code: outline.code, names: outline.names, title: outline.code, place: null, number: state.layers.length, first: 0 };
-      state.layers.push(layer);
-    }
-    layer.outline = await Outline.unpacked(volume, outline.labels);
-    layer.outline.changed = true;
-    layer.shown = true;
-    panel.fill();
+// Shows what a model outlined, and gives where its answer comes from or where it is unsure; null: it does not tell.
+async function shown({ heat, outline, model, title }) {
+  if (heat) return { map: new Heat(heat), number: Math.random() };
+  if (!outline) return null;
+  const own = state.layers.filter((one) => one.code === outline.code && !one.error && !one.outline?.changed);
+  let layer = own.find((one) => one.asked) ?? own.find((one) => one.place === null);
+  if (!layer) {
+    const first = state.layers.reduce((sum, one) => sum + Math.max(one.names.length, 1), 0);
+    layer = { code: outline.code, names: outline.names, title, place: null, number: state.layers.length, first };
+    state.layers.push(layer);
   }
-  redraw();
+  layer.outline = await Outline.unpacked(volume, outline.labels);
+  Object.assign(layer, { model, asked: true, shown: true });
+  panel.offer(layer, outline.sizes);
+  return outline.unsure && { map: await Unsure.unpacked(volume, outline.unsure), number: Math.random() };
 }
 
 const panel = new Panel({ root, settings, state, say, csrf, redraw, jump, choose, shown, main: () => panes[0] });

@@ -24,7 +24,6 @@ export class Panel {
         this.ask(form);
       });
     this.find("#viewer-heat")?.addEventListener("change", (event) => {
-      this.kept ??= this.state.heat;
       this.state.heat = event.target.checked ? this.kept : null;
       this.redraw();
     });
@@ -49,7 +48,7 @@ export class Panel {
   // Every outline with its structures and their colours.
   legend() {
     const list = this.find(".viewer-layers");
-    list.replaceChildren(...this.state.layers.filter((one) => one.place !== null || one.outline?.changed).map((layer) => {
+    list.replaceChildren(...this.state.layers.filter((one) => one.place !== null || one.asked || one.outline?.changed).map((layer) => {
       const item = made("li", "viewer-layer");
       const label = made("label", "choice");
       const box = made("input");
@@ -73,7 +72,7 @@ export class Panel {
       item.append(names);
       return item;
     }));
-    this.find(".viewer-overlays").hidden = !list.children.length && !this.state.heat;
+    this.find(".viewer-overlays").hidden = !list.children.length && !this.kept;
   }
 
   async measure(layer) {
@@ -91,6 +90,7 @@ export class Panel {
     const rows = [];
     for (const [layer, found] of this.measured) {
       if (found === null) rows.push(made("li", "note", this.say("measuring")));
+      if (layer.redrawn) rows.push(made("li", "note", this.say("sizes_before", { title: layer.title })));
       for (const one of found ?? []) rows.push(this.lesion(layer, one));
     }
     for (const [i, ruler] of this.state.rulers.entries()) rows.push(this.ruler(ruler, i));
@@ -158,13 +158,16 @@ export class Panel {
   targets() {
     const select = this.find("#viewer-target");
     if (!select) return;
+    const before = select.value;
     const options = [];
     for (const layer of this.state.layers.filter((one) => !one.error)) {
       const names = layer.names.length ? layer.names : [layer.title];
+      const title = layer.model ? `${layer.title} (${this.say("by_model", { model: layer.model })})` : layer.title;
       for (const [i, name] of names.entries())
-        options.push(new Option(names.length > 1 || name !== layer.title ? `${layer.title}: ${name}` : name, `${layer.number} ${i + 1}`));
+        options.push(new Option(names.length > 1 || name !== title ? `${title}: ${name}` : name, `${layer.number} ${i + 1}`));
     }
     select.replaceChildren(...options);
+    if (options.some((one) => one.value === before)) select.value = before;
     this.find(".viewer-drawing").hidden = !options.length;
     for (const button of this.root.querySelectorAll("[data-tool=draw], [data-tool=erase]")) button.disabled = !options.length;
     this.aim();
@@ -179,12 +182,28 @@ export class Panel {
     const { place, outline } = this.state.target.layer;
     form.hidden = place === null;
     form.action = `${this.settings.image}/outlines/${place}/accept`;
-    this.find("[data-deed=save]").disabled = !outline?.changed;
+    this.find("[data-deed=save]").disabled = !outline?.changed && !this.state.target.layer.asked;
   }
 
-  drawn(said = "") {
+  drawn(said, layer) {
     this.find("[data-deed=save]").disabled = false;
     this.find(".viewer-saved").textContent = said || this.say("unsaved");
+    if (layer.redrawn || !this.measured.get(layer)?.length) return;
+    layer.redrawn = true;
+    this.measures();
+  }
+
+  // Takes in what a model outlined: who corrects may save it as it is, or drawn upon.
+  offer(layer, sizes) {
+    layer.redrawn = false;
+    this.measured.set(layer, sizes);
+    this.state.lines = [];
+    this.fill();
+    const select = this.find("#viewer-target");
+    if (!select) return;
+    select.value = `${layer.number} 1`;
+    this.aim();
+    this.find(".viewer-saved").textContent = this.say("unsaved");
   }
 
   async save() {
@@ -198,7 +217,6 @@ export class Panel {
     const answer = await fetch(address, sent).catch(() => null);
     if (answer?.type === "opaqueredirect") {
       layer.outline.changed = false;
-      this.state.saving = true;
       location.reload();
       return;
     }
@@ -227,12 +245,14 @@ export class Panel {
     told.replaceChildren(list, ...said.cautions.map((one) => made("p", "caveat", one)));
     if (said.heat) told.append(made("p", "note", said.heat.says));
     else told.append(made("p", "note", this.say(said.outline ? "outlined" : "no_map")));
-    await this.shown(said);
-    this.kept = this.state.heat;
-    this.find(".viewer-heat").hidden = !said.heat;
-    if (said.heat) this.find("#viewer-heat").checked = true;
+    this.kept = await this.shown(said);
+    this.state.heat = said.heat ? this.kept : null; // where a model is unsure is shown when asked for: it hides the outline
+    this.find(".viewer-heat").hidden = !this.kept;
+    this.find("#viewer-heat").checked = Boolean(this.state.heat);
+    const words = said.heat ? ["where_from", "ramp_nothing", "ramp_most"] : ["where_unsure", "ramp_sure", "ramp_unsure"];
+    for (const [i, place] of this.root.querySelectorAll(".viewer-heat [data-word]").entries()) place.textContent = this.say(words[i]);
     this.legend();
-    if (said.outline) this.drawn();
+    this.redraw();
   }
 }
 

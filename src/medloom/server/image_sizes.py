@@ -1,0 +1,68 @@
+"""What hangs together in an outline, measured, as the viewer's script reads it; and sizes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.features.lesions import lesions
+from medloom.foundation.messages import tr
+from medloom.record.imaging.image import Image
+
+_FEWEST: Final = 3  # voxels; what is smaller is a slip of the pen
+_MOST: Final = 200
+
+
+def sizes_of(labels: NDArray[Any], image: Image) -> list[dict[str, Any]]:
+    """Measure an outline: by structure, the largest first; places are (slice, row, column).
+
+    Args:
+        labels: (*space) of the image's size, 0: background.
+        image: that was outlined.
+    """
+    return [
+        {
+            "structure": one.structure,
+            "number": one.number,
+            "place": _in_volume(one.place),
+            "volume": one.volume,
+            "area": one.area,
+            "pixels": one.voxels,
+            "long": None if one.long_axis is None else one.long_axis.length,
+            "short": None if one.short_axis is None else one.short_axis.length,
+            "side": one.side,
+            "lines": [
+                [_in_volume(end) for end in line.ends]
+                for line in (one.long_axis, one.short_axis)
+                if line is not None
+            ],
+        }
+        for one in lesions(labels.astype(np.int64), image, fewest=_FEWEST).lesions[:_MOST]
+    ]
+
+
+def size_in_words(size: float, dimensions: int, measured: bool) -> str:
+    """Say how large an outlined structure is.
+
+    Args:
+        size: in mm³ of a volume, in mm² of a picture; in pixels where their size is not known.
+        dimensions: of the image.
+        measured: whether the size of its pixels is known.
+
+    >>> size_in_words(7170.0, 3, True), size_in_words(81.3, 2, True), size_in_words(1200.0, 2, False)
+    ('7.17 ml', '81 mm²', '1,200 pixels')
+    """
+    if not measured:
+        return tr("{n} pixels", n=f"{size:,.0f}")
+    if dimensions == 2:
+        return tr("{n} mm²", n=f"{size:,.0f}")
+    millilitres = size / 1000
+    return tr("{n} ml", n=f"{millilitres:,.0f}" if millilitres >= 100 else f"{millilitres:.3g}")
+
+
+def _in_volume(place: Sequence[float]) -> list[float]:
+    """Give a picture's place as one of a volume of one slice."""
+    return [0.0] * (3 - len(place)) + list(place)
