@@ -17,7 +17,7 @@ from medloom.record.imaging.reading import read_image
 from medloom.server.backend import Backend
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
-from tests.server.image_ward import MIDDLE, NOW, SHAPE, ball, disc_at, image_site, subject
+from tests.server.image_ward import MIDDLE, NOW, SHAPE, ball, disc_at, image_site, subject, volume
 from tests.server.web.browsing import CHROMIUM, Open
 from tests.server.web.viewing import changed, drag, labels, look_at, seen
 
@@ -274,3 +274,52 @@ def test_the_viewer_fits_a_phone(open_window: Open, backend: Backend) -> None:
 
 def test_the_ball_that_is_outlined_is_the_one_that_was_drawn() -> None:
     assert ball().sum() * 16 == 7280  # mm³, as the viewer says
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_windows_of_a_ct_are_chosen_by_key_and_menu(
+    open_window: Open, backend: Backend, language: str
+) -> None:
+    window = open_window(language=language).sign_in({"en": "doctor", "zh": "scientist"}[language])
+    page = window.page
+    with speaking(language):  # type: ignore[arg-type]
+        if language == "zh":
+            page.get_by_role("button", name="简体中文").click()
+        look_at(page, backend, "P0", 1)
+        menu = page.locator("#viewer-preset")
+        readout = page.locator(".viewer-readout")
+        names = [
+            tr("Lung"),
+            tr("Soft tissue"),
+            tr("Bone"),
+            tr("Brain"),
+            tr("Liver"),
+            tr("Vessels with contrast"),
+        ]
+        windows = [(-600, 750), (40, 200), (400, 900), (40, 40), (60, 80), (200, 300)]
+        page.locator(".viewer-stage").focus()
+        for key, (name, (centre, half)) in enumerate(zip(names, windows, strict=True), 4):
+            page.keyboard.press(str(key))
+            expect(readout).to_contain_text(tr("window {centre} ± {half}", centre=centre, half=half))
+            expect(menu.locator("option:checked")).to_have_text(f"{name} ({key})")
+        menu.select_option(label=f"{tr('Bone')} (6)")
+        expect(readout).to_contain_text(tr("window {centre} ± {half}", centre=400, half=900))
+        page.locator(".viewer-stage").focus()
+        page.keyboard.press("0")
+        low, high = int(volume(0, 8.0).min()), int(volume(0, 8.0).max())
+        half = f"{(high - low) / 2:.0f}"
+        expect(readout).to_contain_text(f"± {half}")
+        drag(page, (0.5, 0.7), (0.6, 0.6), "right")
+        expect(menu).to_have_value("")
+        page.keyboard.press("r")
+        expect(menu).to_have_value("own")
+        look_at(page, backend, "P2", 1)  # a picture
+        expect(menu.locator("option:not([hidden])")).to_have_text(
+            [tr("As recorded (R)"), tr("Full range (0)")]
+        )
+        page.keyboard.press("4")  # no window of a CT
+        expect(menu).to_have_value("own")
+        page.keyboard.press("0")
+        expect(menu).to_have_value("full")
+        assert not window.lacks()
+        assert not window.untranslated()

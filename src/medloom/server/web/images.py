@@ -44,6 +44,16 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Place = Annotated[int, Path(ge=0, le=2**31 - 1)]
 Mark = Annotated[str, Form(max_length=40)]
 
+PRESETS: Final = (
+    ("lung", text2("Lung"), "4"),
+    ("soft", text2("Soft tissue"), "5"),
+    ("bone", text2("Bone"), "6"),
+    ("brain", text2("Brain"), "7"),
+    ("liver", text2("Liver"), "8"),
+    ("vessels", text2("Vessels with contrast"), "9"),
+)
+"""Brightness for parts of the body in a CT, with their keys; windows stand in the viewer's script."""
+
 _PRIVATE: Final = {"cache-control": "private, no-store"}
 _NO_PICTURE: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
@@ -76,6 +86,7 @@ def viewer(
         settings = {
             "image": image.address,
             "mark": image.mark,
+            "ct": image.kind.split(" ")[0] == "CT",
             "layers": layers,
             "prior": None if before is None or problem else before.address,
             "prior_time": "" if before is None else moment(before.time),
@@ -91,6 +102,7 @@ def viewer(
             problem=problem,
             priors=[one for one in gallery.images if one.code == image.code and one.number < image.number],
             before=before,
+            presets=PRESETS,
             settings=json.dumps(settings, ensure_ascii=False),
             layers=layers,
             asked=[(str(one.name), one.asker.task.title) for one in asked],

@@ -12,7 +12,11 @@ const words = settings.words;
 const find = (selector) => root.querySelector(selector);
 const csrf = () => root.querySelector("input[name=csrf]").value;
 
-const PRESETS = { lung: [-600, 1500], bone: [400, 1800], soft: [40, 400], brain: [40, 80] };
+// Centre and width in Hounsfield units; the keys stand in the menu too.
+const PRESETS = {
+  lung: [-600, 1500], soft: [40, 400], bone: [400, 1800], brain: [40, 80], liver: [60, 160], vessels: [200, 600],
+};
+const PRESET_KEYS = { 4: "lung", 5: "soft", 6: "bone", 7: "brain", 8: "liver", 9: "vessels", 0: "full" };
 const TOOLS = { l: "look", w: "window", p: "pan", m: "ruler", d: "draw", e: "erase" };
 
 const state = {
@@ -71,7 +75,8 @@ async function start() {
     priorPane = new Pane(find("canvas[data-pane=prior]"), before, 0);
     priorWindow = [...before.header.window];
   }
-  find(".viewer-presets").hidden = volume.header.unit !== "HU";
+  root.classList.toggle("is-ct", isHounsfield());
+  if (!isHounsfield()) for (const one of find("#viewer-preset").querySelectorAll("[data-hounsfield]")) one.remove();
   root.classList.toggle("is-flat", volume.isFlat);
   root.classList.toggle("has-prior", Boolean(before));
   root.classList.add("is-ready");
@@ -83,6 +88,23 @@ async function start() {
     message.hidden = false;
     message.textContent = say("failed");
   });
+}
+
+// Whether values are Hounsfield units: the file says so, or it cannot say and the values of a CT reach below water's.
+function isHounsfield() {
+  const { unit, colours, range } = volume.header;
+  return unit === "HU" || (!unit && settings.ct && colours === 1 && range[0] < -100);
+}
+
+// Sets brightness and contrast by name: a part of the body, the whole range of values, or as it was at first.
+function bright(name) {
+  const [low, high] = volume.header.range;
+  const full = [(low + high) / 2, Math.max(high - low, volume.header.slope)];
+  const chosen = name === "full" ? full : isHounsfield() && PRESETS[name] ? PRESETS[name] : name === "own" ? state.own : null;
+  if (!chosen) return;
+  state.window = [...chosen];
+  find("#viewer-preset").value = name;
+  redraw();
 }
 
 async function readLayers() {
@@ -240,7 +262,7 @@ function enlarge(number) {
 }
 
 function reset() {
-  state.window = [...state.own];
+  bright("own");
   if (before) priorWindow = [...before.header.window];
   for (const pane of [...panes, ...(priorPane ? [priorPane] : [])]) pane.reset();
   redraw();
@@ -293,11 +315,7 @@ function listen() {
     state.opacity = event.target.value / 100;
     redraw();
   });
-  find("#viewer-preset").addEventListener("change", (event) => {
-    const preset = PRESETS[event.target.value];
-    state.window = [...(preset ?? state.own)];
-    redraw();
-  });
+  find("#viewer-preset").addEventListener("change", (event) => bright(event.target.value));
   addEventListener("beforeunload", (event) => {
     if (state.layers.some((layer) => layer.outline?.changed)) event.preventDefault();
   });
@@ -330,6 +348,8 @@ function pressed(event) {
   if (key === " " && !onButton) {
     event.preventDefault();
     state.panning = true;
+  } else if (PRESET_KEYS[key]) {
+    bright(PRESET_KEYS[key]);
   } else if (TOOLS[key]) {
     choose(TOOLS[key]);
   } else if (deeds[key]) {

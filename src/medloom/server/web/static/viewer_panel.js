@@ -60,8 +60,12 @@ export class Panel {
         this.redraw();
       });
       label.append(box, made("span", "strong", layer.title));
-      if (layer.model) label.append(made("span", "pill", this.say("by_model", { model: layer.model })));
       item.append(label);
+      if (layer.model) {
+        const whose = made("p", "viewer-whose");
+        whose.append(made("span", "pill", this.say("by_model", { model: layer.model })));
+        item.append(whose);
+      }
       if (layer.error) item.append(made("p", "error", layer.error));
       const names = made("ul", "viewer-names");
       for (const [i, name] of layer.names.entries()) {
