@@ -136,16 +136,27 @@ def lesions(labels: NDArray[Any], image: Image, *, fewest: int = 1, midline: flo
     components = np.zeros(labels.shape, np.int32)
     found: list[Lesion] = []
     around = np.ones((3,) * labels.ndim, bool)  # over edges and corners too
-    for structure in np.unique(labels[labels > 0]).tolist():
-        marked, n = ndimage.label(labels == structure, around)
+    numbers = labels.view(np.uint8) if labels.dtype == np.bool_ else labels
+    for structure, where in enumerate(ndimage.find_objects(numbers), 1):
+        if where is None:
+            continue
+        marked, n = ndimage.label(labels[where] == structure, around)
         sizes = np.bincount(marked.ravel(), minlength=n + 1)[1:]
-        boxes = ndimage.find_objects(marked)
+        inside = ndimage.find_objects(marked)
+        boxes = [_placed(box, where) for box in inside]
         order = [one for one in np.argsort(-sizes, kind="stable").tolist() if sizes[one] >= fewest]
         for number, one in enumerate(order, 1):
-            mask = marked[boxes[one]] == one + 1
+            mask = marked[inside[one]] == one + 1
             components[boxes[one]][mask] = len(found) + 1
             found.append(_measured(mask, boxes[one], image, structure, number, len(found) + 1, midline))
     return Outlined(tuple(found), components, image.spacing, image.affine)
+
+
+def _placed(box: tuple[slice, ...], where: tuple[slice, ...]) -> tuple[slice, ...]:
+    """Give where a box lies, that was found in a part of an array."""
+    return tuple(
+        slice(one.start + part.start, one.stop + part.start) for one, part in zip(box, where, strict=True)
+    )
 
 
 def in_patient(places: NDArray[np.floating], affine: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -40,6 +41,7 @@ _SECURE: Final = {"strict-transport-security": "max-age=31536000; includeSubDoma
 _PATIENCE: Final = 30  # seconds until the next piece of a body has come
 _SLOWEST: Final = 1000  # bytes a second of a body that takes longer than that to come
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OUTLINES: Final = re.compile(r"/patients/\d+/images/\d+/outlines")
 _UPLOADS: Final = ("/data/upload", "/api/v1/imports")
 
 
@@ -114,8 +116,12 @@ class Gate:
     def _limited(self, scope: Scope, headers: Headers, receive: Receive, person: Person | None) -> Receive:
         settings = self._backend.settings
         # a body is read before its route asks who sends it
-        uploads = person is not None and Permission.IMPORT in person.permissions
-        most = settings.most_upload if uploads and scope["path"].startswith(_UPLOADS) else settings.most_body
+        permissions = frozenset() if person is None else person.permissions
+        most = settings.most_body
+        if Permission.IMPORT in permissions and scope["path"].startswith(_UPLOADS):
+            most = settings.most_upload
+        elif Permission.REVIEW in permissions and _OUTLINES.fullmatch(scope["path"]):
+            most = settings.most_outline
         announced = headers.get("content-length", "0")
         if not announced.isdecimal() or int(announced) > most:
             raise TooLargeError("the request is larger than {n:,} bytes", n=most)

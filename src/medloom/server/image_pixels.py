@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 import threading
 from collections import OrderedDict
@@ -21,9 +22,11 @@ from medloom.record.imaging.reading import read_image
 
 MAGIC: Final = b"MLIM"
 WHOLE: Final = 64 << 20
-"""Bytes; a larger volume is sent slice by slice."""
+"""Bytes; a larger volume is sent in pieces of some slices."""
+PIECE: Final = 8 << 20
+"""Bytes of a piece, unless one slice is larger."""
 
-_KEPT: Final = 384 << 20  # bytes of images in memory
+_KEPT: Final = 768 << 20  # bytes of images in memory: two CT of 512 x 512 x 300 with outlines, and some
 _THUMB: Final = 176  # pixels of the longer side
 _SOFT_TISSUE: Final = (40.0, 400.0)  # HU
 _LOOKED_AT: Final = 400_000  # pixels that tell the usual brightness
@@ -67,20 +70,34 @@ class Wire:
 
     def content(self) -> bytes:
         """Give the header and, of an image that is sent at once, its pixels."""
-        head = orjson.dumps({**self.header, "whole": self.is_whole})
-        head += b" " * (-(len(head) + 8) % 8)  # numbers begin at a multiple of their size
-        return MAGIC + struct.pack("<I", len(head)) + head + (self.pixels.tobytes() if self.is_whole else b"")
+        return self._head(self.is_whole) + (self.pixels.tobytes() if self.is_whole else b"")
 
-    def slice(self, number: int) -> bytes:
-        """Give the pixels of one slice, counted from 0.
+    def packed(self) -> bytes:
+        """Give header and pixels at once, packed by gzip: of outlines, a few large areas, next to nothing remains."""
+        head = self._head(whole=True)
+        return gzip.compress(head + self.pixels.tobytes(), 1, mtime=0)
+
+    @property
+    def slices_a_piece(self) -> int:
+        """Tell how many slices are sent together."""
+        return max(1, PIECE // max(1, self.pixels[0].nbytes))
+
+    def piece(self, number: int) -> bytes:
+        """Give the pixels of the slices of one piece, counted from 0; the last one may have fewer.
 
         Raises:
-            InputError: there is no such slice.
+            InputError: there is no such piece.
         """
-        if not 0 <= number < len(self.pixels):
+        first = number * self.slices_a_piece
+        if not 0 <= first < len(self.pixels):
             raise InputError("the image has {n} slices", n=len(self.pixels))
-        content: bytes = self.pixels[number].tobytes()
+        content: bytes = self.pixels[first : first + self.slices_a_piece].tobytes()
         return content
+
+    def _head(self, whole: bool) -> bytes:
+        head = orjson.dumps({**self.header, "whole": whole, "piece": self.slices_a_piece})
+        head += b" " * (-(len(head) + 8) % 8)  # numbers begin at a multiple of their size
+        return MAGIC + struct.pack("<I", len(head)) + head
 
 
 class ImageShelf:
@@ -88,8 +105,9 @@ class ImageShelf:
 
     def __init__(self, most: int = _KEPT) -> None:
         self._most = most
-        self._kept: OrderedDict[tuple[str, str], tuple[int, Any]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
+        self._being_made: dict[tuple[str, str], threading.Lock] = {}
 
     def image(self, assets: Assets, asset: str) -> Image:
         """Read an image.
@@ -99,10 +117,10 @@ class ImageShelf:
             NotFoundError, IntegrityError, KeyUnavailableError: as `Assets.open`.
         """
 
-        def read() -> tuple[Image, int]:
+        def read() -> _Kept:
             with assets.open(asset) as file:
                 made = read_image(file)
-            return made, made.pixels.nbytes
+            return _Kept(made, made.pixels.nbytes, _buffer(made.pixels))
 
         found: Image = self._once(("image", asset), read)
         return found
@@ -110,35 +128,71 @@ class ImageShelf:
     def wire(self, assets: Assets, asset: str) -> Wire:
         """Give an image as it is sent; raises as `image`."""
 
-        def make() -> tuple[Wire, int]:
+        def make() -> _Kept:
             made = wire_of(self.image(assets, asset))
-            return made, made.pixels.nbytes
+            return _Kept(made, made.pixels.nbytes, _buffer(made.pixels))
 
         found: Wire = self._once(("wire", asset), make)
+        return found
+
+    def outline(self, assets: Assets, asset: str) -> bytes:
+        """Give an outline as it is sent, packed; raises as `image`."""
+
+        def make() -> _Kept:
+            made = wire_of(self.image(assets, asset)).packed()
+            return _Kept(made, len(made), id(made))
+
+        found: bytes = self._once(("outline", asset), make)
         return found
 
     def thumbnail(self, assets: Assets, asset: str) -> bytes:
         """Give a small PNG of an image; raises as `image`."""
 
-        def make() -> tuple[bytes, int]:
+        def make() -> _Kept:
             made = thumbnail_of(self.image(assets, asset))
-            return made, len(made)
+            return _Kept(made, len(made), id(made))
 
         found: bytes = self._once(("thumbnail", asset), make)
         return found
 
-    def _once(self, key: tuple[str, str], make: Callable[[], tuple[Any, int]]) -> Any:
+    def _once(self, key: tuple[str, str], make: Callable[[], _Kept]) -> Any:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key][1]
-        made, size = make()
-        with self._lock:
-            self._kept[key] = (size, made)
-            self._kept.move_to_end(key)
-            while sum(n for n, _ in self._kept.values()) > self._most and len(self._kept) > 1:
-                self._kept.popitem(last=False)
-        return made
+                return self._kept[key].made
+            making = self._being_made.setdefault(key, threading.Lock())
+        with making:  # a large file is not read by several at once
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key].made
+            try:
+                kept = make()
+            finally:
+                with self._lock:
+                    self._being_made.pop(key, None)
+            with self._lock:
+                self._kept[key] = kept
+                self._kept.move_to_end(key)
+                while self._size() > self._most and len(self._kept) > 1:
+                    self._kept.popitem(last=False)
+        return kept.made
+
+    def _size(self) -> int:
+        return sum({one.buffer: one.size for one in self._kept.values()}.values())
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What was made of a file: its bytes in memory, and which memory that is, since an image may be sent as it is."""
+
+    made: Any = field(repr=False)
+    size: int
+    buffer: int
+
+
+def _buffer(pixels: NDArray[Any]) -> int:
+    place: int = pixels.__array_interface__["data"][0]
+    return place
 
 
 def wire_of(image: Image) -> Wire:
@@ -279,7 +333,7 @@ def _numbers(image: Image) -> tuple[NDArray[Any], float, float]:
     """Give pixels of 8 or 16 bits, and the slope and intercept that make them what they were."""
     pixels = image.pixels if image.channels in (1, 3) else image.pixels[:1]
     if pixels.dtype == np.bool_ or image.channels == 3:
-        return pixels.astype(np.uint8), 1.0, 0.0
+        return pixels.astype(np.uint8, copy=False), 1.0, 0.0
     if pixels.dtype == np.uint8:
         return pixels, 1.0, 0.0
     exact = pixels.dtype.kind in "iu" or bool((np.isfinite(pixels) & (pixels == np.rint(pixels))).all())
@@ -288,7 +342,7 @@ def _numbers(image: Image) -> tuple[NDArray[Any], float, float]:
     for name in ("int16", "uint16"):
         ends = np.iinfo(name)
         if exact and ends.min <= low and high <= ends.max:
-            return pixels.astype(f"<{name[0]}2"), 1.0, 0.0
+            return pixels.astype("<i2" if name == "int16" else "<u2", copy=False), 1.0, 0.0
     slope = max(high - low, 1e-12) / 65535
     clean = np.nan_to_num(pixels.astype(np.float64), nan=low, posinf=high, neginf=low)
     return np.rint((clean - low) / slope).astype("<u2"), slope, low

@@ -40,7 +40,7 @@ def sizes_of(labels: NDArray[Any], image: Image) -> list[dict[str, Any]]:
                 if line is not None
             ],
         }
-        for one in lesions(labels.astype(np.int64), image, fewest=_FEWEST).lesions[:_MOST]
+        for one in lesions(_whole(labels), image, fewest=_FEWEST).lesions[:_MOST]
     ]
 
 
@@ -61,6 +61,11 @@ def size_in_words(size: float, dimensions: int, measured: bool) -> str:
         return tr("{n} mm²", n=f"{size:,.0f}")
     millilitres = size / 1000
     return tr("{n} ml", n=f"{millilitres:,.0f}" if millilitres >= 100 else f"{millilitres:.3g}")
+
+
+def _whole(labels: NDArray[Any]) -> NDArray[Any]:
+    """Give labels as whole numbers; those of a file may be written otherwise. None is copied without need."""
+    return labels if labels.dtype.kind in "iu" else labels.astype(np.int32)
 
 
 def _in_volume(place: Sequence[float]) -> list[float]:

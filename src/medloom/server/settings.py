@@ -20,6 +20,7 @@ class ServerSettings:
         as_of: for demonstrations: the moment that is now when the server starts; time goes on from there, and pages
             say so.
         most_body: bytes of a request at most.
+        most_outline: bytes of an outline as it is sent, packed.
         most_upload: bytes of an uploaded file at most.
     """
 
@@ -27,6 +28,7 @@ class ServerSettings:
     secure: bool = False
     as_of: datetime | None = None
     most_body: int = 2 * _MEGABYTE
+    most_outline: int = 32 * _MEGABYTE
     most_upload: int = 2048 * _MEGABYTE
 
     def clock(self, zone: ZoneInfo) -> Callable[[], datetime]:

@@ -7,6 +7,8 @@ import json
 import shutil
 import struct
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from medloom.server.images import gallery_of
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
 from tests.server.conftest import Visitor
-from tests.server.image_ward import NOW, SHAPE, affine, image_site, subject, volume
+from tests.server.image_ward import NOW, SHAPE, affine, ball, image_site, subject, volume
 
 Visit = Callable[[str], Visitor]
 EXPERT = Person(1, "expert", "Expert", "expert", ROLES["expert"], "en", sees_all=True)
@@ -63,15 +65,62 @@ def test_a_volume_is_sent_as_it_is(client: Visit, address: str) -> None:
     assert answer.headers["cache-control"] == "private, no-store"
 
 
-def test_a_large_volume_is_sent_slice_by_slice(
+def test_a_large_volume_is_sent_in_pieces(
     client: Visit, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_pixels, "WHOLE", 1000)
+    monkeypatch.setattr(image_pixels, "PIECE", 5 * 2 * SHAPE[1] * SHAPE[2])  # five slices of 24
     header, pixels = unpacked(client("doctor").get(f"{address}/pixels").content)
-    assert not header["whole"] and not pixels
-    piece = client("doctor").get(f"{address}/pixels/7").content
-    assert np.array_equal(np.frombuffer(piece, "<i2").reshape(SHAPE[1:]), volume(1)[7])
-    assert client("doctor").get(f"{address}/pixels/24").status_code == 422
+    assert not header["whole"] and not pixels and header["piece"] == 5
+    pieces = [client("doctor").get(f"{address}/pixels/{number}").content for number in range(5)]
+    assert [len(one) // (2 * SHAPE[1] * SHAPE[2]) for one in pieces] == [5, 5, 5, 5, 4]
+    assert np.array_equal(np.frombuffer(b"".join(pieces), "<i2").reshape(SHAPE), volume(1))
+    assert client("doctor").get(f"{address}/pixels/5").status_code == 422
+
+
+def test_an_outline_is_sent_packed(client: Visit, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_pixels, "WHOLE", 1000)  # whole all the same
+    answer = client("doctor").get(f"{address}/outlines/0")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) < ball().size / 50
+    header, pixels = unpacked(answer.content)
+    assert header["whole"]
+    assert np.array_equal(np.frombuffer(pixels, np.uint8).reshape(SHAPE), ball())
+
+
+def test_a_file_that_several_ask_for_is_read_once_and_kept_once(backend: Backend) -> None:
+    assets, asset = backend.site.record.assets(), gallery_of(backend, EXPERT, 1).image(1).asset
+    shelf = image_pixels.ImageShelf(
+        most=2 * volume(0).nbytes - 1
+    )  # image and what is sent are the same memory
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: shelf.image(assets, asset), range(4)))
+    assert all(one is found[0] for one in found)
+    wire = shelf.wire(assets, asset)
+    assert np.shares_memory(wire.pixels, found[0].pixels)
+    assert shelf.image(assets, asset) is found[0] and shelf.wire(assets, asset) is wire
+
+
+def test_outlines_alone_may_be_larger_than_other_requests(
+    client: Visit, address: str, backend: Backend
+) -> None:
+    expert, doctor = client("expert"), client("doctor")
+    word = mark(expert.get(address).text)
+    content = gzip.compress(ball().astype(np.uint8).tobytes(), 0)  # not smaller for being packed
+    small = replace(backend.settings, most_body=len(content) // 2)
+    large = f"{address}/outlines?code=OUTLINE//ball&mark={word}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "settings", small)
+        for who, where, status in (
+            (expert, large, 303),
+            (expert, f"{address}/label", 413),
+            (doctor, large, 413),
+        ):
+            answer = who.post(where, content=content, headers={"x-csrf-token": who.csrf})
+            assert answer.status_code == status, answer.text
+        patch.setattr(backend, "settings", replace(small, most_outline=len(content) - 1))
+        answer = expert.post(large, content=content, headers={"x-csrf-token": expert.csrf})
+        assert answer.status_code == 413
 
 
 def test_numbers_of_any_type_come_back_to_within_a_step() -> None:

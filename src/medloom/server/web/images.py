@@ -124,15 +124,15 @@ def pixels(
 
 
 @router.get(_HERE + "/pixels/{place}")
-def slice_of(
+def piece_of(
     request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, number: Number, place: Place
 ) -> Response:
-    """Send one slice of a large volume."""
+    """Send some slices of a large volume."""
     image = _seen(backend, person, subject_id, number)
     if place == 0:  # once a volume; the header was noted too
         backend.saw(person, subject_id, "image.read", f"image {number}")
     wire = shelf_of(request).wire(backend.site.record.assets(), image.asset)
-    return Response(wire.slice(place), 200, _PRIVATE, _BINARY)
+    return Response(wire.piece(place), 200, _PRIVATE, _BINARY)
 
 
 @router.get(_HERE + "/thumbnail")
@@ -155,9 +155,9 @@ def outline(
 ) -> Response:
     """Send an outline of an image, by its place in the list of the page."""
     _, drawn = _drawn(backend, person, subject_id, number, place)
-    wire = shelf_of(request).wire(backend.site.record.assets(), drawn.asset)
+    content = shelf_of(request).outline(backend.site.record.assets(), drawn.asset)
     backend.saw(person, subject_id, "image.read", f"image {number}, outline")
-    return Response(wire.content(), 200, _PRIVATE, _BINARY)
+    return Response(content, 200, {**_PRIVATE, "content-encoding": "gzip"}, _BINARY)
 
 
 @router.get(_HERE + "/outlines/{place}/lesions")

@@ -10,6 +10,9 @@ def viewer_words() -> dict[str, str]:
     return {
         "loading": tr("Loading …"),
         "loading_part": tr("Loading: {percent} %"),
+        "stop": tr("Stop loading"),
+        "stopped": tr("Stopped: {percent} % is there"),
+        "go_on": tr("Load the rest"),
         "failed": tr(
             "The image could not be loaded. Load the page again; if it stays so, tell your administrator."
         ),

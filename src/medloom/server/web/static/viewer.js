@@ -47,22 +47,17 @@ const say = (word, values = {}) =>
   (words[word] ?? word).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 
 async function start() {
-  const message = find(".viewer-message");
+  const message = find(".viewer-message span");
   message.textContent = say("loading");
   try {
-    const tell = (share) => {
-      message.textContent = share < 1 ? say("loading_part", { percent: Math.round(100 * share) }) : "";
-      message.hidden = share >= 1;
-      redraw();
-    };
-    volume = await readVolume(`${settings.image}/pixels`, tell);
-    message.hidden = !volume.fetching;
-    before = settings.prior && (await readVolume(`${settings.prior}/pixels`, redraw).catch(() => null));
+    volume = await readVolume(`${settings.image}/pixels`);
+    before = settings.prior && (await readVolume(`${settings.prior}/pixels`).catch(() => null));
     state.layers = await readLayers();
   } catch {
     message.textContent = say("failed");
     return;
   }
+  find(".viewer-message").hidden = true;
   state.place = history.state?.place ?? volume.shape.map((n) => n >> 1);
   state.own = volume.header.window;
   state.window = [...state.own];
@@ -84,10 +79,40 @@ async function start() {
   listen();
   arrange();
   tell();
-  volume.fetching?.catch(() => {
-    message.hidden = false;
-    message.textContent = say("failed");
-  });
+  load();
+}
+
+// Brings what a large volume, and the earlier one after it, lack; how far it is stands at the foot of the stage.
+async function load() {
+  const box = find(".viewer-message");
+  box.classList.add("is-below");
+  const going = find("[data-deed=loading]");
+  for (const one of [volume, before]) {
+    if (!one?.loading) continue;
+    const told = () => {
+      const percent = Math.round(100 * one.loading.share);
+      box.hidden = percent >= 100;
+      going.hidden = false;
+      going.textContent = say(one.loading.stopped ? "go_on" : "stop");
+      box.firstElementChild.textContent = say(one.loading.stopped ? "stopped" : "loading_part", { percent });
+      redraw();
+    };
+    state.loading = one.loading;
+    try {
+      await one.loading.go(told);
+    } catch {
+      [box.hidden, box.firstElementChild.textContent, going.textContent] = [false, say("failed"), say("go_on")];
+      one.loading.stop();
+      return;
+    }
+    told();
+    if (one.loading.stopped) return;
+  }
+}
+
+function loading() {
+  if (state.loading.stopped) load();
+  else state.loading.stop();
 }
 
 // Whether values are Hounsfield units: the file says so, or it cannot say and the values of a CT reach below water's.
@@ -115,7 +140,6 @@ async function readLayers() {
     first += Math.max(one.names.length, 1);
     if (one.place !== null && !one.error) {
       const read = await readVolume(`${settings.image}/outlines/${one.place}`).catch(() => null);
-      if (read?.fetching) await read.fetching;
       if (read) layer.outline = new Outline(volume, new Uint8Array(read.data));
       else layer.error = say("failed");
     } else if (!one.error) {
@@ -304,7 +328,7 @@ function listen() {
     const { tool, deed, plane } = button.dataset;
     if (tool) choose(tool);
     if (plane) enlarge(Number(plane));
-    if (deed) ({ larger: () => zoom(1.25), smaller: () => zoom(0.8), reset, undo, beside }[deed]?.());
+    if (deed) ({ larger: () => zoom(1.25), smaller: () => zoom(0.8), reset, undo, beside, loading }[deed]?.());
   });
   find("#viewer-slice").addEventListener("input", (event) => {
     const place = [...state.place];

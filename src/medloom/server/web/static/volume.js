@@ -3,41 +3,76 @@
 
 const KINDS = { u1: Uint8Array, i2: Int16Array, u2: Uint16Array };
 
-export async function readVolume(address, tell = () => {}) {
+// A large volume comes empty, black all over, with `loading`, whose `go` brings its pixels.
+export async function readVolume(address) {
   const content = await fetched(address);
   const view = new DataView(content);
   const length = view.getUint32(4, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(content, 8, length)));
   const Numbers = KINDS[header.type];
   const size = header.shape.reduce((a, b) => a * b, 1) * header.colours;
-  const data = header.whole ? new Numbers(content, 8 + length, size) : new Numbers(size);
-  const volume = new Volume(header, data);
-  if (!header.whole) volume.fetching = fill(volume, address, Numbers, tell);
+  if (header.whole) return new Volume(header, new Numbers(content, 8 + length, size));
+  const volume = new Volume(header, new Numbers(size).fill((header.range[0] - header.intercept) / header.slope));
+  volume.loading = new Loading(volume, address, Numbers);
   return volume;
 }
 
-async function fetched(address) {
-  const answer = await fetch(address, { credentials: "same-origin" });
+async function fetched(address, signal) {
+  const answer = await fetch(address, { credentials: "same-origin", signal });
   if (!answer.ok || answer.redirected) throw new Error(`status ${answer.status}`);
   return answer.arrayBuffer();
 }
 
-// Slices come from the middle outwards: that is where one looks first.
-async function fill(volume, address, Numbers, tell) {
-  const [depth] = volume.shape;
-  const middle = depth >> 1;
-  const order = [...Array(depth).keys()].sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
-  const size = volume.data.length / depth;
-  let done = 0;
-  const worker = async () => {
-    while (order.length) {
-      const number = order.shift();
-      volume.data.set(new Numbers(await fetched(`${address}/${number}`)), number * size);
+// Brings a volume piece by piece, from the middle outwards: that is where one looks first. It can be stopped and go on.
+class Loading {
+  constructor(volume, address, Numbers) {
+    Object.assign(this, { volume, address, Numbers });
+    const each = volume.header.piece;
+    const [depth] = volume.shape;
+    const away = (piece) => Math.abs((piece + 0.5) * each - depth / 2);
+    this.left = [...Array(Math.ceil(depth / each)).keys()].sort((a, b) => away(a) - away(b));
+    this.all = this.left.length;
+    this.held = new Uint8Array(depth);
+  }
+
+  get share() {
+    return this.held.reduce((sum, one) => sum + one, 0) / this.held.length;
+  }
+
+  get stopped() {
+    return this.stopper?.signal.aborted ?? false;
+  }
+
+  stop() {
+    this.stopper?.abort();
+  }
+
+  // Ends when all is there, or it was stopped.
+  async go(tell) {
+    this.stopper = new AbortController();
+    tell();
+    await Promise.all([this.fetchOn(tell, this.stopper.signal), this.fetchOn(tell, this.stopper.signal)]);
+  }
+
+  async fetchOn(tell, signal) {
+    const { volume, held, Numbers } = this;
+    const each = volume.header.piece;
+    const size = volume.data.length / volume.shape[0];
+    while (this.left.length && !signal.aborted) {
+      const piece = this.left.shift();
+      try {
+        const numbers = new Numbers(await fetched(`${this.address}/${piece}`, signal));
+        volume.data.set(numbers, piece * each * size);
+        held.fill(1, piece * each, (piece + 1) * each);
+      } catch (error) {
+        this.left.unshift(piece);
+        if (!signal.aborted) throw error;
+        return;
+      }
       volume.version += 1;
-      tell((done += 1) / depth);
+      tell();
     }
-  };
-  await Promise.all([worker(), worker(), worker()]);
+  }
 }
 
 export class Volume {
@@ -58,8 +93,9 @@ export class Volume {
     return (slice * this.shape[1] + row) * this.shape[2] + column;
   }
 
+  // Whether a place is in the volume, and its value has come.
   holds(place) {
-    return place.every((one, axis) => one >= 0 && one < this.shape[axis]);
+    return place.every((one, axis) => one >= 0 && one < this.shape[axis]) && this.loading?.held[place[0]] !== 0;
   }
 
   // The value at a place, in the image's unit; three of a coloured picture.
