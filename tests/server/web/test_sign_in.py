@@ -2,6 +2,8 @@
 
 from fastapi import FastAPI
 
+from medloom.database.tables.accounts import account
+from medloom.server.backend import Backend
 from tests.server.conftest import Visitor
 
 
@@ -15,3 +17,22 @@ def test_a_language_chosen_before_signing_in_stays(app: FastAPI) -> None:
     other = Visitor(app)
     other.cookies = visitor.cookies
     assert 'lang="en"' in other.get("/sign-in").text
+
+
+def test_everybody_may_choose_the_language_where_nobody_is_administrator(
+    app: FastAPI, backend: Backend
+) -> None:
+    visitor = Visitor(app).sign_in("doctor")
+    row = account.update().where(account.c.role == "admin")
+    backend.database.write(lambda connection: connection.execute(row.values(disabled=True)))
+    try:
+        page = "/worklist?" + "long=" + "x" * 3000
+        answer = visitor.submit("/language", language="zh", next=page)
+        assert answer.status_code == 303 and answer.headers["location"] == page
+        assert 'lang="zh-CN"' in visitor.get("/account").text
+        visitor.submit("/sign-out")
+        visitor.post("/language", data={"language": "en", "next": "/sign-in"})
+        visitor.sign_in("doctor")  # what was chosen before is taken over
+        assert 'lang="en"' in visitor.get("/account").text
+    finally:
+        backend.database.write(lambda connection: connection.execute(row.values(disabled=False)))

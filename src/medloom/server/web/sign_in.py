@@ -97,7 +97,7 @@ def choose_language(
     request: Request,
     backend: BackendOf,
     language: Annotated[str, Form(max_length=2)],
-    next: Annotated[str, Form(max_length=2000)] = "/",
+    next: Annotated[str, Form(max_length=65_536)] = "/",  # as long as an address that was answered
 ) -> Response:
     """Choose the language of pages: of the account, or of this browser where nobody is signed in."""
     if language not in LANGUAGES:
