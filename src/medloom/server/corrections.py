@@ -93,14 +93,23 @@ class ImageTask:
 
 def tasks_about(site: Site, code: str) -> list[ImageTask]:
     """List the site's tasks that ask about images of a code, by name; those that cannot be read are left out."""
+    return [
+        ImageTask(task, TaskCodes.resolve(task, site.record))
+        for task in image_tasks(site)
+        if code in matching(site.record.catalogue, task.prediction_time.event)
+    ]
+
+
+def image_tasks(site: Site) -> list[Task]:
+    """List the site's tasks that ask about images, by name; those that cannot be read are left out."""
     found = []
     for name in library.own(site.directory):
         try:
             task = library.find(name, site.directory)
         except MedloomError:
             continue
-        if task.about == "image" and code in matching(site.record.catalogue, task.prediction_time.event):
-            found.append(ImageTask(task, TaskCodes.resolve(task, site.record)))
+        if task.about == "image":
+            found.append(task)
     return found
 
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.server.image_ward import image_site
 from tests.server.web.browsing import CHROMIUM, Open, Window
+
+
+@pytest.fixture(scope="session")
+def imaged(tmp_path_factory: pytest.TempPathFactory, quick_passwords: None) -> Path:
+    """A site with images and a released model that reads pictures (`tests/server/image_ward.py`); not to be changed."""
+    return image_site(tmp_path_factory.mktemp("imaged") / "site", released=True).directory.root
 
 
 @pytest.fixture(scope="module")

@@ -17,18 +17,13 @@ from medloom.record.imaging.reading import read_image
 from medloom.server.backend import Backend
 from medloom.server.settings import ServerSettings
 from medloom.site import Site
-from tests.server.image_ward import MIDDLE, NOW, SHAPE, ball, disc_at, image_site, subject, volume
+from tests.server.image_ward import MIDDLE, NOW, SHAPE, ball, disc_at, subject, volume
 from tests.server.web.browsing import CHROMIUM, Open
 from tests.server.web.viewing import changed, drag, labels, look_at, seen
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)"
 )
-
-
-@pytest.fixture(scope="session")
-def imaged(tmp_path_factory: pytest.TempPathFactory, quick_passwords: None) -> Path:
-    return image_site(tmp_path_factory.mktemp("imaged") / "site", released=True).directory.root
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from medloom.record.record import Record
 from medloom.record.schema import visible_time
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, BackendOf
+from medloom.server.corrections import image_tasks
 from medloom.server.errors import wanted_language
 from medloom.server.image_sizes import size_in_words
 from medloom.server.images import IMAGE, PatientImage
@@ -97,14 +98,24 @@ def worklist(
     request: Request,
     backend: BackendOf,
     person: Reader,
-    model: Annotated[str, Query(max_length=200)] = "",
+    task: Annotated[str, Query(max_length=200)] = "",
     start: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
 ) -> Response:
-    """List the images of the patients a person sees: what a model finds most urgent first, then the latest."""
+    """List the images of the patients a person sees: what a model finds most urgent first, then the latest.
+
+    With `task`, those alone that this task asks about, in the order of its model.
+    """
     lists: ImageLists = request.app.state.image_lists
     serving = [one for one in backend.serving.served if one.asker.task.about == "image"]
-    served = next((one for one in serving if str(one.name) == model), next(iter(serving), None))
+    tasks = {one.name: one for one in image_tasks(backend.site)}
+    tasks |= {one.asker.task.name: one.asker.task for one in serving}
+    if task not in tasks:
+        task = ""
+    served = next((one for one in serving if task in ("", one.asker.task.name)), None)
     everything = _shown(backend, person, lists.images(backend.site.record))
+    if task:
+        about = matching(backend.site.record.catalogue, tasks[task].prediction_time.event)
+        everything = everything.filter(pl.col("code").is_in(sorted(about)))
     ordered = _ordered(backend, person, everything, served)
     start = min(start, max(ordered.height - 1, 0) // _ROWS * _ROWS)
     shown = ordered[start : start + _ROWS]
@@ -114,7 +125,7 @@ def worklist(
     backend.saw_list(person, "images.seen", shown["subject_id"])
 
     def address(begin: int) -> str:
-        return f"/images?{urlencode({'model': '' if served is None else str(served.name), 'start': begin})}"
+        return f"/images?{urlencode({'task': task, 'start': begin})}"
 
     with speaking(wanted_language(request.headers, request)):
         return page(
@@ -122,8 +133,9 @@ def worklist(
             person,
             "images.html.j2",
             rows=[_row(one, served, far, tells) for one in shown.iter_rows(named=True)],
-            models=[(str(one.name), Text2(*_titles(one))) for one in serving],
-            chosen="" if served is None else str(served.name),
+            tasks=[(name, Text2(one.title.en, one.title.zh)) for name, one in sorted(tasks.items())],
+            task=task,
+            urgent=None if served is None else Text2(*_titles(served)),
             tells=tells,
             numbers=None
             if not ordered.height

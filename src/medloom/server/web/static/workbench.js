@@ -15,16 +15,19 @@ document.addEventListener("pointerdown", (event) => {
   for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
 });
 
-// Up and down move from row to row while the focus is on a row's link.
+// Up and down move from row to row while the focus is on a row's link; J and K from anywhere, first to the first row.
 document.addEventListener("keydown", (event) => {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const far = { j: 1, k: -1 }[event.key.toLowerCase()];
+  const step = far ?? { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const link = event.target.closest?.(".row-link");
-  if (!step || !link) return;
-  const links = [...link.closest("table").querySelectorAll(".row-link")];
-  const next = links[links.indexOf(link) + step];
+  if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!link && (!far || event.target.closest?.("input, select, textarea, .viewer"))) return;
+  const links = [...(link?.closest("table") ?? document).querySelectorAll(".row-link")];
+  const next = link ? links[links.indexOf(link) + step] : links[0];
   if (!next) return;
   event.preventDefault();
   next.focus();
+  next.scrollIntoView({ block: "nearest" });
 });
 
 // A form is sent once, however impatiently its button is pressed.
