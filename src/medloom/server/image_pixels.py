@@ -80,7 +80,8 @@ class Wire:
     @property
     def slices_a_piece(self) -> int:
         """Tell how many slices are sent together."""
-        return max(1, PIECE // max(1, self.pixels[0].nbytes))
+        slice_bytes: int = self.pixels[0].nbytes
+        return max(1, PIECE // max(1, slice_bytes))
 
     def piece(self, number: int) -> bytes:
         """Give the pixels of the slices of one piece, counted from 0; the last one may have fewer.
