@@ -1,6 +1,8 @@
 // The image viewer: three planes of a volume with a common cross, or one picture; an earlier image beside it; outlines,
 // maps and lengths over it; and a brush for who corrects. What is shown stands in `state`; all drawing follows from it.
 
+import { Arriving } from "./arriving.js";
+import { PRESET_KEYS, isHounsfield, windowOf } from "./brightness.js";
 import { Heat, Outline, Unsure } from "./marks.js";
 import { Pane } from "./pane.js";
 import { Panel } from "./viewer_panel.js";
@@ -12,11 +14,6 @@ const words = settings.words;
 const find = (selector) => root.querySelector(selector);
 const csrf = () => root.querySelector("input[name=csrf]").value;
 
-// Centre and width in Hounsfield units; the keys stand in the menu too.
-const PRESETS = {
-  lung: [-600, 1500], soft: [40, 400], bone: [400, 1800], brain: [40, 80], liver: [60, 160], vessels: [200, 600],
-};
-const PRESET_KEYS = { 4: "lung", 5: "soft", 6: "bone", 7: "brain", 8: "liver", 9: "vessels", 0: "full" };
 const TOOLS = { l: "look", w: "window", p: "pan", m: "ruler", d: "draw", e: "erase" };
 
 const state = {
@@ -38,6 +35,8 @@ const state = {
 
 let volume = null;
 let before = null;
+let hounsfield = false; // whether windows of a CT mean something
+let arriving = null; // a large volume, or the earlier one
 let panes = []; // the main one first
 let priorPane = null;
 let priorWindow = [0, 1];
@@ -70,8 +69,8 @@ async function start() {
     priorPane = new Pane(find("canvas[data-pane=prior]"), before, 0);
     priorWindow = [...before.header.window];
   }
-  root.classList.toggle("is-ct", isHounsfield());
-  if (!isHounsfield()) for (const one of find("#viewer-preset").querySelectorAll("[data-hounsfield]")) one.remove();
+  hounsfield = isHounsfield(volume, settings.ct);
+  if (!hounsfield) for (const one of find("#viewer-preset").querySelectorAll("[data-hounsfield]")) one.remove();
   root.classList.toggle("is-flat", volume.isFlat);
   root.classList.toggle("has-prior", Boolean(before));
   root.classList.add("is-ready");
@@ -79,53 +78,13 @@ async function start() {
   listen();
   arrange();
   tell();
-  load();
+  arriving = new Arriving(root, [volume, before], say, redraw);
+  arriving.go();
 }
 
-// Brings what a large volume, and the earlier one after it, lack; how far it is stands at the foot of the stage.
-async function load() {
-  const box = find(".viewer-message");
-  box.classList.add("is-below");
-  const going = find("[data-deed=loading]");
-  for (const one of [volume, before]) {
-    if (!one?.loading) continue;
-    const told = () => {
-      const percent = Math.round(100 * one.loading.share);
-      box.hidden = percent >= 100;
-      going.hidden = false;
-      going.textContent = say(one.loading.stopped ? "go_on" : "stop");
-      box.firstElementChild.textContent = say(one.loading.stopped ? "stopped" : "loading_part", { percent });
-      redraw();
-    };
-    state.loading = one.loading;
-    try {
-      await one.loading.go(told);
-    } catch {
-      [box.hidden, box.firstElementChild.textContent, going.textContent] = [false, say("failed"), say("go_on")];
-      one.loading.stop();
-      return;
-    }
-    told();
-    if (one.loading.stopped) return;
-  }
-}
-
-function loading() {
-  if (state.loading.stopped) load();
-  else state.loading.stop();
-}
-
-// Whether values are Hounsfield units: the file says so, or it cannot say and the values of a CT reach below water's.
-function isHounsfield() {
-  const { unit, colours, range } = volume.header;
-  return unit === "HU" || (!unit && settings.ct && colours === 1 && range[0] < -100);
-}
-
-// Sets brightness and contrast by name: a part of the body, the whole range of values, or as it was at first.
+// Sets brightness and contrast by name.
 function bright(name) {
-  const [low, high] = volume.header.range;
-  const full = [(low + high) / 2, Math.max(high - low, volume.header.slope)];
-  const chosen = name === "full" ? full : isHounsfield() && PRESETS[name] ? PRESETS[name] : name === "own" ? state.own : null;
+  const chosen = windowOf(name, volume, state.own, hounsfield);
   if (!chosen) return;
   state.window = [...chosen];
   find("#viewer-preset").value = name;
@@ -328,7 +287,7 @@ function listen() {
     const { tool, deed, plane } = button.dataset;
     if (tool) choose(tool);
     if (plane) enlarge(Number(plane));
-    if (deed) ({ larger: () => zoom(1.25), smaller: () => zoom(0.8), reset, undo, beside, loading }[deed]?.());
+    if (deed) ({ larger: () => zoom(1.25), smaller: () => zoom(0.8), reset, undo, beside, loading: () => arriving.turn() }[deed]?.());
   });
   find("#viewer-slice").addEventListener("input", (event) => {
     const place = [...state.place];
