@@ -22,6 +22,8 @@ from medloom.record.importing import Batch, ImportContext, Importer
 from medloom.server import accounts
 from medloom.site import Site
 from medloom.tasks import models
+from tests.care.imaging.readings import packed
+from tests.record.imaging.dicom_files import ct_slice, with_pixels
 from tests.server.ward import ACCOUNTS, PASSWORD
 
 NOW: Final = datetime(2026, 3, 20, 9)
@@ -71,6 +73,21 @@ def volume(seed: int, radius: float = RADIUS) -> NDArray[np.int16]:
     return grey.astype(np.int16)
 
 
+def as_series(pixels: NDArray[np.int16], placed: NDArray[np.float64]) -> bytes:
+    """Write a volume (depth, height, width) as a zip of DICOM slices."""
+    made = []
+    for number, one in enumerate(pixels):
+        slice_ = ct_slice(number)
+        slice_.StudyInstanceUID, slice_.SeriesInstanceUID = "1.2.3", "1.2.3.4"
+        slice_.FrameOfReferenceUID = "1.2.3.9"
+        slice_.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        slice_.ImagePositionPatient = (placed @ [number, 0, 0, 1])[:3].tolist()
+        slice_.PixelSpacing, slice_.SliceThickness = list(SPACING[1:]), SPACING[0]
+        slice_.RescaleSlope, slice_.RescaleIntercept = 1, -1024
+        made.append(with_pixels(slice_, (one + 1024).astype(np.uint16), bits=12))
+    return packed(made)
+
+
 def disc_at(seed: int) -> tuple[int, int]:
     """Tell where the disc of a picture is: row and column."""
     row, column = np.random.default_rng(1000 + seed).integers(20, (76, 108))
@@ -94,7 +111,7 @@ class Images(Importer):
     Args:
         pictures: how many.
         outlined: patients B0 and on have a small volume each whose ball somebody outlined; then `asked` has one, of
-            whose ball nobody did.
+            whose ball nobody did, and `dicom` one that is a series of DICOM.
     """
 
     name = "image-ward"
@@ -146,8 +163,10 @@ class Images(Importer):
             rows.append({**image, **outline})
         if self.outlined:
             asset = context.assets.put(as_nifti(volume(99)[NEAR], near))
-            image = {"patient": "asked", "time": datetime(2026, 3, 12)}
-            rows.append({**image, "code": "IMAGE//CT//CHEST", "role": "image", "asset": asset})
+            series = context.assets.put(as_series(volume(98)[NEAR], near))
+            for patient, file in (("asked", asset), ("dicom", series)):
+                image = {"patient": patient, "time": datetime(2026, 3, 12)}
+                rows.append({**image, "code": "IMAGE//CT//CHEST", "role": "image", "asset": file})
         torn = context.assets.put(as_png(picture(9, disc=False))[:200])
         rows.append(
             {

@@ -43,6 +43,18 @@ def asked_about(backend: Backend, image: PatientImage) -> list[Served]:
     ]
 
 
+def asked_of(backend: Backend, image: PatientImage, model: str) -> tuple[Served, Samples]:
+    """Give a released model by its name, and the image as it is asked about it.
+
+    Raises:
+        InputError: no such model is released, or it does not answer about this image.
+    """
+    served = next((one for one in asked_about(backend, image) if str(one.name) == model), None)
+    if served is None:
+        raise InputError("no released model {model!r} answers about this image", model=model)
+    return served, _sample(served, image)
+
+
 def answering(
     backend: Backend, person: Person, image: PatientImage, model: str, shelf: ImageShelf
 ) -> dict[str, Any]:
@@ -58,10 +70,7 @@ def answering(
         NotFoundError: no such model is released.
         InputError: it does not answer about this image.
     """
-    served = next((one for one in asked_about(backend, image) if str(one.name) == model), None)
-    if served is None:
-        raise InputError("no released model {model!r} answers about this image", model=model)
-    sample = _sample(served, image)
+    served, sample = asked_of(backend, image, model)
     unit = f" {sample.question.unit}" if sample.question.unit else ""
     given = risk.advise(served, sample, explain=False)
     backend.database.write(risk.keep(backend.database, given, person.actor, "viewer"))

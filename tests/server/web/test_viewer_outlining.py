@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Iterator
 
 import numpy as np
+import pydicom
 import pytest
 from playwright.sync_api import expect
 
@@ -130,3 +133,33 @@ def test_a_models_outline_stands_beside_a_persons(open_window: Open, backend: Ba
 
 def subject_of(backend: Backend) -> int:
     return Site.open(backend.site.directory.root).record.find("asked", "image-ward")
+
+
+def test_what_a_model_says_is_saved_as_files(open_window: Open, backend: Backend) -> None:
+    window = open_window().sign_in("doctor")
+    page = window.page
+    look_at(page, backend, "dicom", 1)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save as files").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        names = set(archive.namelist())
+        seg = pydicom.dcmread(io.BytesIO(archive.read("seg.dcm")))
+        sr = pydicom.dcmread(io.BytesIO(archive.read("sr.dcm")))
+    assert seg.Modality == "SEG" and seg.SegmentSequence[0].SegmentLabel == "ball"
+    assert sr.Modality == "SR" and {"fhir.json", "outline.nii.gz", "sc-01.dcm"} <= names
+    near = ball()[NEAR]
+    marked = np.zeros(near.shape, bool)  # frames lie head first or feet first; each tells its place
+    for frame, told in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        place = float(told.PlanePositionSequence[0].ImagePositionPatient[2])
+        marked[round((place - 116) / 4)] = frame
+    assert 2 * (marked & near).sum() / (marked.sum() + near.sum()) > 0.85
+    look_at(page, backend, "asked", 1)  # of a file that is no DICOM
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save as files").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert "seg.dcm" not in archive.namelist() and "outline.nii.gz" in archive.namelist()
+        assert "seg: " in archive.read("left-out.txt").decode()
+    assert not window.lacks()
+    reader = open_window().sign_in("expert").page
+    look_at(reader, backend, "asked", 1)
+    assert reader.get_by_role("button", name="Save as files").count() == 0

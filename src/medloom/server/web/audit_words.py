@@ -53,6 +53,7 @@ def action_name(action: str) -> Text2:
         "identifiers.seen": text2("identifiers seen"),
         "image.accepted": text2("outline accepted by an expert"),
         "image.labelled": text2("image answered by an expert"),
+        "image.exported": text2("what a model said of an image exported"),
         "image.outlined": text2("image outlined by an expert"),
         "image.read": text2("image read"),
         "image.seen": text2("image seen"),

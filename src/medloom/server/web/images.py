@@ -60,10 +60,11 @@ _NO_PICTURE: Final = (
     '<path d="M8 8h48v48H8zM8 8l48 48M56 8L8 56" fill="none" stroke="#8895a1" stroke-width="2"/></svg>'
 )
 _BINARY: Final = "application/octet-stream"
-_HERE: Final = "/patients/{subject_id}/images/{number}"
+HERE: Final = "/patients/{subject_id}/images/{number}"
+"""Where the page of an image is."""
 
 
-@router.get(_HERE)
+@router.get(HERE)
 def viewer(
     request: Request,
     backend: BackendOf,
@@ -112,7 +113,7 @@ def viewer(
         )
 
 
-@router.get(_HERE + "/pixels")
+@router.get(HERE + "/pixels")
 def pixels(
     request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, number: Number
 ) -> Response:
@@ -123,7 +124,7 @@ def pixels(
     return Response(wire.content(), 200, _PRIVATE, _BINARY)
 
 
-@router.get(_HERE + "/pixels/{place}")
+@router.get(HERE + "/pixels/{place}")
 def piece_of(
     request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, number: Number, place: Place
 ) -> Response:
@@ -135,7 +136,7 @@ def piece_of(
     return Response(wire.piece(place), 200, _PRIVATE, _BINARY)
 
 
-@router.get(_HERE + "/thumbnail")
+@router.get(HERE + "/thumbnail")
 def thumbnail(
     request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, number: Number
 ) -> Response:
@@ -149,7 +150,7 @@ def thumbnail(
     return Response(content, 200, _PRIVATE, "image/png")
 
 
-@router.get(_HERE + "/outlines/{place}")
+@router.get(HERE + "/outlines/{place}")
 def outline(
     request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, number: Number, place: Place
 ) -> Response:
@@ -160,7 +161,7 @@ def outline(
     return Response(content, 200, {**_PRIVATE, "content-encoding": "gzip"}, _BINARY)
 
 
-@router.get(_HERE + "/outlines/{place}/lesions")
+@router.get(HERE + "/outlines/{place}/lesions")
 def measured(
     request: Request, backend: BackendOf, person: Reader, subject_id: SubjectId, number: Number, place: Place
 ) -> Response:
@@ -175,7 +176,7 @@ def measured(
     return Response(json_of(sizes_of(labels, pictured)), 200, _PRIVATE, "application/json")
 
 
-@router.post(_HERE + "/ask")
+@router.post(HERE + "/ask")
 def ask(
     request: Request,
     backend: BackendOf,
@@ -194,7 +195,7 @@ def ask(
     return _said(told)
 
 
-@router.post(_HERE + "/label")
+@router.post(HERE + "/label")
 async def label(
     request: Request, backend: BackendOf, person: Expert, subject_id: SubjectId, number: Number
 ) -> Response:
@@ -208,7 +209,7 @@ async def label(
     return await run_in_threadpool(_label, request, backend, person, subject_id, number, sent)
 
 
-@router.post(_HERE + "/outlines/{place}/accept")
+@router.post(HERE + "/outlines/{place}/accept")
 def accept(
     request: Request,
     backend: BackendOf,
@@ -226,7 +227,7 @@ def accept(
         return go_to(image.address, tr("Kept: the outline counts as yours."), request=request)
 
 
-@router.post(_HERE + "/outlines")
+@router.post(HERE + "/outlines")
 async def draw(
     request: Request,
     backend: BackendOf,
