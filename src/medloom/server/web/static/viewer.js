@@ -138,6 +138,12 @@ function likeAxis(axis) {
   return found ?? axis;
 }
 
+// Whether the earlier image is of the same unit, so that one window suits both.
+function alike() {
+  const { unit } = volume.header;
+  return (unit && unit === before.header.unit) || (hounsfield && isHounsfield(before, settings.ct));
+}
+
 // Where the cross is in the earlier image: the same place in the patient, else the same share of the way.
 function placeBefore() {
   const clamp = (one, axis) => Math.min(Math.max(Math.round(one), 0), before.shape[axis] - 1);
@@ -162,7 +168,7 @@ function redraw() {
     };
     panes.forEach((pane, i) => pane.draw({ ...shown, scale: i === 0 }));
     if (priorPane && state.beside) {
-      const shared = volume.header.unit && volume.header.unit === before.header.unit;
+      const shared = alike();
       const place = placeBefore();
       priorPane.draw({
         ...shown, place, window: shared ? state.window : priorWindow, layers: [], heat: null, lines: [], scale: true,
@@ -410,7 +416,7 @@ function begun(tool, pane, point, place) {
     };
   if (tool === "window")
     return (_, [x, y]) => {
-      const level = pane === priorPane && volume.header.unit !== before.header.unit ? priorWindow : state.window;
+      const level = pane === priorPane && !alike() ? priorWindow : state.window;
       const pace = (pane.volume.header.window[1] || 1) / 300;
       level[1] = Math.max(level[1] + x * pace, pane.volume.header.slope);
       level[0] += y * pace; // upwards is brighter
