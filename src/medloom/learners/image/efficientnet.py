@@ -25,7 +25,7 @@ _STAGES: Final = (
     (1, 3, 1, 6, 320),
 )
 _STEM, _HEAD = 32, 1280
-_MOMENTUM, _EPSILON = 0.01, 1e-3
+_MOMENTUM, _EPSILON = 0.1, 1e-3
 
 
 class EfficientNetLite0(nn.Module):

@@ -219,7 +219,7 @@ class ImageLearner(Learner):
 
         with seeded(seed):
             body = self.started(framing, learned)
-            network = ImageNetwork(body, form.k, self.dropout, steady=self.start != "none")
+            network = ImageNetwork(body, form.k, self.dropout)
         self._adapt(network)
         seen, targets = self._with_drawn(framing, form, learned, seen, seed)
         emphasis = Emphasis(self.smoothing, self.focal, self.balanced)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -33,30 +33,14 @@ class ImageNetwork(nn.Module):
     """A body, and a linear layer of answers on the mean of its maps.
 
     As that layer is linear, each place of the maps has its own share of the answer: `shares`.
-
-    Args:
-        body: reads images into maps.
-        k: scores.
-        dropout: share of what is known of an image that is left out while it learns.
-        steady: whether means and spreads that the body normalises by stay as they came: those of a few images say
-            little, and it learns by what it will answer by.
     """
 
-    def __init__(self, body: nn.Module, k: int, dropout: float = 0.2, *, steady: bool = False) -> None:
+    def __init__(self, body: nn.Module, k: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.body = body
-        self.steady = steady
         self.left_out = nn.Dropout(dropout)
         self.head = nn.Linear(int(body.width), k)
         nn.init.normal_(self.head.weight, std=0.02)
-
-    def train(self, mode: bool = True) -> Self:
-        """Learn from now on, or answer; where it is steady, norms go on as when it answers."""
-        super().train(mode)
-        for part in self.body.modules() if self.steady else ():
-            if isinstance(part, nn.BatchNorm2d | nn.BatchNorm3d):
-                part.eval()
-        return self
 
     def level(self, level: NDArray[np.float64]) -> None:
         """Begin with answers (k,) that suit what is usual."""
