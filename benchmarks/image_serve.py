@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,18 +35,20 @@ def run(bench: Bench) -> None:
 
 
 def densenet(seed: int) -> dict[str, float]:
-    """Time DenseNet-121 of 224 px, one image at a time, on one thread: median of 40 after 5."""
+    """Time DenseNet-121 of 224 px, one image at a time, on one thread, all forms in turn: median of 40 after 5."""
     import torch
 
     from medloom.learners.image.bodies import DenseNetBody
     from medloom.learners.image.network import ImageNetwork
-    from medloom.training.compression.graphs import as_graph
+    from medloom.training.compression.graphs import as_graph, in_8_bits
 
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     network = ImageNetwork(DenseNetBody(2, 1), 1).eval()
     x = torch.rand(1, 1, SIDE, SIDE)
     graph = as_graph(network, {"image": x}, {}, ["scores"])
+    examples = [{"image": torch.rand(1, 1, SIDE, SIDE).numpy()} for _ in range(8)]
+    coarse = in_8_bits(graph, "static", examples)
     arrays = {"image": x.numpy()}
 
     def eager() -> Any:
@@ -54,11 +57,13 @@ def densenet(seed: int) -> dict[str, float]:
 
     apart = float(np.abs(eager() - graph.run(arrays)).max())
     assert apart < 1e-3, apart
-    one, other = _median(eager), _median(lambda: graph.run(arrays))
+    one, other, third = _medians(eager, lambda: graph.run(arrays), lambda: coarse.run(arrays))
     return {
         "densenet121.eager_s": one,
         "densenet121.onnx_s": other,
+        "densenet121.onnx_int8_s": third,
         "densenet121.onnx_vs_eager": one / other,
+        "densenet121.onnx_int8_vs_eager": one / third,
     }
 
 
@@ -101,14 +106,16 @@ def series(seed: int) -> dict[str, float]:
     }
 
 
-def _median(work: Any) -> float:
-    times = []
+def _medians(*works: Callable[[], Any]) -> list[float]:
+    """Time pieces of work in turn, so that what disturbs one disturbs the others."""
+    times: list[list[float]] = [[] for _ in works]
     for number in range(REPEATS + 5):
-        begun = time.perf_counter()
-        work()
-        if number >= 5:
-            times.append(time.perf_counter() - begun)
-    return float(np.median(times))
+        for work, taken in zip(works, times, strict=True):
+            begun = time.perf_counter()
+            work()
+            if number >= 5:
+                taken.append(time.perf_counter() - begun)
+    return [float(np.median(taken)) for taken in times]
 
 
 if __name__ == "__main__":

@@ -1,33 +1,48 @@
-"""Models of images made faster: written as graphs."""
+"""Models of images made faster: written as graphs, with weights of 32 or of 8 bits."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from medloom.features.images import image_of
 from medloom.foundation.errors import InputError
+from medloom.foundation.seeds import generator
 from medloom.learners.image.graph_model import INPUT, OUTPUTS, ImageGraphModel
 from medloom.learners.image.model import ImageModel
 from medloom.learners.image.network import ImageNetwork, views_of
 from medloom.tasks.samples import Samples
-from medloom.training.compression.graphs import as_graph
+from medloom.training.compression.graphs import as_graph, in_8_bits
 from medloom.training.compression.plan import Plan
+from medloom.training.novelty import where_known
 
 _LIKE: Final = 1e-3  # answers of a graph may differ so much from the network's
 _COMPARED: Final = 20  # images
+_EXAMPLES: Final = 64  # images, by whose ranges numbers of 8 bits are scaled
 
 
-def compressed(model: ImageModel, plan: Plan, tuning: Samples) -> ImageGraphModel:
-    """Make a model of images a graph.
+def compressed(model: ImageModel, plan: Plan, train: Samples, tuning: Samples, seed: int) -> ImageGraphModel:
+    """Make a model of images a graph, whose weights have 8 bits where the plan says `int8`.
+
+    Args:
+        model: to be made faster.
+        plan: `onnx`, or `int8` by the ranges of examples.
+        train: of which some are the examples.
+        tuning: of which some are answered by the network and by the graph, which must say the same.
+        seed: of the choice of examples.
 
     Raises:
         InputError: it is to be something else, or the graph does not answer as the network does.
     """
-    if plan.to != "onnx":
-        raise InputError("models of images are made into onnx, not {to}", to=plan.to)
+    if plan.to not in ("onnx", "int8") or plan.way == "dynamic":
+        raise InputError(
+            "models of images are made into onnx, or into int8 by the method static, not into {to}",
+            to=plan.to,
+        )
     example = torch.zeros(1, model.framing.channels, *model.framing.size)
     graph = as_graph(_Viewed(model.network, model.views), {INPUT: example}, {}, OUTPUTS)
     bias = tuple(float(one) for one in model.network.head.bias.detach())
@@ -42,7 +57,14 @@ def compressed(model: ImageModel, plan: Plan, tuning: Samples) -> ImageGraphMode
             "learner's name and parameters",
             apart=apart,
         )
-    return made
+    if plan.to == "onnx":
+        return made
+    chosen = generator(seed, "examples").permutation(len(train))[:_EXAMPLES].tolist()
+    examples = [{INPUT: model.framing.framed(image_of(train, place))[None]} for place in chosen]
+    coarse = replace(made, graph=in_8_bits(graph, "static", examples))
+    if coarse.novelty is None:
+        return coarse
+    return replace(coarse, novelty=where_known(coarse.represent(train), train.groups))
 
 
 class _Viewed(nn.Module):

@@ -103,8 +103,7 @@ class ImageModel(Model):
         """Make it faster; as `Compressible`."""
         from medloom.learners.image.compressing import compressed
 
-        del train, seed  # a graph is written without either
-        return compressed(self, plan, tuning)
+        return compressed(self, plan, train, tuning, seed)
 
     def asker(self, samples: Samples) -> Callable[[int], object]:
         """Read some images, and give what answers the i-th."""
