@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -41,6 +41,14 @@ class ImageNetwork(nn.Module):
         self.left_out = nn.Dropout(dropout)
         self.head = nn.Linear(int(body.width), k)
         nn.init.normal_(self.head.weight, std=0.02)
+
+    def train(self, mode: bool = True) -> Self:
+        """Learn from now on, or answer; norms that are not learned go on by what they came with."""
+        super().train(mode)
+        for part in self.body.modules():
+            if isinstance(part, nn.BatchNorm2d | nn.BatchNorm3d) and not part.weight.requires_grad:
+                part.eval()
+        return self
 
     def level(self, level: NDArray[np.float64]) -> None:
         """Begin with answers (k,) that suit what is usual."""
