@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from medloom.foundation.messages import Text2, language, text2, tr
+from medloom.foundation.messages import Text2, here, text2, tr
 from medloom.loop.reviews import reason_name
 from medloom.server.access import ROLES, role_name
 
@@ -94,7 +94,7 @@ def action_name(action: str) -> Text2:
 
 def reason_in_words(action: str, reason: str) -> str:
     """Say why: the words of a coded reason of an override, else what the actor wrote."""
-    return _here(reason_name(reason)) if action == "advice.overridden" else reason
+    return here(reason_name(reason)) if action == "advice.overridden" else reason
 
 
 def detail_in_words(detail: str) -> list[str]:
@@ -106,7 +106,7 @@ def detail_in_words(detail: str) -> list[str]:
     known: dict[str, Any] = json.loads(detail or "{}")
     names = _names()
     return [
-        tr("{name}: {value}", name=_here(names.get(name, Text2(name, name))), value=_said(name, value))
+        tr("{name}: {value}", name=here(names.get(name, Text2(name, name))), value=_said(name, value))
         for name, value in known.items()
         if value not in (None, "", [])
     ]
@@ -120,9 +120,9 @@ def _said(name: str, value: object) -> str:
         more = len(value) - _SHOWN
         return tr("{shown} and {n:,} more", shown=shown, n=more) if more > 0 else shown
     if name == "role" and value in ROLES:
-        return _here(role_name(str(value)))
+        return here(role_name(str(value)))
     words = _values().get((name, str(value)))
-    return str(value) if words is None else _here(words)
+    return str(value) if words is None else here(words)
 
 
 def _names() -> dict[str, Text2]:
@@ -176,7 +176,3 @@ def _values() -> dict[tuple[str, str], Text2]:
         ("via", "fhir"): Text2("FHIR", "FHIR"),
         ("via", "workbench"): text2("the workbench"),
     }
-
-
-def _here(text: Text2) -> str:
-    return text.zh if language() == "zh" else text.en

@@ -6,8 +6,7 @@ from markupsafe import Markup
 
 from medloom.explanation.numbers import percent
 from medloom.explanation.range_end import why_it_ends_there
-from medloom.foundation.messages import tr
-from medloom.server.web.timeline_words import here
+from medloom.foundation.messages import here, tr
 
 _RARE, _RARER = 75, 90  # of 100 patients have a lower risk
 

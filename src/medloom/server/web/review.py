@@ -14,7 +14,7 @@ from medloom.care.cases import draw_from_board
 from medloom.database.metadata import from_utc_text
 from medloom.explanation.numbers import moment
 from medloom.foundation.errors import InputError, MedloomError, NotFoundError
-from medloom.foundation.messages import Text2, language, speaking, text2, tr
+from medloom.foundation.messages import Text2, here, speaking, text2, tr
 from medloom.loop import reading_queue, readings
 from medloom.loop.choices import CATEGORICAL, Value, choices, name_of
 from medloom.loop.reading_queue import Draw
@@ -59,7 +59,7 @@ def queue(
     with speaking(wanted_language(request.headers, request)):
         everything = [("", tr("all"))]
         names = {one: task_name(backend, one) for one in counts}
-        states = {state: _here(name) for state, name in state_names().items()}
+        states = {state: here(name) for state, name in state_names().items()}
         return page(
             request,
             person,
@@ -234,7 +234,7 @@ def task_name(backend: Backend, task: str) -> str:
     for served in backend.serving.served:
         if served.name.task == task:
             title = served.model.origin.question.title
-            return _here(Text2(title.en, title.zh))
+            return here(Text2(title.en, title.zh))
     return task
 
 
@@ -330,7 +330,3 @@ def _address(number: int) -> str:
 def _query(task: str, state: str, after: int = 0) -> str:
     asked_for = {"task": task, "state": state, "after": after}
     return "/review?" + urlencode({name: value for name, value in asked_for.items() if value})
-
-
-def _here(text: Text2) -> str:
-    return text.zh if language() == "zh" else text.en

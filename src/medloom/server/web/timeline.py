@@ -17,7 +17,7 @@ from markupsafe import Markup
 from medloom.explanation.lanes import kind_name
 from medloom.explanation.numbers import moment
 from medloom.explanation.pushes import Push
-from medloom.foundation.messages import tr
+from medloom.foundation.messages import here, tr
 from medloom.server.web.timeline_drawing import (
     Window,
     axis_drawing,
@@ -28,7 +28,7 @@ from medloom.server.web.timeline_drawing import (
 from medloom.server.web.timeline_facts import facts_of
 from medloom.server.web.timeline_lanes import Lane, Lanes, inside_of, stays_of
 from medloom.server.web.timeline_view import PERIODS, SHORTEST, View, period_names, system_names
-from medloom.server.web.timeline_words import LONGEST_TEXT, amount_of, here, link_to, name_of, short
+from medloom.server.web.timeline_words import LONGEST_TEXT, amount_of, link_to, name_of, short
 
 ENTRIES_A_PAGE: Final = 100
 

@@ -19,8 +19,7 @@ from medloom.explanation.lanes_drawing import time_ticks
 from medloom.explanation.numbers import moment, percent
 from medloom.explanation.pushes import Push
 from medloom.explanation.wording import number
-from medloom.foundation.messages import tr
-from medloom.server.web.timeline_words import here
+from medloom.foundation.messages import here, tr
 
 _NEAR: Final = 0.45  # per cent of the width; nearer marks are drawn as one
 _PARTS: Final = 120  # of the overview, and of a curve that has more points than can be seen

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from medloom.explanation.numbers import moment
 from medloom.explanation.pushes import Push
 from medloom.explanation.wording import usual_range
-from medloom.foundation.messages import tr
+from medloom.foundation.messages import here, tr
 from medloom.server.web.timeline_drawing import (
     Curve,
     Mark,
@@ -26,7 +26,7 @@ from medloom.server.web.timeline_drawing import (
 )
 from medloom.server.web.timeline_facts import vital_codes
 from medloom.server.web.timeline_view import PERIODS, SYSTEMS, View, system_names
-from medloom.server.web.timeline_words import amount_of, here, how_often, link_to, name_of, short
+from medloom.server.web.timeline_words import amount_of, how_often, link_to, name_of, short
 
 _MOST_ROWS: Final[Mapping[str, int]] = {
     "encounters": 5,

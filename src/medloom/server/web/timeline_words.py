@@ -7,15 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from medloom.explanation.wording import amount, clean, code_name
-from medloom.foundation.messages import Text2, language, tr
+from medloom.foundation.messages import here, tr
 
 LONGEST_TEXT: Final = 140
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
-
-
-def here(text: Text2) -> str:
-    """Say a text in the reader's language."""
-    return text.zh if language() == "zh" else text.en
 
 
 def name_of(code: str, descriptions: Mapping[str, str]) -> str:
