@@ -120,9 +120,7 @@ def evaluate(
     evaluation = evaluate_trained(one, chosen, compared_with=others, seed=seed)
     dossier = Dossier(one, evaluation, models.evidence_directory(site.directory, name) / chosen)
     dossier.write_json(dossier.folder / _EVALUATION)
-    of_places = isinstance(evaluation, _OfPlaces)
-    if not of_places:
-        dossier = replace(dossier, robustness=_robustness(site, dossier, seed))
+    dossier = replace(dossier, robustness=_robustness(site, dossier, seed))
     characteristics = cards.characterise(one, chosen, seed)
     sections = [
         *_findings(cohort, dossier, seed),
@@ -130,7 +128,7 @@ def evaluate(
         *characteristics.sections(chosen, cards.names_for(site)),
         *kept_sections(site, name),
     ]
-    important = [] if of_places else _important(site, dossier, seed)
+    important = [] if isinstance(evaluation, _OfPlaces) else _important(site, dossier, seed)
     write_report(
         dossier.folder / _REPORT,
         evaluation,

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medloom.api import Trained, asked_samples
+from medloom.api import Trained, asked_samples, find_by, outline_by
 from medloom.evidence.changes import Asked, Shown
 from medloom.evidence.perturbation import Facts, Floats
+from medloom.evidence.places_robustness import found_otherwise, outlined_otherwise
 from medloom.evidence.robustness import Robustness
 from medloom.evidence.robustness import robustness as try_all
 from medloom.explaining import asked, can_be_asked, flags_of
@@ -64,12 +65,14 @@ def robustness(
 ) -> Robustness:
     """Try a model: with facts withheld, values off, wrong units, other prevalence, later time, unusual patients.
 
+    One that outlines structures or finds objects is tried with images taken otherwise, of some dozen images.
+
     Args:
         trained: the model and its samples.
         split: which samples.
         threshold: of a risk; None: the share of training patients with the outcome.
         descriptions, units: of codes, for names and for unit errors; None: as agreed for codes that are known.
-        most: so many samples' inputs are changed at most; None: as the model is quick.
+        most: so many samples' inputs, or images, are changed at most; None: as the model is quick.
         replicates: of the bootstrap over subjects.
         seed: of everything random.
         today: no real date is later; None: now.
@@ -91,6 +94,10 @@ def robustness(
             split=split,
             task=samples.question.task,
         )
+    if samples.question.kind == "segmentation":
+        return outlined_otherwise(samples, outline_by(trained), most=most, replicates=replicates, seed=seed)
+    if samples.question.kind == "detection":
+        return found_otherwise(samples, find_by(trained), most=most, replicates=replicates, seed=seed)
     slow = (
         trained.model.explains_slowly
         or samples.question.kind == "survival"

@@ -36,7 +36,7 @@ METRICS: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 """What is measured of every trial; the first stands for all."""
 
-LESS_IS_BETTER: Final = frozenset({"mae", "brier", "log_loss"})
+LESS_IS_BETTER: Final = frozenset({"mae", "brier", "log_loss", "false_positives"})
 
 
 class Judge(Protocol):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medloom.evidence import words
+from medloom.evidence import detection_words, segmentation_words, words
 from medloom.evidence.changes import INPUTS
 from medloom.evidence.estimate import Estimate
+from medloom.evidence.judging import LESS_IS_BETTER
 from medloom.evidence.robustness import Robustness
-from medloom.evidence.section import Cell, Figure, Section, Table, cell, table
+from medloom.evidence.section import Cell, Figure, Section, Table, cell, marked, table
 from medloom.evidence.trial import Family
 from medloom.explanation.wording import fill, same
 from medloom.foundation.charts import Axis, Guide, Line, line_chart, nice_high
@@ -35,7 +36,7 @@ def robustness_section(found: Robustness) -> Section:
 
 def worst_in_words(found: Robustness) -> Text2:
     """Say in one sentence what costs most."""
-    metric = words.metric_name(found.primary)
+    metric = _named(found, found.primary)
     worst = found.worst
     if worst is None:
         reason = found.whole.difference.reason
@@ -52,6 +53,13 @@ def worst_in_words(found: Robustness) -> Text2:
 
 
 def _note(found: Robustness) -> Text2:
+    if found.kind in ("segmentation", "detection"):
+        return text2(
+            "{n:,} images of {subjects:,} subjects were changed; differences are of the same images. Where an image is"
+            " turned, what the expert drew is turned with it. Set off: what surely got worse.",
+            n=found.n,
+            subjects=found.n_subjects,
+        )
     note = text2(
         "Inputs were changed of {n:,} samples of {subjects:,} subjects; differences are paired. All that is known"
         " of a code goes, or moves, together. Rarer or commoner outcomes are the same patients weighed otherwise.",
@@ -180,11 +188,18 @@ def _changes(found: Robustness) -> Table | None:
     if not trials:
         return None
     crossing = any(one.crossed is not None for one in trials)
-    head = [text2("change"), *map(words.metric_name, found.metrics), _difference(found.primary)]
+    beside = list(found.whole.beside)
+    names = [_named(found, name) for name in found.metrics]
+    compared = [_difference(_named(found, name)) for name in (found.primary, *beside)]
+    head = [text2("change"), *names, *compared]
     rows = []
     for one in [found.whole, *trials]:
         row: list[Cell] = [cell(one.name), *(cell(one.metrics[name]) for name in found.metrics)]
-        row.append(cell(None if one is found.whole else one.difference))
+        differences = {found.primary: one.difference, **one.beside}
+        row += [
+            cell(None) if one is found.whole else _set_off(found, name, differences[name])
+            for name in (found.primary, *beside)
+        ]
         if crossing:
             row.append(_percent(one.crossed if one is not found.whole else None))
         rows.append(row)
@@ -226,8 +241,25 @@ def _percent(one: Estimate | None) -> Cell:
     return cell(f"{one.value:.1%}", detail=detail)
 
 
-def _difference(metric: str) -> Text2:
-    return fill(text2("difference in {metric}"), metric=words.metric_name(metric))
+def _set_off(found: Robustness, metric: str, difference: Estimate) -> Cell:
+    """Say by how much it differs; where an outline, or what is found, surely got worse, set off from the others."""
+    said = cell(difference)
+    if found.kind not in ("segmentation", "detection") or difference.low is None or difference.high is None:
+        return said
+    worse = difference.low > 0 if metric in LESS_IS_BETTER else difference.high < 0
+    return marked(said) if worse else said
+
+
+def _named(found: Robustness, metric: str) -> Text2:
+    if found.kind == "segmentation":
+        return segmentation_words.metric_name(metric)
+    if found.kind == "detection":
+        return detection_words.metric_name(metric)
+    return words.metric_name(metric)
+
+
+def _difference(metric: Text2) -> Text2:
+    return fill(text2("difference in {metric}"), metric=metric)
 
 
 def _said(one: Estimate) -> Text2:

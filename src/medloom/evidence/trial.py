@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -34,6 +34,7 @@ class Trial:
         strength: how much of it.
         code: of the fact that was changed.
         crossed: share of answers that came to lie on the other side of the threshold, or another likeliest class.
+        beside: the same difference of further metrics, where it is told.
     """
 
     name: Text2
@@ -42,6 +43,7 @@ class Trial:
     strength: float | None = None
     code: str | None = None
     crossed: Estimate | None = None
+    beside: dict[str, Estimate] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Answer plain JSON values."""
@@ -52,6 +54,7 @@ class Trial:
             "metrics": {name: one.to_json() for name, one in self.metrics.items()},
             "difference": self.difference.to_json(),
             "crossed": None if self.crossed is None else self.crossed.to_json(),
+            **({"beside": {name: one.to_json() for name, one in self.beside.items()}} if self.beside else {}),
         }
 
 

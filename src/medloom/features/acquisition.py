@@ -25,11 +25,13 @@ class Shift:
         name: of it.
         strength: how much of it.
         change: of numbers between 0 and 1, (channels, *size), and a generator of random numbers: as they would be.
+        degrees: by which it turns what is seen; what was drawn on the image must turn with it, see `turned`.
     """
 
     name: Text2
     strength: float
     change: Callable[[Floats, np.random.Generator], Floats]
+    degrees: float = 0.0
 
     def __call__(self, image: Image) -> Image:
         """Change an image, on its own scale; the same image is changed alike each time."""
@@ -41,6 +43,13 @@ class Shift:
         if image.pixels.dtype.kind in "iu":
             changed = np.round(changed)
         return replace(image, pixels=changed.astype(image.pixels.dtype))
+
+    def turned(self, labels: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Turn what was drawn on an image as its pixels are, each number staying one: (*size)."""
+        if not self.degrees:
+            return labels
+        turned: NDArray[np.integer] = _rotated(labels, self.degrees, 0)
+        return turned
 
 
 def shifts() -> tuple[Shift, ...]:
@@ -57,7 +66,7 @@ def shifts() -> tuple[Shift, ...]:
             Shift(text2("noise of {share:.0%} of the brightness", share=n), n, _noisy(n))
             for n in (0.04, 0.08)
         ),
-        *(Shift(text2("turned by {degrees:g}°", degrees=d), d, _turned(d)) for d in (5.0, 15.0)),
+        *(Shift(text2("turned by {degrees:g}°", degrees=d), d, _turned(d), d) for d in (5.0, 15.0)),
         *(Shift(text2("{share:.0%} of the resolution", share=r), r, _coarse(r)) for r in (0.5, 0.25)),
     )
 
@@ -95,10 +104,18 @@ def _noisy(size: float) -> Callable[[Floats, Any], Floats]:
 
 def _turned(degrees: float) -> Callable[[Floats, Any], Floats]:
     def change(x: Floats, _: Any) -> Floats:
-        changed: Floats = ndimage.rotate(x, degrees, axes=(x.ndim - 1, x.ndim - 2), reshape=False, order=1)
+        changed: Floats = _rotated(x, degrees, 1)
         return changed
 
     return change
+
+
+def _rotated(x: NDArray[Any], degrees: float, order: int) -> NDArray[Any]:
+    """Turn every slice about its middle; what comes in from outside is 0."""
+    turned: NDArray[Any] = ndimage.rotate(
+        x, degrees, axes=(x.ndim - 1, x.ndim - 2), reshape=False, order=order
+    )
+    return turned
 
 
 def _coarse(share: float) -> Callable[[Floats, Any], Floats]:

@@ -83,17 +83,27 @@ def boxes_of(labels: NDArray[Any], certainty: NDArray[np.floating] | None = None
     ([[0.0, 0.0, 2.0, 2.0], [0.0, 3.0, 1.0, 4.0]], [1, 2])
     """
     most = int(labels.max(initial=0))
-    marked = numbered(labels, most)
+    return boxes_around(numbered(labels, most), most, certainty)
+
+
+def boxes_around(
+    marked: NDArray[np.integer], structures: int, certainty: NDArray[np.floating] | None = None
+) -> Boxes:
+    """Put a box around each object, numbered as `numbered` numbers them: (*space).
+
+    >>> boxes_around(np.array([[1, 0, 3, 0, 2]]), 2).structure.tolist()
+    [1, 2, 1]
+    """
     box, structure, score = [], [], []
     for number, place in enumerate(ndimage.find_objects(marked), 1):
         if place is None:
             continue
         box.append([*(one.start for one in place), *(one.stop for one in place)])
-        structure.append((number - 1) % most + 1)
+        structure.append((number - 1) % structures + 1)
         inside = marked[place] == number
         score.append(1.0 if certainty is None else float(certainty[place][inside].mean(dtype=np.float64)))
     if not box:
-        return no_boxes(labels.ndim)
+        return no_boxes(marked.ndim)
     return Boxes(np.array(box, np.float64), np.array(structure, np.int64), np.array(score))
 
 
