@@ -40,6 +40,9 @@ TASKS: Final = {
     "ball-outline": "kind: segmentation\ntitle: {en: The ball's outline, zh: 球的轮廓}\n"
     "prediction_time: {event: [IMAGE//CT//CHEST], which: every}\n"
     "predict: {of: image, outline: [OUTLINE//ball], structures: [ball]}\n",
+    "ball-found": "kind: detection\ntitle: {en: Balls found, zh: 找到的球}\n"
+    "prediction_time: {event: [IMAGE//CT//CHEST], which: every}\n"
+    "predict: {of: image, outline: [OUTLINE//ball], structures: [ball]}\n",
     "disc-seen": "kind: binary\ntitle: {en: A disc on the picture, zh: 图中有圆盘}\n"
     "prediction_time: {event: [IMAGE//DX], which: every}\n"
     "predict: {of: image, event: [FINDING//disc]}\n",
@@ -184,20 +187,27 @@ MODEL: Final = "disc-seen.cnn@1"
 """Released, where there is a model."""
 OUTLINER: Final = "ball-outline.unet@1"
 """Released, where there is a model that outlines."""
+FINDER: Final = "ball-found.centernet@1"
+"""Released, where there is a model that finds."""
+FINDING: Final = {"epochs": 8, "batch": 2, "precision": "32", "augmentation": 0.0, "average": 0.0}
+"""How it learns."""
 OUTLINING: Final = {"epochs": 6, "batch": 1, "learning_rate": 0.005, "augmentation": 0.0, "average": 0.0}
 """How it learns."""
 
 
-def image_site(folder: Path, *, released: bool = False, outlining: bool = False) -> Site:
+def image_site(
+    folder: Path, *, released: bool = False, outlining: bool = False, finding: bool = False
+) -> Site:
     """Make the site, with its tasks and accounts of all roles; `doctor`, `expert` and `scientist` see everybody.
 
     Args:
         folder: a new one.
         released: whether there are sixty pictures, and a model that learned from them answers.
         outlining: whether there are twenty outlined volumes, and a model that learned from them outlines.
+        finding: whether there are as many, and a model that learned from them finds.
     """
     site = Site.create(folder)
-    site.record.add(Images(60 if released else 4, 20 if outlining else 0))
+    site.record.add(Images(60 if released else 4, 20 if outlining or finding else 0))
     for name, content in TASKS.items():
         (site.directory.tasks / f"{name}.yaml").write_text(f"name: {name}\n{content}", encoding="utf-8")
     database = Database.of(site.directory)
@@ -221,6 +231,9 @@ def image_site(folder: Path, *, released: bool = False, outlining: bool = False)
         if outlining:
             made = api.train(site.task("ball-outline"), "unet", ranges=False, **OUTLINING)
             _release(site, database, OUTLINER, made, None)
+        if finding:
+            made = api.train(site.task("ball-found"), "centernet", ranges=False, **FINDING)
+            _release(site, database, FINDER, made, None)
     finally:
         database.close()
     return site

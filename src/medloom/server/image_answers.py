@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medloom.care import risk
 from medloom.explanation.numbers import percent
+from medloom.features.boxes import boxes_of
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, language, tr
 from medloom.loop.serving import Served
@@ -22,9 +23,10 @@ from medloom.record.imaging.image import Image
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.image_pixels import ImageShelf
-from medloom.server.image_sizes import size_in_words, sizes_of
+from medloom.server.image_sizes import marks_of, size_in_words, sizes_of
 from medloom.server.images import PatientImage
 from medloom.tasks.kinds import PROBABLE
+from medloom.tasks.outlining import is_approximate
 from medloom.tasks.samples import Samples
 from medloom.tasks.task_codes import matching
 from medloom.training.wrapping import innermost
@@ -63,7 +65,8 @@ def answering(
     Returns:
         JSON: `title`, `said`, `range`, `cautions`, and `heat` (`shape`, `values`, and of each axis `scale` and
         `offset` from pixels to places of the map) or `outline` (`code`, `names`, numbers packed by gzip in base64,
-        `sizes` as `image_sizes.sizes_of`, and `unsure`: how unsure the model is of each pixel, from 0 to 255, packed
+        `sizes` as `image_sizes.sizes_of`, of objects as `marks_of`, `approximate`: whether it is ellipses around what
+        was found, and `unsure`: how unsure the model is of each pixel, from 0 to 255, packed
         alike; None: it does not tell).
 
     Raises:
@@ -120,11 +123,18 @@ def _outline(served: Served, pictured: Image) -> dict[str, Any] | None:
         return None
     drawn = outline(pictured)
     unsure = getattr(drawn, "uncertainty", None)
+    approximate = is_approximate(drawn)
+    if served.asker.task.kind == "detection":
+        boxes = drawn.boxes if approximate else boxes_of(drawn.labels, None if unsure is None else 1 - unsure)
+        sizes = marks_of(boxes, pictured)
+    else:
+        sizes = sizes_of(drawn.labels, pictured)
     return {
         "code": codes[0],
         "names": list(served.asker.task.predict.structures),
         "labels": _packed(drawn.labels),
-        "sizes": sizes_of(drawn.labels, pictured),
+        "sizes": sizes,
+        "approximate": approximate,
         "unsure": None if unsure is None else _packed(_in_steps(unsure)),
     }
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from medloom.features.boxes import Boxes
 from medloom.features.lesions import lesions
 from medloom.foundation.messages import tr
 from medloom.record.imaging.image import Image
@@ -42,6 +43,50 @@ def sizes_of(labels: NDArray[Any], image: Image) -> list[dict[str, Any]]:
         }
         for one in lesions(_whole(labels), image, fewest=_FEWEST).lesions[:_MOST]
     ]
+
+
+def marks_of(boxes: Boxes, image: Image) -> list[dict[str, Any]]:
+    """List what was found in an image as `sizes_of` does, but the surest first, each with its `score`.
+
+    Diameters are those of the box in its middle slice, about what was found.
+
+    >>> found = Boxes(np.array([[0.0, 2, 4, 4]]), np.array([1]), np.array([0.9]))
+    >>> (one,) = marks_of(found, Image(np.zeros((1, 8, 8)), (1.0, 2.0)))
+    >>> one["place"], one["score"], one["long"], one["short"]
+    ([0.0, 1.5, 2.5], 0.9, 4.0, 4.0)
+    """
+    order = np.argsort(-boxes.score, kind="stable")[:_MOST]
+    axes = image.dimensions
+    made: list[dict[str, Any]] = []
+    for box, structure, score in zip(
+        boxes.box[order], boxes.structure[order], boxes.score[order], strict=True
+    ):
+        low, high = np.clip(box[:axes], 0, image.shape), np.clip(box[axes:], 0, image.shape)
+        place = (low + high - 1) / 2  # of pixels' middles, where a box is of their faces
+        if axes == 3:
+            place[0] = np.clip(np.rint(place[0]), 0, image.shape[0] - 1)
+        sizes = None if image.spacing is None else ((high - low) * image.spacing)[-2:].tolist()
+        lines = []
+        for axis in (axes - 2, axes - 1):
+            ends = np.stack([place, place])
+            ends[:, axis] = low[axis] - 0.5, high[axis] - 0.5
+            lines.append([_in_volume(end) for end in ends.tolist()])
+        made.append(
+            {
+                "structure": int(structure),
+                "number": 1 + sum(one["structure"] == structure for one in made),
+                "score": round(float(score), 3),
+                "place": _in_volume(place.tolist()),
+                "volume": None,
+                "area": None,
+                "pixels": None,
+                "long": None if sizes is None else max(sizes),
+                "short": None if sizes is None else min(sizes),
+                "side": None,
+                "lines": lines,
+            }
+        )
+    return made
 
 
 def size_in_words(size: float, dimensions: int, measured: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ class Labelled(Protocol):
 
     @property
     def labels(self) -> NDArray[np.uint8]: ...
+
+
+def is_approximate(outline: Any) -> bool:
+    """Tell whether an outline is ellipses or ellipsoids drawn into boxes around what was found, `boxes`."""
+    return getattr(outline, "boxes", None) is not None
 
 
 @runtime_checkable

@@ -12,8 +12,9 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
+from medloom.care.imaging import coded
 from medloom.care.imaging.measurement_report import measurement_report
-from medloom.care.imaging.objects import as_bytes
+from medloom.care.imaging.objects import APPROXIMATE, as_bytes
 from medloom.care.imaging.reading import Reading
 from medloom.care.imaging.segmentation_object import segmentation
 from medloom.care.imaging.source import source_of
@@ -130,3 +131,19 @@ def test_nothing_to_report_is_said() -> None:
     reading = readings.reading(labels=np.zeros(readings.SHAPE, np.uint8))
     with pytest.raises(InputError, match="nothing to write as SR"):
         measurement_report(reading)
+
+
+def test_a_group_of_a_model_that_finds_objects_says_that_it_is_approximate() -> None:
+    def told(one: Reading) -> list[list[str]]:
+        content = read_back(one).content
+        groups = [*content.get_volumetric_roi_measurement_groups(), *content.get_image_measurement_groups()]
+        name = coded.own("Outline").coded()
+        return [[said.value.meaning for said in group.get_qualitative_evaluations(name)] for group in groups]
+
+    reading = readings.reading()
+    assert not any(told(reading))
+    found = told(replace(reading, approximate=True))
+    assert len(found) > 2 and all(one == [APPROXIMATE] for one in found)
+    outline = segmentation(replace(reading, approximate=True))
+    assert outline.SeriesDescription.startswith("Marks by")
+    assert outline.SegmentSequence[0].SegmentDescription == APPROXIMATE

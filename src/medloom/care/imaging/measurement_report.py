@@ -11,6 +11,7 @@ from medloom.care.imaging import coded
 from medloom.care.imaging.identity import uid
 from medloom.care.imaging.measurements import Group, Measure, groups
 from medloom.care.imaging.objects import (
+    APPROXIMATE,
     CAUTION,
     MANUFACTURER,
     about,
@@ -35,7 +36,8 @@ def measurement_report(reading: Reading, segmentation: Dataset | None = None) ->
 
     A structure, or the only lesion there is of it, is a group that refers to its segment (TID 1411; of a picture TID
     1410); further lesions of a structure are groups of their own (TID 1501) whose axes are lines in the patient.
-    Answers are measurements of the image, their ranges limits of uncertainty.
+    Answers are measurements of the image, their ranges limits of uncertainty. Groups of a model that finds objects say
+    that they are about an approximate ellipsoid.
 
     Args:
         reading: of a DICOM image.
@@ -99,6 +101,9 @@ def _described(reading: Reading, group: Group, segmentation: Dataset) -> Any:
         "finding_sites": _sites(group),
         "measurements": [_measured(reading, one, placed=not group.alone) for one in group.measures],
     }
+    if reading.approximate:
+        of_what = sr.QualitativeEvaluation(coded.own("Outline").coded(), coded.own(APPROXIMATE).coded())
+        told["qualitative_evaluations"] = [of_what]
     if not group.alone:
         images = _shown(reading, [round(_middle_slice(reading, group))])
         return sr.MeasurementsAndQualitativeEvaluations(**told, source_images=images)

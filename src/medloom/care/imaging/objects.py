@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MANUFACTURER: Final = "Medloom"
 CAUTION: Final = "for research and evaluation, not cleared as a medical device"
+APPROXIMATE: Final = "Approximate ellipsoid around what was found, no outline"
+"""What a mark of a model is that finds objects; of a picture an ellipse. At most 64 characters, as VR LO has."""
 SERIES: Final = {"seg": 9001, "sr": 9002, "sc": 9003}
 """Numbers of the series that are added to a study, far from those of scanners."""
 

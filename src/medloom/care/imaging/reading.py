@@ -20,7 +20,7 @@ from medloom.loop.advice import Answer
 from medloom.record.assets import Assets
 from medloom.tasks.kinds import PROBABLE
 from medloom.tasks.model import Model
-from medloom.tasks.outlining import Outlining
+from medloom.tasks.outlining import Outlining, is_approximate
 from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
 from medloom.training.wrapping import innermost
@@ -50,6 +50,7 @@ class Reading:
         heat: (*space) what on the image speaks for this answer; None: not told.
         subject_id: pseudonym; None: nobody's.
         taken: when the image was made, on the site's wall clock; None: not known.
+        approximate: whether `labels` are ellipses or ellipsoids around what was found, not outlines.
 
     Raises:
         InputError: outline or map are of another size than the image.
@@ -66,6 +67,7 @@ class Reading:
     heat: NDArray[np.float32] | None = field(default=None, repr=False)
     subject_id: int | None = None
     taken: datetime | None = None
+    approximate: bool = False
 
     def __post_init__(self) -> None:
         for one in (self.labels, self.heat):
@@ -106,6 +108,7 @@ def outlined_reading(
     fewest: int = 1,
     subject_id: int | None = None,
     taken: datetime | None = None,
+    approximate: bool = False,
 ) -> Reading:
     """Make a reading of an outline; its lesions are measured.
 
@@ -118,6 +121,7 @@ def outlined_reading(
         fewest: voxels; smaller lesions are not measured.
         subject_id: pseudonym.
         taken: when the image was made.
+        approximate: whether they are ellipses or ellipsoids around what was found, not outlines.
 
     Raises:
         InputError: the outline is of another size than the image, or has numbers without a structure.
@@ -129,7 +133,17 @@ def outlined_reading(
             structures=len(question.classes),
         )
     drawn = labels.astype(np.uint8)
-    return Reading(source, reader, question, made, drawn, found, subject_id=subject_id, taken=taken)
+    return Reading(
+        source,
+        reader,
+        question,
+        made,
+        drawn,
+        found,
+        subject_id=subject_id,
+        taken=taken,
+        approximate=approximate,
+    )
 
 
 def read(
@@ -164,8 +178,17 @@ def read(
     subject = sample.frame["subject_id"][0]
     inner = innermost(model)
     if isinstance(inner, Outlining):
-        labels = inner.outline(source.image).labels
-        return outlined_reading(source, labels, reader, question, made, subject_id=subject, taken=taken)
+        drawn = inner.outline(source.image)
+        return outlined_reading(
+            source,
+            drawn.labels,
+            reader,
+            question,
+            made,
+            subject_id=subject,
+            taken=taken,
+            approximate=is_approximate(drawn),
+        )
     said = model.predict(sample)
     sample_id = int(sample.frame["sample_id"][0])
     output = said.largest(sample_id)

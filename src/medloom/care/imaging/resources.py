@@ -105,9 +105,17 @@ def conclusion(reading: Reading) -> list[Text2]:
     return [
         *sentences,
         *left_out(reading),
+        *([_approximate()] if reading.approximate and groups(reading) else []),
         text2("Read by {model}; a clinician decides.", model=reading.reader.model),
         text2("For research and evaluation, not cleared as a medical device."),
     ]
+
+
+def _approximate() -> Text2:
+    return text2(
+        "Marks are approximate ellipses or ellipsoids around what was found, not outlines; sizes are those of the"
+        " marks."
+    )
 
 
 def _observations(reading: Reading, clock: Clock) -> list[Json]:
@@ -135,6 +143,8 @@ def _observation(reading: Reading, clock: Clock, group: Group, one: Measure) -> 
         {"code": coded.own("Finding").concept(), "valueCodeableConcept": kind.concept()},
         {"code": coded.own("Tracking").concept(), "valueString": group.tracking},
     ]
+    if reading.approximate:
+        made["note"] = [{"text": said(_approximate())}]
     return made
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medloom.care.imaging import coded
 from medloom.care.imaging.identity import uid
 from medloom.care.imaging.objects import (
+    APPROXIMATE,
     CAUTION,
     MANUFACTURER,
     about,
@@ -68,7 +69,7 @@ def segmentation(reading: Reading) -> Dataset:
     )
     for one in made.DimensionIndexSequence:
         one.DimensionOrganizationUID = organised
-    finished(made, reading, f"Outline by {reading.reader.model}")
+    finished(made, reading, f"{'Marks' if reading.approximate else 'Outline'} by {reading.reader.model}")
     return made
 
 
@@ -145,6 +146,8 @@ def _described(reading: Reading, number: int, name: str) -> Any:
         tracking_id=name[:_LONGEST_NAME],
         anatomic_regions=[known.site.coded()] if known.site is not None else None,
     )
+    if reading.approximate:
+        made.SegmentDescription = APPROXIMATE
     if known.side is not None:
         side = hd.sr.CodedConcept.from_code(_SIDES[known.side].coded())
         made.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [side]

@@ -37,9 +37,11 @@ class Marked:
 
     Attributes:
         labels: (*space) numbers of structures, an ellipse or ellipsoid each object; 0: background.
+        boxes: that they are drawn into, the surest first.
     """
 
     labels: NDArray[np.uint8] = field(repr=False)
+    boxes: Boxes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class CenterNetModel(Model):
         Raises:
             InputError: it has other axes or channels than those that were learned from.
         """
-        return Marked(as_labels(self.find(image).shown(self.thresholds), image.shape))
+        shown = self.find(image).shown(self.thresholds)
+        return Marked(as_labels(shown, image.shape), shown)
 
     def predict(self, samples: Samples) -> Predictions:
         """Tell how sure the surest object of each structure is, from 0 to 1; 0: there is none."""

@@ -482,7 +482,7 @@ async function shown({ heat, outline, model, title }) {
     state.layers.push(layer);
   }
   layer.outline = await Outline.unpacked(volume, outline.labels);
-  Object.assign(layer, { model, asked: true, shown: true });
+  Object.assign(layer, { model, asked: true, shown: true, approximate: outline.approximate });
   panel.offer(layer, outline.sizes);
   return outline.unsure && { map: await Unsure.unpacked(volume, outline.unsure), number: Math.random() };
 }

@@ -65,6 +65,7 @@ export class Panel {
         const whose = made("p", "viewer-whose");
         whose.append(made("span", "pill", this.say("by_model", { model: layer.model })));
         item.append(whose);
+        if (layer.approximate) item.append(made("p", "note", this.say("approximate")));
       }
       if (layer.error) item.append(made("p", "error", layer.error));
       const names = made("ul", "viewer-names");
@@ -111,10 +112,11 @@ export class Panel {
     title.append(swatch(layer, one.structure), `${name} ${one.number}`);
     const side = one.side ? this.say(one.side) : "";
     const size =
-      one.volume !== null ? this.say("volume", { n: (one.volume / 1000).toPrecision(3) })
+      one.score !== undefined ? this.say("score", { n: one.score.toFixed(2) })
+      : one.volume !== null ? this.say("volume", { n: (one.volume / 1000).toPrecision(3) })
       : one.area !== null ? this.say("area", { n: one.area.toPrecision(3) })
       : this.say("voxels", { n: one.pixels });
-    const axes = one.long === null ? "" : this.say("axes", { long: one.long.toFixed(1), short: one.short.toFixed(1) });
+    const axes = one.long === null ? "" : this.say(one.score === undefined ? "axes" : "about_axes", { long: one.long.toFixed(1), short: one.short.toFixed(1) });
     button.append(title, made("span", "soft", [size, axes, side].filter(Boolean).join(" · ")));
     button.addEventListener("click", () => {
       for (const other of this.root.querySelectorAll(".viewer-measure")) other.setAttribute("aria-pressed", String(other === button));
