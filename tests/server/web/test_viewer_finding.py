@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(
 def backend(tmp_path_factory: pytest.TempPathFactory, quick_passwords: None) -> Iterator[Backend]:
     folder = tmp_path_factory.mktemp("found") / "site"
     opened = Backend.of(image_site(folder, finding=True), ServerSettings(as_of=NOW))
+    opened.serving.board()  # answers about everybody: who signs in first would wait for them
     yield opened
     opened.close()
 
