@@ -175,6 +175,7 @@ def test_only_reviewers_correct_and_only_the_image_they_saw(client: Visit, addre
         (gzip.compress(bytes(10**7)), "not sent whole"),
         (gzip.compress(bytes(24 * 64 * 80 - 1) + b"\2"), "no structure"),
     ],
+    ids=["no gzip", "too small", "too large", "a number without a structure"],
 )
 def test_an_outline_that_does_not_fit_is_refused(
     client: Visit, address: str, content: bytes, said: str
