@@ -62,7 +62,7 @@ from medloom.tasks.samples import Samples
 from medloom.tasks.survival import read_curves
 from medloom.training.conformal_model import ConformalModel
 from medloom.training.group_thresholds import ThresholdedModel
-from medloom.training.wrapping import layer
+from medloom.training.wrapping import innermost, layer
 
 _REPORT: Final = "report.html"
 _COVERAGE: Final = "coverage.json"
@@ -226,7 +226,7 @@ def patient_page(
         unlike=unlike(one, sample, catalogue.descriptions(), catalogue.units()),
         similar=similar_patients(one, sample, output),
         truth=str(sample.frame["label"][0]) if reveal else None,
-        picture=_picture(sample, explanation, output),
+        picture=_picture(one.model, sample, explanation, output),
     )
     write_patient_page(path, page)
 
@@ -236,12 +236,15 @@ def _many(question: Question, explanation: Explanation) -> int:
     return len(explanation.frame) if question.about == "image" else as_many(explanation.frame)
 
 
-def _picture(sample: Samples, explanation: Explanation, output: str) -> str | None:
-    """Draw the image that was asked about, with where the model looked; None: it was asked about a patient."""
-    if sample.question.about != "image":
+def _picture(model: Model, sample: Samples, explanation: Explanation, output: str) -> str | None:
+    """Draw the image that was asked about, with where the model looked; None: it says so of no image."""
+    inner = innermost(model)
+    framing = getattr(inner, "framing", None)
+    if sample.question.about != "image" or framing is None:
         return None
-    rows = explanation.frame.filter(pl.col("output") == output)
-    return picture_with_heat(image_of(sample, 0), heat_of(rows))
+    heat = heat_of(explanation.frame.filter(pl.col("output") == output))
+    spacing = getattr(inner, "spacing", None)
+    return picture_with_heat(image_of(sample, 0), heat, framing.size, spacing, framing.keep_shape)
 
 
 def ranges_told(model: Model, said: pl.DataFrame) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_shares_stand_where_their_places_are_and_are_drawn_there() -> None:
     )
     heat = heat_of(rows)
     np.testing.assert_array_equal(heat, [[0.0, 5.0], [-1.0, 0.0]])
-    drawn = picture_with_heat(Image(np.full((1, 40, 40), 100, np.uint8)), heat)
+    drawn = picture_with_heat(Image(np.full((1, 40, 40), 100, np.uint8)), heat, (40, 40))
     pixels = np.asarray(Pillow.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))), float)
     coloured = np.abs(pixels - 100).sum(-1)
     assert coloured[:10, 30:].mean() > 50 and coloured[30:, :10].max() == 0
@@ -73,7 +73,7 @@ def test_of_a_volume_the_slice_with_most_is_drawn() -> None:
     volume[0, 7] = 200
     heat = np.zeros((3, 2, 2))
     heat[2, 0, 0] = 1.0
-    drawn = picture_with_heat(Image(volume), heat)
+    drawn = picture_with_heat(Image(volume), heat, volume.shape[1:])
     pixels = np.asarray(Pillow.open(io.BytesIO(base64.b64decode(drawn.partition(",")[2]))), float)
     assert pixels[-1, -1].mean() == 200
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import polars as pl
@@ -15,9 +16,35 @@ from medloom.explanation.heat_maps import overlaid
 from medloom.foundation.messages import Text2, text2
 from medloom.record.imaging.image import Image
 
+Number = TypeVar("Number", float, NDArray[np.float64])
+
 _PLACE: Final = re.compile(r"(?:slice (\d+) of (\d+), )?row (\d+) of (\d+), column (\d+) of (\d+)")
 _LARGEST: Final = 640  # pixels a side, of what is drawn
 _WINDOW: Final = (1.0, 99.0)  # percentiles, where the image's maker names no window
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """Where the middles of a map's places lie on what a model is shown, the same along each axis.
+
+    Attributes:
+        first: pixel of the first one's middle; the first pixel's own middle is 0.
+        step: pixels from one to the next.
+
+    >>> Spacing(0.0, 8.0).place(20.0)
+    2.5
+    """
+
+    first: float
+    step: float
+
+    def place(self, pixel: Number) -> Number:
+        """Tell which place lies at a pixel, or at each of several, from 0; between places too."""
+        return (pixel - self.first) / self.step
+
+    def pixel(self, place: float) -> float:
+        """Tell at which pixel the middle of a place lies."""
+        return self.first + self.step * place
 
 
 @dataclass(frozen=True)
@@ -114,12 +141,20 @@ def heat_of(rows: pl.DataFrame) -> NDArray[np.float64]:
     return heat
 
 
-def picture_with_heat(image: Image, heat: NDArray[np.float64], square: bool = True) -> str:
+def picture_with_heat(
+    image: Image,
+    heat: NDArray[np.float64],
+    size: Sequence[int],
+    spacing: Spacing | None = None,
+    square: bool = True,
+) -> str:
     """Draw an image with what speaks for an answer laid over it; of a volume the slice where most does: a data URI.
 
     Args:
         image: as it was read.
         heat: of places, as `heat_of` gives them.
+        size: of what the model was shown.
+        spacing: of the places on that; None: they divide it into equal blocks.
         square: whether the model saw the image filled up with black to a square, so that places lie on that.
     """
     from medloom.record.imaging.pictures import as_png
@@ -127,10 +162,12 @@ def picture_with_heat(image: Image, heat: NDArray[np.float64], square: bool = Tr
     grey = _grey(image)
     if grey.ndim == 3:
         sums = np.clip(heat, 0, None).reshape(len(heat), -1).sum(1) if heat.ndim == 3 else np.ones(1)
-        share = (int(sums.argmax()) + 0.5) / len(sums)
-        grey, heat = grey[int(share * len(grey))], heat[int(sums.argmax())] if heat.ndim == 3 else heat
+        there = _spacing(spacing, size[0], len(sums)).pixel(int(sums.argmax()))
+        slice_ = int(np.clip((there + 0.5) / size[0] * len(grey), 0, len(grey) - 1))
+        grey, heat = grey[slice_], heat[int(sums.argmax())] if heat.ndim == 3 else heat
+    spread = _spread(heat, _small(grey).shape, size[-2:], spacing, square)
     return "data:image/png;base64," + base64.b64encode(
-        as_png(overlaid(_small(grey), _spread(heat, _small(grey).shape, square)).transpose(2, 0, 1))
+        as_png(overlaid(_small(grey), spread).transpose(2, 0, 1))
     ).decode("ascii")
 
 
@@ -152,19 +189,32 @@ def _small(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     return grey[::step, ::step]
 
 
-def _spread(heat: NDArray[np.float64], shape: tuple[int, ...], square: bool) -> NDArray[np.float64]:
+def _spread(
+    heat: NDArray[np.float64],
+    shape: tuple[int, ...],
+    size: Sequence[int],
+    spacing: Spacing | None,
+    square: bool,
+) -> NDArray[np.float64]:
     """Spread a grid over a picture of some shape, smoothly."""
     from scipy.ndimage import map_coordinates
 
     side = max(shape) if square else 0
     axes = []
-    for n, places in zip(shape, heat.shape, strict=True):
+    for n, places, pixels in zip(shape, heat.shape, size, strict=True):
         whole = side or n
-        axes.append((np.arange(n) + (whole - n) / 2 + 0.5) / whole * places - 0.5)
+        shown = (np.arange(n) + (whole - n) / 2 + 0.5) / whole * pixels - 0.5
+        axes.append(_spacing(spacing, pixels, places).place(shown))
     spread: NDArray[np.float64] = map_coordinates(
         heat, np.meshgrid(*axes, indexing="ij"), order=1, mode="nearest"
     )
     return spread
+
+
+def _spacing(spacing: Spacing | None, pixels: int, places: int) -> Spacing:
+    """Give the spacing, or that of equal blocks."""
+    block = pixels / places
+    return spacing or Spacing(block / 2 - 0.5, block)
 
 
 _REGIONS: Final = (

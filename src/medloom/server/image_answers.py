@@ -183,17 +183,22 @@ def _axes(served: Served, grid: tuple[int, ...], shape: tuple[int, ...]) -> list
     """
     framing = getattr(innermost(served.model), "framing", None)
     size = tuple(getattr(framing, "size", ()))
-    if framing is None or not getattr(framing, "keep_shape", False):
+    if framing is None:
         return [[g / n, 0.5 * g / n - 0.5] for g, n in zip(grid, shape, strict=True)]
+    spacing = getattr(innermost(served.model), "spacing", None)
     size = (1,) * (3 - len(size)) + size
     own = shape[-len(framing.size) :]
     share = min(want / there for want, there in zip(framing.size, own, strict=True))
     axes = []
     for place, (g, n, want) in enumerate(zip(grid, shape, size, strict=True)):
-        inner = want if place < 3 - len(own) else min(want, max(1, round(n * share)))
-        begins = (want - inner) // 2
-        scale = inner / n * g / want
-        axes.append([scale, (begins + 0.5 * inner / n) * g / want - 0.5])
+        kept = framing.keep_shape and place >= 3 - len(own)
+        inner = min(want, max(1, round(n * share))) if kept else want
+        begins, pixel = (want - inner) // 2, inner / n
+        middle = begins + 0.5 * pixel - 0.5  # of the first pixel, on what the model was shown
+        if spacing is None or place < 3 - len(own):
+            axes.append([pixel * g / want, (middle + 0.5) * g / want - 0.5])
+        else:
+            axes.append([pixel / spacing.step, spacing.place(middle)])
     return axes
 
 

@@ -1,7 +1,8 @@
 """Networks that read images into maps: what every learner of this room puts a layer of answers on.
 
 A body has `width` and `maps(x)`: (b, channels, *size) of numbers between 0 and 1 → (b, width, *smaller). A mean over
-the maps' places is what the body knows of an image.
+the maps' places is what the body knows of an image. `spacing` tells where the middles of places lie: strides and
+what is padded decide it, not equal blocks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+
+from medloom.explanation.image_places import Spacing
 
 _CONV: Final = {2: nn.Conv2d, 3: nn.Conv3d}
 _NORM: Final = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -34,6 +37,7 @@ class PlainCnn(nn.Module):
                 before = after
         self.layers = nn.Sequential(*layers)
         self.width = before
+        self.spacing = Spacing(0.0, 2.0 ** (len(widths) - 1))
 
     def maps(self, x: Tensor) -> Tensor:
         """Read images into maps."""
@@ -50,6 +54,9 @@ class DenseNetBody(nn.Module):
         super().__init__()
         self.features = DenseNet121(dimensions, channels, 1).features
         self.width = 1024
+        self.spacing = Spacing(
+            14.0, 32.0
+        )  # means of two, at strides 4, 8 and 16, each move it by half a stride
 
     def maps(self, x: Tensor) -> Tensor:
         """Read images into maps."""
@@ -70,6 +77,7 @@ class ResNetBody(nn.Module):
         self.begin = nn.Sequential(network.conv1, network.bn1, nn.ReLU(inplace=True), network.maxpool)
         self.stages = nn.Sequential(network.layer1, network.layer2, network.layer3, network.layer4)
         self.width = int(network.in_planes)
+        self.spacing = Spacing(0.0, 32.0)
 
     def maps(self, x: Tensor) -> Tensor:
         """Read images into maps."""
@@ -95,6 +103,7 @@ class VisionTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.width = width
+        self.spacing = Spacing((patch - 1) / 2, float(patch))
 
     def maps(self, x: Tensor) -> Tensor:
         """Read images into maps."""

@@ -46,7 +46,9 @@ def compressed(model: ImageModel, plan: Plan, train: Samples, tuning: Samples, s
     example = torch.zeros(1, model.framing.channels, *model.framing.size)
     graph = as_graph(_Viewed(model.network, model.views), {INPUT: example}, {}, OUTPUTS)
     bias = tuple(float(one) for one in model.network.head.bias.detach())
-    made = ImageGraphModel(model.origin, model.framing, model.form, bias, graph, novelty=model.novelty)
+    made = ImageGraphModel(
+        model.origin, model.framing, model.form, bias, graph, model.spacing, novelty=model.novelty
+    )
     few = tuning.among(range(min(_COMPARED, len(tuning))))
     outputs = model.origin.question.outputs
     mine, its = (np.asarray(one.predict(few).matrix(outputs)) for one in (model, made))

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from medloom.explanation.image_places import Spacing
 from medloom.foundation.errors import InputError
 
 # Of each stage: blocks, size of kernel, stride, how often wider inside, channels out
@@ -32,6 +33,8 @@ class EfficientNetLite0(nn.Module):
     """Reads pictures (b, 3, h, w), of numbers between 0 and 1, into maps (b, 1280, h / 32, w / 32)."""
 
     width: int = _HEAD
+    # padded on one side, its kernels lean to the other: what a place knows lies around its block's middle (measured)
+    spacing: Spacing = Spacing(15.5, 32.0)
 
     def __init__(self) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from medloom.explanation.image_places import Spacing
 from medloom.features.images import Framing, framed_each
 from medloom.learners.image.places import explained
 from medloom.tasks import package
@@ -39,6 +40,7 @@ class ImageGraphModel(Model):
         form: of its answers.
         bias: (k,) what is scored of nothing.
         graph: of (1, channels, *size): `scores`, `known`, and `shares` of places.
+        spacing: where the middles of places lie on what it is shown.
         novelty: where training images lie among representations; None: they were too few.
     """
 
@@ -47,6 +49,7 @@ class ImageGraphModel(Model):
     form: AnswerForm
     bias: tuple[float, ...]
     graph: Graph
+    spacing: Spacing
     novelty: Novelty | None = field(default=None, kw_only=True)
 
     def predict(self, samples: Samples) -> Predictions:
@@ -89,6 +92,7 @@ class ImageGraphModel(Model):
             AnswerForm.from_json(told["form"]),
             tuple(told["bias"]),
             Graph((folder / _GRAPH).read_bytes()),
+            Spacing(**told["spacing"]),
             novelty=Novelty.read(folder),
         )
 
@@ -96,7 +100,12 @@ class ImageGraphModel(Model):
         return (pixels[None] for pixels in framed_each(samples, self.framing))
 
     def _write(self, folder: Path) -> None:
-        content = {"framing": self.framing.to_json(), "form": asdict(self.form), "bias": list(self.bias)}
+        content = {
+            "framing": self.framing.to_json(),
+            "form": asdict(self.form),
+            "bias": list(self.bias),
+            "spacing": asdict(self.spacing),
+        }
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
         (folder / _GRAPH).write_bytes(self.graph.content)

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from medloom.explanation.image_places import Spacing
 from medloom.features.images import Framing, Pixels, framed_each
-from medloom.learners.image.network import ImageNetwork, represented, scores_of
+from medloom.learners.image.network import Body, ImageNetwork, represented, scores_of
 from medloom.learners.image.places import explained
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
@@ -89,6 +90,12 @@ class ImageModel(Model):
             ]
         bias = self.network.head.bias.detach().double().numpy()
         return explained(self.origin.question, self.form, samples, shares, bias)
+
+    @property
+    def spacing(self) -> Spacing:
+        """Tell where the middles of places lie on what it is shown."""
+        body: Body = self.network.body
+        return body.spacing
 
     def knowing(self, pixels: Pixels, groups: NDArray[np.int64]) -> Self:
         """Let it know where the images it learned from lie, so that one that is unlike them is seen.

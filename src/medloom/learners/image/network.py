@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from medloom.explanation.image_places import Spacing
 from medloom.features.images import Pixels
 from medloom.training.answer_heads import Emphasis, Targets
 
@@ -23,6 +24,7 @@ class Body(Protocol):
     """Reads images into maps."""
 
     width: int
+    spacing: Spacing
 
     def maps(self, x: Tensor) -> Tensor:
         """Read (b, channels, *size) of numbers between 0 and 1 into (b, width, *smaller)."""

@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 from torch import Tensor
-from torch.nn import functional as F
 
 from medloom.explanation.heat_maps import likeness
+from medloom.explanation.image_places import Spacing
 from medloom.foundation.errors import InputError
 from medloom.foundation.seeds import derive
 from medloom.learners.image.model import ImageModel
@@ -98,7 +99,7 @@ def _cam(model: ImageModel, x: Tensor, output: int) -> Floats:
         shares = model.network.shares(maps)
     if model.form.kind == "multiclass":
         shares = shares - shares.mean(1, keepdim=True)
-    return _enlarged(shares[:, output : output + 1], x)
+    return _enlarged(shares[:, output : output + 1], x, model.spacing)
 
 
 def _grad_cam_pp(model: ImageModel, x: Tensor, output: int) -> Floats:
@@ -112,7 +113,7 @@ def _grad_cam_pp(model: ImageModel, x: Tensor, output: int) -> Floats:
     alpha = torch.where(below != 0, slope**2 / torch.where(below != 0, below, 1.0), 0.0)
     weights = (alpha * torch.relu(slope)).flatten(2).sum(2)
     heat = torch.relu((weights[(...,) + (None,) * (maps.ndim - 2)] * maps).sum(1, keepdim=True))
-    return _enlarged(heat.detach(), x)
+    return _enlarged(heat.detach(), x, model.spacing)
 
 
 def _integrated(model: ImageModel, x: Tensor, output: int) -> Floats:
@@ -142,9 +143,11 @@ def _occlusion(model: ImageModel, x: Tensor, output: int) -> Floats:
     return heat
 
 
-def _enlarged(maps: Tensor, x: Tensor) -> Floats:
-    mode = "bilinear" if x.ndim == 4 else "trilinear"
-    large: Floats = F.interpolate(maps, x.shape[2:], mode=mode, align_corners=False)[0, 0].double().numpy()
+def _enlarged(maps: Tensor, x: Tensor, spacing: Spacing) -> Floats:
+    """Interpolate a map between the middles of its places; beyond the last ones it goes on as it is there."""
+    axes = [spacing.place(np.arange(n, dtype=np.float64)) for n in x.shape[2:]]
+    grid = np.meshgrid(*axes, indexing="ij")
+    large: Floats = map_coordinates(maps[0, 0].double().numpy(), grid, order=1, mode="nearest")
     return large
 
 
