@@ -115,6 +115,11 @@ class ImageLearner(Learner):
         """Tell that it takes minutes."""
         return True
 
+    @property
+    def starts_from_patients(self) -> bool:
+        """Tell whether an encoder, or a generator, has seen the images of training patients before."""
+        return self.start not in self.starts or bool(self.generated)
+
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> ImageModel:
         """Learn from `train`; stop on `tuning`, or on a fifth of the training patients where those are fewer than 50.
 
