@@ -220,7 +220,6 @@ class ImageLearner(Learner):
         """Train on images; stop on others, if there are any. Gives the steps after which it was best, too."""
         from medloom.learners.image.augmentation import Augmentation
         from medloom.learners.image.network import ImageNetwork, mean_loss
-        from medloom.learners.image.probing import learn_head
         from medloom.training.fitting import fit
 
         with seeded(seed):
@@ -230,8 +229,6 @@ class ImageLearner(Learner):
         seen, targets = self._with_drawn(framing, form, learned, seen, seed)
         emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
         network.level(np.zeros(form.k) if self.balanced else targets.level)
-        if self.start != "none":
-            learn_head(network, seen, targets, emphasis)
         judge: Callable[[nn.Module], float] | None = None
         if judged is not None:
             judge = partial(mean_loss, pixels=judged[1], targets=form.targets(judged[0]), emphasis=emphasis)
