@@ -122,6 +122,40 @@ def test_what_is_odd_about_slices_is_told(places: tuple[float, ...], notes: tupl
     assert image.shape[0] == len(set(places))
 
 
+@pytest.mark.parametrize(
+    "told", ["AcquisitionNumber", "TemporalPositionIdentifier", "DiffusionBValue", "EchoTime", "TriggerTime"]
+)
+def test_of_several_volumes_at_the_same_places_one_is_read_and_none_are_mixed(told: str) -> None:
+    made = []
+    for place in range(4):
+        for volume in (0, 1):
+            number = 2 * place + (volume + place) % 2  # which comes first changes from place to place
+            one = ct_slice(number, ImagePositionPatient=[0, 0, 2.0 * place], RescaleIntercept=10_000 * volume)
+            setattr(one, told, 1 + volume)
+            made.append(one)
+    image = series(*made)
+    assert image.notes == (geometry.TWICE,) and image.shape[0] == 4
+    assert image.pixels.max() < 5000
+
+
+@pytest.mark.parametrize(
+    "syntax", ["1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.107"]
+)
+def test_videos_are_refused_in_words(syntax: str) -> None:
+    made = ct_slice()
+    made.PixelData = pydicom.encaps.encapsulate([bytes(64)])
+    made["PixelData"].is_undefined_length = True
+    with pytest.raises(InputError, match="video"):
+        read(made, syntax=syntax)
+
+
+def test_slides_of_a_microscope_are_refused_in_words() -> None:
+    made = ct_slice()
+    made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.77.1.6"
+    with pytest.raises(InputError, match="microscope"):
+        read(made)
+
+
 def test_pictures_of_another_orientation_or_size_are_left_out_and_told() -> None:
     made = [ct_slice(number) for number in range(3)]
     scout = ct_slice(7, ImageOrientationPatient=[0, 1, 0, 0, 0, -1])

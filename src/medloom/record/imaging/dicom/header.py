@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 DETECTOR: Final = "distances are those at the detector, not in the patient"
 _MOST_FRAMES: Final = 1 << 20
 
+# What tells several volumes at the same places apart comes before the number of the picture: else they would be mixed.
+_ORDER: Final = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "DiffusionBValue",
+    "EchoTime",
+    "TriggerTime",
+    "InstanceNumber",
+)
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -101,10 +111,7 @@ def _header(said: Dataset) -> Header:
     notes = (DETECTOR,) if "PixelSpacing" not in said and "ImagerPixelSpacing" in said else ()
     return Header(
         str(said.get("SeriesInstanceUID", "")),
-        tuple(
-            _number(said, name)
-            for name in ("AcquisitionNumber", "TemporalPositionIdentifier", "InstanceNumber")
-        ),
+        tuple(_number(said, name) for name in _ORDER),
         modality,
         _unit(said, scale, modality),
         (int(said.Rows), int(said.Columns)),

@@ -26,6 +26,7 @@ _EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _NATIVE: Final = frozenset({EXPLICIT_LITTLE, IMPLICIT_LITTLE, _EXPLICIT_BIG, _DEFLATED})
 _VIDEOS: Final = "1.2.840.10008.1.2.4.10"  # … 100 to 108
+_WHOLE_SLIDE: Final = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _MOST_BYTES: Final = 8 << 30
 _MOST_INFLATED: Final = 2 << 30
 _LIKELY: Final = 1 << 28
@@ -122,6 +123,10 @@ def check_pixels(layout: Layout) -> int:
         InputError: pixels are cut short, or the header cannot be true.
     """
     pixels = layout.pixels
+    if layout.text(0x00080016) == _WHOLE_SLIDE:
+        raise InputError(
+            "a DICOM file is a tile of a slide under the microscope, which cannot be read as an image"
+        )
     if pixels is None:
         raise InputError("a DICOM file holds no pixels; it is a report, a plan or the like")
     rows, columns = layout.integer(0x00280010, 0), layout.integer(0x00280011, 0)
@@ -140,7 +145,7 @@ def check_pixels(layout: Layout) -> int:
         return claimed
     if layout.transfer_syntax.startswith(_VIDEOS):
         raise InputError(
-            "a DICOM file holds a video (MPEG), which cannot be read; export it as single pictures"
+            "a DICOM file holds a video (MPEG, HEVC), which cannot be read; export it as single pictures"
         )
     parts = len(fragments(layout.body, pixels)) - 1
     if not pixels.undefined or parts < frames[0] or (claimed > _LIKELY and claimed > _MOST_PACKED * there):
