@@ -29,6 +29,8 @@ def test_images_are_drawn_judged_and_tried() -> None:
     assert made.shown[0].drawn.shape == made.shown[0].nearest.shape == (8, 1, 16, 16)
     with pytest.raises(InputError, match="tuning, held_out"):
         ml.generate_images(samples, teaching={"steps": 1, "width": 8}, split="train")
+    with pytest.raises(InputError, match="refit"):
+        ml.generate_images(samples, teaching={"steps": 1, "width": 8}, refit=True)
 
 
 def test_the_command_keeps_a_generator_and_writes_a_page(tmp_path: Path) -> None:

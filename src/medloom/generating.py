@@ -80,6 +80,7 @@ def generate_images(
     from medloom.learners.image.generating.generator import ImageGenerator
     from medloom.learners.image.generating.teaching import Teaching
 
+    _check_judged(split, parameters)
     samples = samples_of(what)
     train = samples.in_split("train")
     how = Teaching(**(teaching or {}))
@@ -143,8 +144,7 @@ def effect_on(
 
     Arguments and errors as `generate_images`.
     """
-    if split not in _JUDGED_ON:
-        raise InputError("there is no split {split!r}; there are: {splits}", split=split, splits=_JUDGED_ON)
+    _check_judged(split, parameters)
     with TemporaryDirectory(prefix="medloom-generator-") as place:
         generator.save(Path(place) / "package")
         more = {"generated": generated, "generator": str(Path(place) / "package")}
@@ -152,6 +152,17 @@ def effect_on(
             _answers(learner, {**parameters, **one}, samples, split, repeats, seed) for one in ({}, more)
         )
     return effect_of(without, with_drawn, split, seed)
+
+
+def _check_judged(split: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse to judge by images that were learned from, before anything is learned."""
+    if split not in _JUDGED_ON:
+        raise InputError("there is no split {split!r}; there are: {splits}", split=split, splits=_JUDGED_ON)
+    if split == "tuning" and parameters.get("refit"):
+        raise InputError(
+            "with refit a learner learns from the tuning images too, and cannot be judged by them; judge by those held "
+            "out, or leave refit off"
+        )
 
 
 def _answers(

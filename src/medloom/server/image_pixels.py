@@ -168,15 +168,21 @@ class ImageShelf:
                     return self._kept[key].made
             try:
                 kept = make()
-            finally:
+            except BaseException:
                 with self._lock:
-                    self._being_made.pop(key, None)
+                    self._forget(key, making)
+                raise
             with self._lock:
+                self._forget(key, making)
                 self._kept[key] = kept
                 self._kept.move_to_end(key)
                 while self._size() > self._most and len(self._kept) > 1:
                     self._kept.popitem(last=False)
         return kept.made
+
+    def _forget(self, key: tuple[str, str], making: threading.Lock) -> None:
+        if self._being_made.get(key) is making:
+            del self._being_made[key]
 
     def _size(self) -> int:
         return sum({one.buffer: one.size for one in self._kept.values()}.values())

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
+from medloom.care import risk
 from medloom.care.imaging.files import FORMATS, write
 from medloom.care.imaging.reading import Reader, read
 from medloom.database.audit import Entry
@@ -43,12 +44,17 @@ def report(
     number: Number,
     model: Annotated[str, Form(max_length=200)],
 ) -> Response:
-    """Send what a released model says of an image: a zip of all formats there can be, and why others are left out."""
+    """Send what a released model says of an image: a zip of all formats there can be, and why others are left out.
+
+    The advice is kept with who asked: they read its case blinded no longer.
+    """
     backend.check_sees(person, subject_id)
     image = gallery_of(backend, person, subject_id).image(number)
     with speaking(wanted_language(request.headers, request)), tempfile.TemporaryDirectory() as folder:
         try:
             served, sample = asked_of(backend, image, model)
+            given = risk.advise(served, sample, explain=False)
+            backend.database.write(risk.keep(backend.database, given, person.actor, "viewer"))
             made = backend.now().replace(microsecond=0)
             reader = Reader(str(served.name), served.release.package)
             reading = read(served.model, sample, backend.site.record.assets(), reader, made, image.time)

@@ -98,6 +98,7 @@ def threshold_of(said: list[Boxes], truth: list[Boxes], structures: int) -> tupl
             continue
         right = matched.hit.cumsum()
         f1 = 2 * right / (np.arange(1, len(right) + 1) + there)
+        f1[:-1][matched.score[1:] == matched.score[:-1]] = 0  # marks as sure as each other are shown together
         best = int(f1.argmax())
         after = matched.score[best + 1] if best + 1 < len(right) else LEAST
         chosen.append(float((matched.score[best] + after) / 2))

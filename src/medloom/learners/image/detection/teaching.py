@@ -99,7 +99,8 @@ def taught_to_find(
     found: nn.Module = network.float().eval().requires_grad_(False)
     if not judged:
         return TaughtToFind(made, objects, found, (UNKNOWN,) * structures)
-    said = [detected(found, case, made, objects, precision=schedule.precision) for case, _ in judged]
+    flips = course.augmentation.flips  # as it will be asked
+    said = [detected(found, case, made, objects, flips, schedule.precision) for case, _ in judged]
     return TaughtToFind(made, objects, found, threshold_of(said, [truth for _, truth in judged], structures))
 
 
