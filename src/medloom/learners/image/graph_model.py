@@ -1,4 +1,4 @@
-"""Models of images as graphs: the same answers two to three times as fast, and without PyTorch."""
+"""Models of images as graphs: the same answers, faster, and without PyTorch."""
 
 from __future__ import annotations
 
