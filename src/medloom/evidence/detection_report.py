@@ -1,15 +1,14 @@
 """What the report of an evaluation of found objects has to show."""
 
-from medloom.evidence import words
 from medloom.evidence.detection_evaluation import METRICS, DetectionEvaluation
 from medloom.evidence.detection_words import metric_meaning, metric_name
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.first_screen import NARROW, FirstScreen, this_model
+from medloom.evidence.first_screen import NARROW, FirstScreen
 from medloom.evidence.metrics import no_solution
+from medloom.evidence.places_report import by_subgroup, compared, forest, primary_of
 from medloom.evidence.section import Figure, Section, Table, cell, number, table
-from medloom.evidence.sections import measures_section, subgroups_section
-from medloom.evidence.subgroups import persons_shown
-from medloom.foundation.charts import Axis, Interval, Line, forest_plot, line_chart
+from medloom.evidence.sections import measures_section
+from medloom.foundation.charts import Axis, Line, line_chart
 from medloom.foundation.messages import Text2, text2
 
 _COMPARED = ("sensitivity", "false_positives", "froc")
@@ -39,18 +38,8 @@ def detection_sections(evaluation: DetectionEvaluation) -> list[Section]:
     rows = [(metric_name(name), one, metric_meaning(name)) for name, one in evaluation.metrics.items()]
     made.append(measures_section(rows))
     names = [primary(evaluation, name) for name in _COMPARED]
-    parts = [
-        (
-            cell(words.subgroup_name(dimension, name)),
-            cell(persons[name]),
-            *(number(part.metrics[one]) for one in names),
-        )
-        for dimension, group in evaluation.subgroups.items()
-        for persons in [persons_shown(group, evaluation.n_subjects)]
-        for name, part in group.items()
-    ]
-    if parts:
-        made.append(subgroups_section(parts, [metric_name(name) for name in names]))
+    if groups := by_subgroup(evaluation, names, metric_name, _digits):
+        made.append(groups)
     return made
 
 
@@ -84,7 +73,7 @@ def marks_sentence(evaluation: DetectionEvaluation) -> Text2 | None:
 
 def primary(evaluation: DetectionEvaluation, name: str) -> str:
     """Give the full name of a metric of all structures together, which of one structure is that structure's."""
-    return name if len(evaluation.structures) > 1 else f"{evaluation.structures[0]}.{name}"
+    return primary_of(evaluation.structures, name)
 
 
 def _of_hundred(one: Estimate) -> str:
@@ -144,41 +133,21 @@ def _curve(evaluation: DetectionEvaluation) -> Figure | None:
 
 def _compared(evaluation: DetectionEvaluation) -> Table:
     names = [primary(evaluation, name) for name in _COMPARED]
-    rows = [
-        (this_model(evaluation.model), *(number(evaluation.metrics[name]) for name in names), cell(None)),
-        *(
-            (
-                cell(words.compared_name(name)),
-                *(number(other.metrics[one]) for one in names),
-                number(other.difference[names[-1]]),
-            )
-            for name, other in evaluation.compared_with.items()
-        ),
-    ]
-    head = (text2("model"), *map(metric_name, names), text2("difference in FROC score"))
-    return Table(head, tuple(rows))
+    return compared(
+        evaluation,
+        names,
+        metric_name,
+        (primary(evaluation, "froc"), text2("difference in FROC score")),
+        _digits,
+    )
 
 
 def _forest(evaluation: DetectionEvaluation, width: int = 470) -> str:
     name = primary(evaluation, "sensitivity")
-    rows = [_row(text2("All"), f"{evaluation.n_subjects:,}", evaluation.metrics[name], strong=True)]
-    for dimension, group in evaluation.subgroups.items():
-        persons = persons_shown(group, evaluation.n_subjects)
-        rows.append(Interval(words.dimension_name(dimension), heading=True))
-        rows += [
-            _row(words.subgroup_name(dimension, key), persons[key], part.metrics[name])
-            for key, part in group.items()
-        ]
-    return forest_plot(
-        text2("Objects found by subgroup"),
-        text2("Squares are values, lines their 95 % intervals; the dotted line is the value for all."),
-        rows,
-        Axis(metric_name(name), 0.0, 1.0),
-        evaluation.metrics[name].value,
-        width,
-    )
+    axis = Axis(metric_name(name), 0.0, 1.0)
+    return forest(evaluation, name, text2("Objects found by subgroup"), axis, width)
 
 
-def _row(name: Text2, subjects: str, one: Estimate, strong: bool = False) -> Interval:
-    note = text2("not estimable") if one.value is None else one.said2(2)
-    return Interval(name, one.value, one.low, one.high, note, Text2(subjects, subjects), strong)
+def _digits(name: str) -> int:
+    del name
+    return 3

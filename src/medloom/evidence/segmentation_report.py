@@ -1,15 +1,14 @@
 """What the report of an evaluation of outlines has to show."""
 
-from medloom.evidence import words
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.first_screen import NARROW, FirstScreen, this_model
+from medloom.evidence.first_screen import NARROW, FirstScreen
 from medloom.evidence.metrics import no_solution
+from medloom.evidence.places_report import by_subgroup, compared, ends_of, forest, primary_of
 from medloom.evidence.section import Figure, Section, Table, cell, number, table
-from medloom.evidence.sections import measures_section, subgroups_section
+from medloom.evidence.sections import measures_section
 from medloom.evidence.segmentation_evaluation import SHOWN, SegmentationEvaluation
 from medloom.evidence.segmentation_words import metric_meaning, metric_name
-from medloom.evidence.subgroups import persons_shown
-from medloom.foundation.charts import Axis, Interval, Line, forest_plot, line_chart
+from medloom.foundation.charts import Axis, Line, line_chart
 from medloom.foundation.messages import Text2, text2
 
 _COMPARED = ("dice", "hd95", "surface_dice")
@@ -37,18 +36,8 @@ def segmentation_sections(evaluation: SegmentationEvaluation) -> list[Section]:
     rows = [(metric_name(name), one, metric_meaning(name)) for name, one in evaluation.metrics.items()]
     made.append(measures_section(rows))
     names = [primary(evaluation, name) for name in _COMPARED]
-    parts = [
-        (
-            cell(words.subgroup_name(dimension, name)),
-            cell(persons[name]),
-            *(number(part.metrics[one], _digits(one)) for one in names),
-        )
-        for dimension, group in evaluation.subgroups.items()
-        for persons in [persons_shown(group, evaluation.n_subjects)]
-        for name, part in group.items()
-    ]
-    if parts:
-        made.append(subgroups_section(parts, [metric_name(name) for name in names]))
+    if groups := by_subgroup(evaluation, names, metric_name, _digits):
+        made.append(groups)
     return made
 
 
@@ -95,7 +84,7 @@ def volume_sentence(evaluation: SegmentationEvaluation) -> Text2 | None:
 
 def primary(evaluation: SegmentationEvaluation, name: str) -> str:
     """Give the full name of a metric of all structures together, which of one structure is that structure's."""
-    return name if len(evaluation.structures) > 1 else f"{evaluation.structures[0]}.{name}"
+    return primary_of(evaluation.structures, name)
 
 
 def _structures(evaluation: SegmentationEvaluation) -> Section:
@@ -142,50 +131,15 @@ def _curve(evaluation: SegmentationEvaluation) -> Figure | None:
 
 def _compared(evaluation: SegmentationEvaluation) -> Table:
     names = [primary(evaluation, name) for name in _COMPARED]
-    rows = [
-        (
-            this_model(evaluation.model),
-            *(number(evaluation.metrics[name], _digits(name)) for name in names),
-            cell(None),
-        )
-    ]
-    rows += [
-        (
-            cell(words.compared_name(name)),
-            *(number(other.metrics[one], _digits(one)) for one in names),
-            number(other.difference[names[0]]),
-        )
-        for name, other in evaluation.compared_with.items()
-    ]
-    head = (text2("model"), *map(metric_name, names), text2("difference in Dice"))
-    return Table(head, tuple(rows))
+    return compared(
+        evaluation, names, metric_name, (primary(evaluation, "dice"), text2("difference in Dice")), _digits
+    )
 
 
 def _forest(evaluation: SegmentationEvaluation, width: int = 470) -> str:
     name = primary(evaluation, "dice")
-    rows = [_row(text2("All"), f"{evaluation.n_subjects:,}", evaluation.metrics[name], strong=True)]
-    for dimension, group in evaluation.subgroups.items():
-        persons = persons_shown(group, evaluation.n_subjects)
-        rows.append(Interval(words.dimension_name(dimension), heading=True))
-        rows += [
-            _row(words.subgroup_name(dimension, key), persons[key], part.metrics[name])
-            for key, part in group.items()
-        ]
-    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
-    axis = Axis(metric_name(name), max(0.0, int(min([0.8, *ends]) * 10 + 1e-9) / 10), 1.0)
-    return forest_plot(
-        text2("Dice by subgroup"),
-        text2("Squares are values, lines their 95 % intervals; the dotted line is the value for all."),
-        rows,
-        axis,
-        evaluation.metrics[name].value,
-        width,
-    )
-
-
-def _row(name: Text2, subjects: str, one: Estimate, strong: bool = False) -> Interval:
-    note = text2("not estimable") if one.value is None else one.said2(2)
-    return Interval(name, one.value, one.low, one.high, note, Text2(subjects, subjects), strong)
+    least = max(0.0, int(min([0.8, *ends_of(evaluation, name)]) * 10 + 1e-9) / 10)
+    return forest(evaluation, name, text2("Dice by subgroup"), Axis(metric_name(name), least, 1.0), width)
 
 
 def _digits(name: str) -> int:
