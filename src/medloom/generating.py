@@ -109,9 +109,8 @@ def judged(
     """
     from medloom.learners.image.generating.looking import looked_at
 
-    train = samples.in_split("train")
-    pixels = framed_together(train, generator.framing)
-    unseen = framed_together(samples.in_split("tuning"), generator.framing)
+    train, tuning = samples.in_split("train"), samples.in_split("tuning")
+    pixels, unseen = (framed_together(one, generator.framing) for one in (train, tuning))
     n = min(max(_LEAST, len(train)), _MOST)
     drawn = [
         generator.draw(
@@ -120,7 +119,9 @@ def judged(
         for name in generator.classes
     ]
     known, outside, made = (looked_at(one) for one in (pixels, unseen, np.concatenate(drawn)))
-    found = judge_generated(known, outside, made, groups=train.groups, effect=effect, seed=seed)
+    found = judge_generated(
+        known, outside, made, groups=train.groups, unseen_groups=tuning.groups, effect=effect, seed=seed
+    )
     firsts = np.cumsum([0, *map(len, drawn[:-1])])
     shown = []
     for name, pictures, first in zip(generator.classes, drawn, firsts, strict=True):

@@ -95,6 +95,11 @@ class GeneratedEvidence:
     def doubts(self) -> tuple[Text2, ...]:
         """Say why these images should not be used or given away; none: nothing was found against it."""
         said = []
+        told = (self.copied, self.membership, self.distance_ratio)
+        if any(one.value is None or one.low is None for one in told):
+            said.append(
+                text2("What drawn images tell about patients could not be measured; do not give them away.")
+            )
         if self.copied.low is not None and self.copied.low > COPIED_LIMIT:
             said.append(
                 text2(
@@ -173,6 +178,7 @@ def judge_generated(
     drawn: ArrayLike,
     *,
     groups: ArrayLike | None = None,
+    unseen_groups: ArrayLike | None = None,
     effect: Effect | None = None,
     seed: int = 0,
 ) -> GeneratedEvidence:
@@ -183,6 +189,7 @@ def judge_generated(
         unseen: (m, d) of real images that were not.
         drawn: (k, d).
         groups: (n,) patients of those learned from: no half shares one with the other; None: each its own.
+        unseen_groups: (m,) patients of those that were not; intervals draw patients.
         effect: on a learner.
         seed: of what is drawn.
 
@@ -203,15 +210,17 @@ def judge_generated(
         float(one) for one in np.mean([_apart(known, numbered, made, rng) for _ in range(_HALVES)], axis=0)
     )
     n = min(len(known), len(outside))
-    inside = known[rng.permutation(len(known))[:n]]
-    found = nearness(known, inside, outside[rng.permutation(len(outside))[:n]], made, rng)
+    some, others = (rng.permutation(len(one))[:n] for one in (known, outside))
+    others_of = np.arange(len(outside)) if unseen_groups is None else np.asarray(unseen_groups)
+    of = (numbered[some], others_of[others])
+    found = nearness(known, known[some], outside[others], made, rng, groups=of)
     return GeneratedEvidence(
         images,
         frechet,
         frechet_real,
         kernel,
         kernel_real,
-        _copied(found, rng),
+        _copied(found, of[1], rng),
         found.ratio,
         found.membership,
         effect,
@@ -273,9 +282,11 @@ def _apart(
     )
 
 
-def _copied(found: Nearness, rng: np.random.Generator) -> Estimate:
+def _copied(found: Nearness, unseen: NDArray[Any], rng: np.random.Generator) -> Estimate:
     def share(near: Floats, usual: Floats) -> float:
         return float((near <= np.quantile(usual, _NEAREST)).mean())
 
-    draws = [share(resampled(found.near, rng), resampled(found.usual, rng)) for _ in range(_REPLICATES)]
+    draws = [
+        share(resampled(found.near, rng), resampled(found.usual, rng, unseen)) for _ in range(_REPLICATES)
+    ]
     return estimate(share(found.near, found.usual), np.array(draws))

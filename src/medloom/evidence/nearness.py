@@ -7,7 +7,7 @@ al., CCS 2020 (GAN-Leaks, full black box).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import estimate
 
 Floats = NDArray[np.float64]
+Groups = NDArray[Any]
 
 MEMBERSHIP_LIMIT: Final = 0.55
 """An attacker surely above this tells too well who was learned from; 0.5 is a guess."""
@@ -44,7 +45,13 @@ class Nearness:
 
 
 def nearness(
-    every: Floats, inside: Floats, outside: Floats, made: Floats, rng: np.random.Generator
+    every: Floats,
+    inside: Floats,
+    outside: Floats,
+    made: Floats,
+    rng: np.random.Generator,
+    *,
+    groups: tuple[Groups | None, Groups | None] = (None, None),
 ) -> Nearness:
     """Compare rows (n, d) that distances can be taken between.
 
@@ -54,11 +61,20 @@ def nearness(
         outside: unseen real ones.
         made: what was made up.
         rng: of intervals.
+        groups: of `inside` and of `outside`, whom each row belongs to; None: each its own.
     """
     near, usual = nearest(made, every), nearest(outside, every)
-    draws = np.array([_ratio(resampled(near, rng), resampled(usual, rng)) for _ in range(_REPLICATES)])
+    of_inside, of_outside = groups
+    draws = np.array(
+        [_ratio(resampled(near, rng), resampled(usual, rng, of_outside)) for _ in range(_REPLICATES)]
+    )
     members, others = -nearest(inside, made), -nearest(outside, made)
-    told = np.array([auroc(resampled(members, rng), resampled(others, rng)) for _ in range(_REPLICATES)])
+    told = np.array(
+        [
+            auroc(resampled(members, rng, of_inside), resampled(others, rng, of_outside))
+            for _ in range(_REPLICATES)
+        ]
+    )
     return Nearness(near, usual, estimate(_ratio(near, usual), draws), estimate(auroc(members, others), told))
 
 
@@ -84,9 +100,24 @@ def auroc(yes: Floats, no: Floats) -> float:
     return float((ranks.sum() - len(yes) * (len(yes) + 1) / 2) / (len(yes) * len(no)))
 
 
-def resampled(values: Floats, rng: np.random.Generator) -> Floats:
-    """Draw as many values as there are, with replacement."""
-    return values[rng.integers(len(values), size=len(values))]
+def resampled(values: Floats, rng: np.random.Generator, groups: Groups | None = None) -> Floats:
+    """Draw with replacement as many values as there are, or as many groups of them.
+
+    Args:
+        values: (n,).
+        rng: that draws.
+        groups: (n,) whom each belongs to, who is drawn with all that is theirs; None: each is drawn alone.
+
+    >>> drawn = resampled(np.array([1.0, 1.0, 2.0]), np.random.default_rng(0), np.array(["a", "a", "b"]))
+    >>> sorted(drawn.tolist())
+    [1.0, 1.0, 2.0]
+    """
+    if groups is None:
+        return values[rng.integers(len(values), size=len(values))]
+    owner = np.unique(groups, return_inverse=True)[1]
+    n = int(owner.max()) + 1
+    times = np.bincount(rng.integers(n, size=n), minlength=n)
+    return np.repeat(values, times[owner])
 
 
 def _ratio(near: Floats, usual: Floats) -> float:

@@ -29,7 +29,7 @@ from medloom.learners.image.detection.targets import (  # noqa: E402
     targets,
 )
 from medloom.learners.image.detection.teaching import taught_to_find  # noqa: E402
-from medloom.learners.image.segmentation.cases import prepared  # noqa: E402
+from medloom.learners.image.patches.cases import prepared  # noqa: E402
 from medloom.learners.image.segmentation.learner import UnetLearner  # noqa: E402
 from medloom.record.imaging.image import Image  # noqa: E402
 from medloom.record.imaging.nifti import as_nifti  # noqa: E402
@@ -72,53 +72,86 @@ def test_a_network_finds_what_it_was_taught_to_find() -> None:
         assert (~matched.hit).sum() <= 0.3 * len(matched.hit) + 1
 
 
-def test_a_heat_map_of_what_is_there_is_read_back() -> None:
-    labels = numbered(discs(5)[1], 2)
-    objects = objects_in([labels], 2, 2)
-    heat, sizes, _ = targets(labels, 2)
-    assert heat.max() == 1 and heat.shape == (2, 48, 40)
+def scores_that_say(labels: np.ndarray, objects: Objects) -> torch.Tensor:
+    """Give the scores of a network that knows what is there."""
+    told = targets(labels, objects)
+    usual = torch.tensor(objects.size).log().view(2, 1, 1)
+    heat, sizes, ways = (torch.from_numpy(one) for one in (told.heat, told.sizes, told.ways))
+    return torch.cat([heat.clamp(1e-4, 1 - 1e-4).logit() + 3.0, (sizes - usual) * 4, ways * 4])
 
-    class Says(torch.nn.Module):
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            usual = torch.tensor(objects.size).log().view(2, 1, 1)
-            logits = torch.from_numpy(heat).clamp(1e-4, 1 - 1e-4).logit() + 3.0
-            return torch.cat([logits, (torch.from_numpy(sizes) - usual) * 4])[None]
+
+class Says(torch.nn.Module):
+    """Knows what is in an image, and in its mirror image, which has a mark in its first corner."""
+
+    def __init__(self, plain: torch.Tensor, mirrored: torch.Tensor) -> None:
+        super().__init__()
+        self.plain, self.mirrored = plain, mirrored
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return (self.plain if pixels[0, 0, 0, 0] else self.mirrored)[None]
+
+
+@pytest.mark.parametrize("flips", [(), (1,)])
+def test_a_heat_map_of_what_is_there_is_read_back_to_the_pixel(flips: tuple[int, ...]) -> None:
+    drawn = np.zeros((48, 40), np.uint8)
+    drawn[5:11, 8:13], drawn[30:34, 20:30], drawn[20, 2] = 1, 2, 1
+    labels = numbered(drawn, 2)
+    objects = objects_in([labels], 2, 2)
+    mark = torch.zeros(1, 48, 40)
+    mark[0, 0, 0] = 1
 
     class Whole:
-        pixels, shape = torch.zeros(1, 48, 40), (48, 40)
+        pixels, shape = mark, (48, 40)
 
     class Recipe:
         patch, divisor = (48, 40), (1, 1)
 
-    said = detected(Says(), Whole(), Recipe(), objects)  # type: ignore[arg-type]
-    true = boxes_of(discs(5)[1])
-    assert len(true) == len(said) > 0
+    mirrored = np.ascontiguousarray(labels[:, ::-1])
+    network = Says(*(scores_that_say(one, objects) for one in (labels, mirrored)))
+    said = detected(network, Whole(), Recipe(), objects, flips)  # type: ignore[arg-type]
+    true = boxes_of(drawn)
+    assert len(true) == len(said) == 3
     for box, structure in zip(true.box, true.structure, strict=True):
         nearest = np.abs(said.box - box).max(1).argmin()
-        assert np.abs(said.box[nearest] - box).max() <= 1.01 and said.structure[nearest] == structure
+        assert np.abs(said.box[nearest] - box).max() <= 0.05 and said.structure[nearest] == structure
 
 
-def test_the_loss_is_least_where_heat_and_sizes_are_right() -> None:
+def test_the_loss_is_least_where_heat_sizes_and_middles_are_right() -> None:
     labels = numbered(discs(5)[1], 2)
     objects = objects_in([labels], 2, 2)
-    heat, sizes, _ = (torch.from_numpy(one) for one in targets(labels, 2))
-    usual = torch.tensor(objects.size).log().view(2, 1, 1)
-    right = torch.cat([heat.clamp(1e-4, 1 - 1e-4).logit() + 3.0, (sizes - usual) * 4])[None]
+    right = scores_that_say(labels, objects)[None]
     numbers = torch.from_numpy(labels).long()[None]
     least = float(detection_loss(right, numbers, objects)[0])
-    for wrong in (right.roll(5, 2), right.roll(1, 1), torch.zeros_like(right)):
+    elsewhere = right.clone()
+    elsewhere[:, 4:] += 4.0
+    for wrong in (right.roll(5, 2), right.roll(1, 1), torch.zeros_like(right), elsewhere):
         assert float(detection_loss(wrong, numbers, objects)[0]) > least + 0.1
 
 
+def test_what_the_edge_of_a_patch_cuts_off_teaches_no_false_size() -> None:
+    objects = Objects(1, (8.0, 8.0))
+    most_inside, most_outside = np.zeros((32, 32), np.int32), np.zeros((32, 32), np.int32)
+    most_inside[0:6, 10:18], most_outside[0:3, 10:18] = 1, 1
+    shown, hidden = targets(most_inside, objects), targets(most_outside, objects)
+    assert shown.heat.max() == 1 and not shown.sized.any() and not shown.placed.any() and shown.counts.all()
+    assert not hidden.heat.any() and not hidden.counts[most_outside == 1].any()
+    found = torch.zeros(1, 5, 32, 32)
+    found[:, 0, 1, 14] = 9.0  # a network that sees the part of it is not wrong
+    said = float(detection_loss(found, torch.from_numpy(most_outside)[None], objects)[0])
+    unsaid = float(detection_loss(torch.zeros_like(found), torch.from_numpy(most_outside)[None], objects)[0])
+    assert said == unsaid
+
+
 def test_a_network_that_has_learned_nothing_says_the_usual_size() -> None:
-    maps = heat_of(torch.zeros(3, 4, 4), Objects(1, (5.0, 7.0)))
+    maps = heat_of(torch.zeros(5, 4, 4), (), Objects(1, (5.0, 7.0)))
     assert maps[0].max() < 0.1
     assert maps[1].unique().tolist() == [5.0] and maps[2].unique().tolist() == [7.0]
+    assert not maps[3:].any()
 
 
 def test_nothing_to_learn_from_in_a_patch_is_no_error() -> None:
     nothing = torch.zeros(2, 8, 8, dtype=torch.int64)
-    loss = detection_loss(torch.zeros(2, 3, 8, 8), nothing, Objects(1, (4.0, 4.0)))
+    loss = detection_loss(torch.zeros(2, 5, 8, 8), nothing, Objects(1, (4.0, 4.0)))
     assert loss.shape == (2,) and bool(torch.isfinite(loss).all())
 
 

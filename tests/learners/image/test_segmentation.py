@@ -14,15 +14,16 @@ import medloom as ml  # noqa: E402
 from medloom.evidence.segmentation import compare_each  # noqa: E402
 from medloom.features.image_recipe import Fingerprint, recipe  # noqa: E402
 from medloom.foundation.errors import InputError  # noqa: E402
-from medloom.learners.image.patch_learner import NETWORKS  # noqa: E402
+from medloom.learners.image.patches.augmenting import NONE, Augmentation, cut  # noqa: E402
+from medloom.learners.image.patches.cases import Patches, prepared  # noqa: E402
+from medloom.learners.image.patches.course import Example  # noqa: E402
+from medloom.learners.image.patches.learner import NETWORKS  # noqa: E402
+from medloom.learners.image.patches.networks import built  # noqa: E402
+from medloom.learners.image.patches.outlining import outlined, probabilities  # noqa: E402
 from medloom.learners.image.segmentation import teaching  # noqa: E402
-from medloom.learners.image.segmentation.augmenting import NONE, Augmentation, cut  # noqa: E402
-from medloom.learners.image.segmentation.cases import Patches, prepared  # noqa: E402
 from medloom.learners.image.segmentation.learner import UnetLearner  # noqa: E402
 from medloom.learners.image.segmentation.losses import dice_and_entropy  # noqa: E402
-from medloom.learners.image.segmentation.networks import built  # noqa: E402
-from medloom.learners.image.segmentation.outlining import outlined, probabilities  # noqa: E402
-from medloom.learners.image.segmentation.teaching import Example, taught  # noqa: E402
+from medloom.learners.image.segmentation.teaching import taught  # noqa: E402
 from medloom.record.imaging.image import Image  # noqa: E402
 from medloom.record.imaging.nifti import as_nifti, read_nifti  # noqa: E402
 from medloom.record.importers.images import NiftiImporter  # noqa: E402

@@ -134,17 +134,15 @@ class ImageLearner(Learner):
 
         drawn = derive(seed, self.modality, self.name)
         form = AnswerForm.of(train.question, train)
-        learned, judged = divided(train, tuning, drawn)
+        learned, judged = self._divided(train, tuning, drawn)
         framing = self.framing(learned)
         seen, seen_judged = framed_together(learned, framing), framed_together(judged, framing)
-        network, steps = self._fitted(
+        network, passes = self._fitted(
             framing, form, learned, seen, (judged, seen_judged), self._schedule(len(learned)), drawn
         )
         everything = side_by_side(train, tuning) if self.refit else train
         if len(everything) > len(learned):
-            schedule = self._schedule(len(learned))
-            epochs = max(1, -(-steps // schedule.steps(len(learned))))
-            once = replace(schedule, epochs=epochs, patience=None)
+            once = replace(self._schedule(len(learned)), epochs=passes, patience=None)
             seen = framed_together(everything, framing)
             network, _ = self._fitted(framing, form, everything, seen, None, once, drawn)
         built = self.built(framing)
@@ -217,8 +215,7 @@ class ImageLearner(Learner):
         schedule: Schedule,
         seed: int,
     ) -> tuple[ImageNetwork, int]:
-        """Train on images; stop on others, if there are any. Gives the steps after which it was best, too."""
-        from medloom.learners.image.augmentation import Augmentation
+        """Train on images; stop on others, if there are any. Gives the passes after which it was best, too."""
         from medloom.learners.image.network import ImageNetwork, mean_loss
         from medloom.training.fitting import fit
 
@@ -226,7 +223,7 @@ class ImageLearner(Learner):
             body = self.started(framing, learned)
             network = ImageNetwork(body, form.k, self.dropout)
         self._adapt(network)
-        seen, targets = self._with_drawn(framing, form, learned, seen, seed)
+        rows, targets = self._rows(framing, form, learned, seen, seed)
         emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
         network.level(np.zeros(form.k) if self.balanced else targets.level)
         judge: Callable[[nn.Module], float] | None = None
@@ -234,7 +231,7 @@ class ImageLearner(Learner):
             judge = partial(mean_loss, pixels=judged[1], targets=form.targets(judged[0]), emphasis=emphasis)
         fitted = fit(
             network,
-            ImageRows(seen, Augmentation.of(self.augment, self.flip)),
+            rows,
             lambda net, given: targets.losses(net(given[0]), given[1], emphasis),
             schedule,
             seed=seed,
@@ -246,19 +243,34 @@ class ImageLearner(Learner):
 
             settle(network.body)
         _log.info("fitted learner=%s images=%d steps=%d", self.name, len(learned), fitted.course.step)
-        return network, fitted.course.best_step or fitted.course.step
+        best = fitted.course.best_step or fitted.course.step
+        return network, max(1, -(-best // schedule.steps(len(rows.lengths))))
 
-    def _with_drawn(
-        self, framing: Framing, form: AnswerForm, learned: Samples, seen: Pixels, seed: int
-    ) -> tuple[Pixels, Targets]:
-        """Put drawn images beside real ones, with what is to be answered of each."""
+    def _divided(self, train: Samples, tuning: Samples, seed: int) -> tuple[Samples, Samples]:
+        """Choose what is learned from, and what says when to stop: nothing that a generator has seen."""
         if not self.generated:
-            return seen, form.targets(learned)
+            return divided(train, tuning, seed)
+        if not len(tuning):
+            raise InputError(
+                "to learn from drawn images, some are needed that their generator has not seen; give the site's split "
+                "a share for tuning"
+            )
+        return train, tuning
+
+    def _rows(
+        self, framing: Framing, form: AnswerForm, learned: Samples, seen: Pixels, seed: int
+    ) -> tuple[ImageRows, Targets]:
+        """Give what is learned from, drawn images after real ones, and what is to be answered of each."""
+        from medloom.learners.image.augmentation import Augmentation
+
+        augmentation = Augmentation.of(self.augment, self.flip)
+        if not self.generated:
+            return ImageRows((seen,), augmentation), form.targets(learned)
         from medloom.learners.image.generating.adding import drawn_beside
 
         added = drawn_beside(learned, Path(self.generator), self.generated, framing, seed)
         y = np.concatenate([labels_as_numbers(learned), added.y])
-        return np.concatenate([seen, added.pixels]), form.targets_of(y)
+        return ImageRows((seen, added.pixels), augmentation), form.targets_of(y)
 
     def _adapt(self, network: ImageNetwork) -> None:
         if self.start == "none" or self.adapt == "full":
@@ -340,19 +352,25 @@ class ImageRows:
     """Training images as rows of the engine.
 
     Attributes:
-        pixels: (n, channels, *size) of 8 bits.
+        parts: (n, channels, *size) of 8 bits each, one after another; they may lie in files.
         augmentation: how they are changed each time.
     """
 
-    pixels: Pixels
+    parts: tuple[Pixels, ...]
     augmentation: Augmentation
 
     @property
     def lengths(self) -> Rows:
-        return np.ones(len(self.pixels), np.int64)
+        return np.ones(sum(map(len, self.parts)), np.int64)
 
     def batch(self, rows: Rows, rng: np.random.Generator) -> tuple[Tensor, Rows]:
         import torch
 
-        x = torch.from_numpy(np.asarray(self.pixels[rows])).float() / 255
+        chosen = np.empty((len(rows), *self.parts[0].shape[1:]), np.uint8)
+        first = 0
+        for part in self.parts:
+            own = (first <= rows) & (rows < first + len(part))
+            chosen[own] = part[rows[own] - first]
+            first += len(part)
+        x = torch.from_numpy(chosen).float() / 255
         return self.augmentation.changed(x, rng), rows

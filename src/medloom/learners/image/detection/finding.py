@@ -16,8 +16,8 @@ from medloom.features.boxes import Boxes
 from medloom.features.image_recipe import Recipe
 from medloom.features.marks import Marks, hits, inside
 from medloom.learners.image.detection.targets import Objects, heat_of
-from medloom.learners.image.segmentation.cases import Case
-from medloom.learners.image.segmentation.outlining import averaged
+from medloom.learners.image.patches.cases import Case
+from medloom.learners.image.patches.outlining import averaged
 
 LEAST: Final = 0.05
 """What is less sure is no object at all."""
@@ -48,7 +48,8 @@ def detected(
     read = partial(heat_of, objects=objects)
     maps = averaged([network], case.pixels, recipe, read, flips, precision)
     structures = objects.structures
-    parts = [_peaks(maps[one], maps[structures:], one + 1) for one in range(structures)]
+    sizes, ways = maps[structures:].chunk(2)
+    parts = [_peaks(maps[one], sizes, ways, one + 1) for one in range(structures)]
     boxes = Boxes(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("box", "structure", "score"))
     )
@@ -105,7 +106,7 @@ def threshold_of(said: list[Boxes], truth: list[Boxes], structures: int) -> tupl
     return tuple(chosen)
 
 
-def _peaks(heat: Tensor, sizes: Tensor, structure: int) -> Boxes:
+def _peaks(heat: Tensor, sizes: Tensor, ways: Tensor, structure: int) -> Boxes:
     """Read the places that are warmer than all around; middles and sizes are means of what is near, by its heat."""
     pooled = functional.max_pool3d if heat.ndim == 3 else functional.max_pool2d
     warmest = pooled(heat[None, None], 3, 1, 1)[0, 0]
@@ -117,8 +118,11 @@ def _peaks(heat: Tensor, sizes: Tensor, structure: int) -> Boxes:
     near = np.clip(near, 0, np.array(heat.shape) - 1)
     weights = heat.numpy()[tuple(np.moveaxis(near, -1, 0))].astype(np.float64)[..., None]
     weights /= weights.sum(1, keepdims=True)
-    told = np.moveaxis(sizes.numpy()[(slice(None), *np.moveaxis(near, -1, 0))], 0, -1).astype(np.float64)
-    middle, half = (near * weights).sum(1) + 0.5, (told * weights).sum(1) / 2
+    size, way = (
+        np.moveaxis(one.numpy()[(slice(None), *np.moveaxis(near, -1, 0))], 0, -1).astype(np.float64)
+        for one in (sizes, ways)
+    )
+    middle, half = ((near + way) * weights).sum(1) + 0.5, (size * weights).sum(1) / 2
     box = np.concatenate([middle - half, middle + half], axis=1)
     return surest_apart(Boxes(box, np.full(len(box), structure, np.int64), score))
 

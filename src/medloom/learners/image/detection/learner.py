@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from medloom.foundation.hashing import digest
 from medloom.foundation.seeds import derive
-from medloom.learners.image.patch_learner import PatchLearner
+from medloom.learners.image.patches.learner import PatchLearner
 from medloom.record.imaging.reading import check_imaging
 from medloom.tasks.kinds import Kind
 from medloom.tasks.samples import Samples

@@ -16,9 +16,9 @@ from medloom.learners.image.detection.finding import detected
 from medloom.learners.image.detection.targets import Objects
 from medloom.learners.image.detection.teaching import TaughtToFind
 from medloom.learners.image.objects import explained, predicted
-from medloom.learners.image.segmentation.cases import prepared
-from medloom.learners.image.segmentation.networks import built, faster_precision
-from medloom.learners.image.segmentation.weights import read_weights, write_weights
+from medloom.learners.image.patches.cases import prepared
+from medloom.learners.image.patches.networks import built, faster_precision
+from medloom.learners.image.patches.weights import read_weights, write_weights
 from medloom.record.imaging.image import Image
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medloom.features.boxes import boxes_of, numbered
-from medloom.features.image_recipe import Recipe, fingerprint, recipe
-from medloom.foundation.hashing import digest
+from medloom.features.image_recipe import Recipe
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive, generator
 from medloom.learners.image.detection.finding import UNKNOWN, detected, threshold_of
 from medloom.learners.image.detection.targets import Objects, detection_loss, objects_in
-from medloom.learners.image.segmentation.augmenting import NONE
-from medloom.learners.image.segmentation.cases import Case, Patches, prepared
-from medloom.learners.image.segmentation.networks import built
-from medloom.learners.image.segmentation.teaching import Course, check_axes
-from medloom.record.imaging.image import Image
-from medloom.training.fitting import fit
+from medloom.learners.image.patches.augmenting import NONE
+from medloom.learners.image.patches.cases import Case, Patches, prepared
+from medloom.learners.image.patches.course import MOST_JUDGED, Course, Example, labels_of
+from medloom.learners.image.patches.networks import built
 from medloom.training.seeding import seeded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_log = logging.getLogger(__name__)
-
-Example = tuple[Image, NDArray[Any]]
-
-_JUDGEMENTS: Final = 12  # in a training
-_MOST_JUDGED: Final = 40
 _PATCHES: Final = 2  # of each case that is judged by
 
 
@@ -70,48 +59,32 @@ def taught_to_find(
     Raises:
         InputError: images are of unlike axes or channels, or the course is of other axes than they have.
     """
-    made = recipe(fingerprint(train, seed), spacing=course.spacing)
-    check_axes(course, made)
-    if course.schedule.batch:
-        made = replace(made, batch=course.schedule.batch)
+    made = course.recipe(train, seed)
     learned = [_case(example, made, structures) for example in train]
     judged = [(_case(example, made, structures), boxes_of(example[1])) for example in tuning]
-    objects = objects_in((_labels(case) for case in learned), structures, len(made.patch))
-    schedule = course.schedule
-    repeats = max(1, round(schedule.epochs / _JUDGEMENTS))
+    objects = objects_in((labels_of(case) for case in learned), structures, len(made.patch))
     with seeded(derive(seed, "network")):
         network = built(course.kind, made, objects.maps)
-    batches = _judging([case for case, _ in judged[:_MOST_JUDGED]], made, seed)
-    fitted = fit(
+    batches = _judging([case for case, _ in judged[:MOST_JUDGED]], made, seed)
+    found = course.teach(
         network,
-        Patches(learned, made, course.augmentation, repeats),
+        learned,
+        made,
         partial(_loss, objects),
-        replace(schedule, epochs=max(1, round(schedule.epochs / repeats)), batch=made.batch, patience=None),
-        seed=seed,
         judged=partial(_judge, batches, objects) if batches else None,
-        folder=course.folder,
-        of=digest(
-            [course.of, course.kind, asdict(schedule), asdict(course.augmentation), made.to_json(), seed]
-        ),
+        seed=seed,
         doing=tr("Learning to find"),
     )
-    _log.info("taught images=%d steps=%d why=%s", len(learned), fitted.course.step, fitted.why)
-    found: nn.Module = network.float().eval().requires_grad_(False)
     if not judged:
         return TaughtToFind(made, objects, found, (UNKNOWN,) * structures)
     flips = course.augmentation.flips  # as it will be asked
-    said = [detected(found, case, made, objects, flips, schedule.precision) for case, _ in judged]
+    said = [detected(found, case, made, objects, flips, course.schedule.precision) for case, _ in judged]
     return TaughtToFind(made, objects, found, threshold_of(said, [truth for _, truth in judged], structures))
 
 
 def _case(example: Example, made: Recipe, structures: int) -> Case:
     image, labels = example
     return prepared(image, numbered(labels, structures), made)
-
-
-def _labels(case: Case) -> NDArray[Any]:
-    assert case.labels is not None
-    return np.asarray(case.labels.numpy())
 
 
 def _loss(objects: Objects, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
@@ -131,5 +104,7 @@ def _judge(batches: Sequence[tuple[Tensor, Tensor]], objects: Objects, network: 
     """Give the mean loss of the patches."""
     import torch
 
+    device = next(network.parameters()).device
     with torch.inference_mode():
-        return float(torch.cat([_loss(objects, network, batch) for batch in batches]).mean())
+        losses = [_loss(objects, network, (x.to(device), drawn)) for x, drawn in batches]
+        return float(torch.cat(losses).mean())

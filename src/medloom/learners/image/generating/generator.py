@@ -29,7 +29,7 @@ from medloom.training.tensors import read_weights, write_weights
 
 NAME: Final = "image-gan"
 FEWEST: Final = 20
-"""Images of each class; fewer are learned by heart."""
+"""Patients with images of each class; of fewer each is learned by heart."""
 
 _SPECIFICATION: Final = "generator.json"
 _WEIGHTS: Final = "generator.safetensors"
@@ -90,10 +90,13 @@ class ImageGenerator:
         numbers = numbered(train)
         classes = classes_of(question)
         counts = dict(zip(classes, np.bincount(numbers, minlength=len(classes)).tolist(), strict=True))
-        rare = {name: n for name, n in counts.items() if n < FEWEST}
+        patients = {
+            name: len(np.unique(train.groups[numbers == number])) for number, name in enumerate(classes)
+        }
+        rare = {name: n for name, n in patients.items() if n < FEWEST}
         if rare:
             raise InputError(
-                "images of a class are too few to be drawn ({counts}); {least} of each are the least",
+                "patients with images of a class are too few for it to be drawn ({counts}); {least} are the least",
                 counts=", ".join(f"{name}: {n}" for name, n in rare.items()),
                 least=FEWEST,
             )

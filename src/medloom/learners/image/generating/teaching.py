@@ -239,7 +239,8 @@ class _Lesson:
         return scaled(x, self.canvas.size), torch.from_numpy(of)
 
     def _drawn(self, rng: np.random.Generator) -> Classes:
-        return rng.permutation(np.arange(self.teaching.batch) % self.canvas.classes)
+        """Draw classes, each as often as another, and other ones each time where a batch has no place for all."""
+        return rng.permutation(np.resize(rng.permutation(self.canvas.classes), self.teaching.batch))
 
     def _painted(self, of: Tensor) -> Tensor:
         painted: Tensor = self.painter(torch.randn(len(of), self.canvas.noise), of)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
-from medloom.learners.image.patch_learner import PatchLearner
+from medloom.learners.image.patches.learner import PatchLearner
 from medloom.record.imaging.reading import check_imaging
 from medloom.tasks.kinds import Kind
 from medloom.tasks.samples import Samples
@@ -17,8 +17,8 @@ from medloom.training.learning import check_samples, origin_of_fit
 from medloom.training.parameters import check_parameter
 
 if TYPE_CHECKING:
+    from medloom.learners.image.patches.course import Course
     from medloom.learners.image.segmentation.model import UnetModel
-    from medloom.learners.image.segmentation.teaching import Course
 
 
 @dataclass(frozen=True)

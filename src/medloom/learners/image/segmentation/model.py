@@ -16,11 +16,11 @@ from medloom.features.image_recipe import Recipe
 from medloom.features.images import image_of
 from medloom.foundation.messages import tr
 from medloom.learners.image.objects import explained, predicted
-from medloom.learners.image.segmentation.cases import prepared
-from medloom.learners.image.segmentation.networks import built, faster_precision
-from medloom.learners.image.segmentation.outlining import Outline, outlined
+from medloom.learners.image.patches.cases import prepared
+from medloom.learners.image.patches.networks import built, faster_precision
+from medloom.learners.image.patches.outlining import Outline, outlined
+from medloom.learners.image.patches.weights import read_weights, write_weights
 from medloom.learners.image.segmentation.teaching import Taught
-from medloom.learners.image.segmentation.weights import read_weights, write_weights
 from medloom.record.imaging.image import Image
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation

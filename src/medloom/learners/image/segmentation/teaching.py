@@ -2,64 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medloom.features.image_recipe import Recipe, fingerprint, recipe
-from medloom.foundation.errors import InputError
-from medloom.foundation.hashing import digest
+from medloom.features.image_recipe import Recipe
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive, generator
-from medloom.learners.image.segmentation.augmenting import Augmentation
-from medloom.learners.image.segmentation.cases import Case, Patches, prepared
+from medloom.learners.image.patches.cases import Case, prepared
+from medloom.learners.image.patches.course import MOST_JUDGED, Course, Example, labels_of
+from medloom.learners.image.patches.networks import built
+from medloom.learners.image.patches.outlining import largest_parts, probabilities
 from medloom.learners.image.segmentation.losses import dice_and_entropy
-from medloom.learners.image.segmentation.networks import built
-from medloom.learners.image.segmentation.outlining import largest_parts, probabilities
-from medloom.record.imaging.image import Image
-from medloom.training.fitting import fit
-from medloom.training.schedule import Schedule
 from medloom.training.seeding import seeded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_log = logging.getLogger(__name__)
-
-Example = tuple[Image, NDArray[Any]]
 Rows = NDArray[np.int64]
-
-_JUDGEMENTS: Final = 12  # in a training; each costs as long as to outline all cases that are judged by
-_MOST_JUDGED: Final = 40
-
-
-@dataclass(frozen=True)
-class Course:
-    """How networks are taught.
-
-    Attributes:
-        kind: of network.
-        schedule: of the fit loop; its epochs are passes over the images, its batch is the recipe's where it is 0.
-        augmentation: of patches.
-        networks: how many; each is judged by a share of the cases of its own, where there are several.
-        spacing: mm that images are brought to; None: what is usual.
-        folder: where it is kept how far each network is, so that a teaching that was cut off goes on; None: nowhere.
-        of: what is learned from, in a digest.
-    """
-
-    kind: str
-    schedule: Schedule
-    augmentation: Augmentation
-    networks: int = 1
-    spacing: tuple[float, ...] | None = None
-    folder: Path | None = None
-    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,10 +68,7 @@ def taught(
     Raises:
         InputError: images are of unlike axes or channels, or the course is of other axes than they have.
     """
-    made = recipe(fingerprint(train, seed), spacing=course.spacing)
-    check_axes(course, made)
-    if course.schedule.batch:
-        made = replace(made, batch=course.schedule.batch)
+    made = course.recipe(train, seed)
     cases = [prepared(*example, made) for part in (train, tuning) for example in part]
     shares = _shares(groups, course.networks, seed)
     networks, tried = [], []
@@ -119,21 +80,6 @@ def taught(
         tried += [(case, _said(networks[-1], case, made, course)) for case in others]
     largest, dice = _parts(tried, structures)
     return Taught(made, tuple(networks), largest, dice)
-
-
-def check_axes(course: Course, made: Recipe) -> None:
-    """Refuse a course that flips an axis which images do not have.
-
-    Raises:
-        InputError: it does.
-    """
-    axes = len(made.spacing)
-    if any(axis >= axes for axis in course.augmentation.flips):
-        raise InputError(
-            "flips {flips} name an axis that images do not have; theirs are 0 to {last}",
-            flips=course.augmentation.flips,
-            last=axes - 1,
-        )
 
 
 def mean_dice(truth: NDArray[Any], said: NDArray[Any], structures: int) -> NDArray[np.float64]:
@@ -156,26 +102,18 @@ def _one(
     learned: Sequence[Case], judged: Sequence[Case], made: Recipe, structures: int, course: Course, seed: int
 ) -> nn.Module:
     """Teach one network."""
-    schedule = course.schedule
-    repeats = max(1, round(schedule.epochs / _JUDGEMENTS))
     with seeded(seed):
         network = built(course.kind, made, 1 + structures)
-    fitted = fit(
+    judged = judged[:MOST_JUDGED]
+    return course.teach(
         network,
-        Patches(learned, made, course.augmentation, repeats),
+        learned,
+        made,
         _loss,
-        replace(schedule, epochs=max(1, round(schedule.epochs / repeats)), batch=made.batch, patience=None),
+        judged=partial(_judge, judged, made, structures, course) if judged else None,
         seed=seed,
-        judged=partial(_judge, judged[:_MOST_JUDGED], made, structures, course) if judged else None,
-        folder=course.folder,
-        of=digest(
-            [course.of, course.kind, asdict(schedule), asdict(course.augmentation), made.to_json(), seed]
-        ),
         doing=tr("Learning to outline"),
     )
-    _log.info("taught images=%d steps=%d why=%s", len(learned), fitted.course.step, fitted.why)
-    found: nn.Module = network.float().eval().requires_grad_(False)
-    return found
 
 
 def _in(course: Course, number: int) -> Course:
@@ -188,7 +126,7 @@ def _loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 def _judge(cases: Sequence[Case], made: Recipe, structures: int, course: Course, network: nn.Module) -> float:
     """Give one minus the mean Dice of structures that are there."""
-    found = [mean_dice(_labels(case), _said(network, case, made, course), structures) for case in cases]
+    found = [mean_dice(labels_of(case), _said(network, case, made, course), structures) for case in cases]
     return 1 - float(np.nanmean(found)) if np.isfinite(found).any() else 1.0
 
 
@@ -204,10 +142,10 @@ def _parts(
     """Find the structures of which the largest part alone is better, and the Dice that is reached so."""
     if not tried:
         return (), None
-    plain = np.array([mean_dice(_labels(case), said, structures) for case, said in tried])
+    plain = np.array([mean_dice(labels_of(case), said, structures) for case, said in tried])
     alone = np.array(
         [
-            mean_dice(_labels(case), largest_parts(said, range(1, structures + 1)), structures)
+            mean_dice(labels_of(case), largest_parts(said, range(1, structures + 1)), structures)
             for case, said in tried
         ]
     )
@@ -222,11 +160,6 @@ def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     counted = np.maximum(known.sum(axis=0), 1)
     means: NDArray[np.float64] = np.where(known, values, 0.0).sum(axis=0) / counted
     return means
-
-
-def _labels(case: Case) -> NDArray[Any]:
-    assert case.labels is not None
-    return np.asarray(case.labels.numpy())
 
 
 def _shares(groups: tuple[Rows, Rows], networks: int, seed: int) -> list[NDArray[np.bool_]]:

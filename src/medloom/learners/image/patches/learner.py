@@ -14,8 +14,8 @@ from medloom.training.parameters import check_parameter, check_types
 from medloom.training.schedule import PRECISIONS, Schedule
 
 if TYPE_CHECKING:
-    from medloom.learners.image.segmentation.augmenting import Augmentation
-    from medloom.learners.image.segmentation.teaching import Course
+    from medloom.learners.image.patches.augmenting import Augmentation
+    from medloom.learners.image.patches.course import Course
 
 NETWORKS: Final = ("unet", "folded", "residual", "attention")
 
@@ -71,8 +71,8 @@ class PatchLearner(Learner):
         """
         self._check_parameters()
         check_torch(self.name)
-        from medloom.learners.image.segmentation.networks import faster_precision
-        from medloom.learners.image.segmentation.teaching import Course
+        from medloom.learners.image.patches.course import Course
+        from medloom.learners.image.patches.networks import faster_precision
 
         schedule = Schedule(
             epochs=self.epochs,
@@ -91,7 +91,7 @@ class PatchLearner(Learner):
         return Course(self.network, schedule, self._augmentation(), spacing=spacing, folder=folder)
 
     def _augmentation(self) -> Augmentation:
-        from medloom.learners.image.segmentation.augmenting import NONE, Augmentation
+        from medloom.learners.image.patches.augmenting import NONE, Augmentation
 
         by, usual = self.augmentation, Augmentation()
         if not by:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medloom.features.image_recipe import Recipe
-from medloom.learners.image.segmentation.cases import Case, in_fast_order, resized
+from medloom.learners.image.patches.cases import Case, in_fast_order, resized
 
 _WHOLE: Final = 1.5  # times a patch along each axis: so large an image is looked at whole
 _OVERLAP: Final = 0.5
@@ -70,25 +70,28 @@ def probabilities(
     precision: str = "32",
 ) -> Tensor:
     """Average what networks say of an image (channels, *space) and its mirror images: (1 + structures, *space)."""
-    return averaged(networks, pixels, recipe, lambda scores: scores.softmax(0), flips, precision)
+    return averaged(networks, pixels, recipe, lambda scores, _: scores.softmax(0), flips, precision)
 
 
 def averaged(
     networks: Sequence[nn.Module],
     pixels: Tensor,
     recipe: Recipe,
-    read: Callable[[Tensor], Tensor],
+    read: Callable[[Tensor, Sequence[int]], Tensor],
     flips: Sequence[int] = (),
     precision: str = "32",
 ) -> Tensor:
-    """Average what is read from the scores (outputs, *space) of an image (channels, *space) and its mirror images."""
+    """Average what is read from the scores (outputs, *space) of an image (channels, *space) and its mirror images.
+
+    What reads is told the axes along which an image is mirrored.
+    """
     views = list(chain.from_iterable(combinations(flips, n) for n in range(len(flips) + 1)))
     total: Any = 0.0
     with torch.inference_mode(), _in(precision):
         for network in networks:
             for view in views:
                 axes = [axis + 1 for axis in view]
-                said = read(_scores(network, pixels.flip(axes) if axes else pixels, recipe).float())
+                said = read(_scores(network, pixels.flip(axes) if axes else pixels, recipe).float(), view)
                 total = total + (said.flip(axes) if axes else said)
     mean: Tensor = total / (len(networks) * len(views))
     return mean
@@ -110,7 +113,8 @@ def largest_parts(labels: NDArray[np.uint8], structures: Sequence[int]) -> NDArr
 
 
 def _scores(network: nn.Module, pixels: Tensor, recipe: Recipe) -> Tensor:
-    """Ask a network of an image, whole or in windows that overlap: (1 + structures, *space)."""
+    """Ask a network, where it is, of an image, whole or in windows that overlap: (outputs, *space)."""
+    pixels = pixels.to(next(network.parameters(), pixels).device)
     shape = pixels.shape[1:]
     if all(size <= _WHOLE * patch for size, patch in zip(shape, recipe.patch, strict=True)):
         # as in training, where what a patch has beside the image is 0
@@ -126,7 +130,7 @@ def _scores(network: nn.Module, pixels: Tensor, recipe: Recipe) -> Tensor:
             )
         )
         said: Tensor = network(in_fast_order(functional.pad(pixels, sides)[None]))[0]
-        return said[(slice(None), *(slice(b, b + size) for b, size in zip(before, shape, strict=True)))]
+        return said[(slice(None), *(slice(b, b + size) for b, size in zip(before, shape, strict=True)))].cpu()
     from monai.inferers import sliding_window_inference
 
     found: Any = sliding_window_inference(
@@ -138,7 +142,7 @@ def _scores(network: nn.Module, pixels: Tensor, recipe: Recipe) -> Tensor:
         mode="gaussian",
     )
     windows: Tensor = found[0]
-    return windows
+    return windows.cpu()
 
 
 def _in(precision: str) -> Any:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from medloom.features.image_recipe import Recipe, normalised
 from medloom.foundation.errors import InputError
-from medloom.learners.image.segmentation.augmenting import Augmentation, cut
+from medloom.learners.image.patches.augmenting import Augmentation, cut
 from medloom.record.imaging.image import Image
 
 _FOREGROUND: Final = 1 / 3  # of patches, in images larger than they are, lie around a structure
@@ -53,7 +53,7 @@ def prepared(image: Image, labels: NDArray[Any] | None, recipe: Recipe) -> Case:
     """
     if image.dimensions != len(recipe.spacing) or image.channels != recipe.channels:
         raise InputError(
-            "the model outlines images of {axes} axes and {channels} channels, this one has {found_axes} and "
+            "the model reads images of {axes} axes and {channels} channels, this one has {found_axes} and "
             "{found_channels}",
             axes=len(recipe.spacing),
             channels=recipe.channels,
