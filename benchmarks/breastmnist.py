@@ -7,7 +7,7 @@ from typing import Final
 
 from medloom.cli.bench import Bench
 
-TRANSFER: Final = {"size": 64, "epochs": 15, "patience": 15, "batch": 16, "flip": True, "views": 5}
+TRANSFER: Final = {"size": 128, "epochs": 15, "patience": 15, "flip": True, "views": 3}
 REFERENCES: Final = {
     "ResNet-18 (28) auroc": 0.901,
     "ResNet-18 (28) accuracy": 0.863,

@@ -23,31 +23,35 @@ _FOLDS: Final = 5
 _STEPS: Final = 50
 
 
-def probe(x: Floats, targets: Targets, groups: Rows, seed: int) -> LinearHead:
+def probe(x: Floats, targets: Targets, groups: Rows, seed: int, rows: Rows | None = None) -> LinearHead:
     """Find the layer with the least loss, where long weights cost; how much they do is chosen by cross-validation.
 
     Args:
-        x: (n, d) representations.
+        x: (n, d) representations; of (m, d) copies of samples, `rows` tells whose.
         targets: labels of the n samples, of any kind.
         groups: (n,) what must not be split.
         seed: of the folds.
+        rows: (m,) the sample that each is a copy of; None: each sample is there once.
     """
     standard = Standard.of(x)
     z = standard.applied(x)
-    different, group = np.unique(groups, return_inverse=True)
+    of = np.arange(len(x)) if rows is None else rows
+    different, group = np.unique(groups[of], return_inverse=True)
     folds = min(_FOLDS, len(different))
     fold = (generator(seed, "probe").permutation(len(different)) % folds)[group]
     missed = np.zeros(len(_STRENGTHS))
     if folds > 1:
         for one in range(folds):
             inside, outside = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
-            missed += [_loss(z, targets, outside, head) for head in _path(z, targets, inside, _STRENGTHS)]
+            missed += [_loss(z, targets, of, outside, head) for head in _path(z, targets, of, inside)]
     chosen = int(missed.argmin())
-    *_, head = _path(z, targets, np.arange(len(z)), _STRENGTHS[: chosen + 1])
+    *_, head = _path(z, targets, of, np.arange(len(z)), _STRENGTHS[: chosen + 1])
     return standard.undone(head)
 
 
-def _path(z: Floats, targets: Targets, rows: Rows, strengths: tuple[float, ...]) -> list[LinearHead]:
+def _path(
+    z: Floats, targets: Targets, of: Rows, rows: Rows, strengths: tuple[float, ...] = _STRENGTHS
+) -> list[LinearHead]:
     """Fit one layer a strength; each begins where the one before ended."""
     import torch
 
@@ -62,7 +66,7 @@ def _path(z: Floats, targets: Targets, rows: Rows, strengths: tuple[float, ...])
 
         def cost(strength: float = strength, descent: torch.optim.LBFGS = descent) -> Tensor:
             descent.zero_grad()
-            loss = targets.losses(inputs @ weight.T + bias, rows).mean()
+            loss = targets.losses(inputs @ weight.T + bias, of[rows]).mean()
             total: Tensor = loss + strength / 2 * weight.square().sum()
             total.backward()
             return total
@@ -72,8 +76,8 @@ def _path(z: Floats, targets: Targets, rows: Rows, strengths: tuple[float, ...])
     return heads
 
 
-def _loss(z: Floats, targets: Targets, rows: Rows, head: LinearHead) -> float:
+def _loss(z: Floats, targets: Targets, of: Rows, rows: Rows, head: LinearHead) -> float:
     import torch
 
     with torch.no_grad():
-        return float(targets.losses(torch.from_numpy(head.scores(z[rows])), rows).sum())
+        return float(targets.losses(torch.from_numpy(head.scores(z[rows])), of[rows]).sum())

@@ -84,7 +84,8 @@ def test_shares_of_places_add_up_to_the_answer(learner: type[ImageLearner]) -> N
     summed = told.frame.group_by("sample_id", maintain_order=True).agg(pl.col("contribution").sum())
     expected = scores_of("binary", model.predict(samples).matrix(("true",)))[:, 0]
     found = told.baseline["value"].item() + summed["contribution"].to_numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    # a probability of nearly 0 or 1 tells its log-odds no more exactly
+    np.testing.assert_allclose(found.clip(-20, 20), expected.clip(-20, 20), atol=1e-4)
     assert told.frame["asset"].unique().sort().to_list() == samples.frame["item"].unique().sort().to_list()
 
 
@@ -133,7 +134,8 @@ def test_a_parameter_out_of_range_is_refused_with_its_rule() -> None:
         ({"views": 9}, "6 or fewer"),
         ({"start": "nowhere"}, "a folder with an encoder"),
         ({"size": 3}, "16 or more"),
-        ({"adapt": "half"}, "full, head, lora"),
+        ({"adapt": "half"}, "full, head, lora, probe"),
+        ({"adapt": "probe"}, "starts from nothing"),
     ):
         with pytest.raises(InputError, match=rule):
             registry.load("medloom.learners", "cnn")(**wrong).fit(

@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from sklearn.metrics import roc_auc_score
 
 from medloom.foundation.errors import InputError, LeakageError
 from medloom.learners.image.classifiers import CnnLearner, VitLearner
@@ -35,6 +37,25 @@ def test_a_learner_starts_from_what_was_pretrained(
     quick = replace(learner, start=str(tmp_path / "encoder"), epochs=1, adapt=adapt)
     model = quick.fit(samples.in_split("train"), samples.in_split("tuning"))
     assert len(model.predict(samples.in_split("held_out")).frame) == len(samples.in_split("held_out"))
+
+
+def test_a_probe_learns_the_head_alone_and_keeps_what_was_pretrained(tmp_path: Path) -> None:
+    unlabelled, samples = images(site_of().record), samples_of()
+    schedule = replace(BRIEF, epochs=6)
+    pretrain(
+        CNN, unlabelled.in_split("train"), unlabelled.in_split("tuning"), schedule=schedule, seed=1
+    ).save(tmp_path / "encoder")
+    learner = replace(CNN, start=str(tmp_path / "encoder"), adapt="probe", flip=True, views=2)
+    train, tuning, unseen = (samples.in_split(one) for one in ("train", "tuning", "held_out"))
+    model = learner.fit(train, tuning)
+    body = load_encoder(tmp_path / "encoder").body.state_dict()
+    assert all(torch.equal(value, body[name]) for name, value in model.network.body.state_dict().items())
+    said = model.predict(unseen).frame["value"].to_numpy()
+    assert roc_auc_score(unseen.frame["label"].to_numpy(), said) > 0.7
+    again = replace(learner, refit=True).fit(train, tuning)
+    assert not torch.equal(model.network.head.weight, again.network.head.weight)  # learned from more
+    digest = model.save(tmp_path / "package")
+    assert CnnLearner.load(tmp_path / "package").save(tmp_path / "again") == digest
 
 
 def test_an_objective_that_is_not_there_or_not_for_this_network_is_refused() -> None:

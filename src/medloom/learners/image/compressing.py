@@ -32,7 +32,8 @@ def compressed(model: ImageModel, plan: Plan, train: Samples, tuning: Samples, s
         model: to be made faster.
         plan: `onnx`, or `int8` by the ranges of examples.
         train: of which some are the examples.
-        tuning: of which some are answered by the network and by the graph, which must say the same.
+        tuning: of which some, or of `train` where there are none, are answered by the network and by the graph, which
+            must say the same.
         seed: of the choice of examples.
 
     Raises:
@@ -44,12 +45,12 @@ def compressed(model: ImageModel, plan: Plan, train: Samples, tuning: Samples, s
             to=plan.to,
         )
     example = torch.zeros(1, model.framing.channels, *model.framing.size)
-    graph = as_graph(_Viewed(model.network, model.views), {INPUT: example}, {}, OUTPUTS)
+    graph = as_graph(_Viewed(model.network, model.views, model.mirrored), {INPUT: example}, {}, OUTPUTS)
     bias = tuple(float(one) for one in model.network.head.bias.detach())
     made = ImageGraphModel(
         model.origin, model.framing, model.form, bias, graph, model.spacing, novelty=model.novelty
     )
-    few = tuning.among(range(min(_COMPARED, len(tuning))))
+    few = (tuning if len(tuning) else train).among(range(min(_COMPARED, len(tuning) or len(train))))
     outputs = model.origin.question.outputs
     mine, its = (np.asarray(one.predict(few).matrix(outputs)) for one in (model, made))
     apart = float(np.abs(mine - its).max(initial=0.0))
@@ -72,15 +73,15 @@ def compressed(model: ImageModel, plan: Plan, train: Samples, tuning: Samples, s
 class _Viewed(nn.Module):
     """What the graph gives of an image: scores, the mean of its views; of itself what is known, and shares."""
 
-    def __init__(self, network: ImageNetwork, views: int) -> None:
+    def __init__(self, network: ImageNetwork, views: int, mirrored: bool) -> None:
         super().__init__()
-        self.network, self.views = network, views
+        self.network, self.views, self.mirrored = network, views, mirrored
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         maps = self.network.maps(x)
         known = maps.flatten(2).mean(2)
         scores = [self.network.head(known)]
-        others = views_of(x, self.views)
+        others = views_of(x, self.views, self.mirrored)
         next(others)
         scores += [self.network(view) for view in others]
         return torch.stack(scores).mean(0), known, self.network.shares(maps)

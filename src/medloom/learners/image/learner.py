@@ -42,11 +42,13 @@ _log = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
 
+_Fitted = tuple[Framing, Pixels, Samples, "ImageNetwork"]  # with what was learned from, framed and not
+
 _MOST_VIEWS: Final = 6
 _FEWEST_STEPS: Final = 300
 _PATIENT_STEPS: Final = 100
 _FLAT, _SOLID = 224, 64  # pixels a side, of pictures and of volumes
-ADAPTED: Final = ("full", "head", "lora")
+ADAPTED: Final = ("full", "head", "lora", "probe")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class ImageLearner(Learner):
         size: pixels a side that images are scaled to; 0: 224 of pictures, 64 of volumes.
         start: what training starts from: `none`, `imagenet` where there are such weights, or a folder with an encoder
             that was pretrained on images of one's own.
-        adapt: what is learned of a network that is not new: `full`, `head` alone, or `lora` beside its linear layers.
+        adapt: what is learned of a network that is not new: `full`, `head` alone, `lora` beside its linear layers, or
+            `probe`: the head too, but found at once from what the network knows of each image and shrunk as much as
+            cross-validation says, which suits some hundred images; nothing of how to descend counts then.
         rank: of LoRA.
         epochs: passes over the images at most; None: 20 (10 of EfficientNet), or as many as make 300 steps.
         batch: images a step.
@@ -66,7 +70,7 @@ class ImageLearner(Learner):
         patience: passes without gain on the tuning images before it stops; of few images more, 100 steps at least.
         refit: whether it is then learned again, for so long as served best, from the tuning images too.
         augment: how strongly images are turned, lit and blurred while it learns; 0: not.
-        flip: whether left and right may change places.
+        flip: whether left and right may change places; mirror images are asked about too then.
         dropout: share of what is known of an image that is left out while it learns.
         smoothing: share by which labels are drawn towards all answers alike.
         focal: power by which images that are answered well already count less.
@@ -134,21 +138,46 @@ class ImageLearner(Learner):
 
         drawn = derive(seed, self.modality, self.name)
         form = AnswerForm.of(train.question, train)
-        learned, judged = self._divided(train, tuning, drawn)
+        if self.adapt == "probe":
+            framing, seen, everything, network = self._probed(form, train, tuning, drawn)
+        else:
+            framing, seen, everything, network = self._descended(form, train, tuning, drawn)
+        ready = network.eval().requires_grad_(False)
+        origin, built = origin_of_fit(self, train, tuning, seed), self.built(framing)
+        made = ImageModel(origin, framing, form, ready, built, self.views, self.flip)
+        return made.knowing(seen, everything.groups)
+
+    def _descended(self, form: AnswerForm, train: Samples, tuning: Samples, seed: int) -> _Fitted:
+        """Train by descent; stop where some images that are not learned from are answered best."""
+        learned, judged = self._divided(train, tuning, seed)
         framing = self.framing(learned)
         seen, seen_judged = framed_together(learned, framing), framed_together(judged, framing)
         network, passes = self._fitted(
-            framing, form, learned, seen, (judged, seen_judged), self._schedule(len(learned)), drawn
+            framing, form, learned, seen, (judged, seen_judged), self._schedule(len(learned)), seed
         )
         everything = side_by_side(train, tuning) if self.refit else train
         if len(everything) > len(learned):
             once = replace(self._schedule(len(learned)), epochs=passes, patience=None)
             seen = framed_together(everything, framing)
-            network, _ = self._fitted(framing, form, everything, seen, None, once, drawn)
-        built = self.built(framing)
-        origin = origin_of_fit(self, train, tuning, seed)
-        ready = network.eval().requires_grad_(False)
-        return ImageModel(origin, framing, form, ready, built, self.views).knowing(seen, everything.groups)
+            network, _ = self._fitted(framing, form, everything, seen, None, once, seed)
+        return framing, seen, everything, network
+
+    def _probed(self, form: AnswerForm, train: Samples, tuning: Samples, seed: int) -> _Fitted:
+        """Find the head alone, from what the body knows of each image, as it is and changed."""
+        from medloom.learners.image.network import ImageNetwork
+        from medloom.learners.image.probing import probe_head
+
+        everything = side_by_side(train, tuning) if self.refit else train
+        framing = self.framing(everything)
+        seen = framed_together(everything, framing)
+        with seeded(seed):
+            network = ImageNetwork(self.started(framing, everything), form.k, self.dropout)
+        rows, targets = self._rows(framing, form, everything, seen, seed)
+        drawn = len(rows.lengths) - len(everything)
+        groups = np.unique(everything.groups, return_inverse=True)[1]
+        whose = np.concatenate([groups, groups.max() + 1 + np.arange(drawn)])
+        probe_head(network, rows, targets, whose, seed)
+        return framing, seen, everything, network
 
     @classmethod
     def load(cls, directory: Path) -> ImageModel:
@@ -216,6 +245,7 @@ class ImageLearner(Learner):
         seed: int,
     ) -> tuple[ImageNetwork, int]:
         """Train on images; stop on others, if there are any. Gives the passes after which it was best, too."""
+        from medloom.learners.image.layout import network_as_saved, network_in_fast_order
         from medloom.learners.image.network import ImageNetwork, mean_loss
         from medloom.training.fitting import fit
 
@@ -223,6 +253,7 @@ class ImageLearner(Learner):
             body = self.started(framing, learned)
             network = ImageNetwork(body, form.k, self.dropout)
         self._adapt(network)
+        network_in_fast_order(network, len(framing.size))
         rows, targets = self._rows(framing, form, learned, seen, seed)
         emphasis = Emphasis(self.smoothing, self.focal, self.balanced)
         network.level(np.zeros(form.k) if self.balanced else targets.level)
@@ -242,6 +273,7 @@ class ImageLearner(Learner):
             from medloom.training.adaptation import settle
 
             settle(network.body)
+        network_as_saved(network)
         _log.info("fitted learner=%s images=%d steps=%d", self.name, len(learned), fitted.course.step)
         best = fitted.course.best_step or fitted.course.step
         return network, max(1, -(-best // schedule.steps(len(rows.lengths))))
@@ -336,6 +368,10 @@ class ImageLearner(Learner):
         minutes = self.minutes
         check_parameter(name, "minutes", minutes, minutes is None or minutes > 0, tr("above 0"))
         check_parameter(name, "adapt", self.adapt, self.adapt in ADAPTED, ", ".join(ADAPTED))
+        pretrained = self.adapt != "probe" or self.start != "none"
+        check_parameter(
+            name, "adapt", self.adapt, pretrained, tr("another one where training starts from nothing")
+        )
         holds = self.precision in PRECISIONS
         check_parameter(name, "precision", self.precision, holds, ", ".join(PRECISIONS))
         check_parameter(name, "generated", self.generated, self.generated >= 0, tr("0 or more"))
@@ -366,11 +402,13 @@ class ImageRows:
     def batch(self, rows: Rows, rng: np.random.Generator) -> tuple[Tensor, Rows]:
         import torch
 
+        from medloom.learners.image.layout import in_fast_order
+
         chosen = np.empty((len(rows), *self.parts[0].shape[1:]), np.uint8)
         first = 0
         for part in self.parts:
             own = (first <= rows) & (rows < first + len(part))
             chosen[own] = part[rows[own] - first]
             first += len(part)
-        x = torch.from_numpy(chosen).float() / 255
+        x = in_fast_order(torch.from_numpy(chosen).float() / 255)
         return self.augmentation.changed(x, rng), rows

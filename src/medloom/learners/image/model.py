@@ -47,6 +47,7 @@ class ImageModel(Model):
         network: learned.
         built: what the body is built from, as its learner reads it back.
         views: of each image, whose answers are averaged.
+        mirrored: whether the mirror image of each view is one too.
         novelty: where training images lie among representations; None: they were too few.
     """
 
@@ -56,6 +57,7 @@ class ImageModel(Model):
     network: ImageNetwork
     built: dict[str, Any]
     views: int = 1
+    mirrored: bool = False
     novelty: Novelty | None = field(default=None, kw_only=True)
 
     def predict(self, samples: Samples) -> Predictions:
@@ -64,7 +66,10 @@ class ImageModel(Model):
         Raises:
             InputError: an image is damaged, or of another kind than those learned from.
         """
-        rows = [scores_of(self.network, x, self.views)[0].double().numpy() for x in self._read(samples)]
+        rows = [
+            scores_of(self.network, x, self.views, self.mirrored)[0].double().numpy()
+            for x in self._read(samples)
+        ]
         if not rows:
             return Predictions(PREDICTION_SCHEMA.to_frame())
         ids = samples.frame["sample_id"]
@@ -142,6 +147,7 @@ class ImageModel(Model):
             "form": asdict(self.form),
             "built": self.built,
             "views": self.views,
+            "mirrored": self.mirrored,
         }
         text = json.dumps(content, ensure_ascii=False, sort_keys=True)
         (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
@@ -169,5 +175,6 @@ def load_model(directory: Path, body: Callable[[Framing, dict[str, Any]], nn.Mod
         network.eval().requires_grad_(False),
         told["built"],
         told["views"],
+        told["mirrored"],
         novelty=Novelty.read(directory / "weights"),
     )

@@ -78,13 +78,21 @@ class ImageNetwork(nn.Module):
         return shares
 
 
-def views_of(x: Tensor, views: int) -> Iterator[Tensor]:
+def views_of(x: Tensor, views: int, mirrored: bool = False) -> Iterator[Tensor]:
     """Give an image as it is, then a little closer, and moved: what test-time augmentation asks about.
 
     Args:
         x: (b, channels, *size).
         views: 1 … 6.
+        mirrored: whether the mirror image of each view follows it, left and right having changed places.
     """
+    for view in _moved(x, views):
+        yield view
+        if mirrored:
+            yield view.flip(-1)
+
+
+def _moved(x: Tensor, views: int) -> Iterator[Tensor]:
     yield x
     dimensions = x.ndim - 2
     closer = 0.92
@@ -99,20 +107,24 @@ def views_of(x: Tensor, views: int) -> Iterator[Tensor]:
         yield nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
-def scores_of(network: ImageNetwork, x: Tensor, views: int) -> Tensor:
+def scores_of(network: ImageNetwork, x: Tensor, views: int, mirrored: bool = False) -> Tensor:
     """Score images, the mean of several views of each: (b, k)."""
     with torch.inference_mode():
-        return torch.stack([network(view) for view in views_of(x, views)]).mean(0)
+        return torch.stack([network(view) for view in views_of(x, views, mirrored)]).mean(0)
 
 
-def represented(network: ImageNetwork, pixels: Pixels) -> NDArray[np.float32]:
-    """Give what is known of images (n, channels, *size) of 8 bits: (n, width)."""
+def represented(
+    network: ImageNetwork, pixels: Pixels, views: int = 1, mirrored: bool = False
+) -> NDArray[np.float32]:
+    """Give what is known of images (n, channels, *size) of 8 bits, the mean of several views of each: (n, width)."""
     network.eval()
+    parts = []
     with torch.inference_mode():
-        parts = [
-            network.represent(torch.from_numpy(np.asarray(pixels[first : first + _AT_ONCE])).float() / 255)
-            for first in range(0, len(pixels), _AT_ONCE)
-        ]
+        for first in range(0, len(pixels), _AT_ONCE):
+            x = torch.from_numpy(np.asarray(pixels[first : first + _AT_ONCE])).float() / 255
+            parts.append(
+                torch.stack([network.represent(one) for one in views_of(x, views, mirrored)]).mean(0)
+            )
     known: NDArray[np.float32] = torch.cat(parts).numpy()
     return known
 

@@ -23,7 +23,9 @@ _SPREAD: Final = 6.0  # of an object's size is the standard deviation of its spo
 _LEAST_SPREAD: Final = 0.7  # pixels
 _FAR: Final = 3.0  # standard deviations, where a spot ends
 _NEAR: Final = 0.5  # heat, above which a place tells the size, as each place of the object does
-_BESIDE: Final = 2  # pixels from a middle, where the way to it is known: a mirror image has it in the next one
+_BESIDE: Final = (
+    2  # pixels from a middle, where the way to it is known: a mirror image has it in the next one
+)
 _OTHER: Final = 4.0  # logarithms, by which an object may differ from the usual size
 _CALM: Final = 0.25  # times what a network gives: one that has learned nothing is not far from the usual size
 _RARE: Final = 3.0  # scores are this much lower, for most places are no middle

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from medloom.features.image_recipe import Recipe, normalised
 from medloom.foundation.errors import InputError
+from medloom.learners.image.layout import in_fast_order
 from medloom.learners.image.patches.augmenting import Augmentation, cut
 from medloom.record.imaging.image import Image
 
@@ -133,11 +134,6 @@ class Patches:
         half = (np.array(patch) - 1) / 2
         centre = np.round(centre - half) + half
         return cut(case.pixels, case.labels, patch, centre, self._recipe.spacing, self._augmentation, rng)
-
-
-def in_fast_order(pixels: Tensor) -> Tensor:
-    """Lay a batch out with its channels last, which convolutions on processors are faster with."""
-    return pixels.to(memory_format=torch.channels_last_3d if pixels.ndim == 5 else torch.channels_last)
 
 
 def _some_places(case: Case, number: int) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medloom.features.image_recipe import Recipe
+from medloom.learners.image.layout import network_in_fast_order
 
 _LEAST: Final = 3  # levels that MONAI's network has at least
 
@@ -38,10 +39,7 @@ def built(kind: str, recipe: Recipe, outputs: int) -> nn.Module:
         network = FoldedUnet(recipe, outputs)
     else:
         network = _unet(recipe, recipe.channels, outputs, residual=kind == "residual")
-    found: nn.Module = network.to(
-        memory_format=torch.channels_last_3d if len(recipe.patch) == 3 else torch.channels_last
-    )
-    return found
+    return network_in_fast_order(network, len(recipe.patch))
 
 
 class FoldedUnet(nn.Module):

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medloom.features.image_recipe import Recipe
-from medloom.learners.image.patches.cases import Case, in_fast_order, resized
+from medloom.learners.image.layout import in_fast_order
+from medloom.learners.image.patches.cases import Case, resized
 
 _WHOLE: Final = 1.5  # times a patch along each axis: so large an image is looked at whole
 _OVERLAP: Final = 0.5
