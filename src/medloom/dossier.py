@@ -25,11 +25,12 @@ from medloom.evidence.development import development, development_section
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.marked_pictures import pictures_section
+from medloom.evidence.places_evaluation import known_outlines
 from medloom.evidence.report import flow_section, withheld_section, write_report
 from medloom.evidence.robustness import Robustness
 from medloom.evidence.robustness_section import robustness_section
 from medloom.evidence.section import Section
-from medloom.evidence.segmentation_evaluation import SegmentationEvaluation, known_outlines
+from medloom.evidence.segmentation_evaluation import SegmentationEvaluation
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.curve_answer import main_risks

@@ -14,8 +14,8 @@ import medloom as ml
 from medloom.evidence.detection_evaluation import DetectionEvaluation, evaluate_detection
 from medloom.evidence.detection_report import headline, marks_sentence
 from medloom.evidence.marked_pictures import pictures_section
+from medloom.evidence.places_evaluation import known_outlines
 from medloom.evidence.report import report_html
-from medloom.evidence.segmentation_evaluation import known_outlines
 from medloom.features.boxes import Boxes, Finding, as_labels, boxes_of
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.image import Image

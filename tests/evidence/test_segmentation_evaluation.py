@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 import medloom as ml
 from medloom.evidence.marked_pictures import drawn, pictures_section
+from medloom.evidence.places_evaluation import known_outlines
 from medloom.evidence.report import report_html
-from medloom.evidence.segmentation_evaluation import evaluate_segmentation, known_outlines
+from medloom.evidence.segmentation_evaluation import evaluate_segmentation
 from medloom.evidence.segmentation_report import headline, volume_sentence
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.image import Image

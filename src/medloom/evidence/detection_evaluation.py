@@ -12,19 +12,18 @@ from medloom.evidence.answers import Kind
 from medloom.evidence.detection import at_threshold, average_precision, froc, sensitivity_at
 from medloom.evidence.detection_words import metric_name
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.evaluation import Comparison, Evaluation
+from medloom.evidence.evaluation import Comparison
 from medloom.evidence.intervals import REPLICATES, bootstrap, estimate
 from medloom.evidence.metrics import FEWEST_SUBJECTS
-from medloom.evidence.segmentation_evaluation import known_outlines
+from medloom.evidence.places_evaluation import PlacesEvaluation, known_outlines
 from medloom.evidence.subgroups import Subgroup, split_by
-from medloom.evidence.table import aligned
 from medloom.evidence.tally import Floats
 from medloom.features.boxes import Boxes, Finding, boxes_of
 from medloom.features.images import image_of
 from medloom.features.marks import Fit, Hits, Marks, hits, inside, overlapping
 from medloom.features.outlines import outline_of
 from medloom.foundation.errors import InputError
-from medloom.foundation.messages import Text2, here, text2, tr
+from medloom.foundation.messages import Text2, text2
 from medloom.tasks.samples import Samples
 
 METRICS: Final = (
@@ -43,7 +42,7 @@ _Found = dict[str, Estimate]
 
 
 @dataclass(frozen=True)
-class DetectionEvaluation(Evaluation):
+class DetectionEvaluation(PlacesEvaluation):
     """Everything measured of one model that finds objects, on one split.
 
     An object is found where the middle of a mark lies in its box; each mark finds one object at most. Metrics are named
@@ -59,19 +58,9 @@ class DetectionEvaluation(Evaluation):
         marked_from: of each structure the score from which on a mark is shown.
     """
 
-    cases: pl.DataFrame | None = None
-    structures: tuple[str, ...] = ()
     marked_from: tuple[float, ...] = ()
 
-    def __str__(self) -> str:
-        seen = tr("{n:,} samples of {subjects:,} subjects", n=self.n, subjects=self.n_subjects)
-        head = f"{here(self.title)} · {self.model or self.task} · {self.split}\n{seen}"
-        rows = [(here(metric_name(name)), one.said(2)) for name, one in self.metrics.items()]
-        blocks = [aligned([(tr("measure"), tr("value (95 % interval)")), *rows])]
-        reasons = dict.fromkeys(here(one.reason) for one in self.metrics.values() if one.reason is not None)
-        if reasons:
-            blocks.append("\n".join([tr("not estimable"), *(f"  {one}" for one in reasons)]))
-        return "\n\n".join([head, *blocks])
+    name_of = staticmethod(metric_name)
 
     def ranked(self) -> list[int]:
         """List the images with objects or marks, those with most mistakes for what is there first."""

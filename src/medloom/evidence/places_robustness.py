@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.intervals import bootstrap, estimate
 from medloom.evidence.metrics import FEWEST_SUBJECTS
+from medloom.evidence.places_evaluation import known_outlines
 from medloom.evidence.robustness import Robustness
-from medloom.evidence.segmentation_evaluation import Outline, known_outlines
+from medloom.evidence.segmentation_evaluation import Outline
 from medloom.evidence.tally import Floats, ratio
 from medloom.evidence.trial import Trial, nothing
 from medloom.features.acquisition import Shift, shifts

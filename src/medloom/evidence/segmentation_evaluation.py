@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from medloom.evidence.answers import Kind
 from medloom.evidence.estimate import Estimate
-from medloom.evidence.evaluation import Comparison, Evaluation
+from medloom.evidence.evaluation import Comparison
 from medloom.evidence.intervals import REPLICATES
 from medloom.evidence.metrics import FEWEST_SUBJECTS
+from medloom.evidence.places_evaluation import PlacesEvaluation, known_outlines
 from medloom.evidence.segmentation import METRICS, compare_each, estimates
 from medloom.evidence.segmentation_words import metric_name
 from medloom.evidence.subgroups import Subgroup, split_by
-from medloom.evidence.table import aligned
 from medloom.foundation.errors import InputError
-from medloom.foundation.messages import Text2, here, text2, tr
+from medloom.foundation.messages import Text2, text2
 from medloom.record.imaging.image import Image
 from medloom.tasks.samples import Samples
 
@@ -30,7 +30,7 @@ _Found = dict[str, Estimate]
 
 
 @dataclass(frozen=True)
-class SegmentationEvaluation(Evaluation):
+class SegmentationEvaluation(PlacesEvaluation):
     """Everything measured of one model that outlines, on one split.
 
     Metrics are named `STRUCTURE.dice` and so on, those of `evidence.segmentation`: `dice`, `iou`, `hd95`, `assd` (mean
@@ -40,21 +40,9 @@ class SegmentationEvaluation(Evaluation):
 
     Attributes:
         cases: rows of `CASE_SCHEMA`, numbered by the places of the samples that were evaluated.
-        structures: their names.
     """
 
-    cases: pl.DataFrame | None = None
-    structures: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        seen = tr("{n:,} samples of {subjects:,} subjects", n=self.n, subjects=self.n_subjects)
-        head = f"{here(self.title)} · {self.model or self.task} · {self.split}\n{seen}"
-        rows = [(here(metric_name(name)), one.said(2)) for name, one in self.metrics.items()]
-        blocks = [aligned([(tr("measure"), tr("value (95 % interval)")), *rows])]
-        reasons = dict.fromkeys(here(one.reason) for one in self.metrics.values() if one.reason is not None)
-        if reasons:
-            blocks.append("\n".join([tr("not estimable"), *(f"  {one}" for one in reasons)]))
-        return "\n\n".join([head, *blocks])
+    name_of = staticmethod(metric_name)
 
     def ranked(self) -> list[int]:
         """List the cases by the mean Dice of their structures, the worst first; those without any are left out."""
@@ -133,12 +121,6 @@ def evaluate_segmentation(
         cases=cases,
         structures=question.classes,
     )
-
-
-def known_outlines(samples: Samples, split: str | None = None) -> Samples:
-    """Keep the samples of a split that an expert outlined: those that cases are numbered by."""
-    asked = samples.where(pl.col("label").is_not_null())
-    return asked if split is None else asked.where(pl.col("split") == split)
 
 
 def _averaged() -> tuple[str, ...]:

@@ -27,6 +27,7 @@ PIECE: Final = 8 << 20
 """Bytes of a piece, unless one slice is larger."""
 
 _KEPT: Final = 768 << 20  # bytes of images in memory: two CT of 512 x 512 x 300 with outlines, and some
+_AT_ONCE: Final = 2  # files being read: memory of these is beside what is kept
 _THUMB: Final = 176  # pixels of the longer side
 _SOFT_TISSUE: Final = (40.0, 400.0)  # HU
 _LOOKED_AT: Final = 400_000  # pixels that tell the usual brightness
@@ -108,6 +109,7 @@ class ImageShelf:
         self._most = most
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
+        self._reading = threading.BoundedSemaphore(_AT_ONCE)
         self._being_made: dict[tuple[str, str], threading.Lock] = {}
 
     def image(self, assets: Assets, asset: str) -> Image:
@@ -119,9 +121,9 @@ class ImageShelf:
         """
 
         def read() -> _Kept:
-            with assets.open(asset) as file:
+            with self._reading, assets.open(asset) as file:
                 made = read_image(file)
-            return _Kept(made, made.pixels.nbytes, _buffer(made.pixels))
+            return _Kept.of(made, made.pixels)
 
         found: Image = self._once(("image", asset), read)
         return found
@@ -131,7 +133,7 @@ class ImageShelf:
 
         def make() -> _Kept:
             made = wire_of(self.image(assets, asset))
-            return _Kept(made, made.pixels.nbytes, _buffer(made.pixels))
+            return _Kept.of(made, made.pixels)
 
         found: Wire = self._once(("wire", asset), make)
         return found
@@ -196,10 +198,13 @@ class _Kept:
     size: int
     buffer: int
 
-
-def _buffer(pixels: NDArray[Any]) -> int:
-    place: int = pixels.__array_interface__["data"][0]
-    return place
+    @classmethod
+    def of(cls, made: Any, pixels: NDArray[Any]) -> _Kept:
+        """Count what pixels hold in memory: of a view, such as one channel of several, all that it is a view of."""
+        owner = pixels
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        return cls(made, owner.nbytes, id(owner))
 
 
 def wire_of(image: Image) -> Wire:

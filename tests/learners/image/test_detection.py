@@ -142,6 +142,14 @@ def test_what_the_edge_of_a_patch_cuts_off_teaches_no_false_size() -> None:
     assert said == unsaid
 
 
+def test_a_structure_that_nobody_outlined_is_refused() -> None:
+    some = [discs(number) for number in range(8)]
+    one_alone = [(image, np.where(labels == 1, 1, 0).astype(np.uint8)) for image, labels in some]
+    course = CenterNetLearner(epochs=1).course()
+    with pytest.raises(InputError, match="structure 2 of the task's 2"):
+        taught_to_find(one_alone, [], 2, course, 0)
+
+
 def test_a_network_that_has_learned_nothing_says_the_usual_size() -> None:
     maps = heat_of(torch.zeros(5, 4, 4), (), Objects(1, (5.0, 7.0)))
     assert maps[0].max() < 0.1

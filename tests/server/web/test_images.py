@@ -101,6 +101,20 @@ def test_a_file_that_several_ask_for_is_read_once_and_kept_once(backend: Backend
     assert shelf.image(assets, asset) is found[0] and shelf.wire(assets, asset) is wire
 
 
+def test_what_is_sent_of_an_image_of_many_channels_counts_as_all_that_it_keeps_alive(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = Image(np.zeros((4, 8, 16, 16), np.uint8))
+    monkeypatch.setattr(image_pixels, "read_image", lambda file: several)
+    assets = backend.site.record.assets()
+    first, second = (gallery_of(backend, EXPERT, 1).image(number).asset for number in (0, 1))
+    shelf = image_pixels.ImageShelf(most=several.pixels.nbytes - 1)
+    wire = shelf.wire(assets, first)
+    assert wire.pixels.nbytes == several.pixels.nbytes / 4
+    shelf.thumbnail(assets, second)
+    assert shelf.wire(assets, first) is not wire
+
+
 def test_outlines_alone_may_be_larger_than_other_requests(
     client: Visit, address: str, backend: Backend
 ) -> None:

@@ -17,7 +17,7 @@ from medloom.learners.image.detection.finding import UNKNOWN, detected, threshol
 from medloom.learners.image.detection.targets import Objects, detection_loss, objects_in
 from medloom.learners.image.patches.augmenting import NONE
 from medloom.learners.image.patches.cases import Case, Patches, prepared
-from medloom.learners.image.patches.course import MOST_JUDGED, Course, Example, labels_of
+from medloom.learners.image.patches.course import MOST_JUDGED, Course, Example, check_outlined, labels_of
 from medloom.learners.image.patches.networks import built
 from medloom.training.seeding import seeded
 
@@ -62,6 +62,7 @@ def taught_to_find(
     made = course.recipe(train, seed)
     learned = [_case(example, made, structures) for example in train]
     judged = [(_case(example, made, structures), boxes_of(example[1])) for example in tuning]
+    check_outlined(map(labels_of, learned), structures)
     objects = objects_in((labels_of(case) for case in learned), structures, len(made.patch))
     with seeded(derive(seed, "network")):
         network = built(course.kind, made, objects.maps)

@@ -125,3 +125,24 @@ def labels_of(case: Case) -> NDArray[Any]:
     """Give what experts drew, as the recipe asks: (*space)."""
     assert case.labels is not None
     return np.asarray(case.labels.numpy())
+
+
+def check_outlined(drawn: Iterable[NDArray[Any]], structures: int) -> None:
+    """Refuse to learn a structure that nobody has outlined.
+
+    Args:
+        drawn: (*space) numbers of each image that is learned from: of structures, or as `features.boxes.numbered`.
+        structures: beside the background.
+
+    Raises:
+        InputError: there is one.
+    """
+    there = {(number - 1) % structures + 1 for one in drawn for number in np.unique(one).tolist() if number}
+    missing = [number for number in range(1, structures + 1) if number not in there]
+    if missing:
+        raise InputError(
+            "structure {number} of the task's {structures} is outlined in no image that is learned from; leave it out "
+            "of the task, or have it outlined",
+            number=missing[0],
+            structures=structures,
+        )

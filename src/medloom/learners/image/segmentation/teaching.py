@@ -14,7 +14,7 @@ from medloom.features.image_recipe import Recipe
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive, generator
 from medloom.learners.image.patches.cases import Case, prepared
-from medloom.learners.image.patches.course import MOST_JUDGED, Course, Example, labels_of
+from medloom.learners.image.patches.course import MOST_JUDGED, Course, Example, check_outlined, labels_of
 from medloom.learners.image.patches.networks import built
 from medloom.learners.image.patches.outlining import largest_parts, probabilities
 from medloom.learners.image.segmentation.losses import dice_and_entropy
@@ -70,6 +70,7 @@ def taught(
     """
     made = course.recipe(train, seed)
     cases = [prepared(*example, made) for part in (train, tuning) for example in part]
+    check_outlined(map(labels_of, cases), structures)
     shares = _shares(groups, course.networks, seed)
     networks, tried = [], []
     for number, judged in enumerate(shares):
