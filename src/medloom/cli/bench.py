@@ -115,6 +115,7 @@ def bench(
             screen.say(path.stem.replace("_", "-"))
         return
     script = _script(folder, name)
+    name = name.replace("_", "-")  # one benchmark, one result and one count of looks
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     results = folder / "results" / f"{name}.json"
     before = jsonlib.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medloom.evidence.generated_images import GeneratedEvidence
 from medloom.evidence.pictures import picture_svg
 from medloom.evidence.section import Figure, Said, Section, cell, table
+from medloom.evidence.words import metric_name, split_name
 from medloom.features.images import Pixels
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import Text2, text2
@@ -64,7 +65,10 @@ def generated_section(found: GeneratedEvidence, shown: Sequence[Shown] = ()) -> 
     ]
     effect = found.effect
     if effect is not None:
-        where = text2("{metric}, {split} images", metric=effect.metric, split=effect.split)
+        metric, split = metric_name(effect.metric), split_name(effect.split)
+        where = Text2(
+            *(text2("{metric}, {split} images", metric=metric[at], split=split[at])[at] for at in (0, 1))
+        )
         rows += [
             (text2("learned from real images alone"), effect.without, where),
             (text2("learned from drawn ones too"), effect.with_drawn, where),
