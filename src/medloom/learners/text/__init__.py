@@ -1,0 +1,1 @@
+"""Clinical text: what notes say, and of whom."""
