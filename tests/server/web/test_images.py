@@ -107,7 +107,7 @@ def test_what_is_sent_of_an_image_of_many_channels_counts_as_all_that_it_keeps_a
     several = Image(np.zeros((4, 8, 16, 16), np.uint8))
     monkeypatch.setattr(image_pixels, "read_image", lambda file: several)
     assets = backend.site.record.assets()
-    first, second = (gallery_of(backend, EXPERT, 1).image(number).asset for number in (0, 1))
+    first, second = (one.asset for one in gallery_of(backend, EXPERT, 1).images[:2])
     shelf = image_pixels.ImageShelf(most=several.pixels.nbytes - 1)
     wire = shelf.wire(assets, first)
     assert wire.pixels.nbytes == several.pixels.nbytes / 4
