@@ -17,6 +17,7 @@ from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.evaluation import evaluate as evaluate_predictions
 from medloom.evidence.segmentation_evaluation import evaluate_segmentation
 from medloom.evidence.survival_evaluation import evaluate_survival
+from medloom.evidence.tagging_evaluation import evaluate_tagging
 from medloom.features.boxes import Finding
 from medloom.foundation import registry
 from medloom.foundation.engines import each, is_shared
@@ -38,6 +39,7 @@ from medloom.tasks.outlining import Outlining
 from medloom.tasks.package import load as load_package
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
+from medloom.tasks.tagging import Tagging
 from medloom.tasks.task import Task
 from medloom.training.descent import check_torch
 from medloom.training.ranges import with_default_ranges
@@ -288,6 +290,16 @@ def evaluate(
             model=str(trained.name or trained.model.origin.learner),
             split=split,
         )
+    if samples.question.kind == "tagging":
+        return evaluate_tagging(
+            samples,
+            tag_by(trained),
+            demographics(samples),
+            compared_with={name: tag_by(other) for name, other in rivals.items()},
+            seed=seed,
+            model=str(trained.name or trained.model.origin.learner),
+            split=split,
+        )
     if samples.question.kind == "survival":
         if thresholds:
             raise InputError("a survival question has horizons instead of thresholds; name them in the task")
@@ -340,6 +352,21 @@ def find_by(trained: Trained) -> Finding:
     if not isinstance(inner, Finding):
         raise InputError(
             "learner {learner!r} finds no objects; detection is learned by: centernet, unet",
+            learner=trained.model.origin.learner,
+        )
+    return inner
+
+
+def tag_by(trained: Trained) -> Tagging:
+    """Give what names places in notes as a model does.
+
+    Raises:
+        InputError: the model names nothing.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Tagging):
+        raise InputError(
+            "learner {learner!r} names no places in notes; tagging is learned by: encoder",
             learner=trained.model.origin.learner,
         )
     return inner

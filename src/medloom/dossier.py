@@ -32,6 +32,7 @@ from medloom.evidence.robustness_section import robustness_section
 from medloom.evidence.section import Section
 from medloom.evidence.segmentation_evaluation import SegmentationEvaluation
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
+from medloom.evidence.tagging_evaluation import TaggingEvaluation
 from medloom.explaining import asked, can_be_asked, flags_of, similar, surrogate
 from medloom.explanation.curve_answer import main_risks
 from medloom.explanation.image_places import heat_of, picture_with_heat
@@ -78,7 +79,8 @@ _COMPARED: Final = 500  # patients, on a patient's page
 _EXPLAINED_SLOWLY: Final = 50
 _NAMED: Final = 5  # of the weightiest inputs, on a card
 
-_OfPlaces = SegmentationEvaluation | DetectionEvaluation
+_OfImages = SegmentationEvaluation | DetectionEvaluation
+_OfPlaces = _OfImages | TaggingEvaluation
 
 
 @dataclass(frozen=True)
@@ -292,13 +294,15 @@ def _findings(cohort: Cohort, dossier: Dossier, seed: int) -> list[Section]:
 def _pictures(dossier: Dossier) -> Section | None:
     """Show what the expert and a model that outlines drew; None: it answers otherwise."""
     evaluation, one = dossier.evaluation, dossier.trained
-    if not isinstance(evaluation, _OfPlaces):
+    if not isinstance(evaluation, _OfImages):
         return None
     return pictures_section(evaluation, known_outlines(one.samples, evaluation.split), outline_by(one))
 
 
-def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
-    """Try the model when things are not as they were, and keep what was found."""
+def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness | None:
+    """Try the model when things are not as they were, and keep what was found; None: of notes it is not tried."""
+    if isinstance(dossier.evaluation, TaggingEvaluation):
+        return None
     catalogue = site.record.catalogue
     found = robustness(
         dossier.trained,
@@ -314,9 +318,7 @@ def _robustness(site: Site, dossier: Dossier, seed: int) -> Robustness:
 def _development(dossier: Dossier) -> Section | None:
     """Check whether there was enough to develop the model on; None where the criteria do not speak of such a model."""
     evaluation, model = dossier.evaluation, dossier.trained.model
-    if isinstance(
-        evaluation, SurvivalEvaluation | SegmentationEvaluation | DetectionEvaluation
-    ) or not can_be_asked(model):
+    if isinstance(evaluation, SurvivalEvaluation | _OfPlaces) or not can_be_asked(model):
         return None
     developed = dossier.trained.samples.in_split("train", "tuning")
     one = developed.where(pl.int_range(pl.len()) < 1)

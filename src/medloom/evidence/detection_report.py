@@ -5,7 +5,7 @@ from medloom.evidence.detection_words import metric_meaning, metric_name
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.first_screen import NARROW, FirstScreen
 from medloom.evidence.metrics import no_solution
-from medloom.evidence.places_report import by_subgroup, compared, forest, primary_of
+from medloom.evidence.places_report import by_subgroup, compared, forest, of_hundred, primary_of
 from medloom.evidence.section import Figure, Section, Table, cell, number, table
 from medloom.evidence.sections import measures_section
 from medloom.foundation.charts import Axis, Line, line_chart
@@ -60,7 +60,7 @@ def headline(evaluation: DetectionEvaluation) -> Text2:
             for at in (0, 1)
         ]
         return Text2(*told)
-    return text2("Of 100 objects that experts outlined, {value} are found.", value=_of_hundred(one))
+    return text2("Of 100 objects that experts outlined, {value} are found.", value=of_hundred(one))
 
 
 def marks_sentence(evaluation: DetectionEvaluation) -> Text2 | None:
@@ -68,25 +68,12 @@ def marks_sentence(evaluation: DetectionEvaluation) -> Text2 | None:
     one = evaluation.metrics[primary(evaluation, "false_positives")]
     if one.value is None:
         return None
-    return text2("In 100 images it marks {value} places where there is nothing.", value=_of_hundred(one))
+    return text2("In 100 images it marks {value} places where there is nothing.", value=of_hundred(one))
 
 
 def primary(evaluation: DetectionEvaluation, name: str) -> str:
     """Give the full name of a metric of all structures together, which of one structure is that structure's."""
     return primary_of(evaluation.structures, name)
-
-
-def _of_hundred(one: Estimate) -> str:
-    """Write a share as so many of a hundred.
-
-    >>> _of_hundred(Estimate(0.873, 0.8, 0.912))
-    '87 (80–91)'
-    """
-    assert one.value is not None
-    said = f"{100 * one.value:.0f}"
-    if one.low is None or one.high is None:
-        return said
-    return f"{said} ({100 * one.low:.0f}–{100 * one.high:.0f})"
 
 
 def _structures(evaluation: DetectionEvaluation) -> Section:

@@ -1,4 +1,4 @@
-"""What reports of outlines and of found objects show alike: tables of comparisons and subgroups, and a forest."""
+"""What reports of outlines, found objects and named places show alike: comparisons, subgroups, a forest."""
 
 from collections.abc import Callable, Sequence
 
@@ -88,6 +88,19 @@ def ends_of(evaluation: Evaluation, name: str) -> list[float]:
     parts = [part for group in evaluation.subgroups.values() for part in group.values()]
     found = [evaluation.metrics[name], *(part.metrics[name] for part in parts)]
     return [end for one in found for end in (one.value, one.low, one.high) if end is not None]
+
+
+def of_hundred(one: Estimate) -> str:
+    """Write a share as so many of a hundred.
+
+    >>> of_hundred(Estimate(0.873, 0.8, 0.912))
+    '87 (80–91)'
+    """
+    assert one.value is not None
+    said = f"{100 * one.value:.0f}"
+    if one.low is None or one.high is None:
+        return said
+    return f"{said} ({100 * one.low:.0f}–{100 * one.high:.0f})"
 
 
 def _row(name: Text2, subjects: str, one: Estimate, strong: bool = False) -> Interval:

@@ -25,6 +25,8 @@ from medloom.evidence.segmentation_report import (
 )
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_report import survival_reasons, survival_screen, survival_sections
+from medloom.evidence.tagging_evaluation import TaggingEvaluation
+from medloom.evidence.tagging_report import tagging_reasons, tagging_screen, tagging_sections
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.pages import render_page
@@ -87,6 +89,12 @@ def report_html(
             detection_screen(evaluation),
             detection_sections(evaluation),
             detection_reasons(evaluation),
+        )
+    elif isinstance(evaluation, TaggingEvaluation):
+        screen, own, reasons = (
+            tagging_screen(evaluation),
+            tagging_sections(evaluation),
+            tagging_reasons(evaluation),
         )
     else:
         screen, own, reasons = first_screen(evaluation, others), sections_of(evaluation), _reasons(evaluation)

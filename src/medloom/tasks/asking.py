@@ -115,7 +115,7 @@ class Asker:
         moments_of = ["subject_id", "prediction_time"]
         every = pl.concat([self._asked(facts, means.codes).select(moments_of), asked.select(moments_of)])
         frame = self._with_split(asked, every).with_columns(until=pl.lit(None, pl.Datetime("us")))
-        if self.task.about == "image":
+        if self.task.of_items:
             frame = frame.with_columns(item=last["asset"].cast(pl.String)) if last.height else frame.clear()
         frame = _with_item(frame)
         return self._samples(frame.select(_CURRENT.names()), means), reasons
@@ -129,7 +129,7 @@ class Asker:
             history: of this one sample; of a question about an image with the column `asset`: its last is asked about.
         """
         means, item = self._means(), None
-        if self.task.about == "image":
+        if self.task.of_items:
             asked = [place for place, code in enumerate(history.vocabulary) if code in means.codes.ask]
             rows = np.flatnonzero(np.isin(history.code, asked))
             item = history.columns["asset"][int(rows[-1])].as_py() if len(rows) else None
@@ -171,7 +171,7 @@ class Asker:
         """Add `until`: the horizon, or the event that ends the wait, or death, where it came first."""
         predict = self.task.predict
         lengths = [predict.within] if predict.within is not None else list(predict.horizons)
-        if self.task.about == "image":
+        if self.task.of_items:
             return asked.with_columns(until=pl.lit(None, pl.Datetime("us")))
         if lengths:
             longest = timedelta(hours=max(map(hours, lengths)))

@@ -13,7 +13,7 @@ from medloom.foundation.progress import track
 from medloom.record.record import Record
 from medloom.record.schema import DEATH, LATEST, end_of_day
 from medloom.tasks.doubts import doubts
-from medloom.tasks.image_labels import Step, label_images
+from medloom.tasks.item_labels import Step, label_items
 from medloom.tasks.kinds import LABEL_TYPES
 from medloom.tasks.moments import Facts, demands, moments, of_same_encounter, with_end
 from medloom.tasks.samples import SAMPLE_COLUMNS, Samples
@@ -110,7 +110,7 @@ def _label_part(task: Task, codes: TaskCodes, scales: Scales, facts: Facts, tall
     asked = tally.step(text2("moments of prediction"), moments(task, codes, facts))
     for name, kept in demands(task, codes, facts):
         asked = tally.step(name, kept(asked))
-    label_them = label_images if task.about == "image" else _label_moments
+    label_them = label_items if task.of_items else _label_moments
     labelled = label_them(task, codes, scales, facts, asked, tally.step)
     answered = tally.step(text2("answer known"), labelled.filter(pl.col("label").is_not_null()))
     item = "item" if "item" in answered.columns else pl.lit(None, pl.String).alias("item")

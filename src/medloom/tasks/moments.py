@@ -29,7 +29,8 @@ class Facts:
 
     Attributes:
         facts: of the task's codes: `subject_id`, `time`, `visible`, `known_until`, `code`, `numeric_value`,
-            `encounter`, `asset`; of images also what was said of them, with `derived_from` and `model`.
+            `encounter`, `asset`; of images and notes also what was said of them, with `derived_from`,
+            `span` and `model`.
         spans: `subject_id`, `first`, `last`: of all its dated facts but birth.
         now: the moment as of which they are known; None: all that the record knows, whenever it came to be known.
     """
@@ -44,13 +45,13 @@ class Facts:
     ) -> Facts:
         """Read them of some subjects, as they were known at `now`."""
         columns = ["subject_id", "time", "known_time", "known_until", "code", "numeric_value", "encounter"]
-        about_images = ["asset", "derived_from", "model"] if codes.said_of_images else []
-        frame = pl.DataFrame(record.read([*columns, *about_images], subjects))
+        about_items = ["asset", "derived_from", "span", "model"] if codes.said_of_items else []
+        frame = pl.DataFrame(record.read([*columns, *about_items], subjects))
         if now is not None:
             frame = _as_known(frame, now)
         # codes are compared as the categories they come as: to make texts of them first takes fifteen times as long
         wanted = frame["code"].is_in(pl.Series(sorted(codes.all), dtype=pl.Categorical).implode())
-        if about_images:  # whatever was said of an image makes it one that somebody described
+        if about_items:  # whatever was said of an image makes it one that somebody described
             wanted |= frame["derived_from"].is_not_null()
         dated = frame.select("subject_id", "time").filter(frame["code"] != BIRTH)
         spans = dated.group_by("subject_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
@@ -68,7 +69,7 @@ def moments(task: Task, codes: TaskCodes, facts: Facts) -> pl.DataFrame:
 
     Returns:
         frame of `asked` (row number), `subject_id`, `prediction_time`, `encounter`, `since` (when the event was),
-        and of images `item`.
+        and of images and notes `item`.
     """
     when = task.prediction_time
     events = (
@@ -85,7 +86,7 @@ def moments(task: Task, codes: TaskCodes, facts: Facts) -> pl.DataFrame:
     if when.which != "every":
         events = events.unique("subject_id", keep=when.which, maintain_order=True)
     columns = ["subject_id", "encounter", "prediction_time", "since"]
-    if task.about == "image":  # each, also where two are alike
+    if task.of_items:  # each, also where two are alike
         events = events.filter(pl.col("asset").is_not_null())
         found = events.select(*columns, item=pl.col("asset").cast(pl.String))
     else:

@@ -30,8 +30,9 @@ class Question(BaseModel):
     task: str
     kind: Kind
     title: Title
-    about: Literal["patient", "image"] = "patient"
-    # of a multiclass or multilabel question; the competing events of survival; the structures of outlines
+    about: Literal["patient", "image", "note"] = "patient"
+    # of a multiclass or multilabel question; the competing events of survival; the structures of outlines,
+    # the names of spans
     classes: tuple[str, ...] = ()
     unit: str | None = None  # of a regression's value, or of the times of survival
     horizon: str | None = None  # as written: `48h`
@@ -43,5 +44,5 @@ class Question(BaseModel):
         """Name what a model gives for each sample: values of `Predictions.frame["output"]`."""
         if self.kind == "binary":
             return ("true",)
-        named = ("multiclass", "multilabel", "survival", "segmentation", "detection")
+        named = ("multiclass", "multilabel", "survival", "segmentation", "detection", "tagging")
         return self.classes if self.kind in named else ("value",)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medloom.foundation.errors import InputError, LeakageError
+from medloom.foundation.errors import InputError, LeakageError, NotFoundError
 from medloom.foundation.hashing import sha256_bytes
 from medloom.record.catalogue import CodeCatalogue
 from medloom.record.imaging.image import Image
@@ -171,6 +171,32 @@ class Samples:
             NotFoundError: the file is gone.
         """
         return self._opened("item", place)
+
+    def texts(self) -> list[str]:
+        """Give the text that each sample is about, in order: (n,).
+
+        Raises:
+            InputError: the samples are not about notes.
+            NotFoundError: the text of a note is no longer in the record.
+        """
+        if self.question.about != "note":
+            raise InputError(
+                "the samples of task {task!r} are not about notes; write `of: note` below predict in the task",
+                task=self.question.task,
+            )
+        wanted = set(self.frame["item"])
+        found: dict[tuple[int, str], str] = {}
+        for part in self.parts():
+            subjects = np.unique(part.subject_ids)
+            facts = pl.DataFrame(self._record.read(["subject_id", "asset", "text_value"], subjects))
+            facts = facts.with_columns(pl.col("asset").cast(pl.String)).drop_nulls()
+            for subject, asset, text in facts.filter(pl.col("asset").is_in(wanted)).iter_rows():
+                found[subject, asset] = text
+        keys = zip(self.frame["subject_id"], self.frame["item"], strict=True)
+        texts = [found.get(key) for key in keys]
+        if None in texts:
+            raise NotFoundError("the text of a note is no longer in the record; import it again")
+        return [one for one in texts if one is not None]
 
     def open_label(self, place: int) -> BinaryIO:
         """Open the file that is a sample's answer, such as an outline; raises as `open_item`."""

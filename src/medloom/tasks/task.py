@@ -32,6 +32,7 @@ PREDICTED: Final[dict[Kind, tuple[str, ...]]] = {
     "survival": ("event", "classes"),
     "segmentation": ("outline",),
     "detection": ("outline",),
+    "tagging": ("spans",),
 }
 _TIMES: Final = ("min", "h", "d", "w", "y")
 
@@ -193,15 +194,19 @@ class Predict(_Part):
     unit: Annotated[str, AfterValidator(_unit)] | None = Field(
         None, description="Of the value; for time_to and survival one of min, h, d, w, y."
     )
-    of: Literal["patient", "image"] = Field(
+    of: Literal["patient", "image", "note"] = Field(
         "patient",
-        description="image: what was said, whenever, of each image of the events; without a horizon.",
+        description="image, note: what was said, whenever, of each of the events; without a horizon.",
     )
     outline: Codes | None = Field(
         None, description="segmentation, detection: label images drawn on the image; the last one counts."
     )
     structures: tuple[str, ...] = Field(
         (), description="What the labels 1, 2, … of an outline mean, in their order."
+    )
+    spans: dict[str, Codes] | None = Field(
+        None,
+        description="tagging: the names of places in notes, each with the codes of facts that people took there.",
     )
 
     @model_validator(mode="after")
@@ -215,8 +220,14 @@ class Predict(_Part):
         has_horizon = bool(self.within or self.until or self.time_to or self.horizons)
         if self.of == "image" and has_horizon:
             raise ValueError("of an image is predicted what is on it: leave the horizon out")
-        if self.of == "patient" and self.outline is not None:
+        if self.of == "note" and has_horizon:
+            raise ValueError("of a note is predicted what it says: leave the horizon out")
+        if self.of != "image" and self.outline is not None:
             raise ValueError("outlines are drawn on images: write of: image")
+        if self.of != "note" and self.spans is not None:
+            raise ValueError("spans are places in notes: write of: note")
+        if self.spans is not None and not self.spans:
+            raise ValueError("spans needs at least one name with its codes")
         if self.of == "patient" and not has_horizon:
             raise ValueError("the horizon is missing: give within (48h) or until (an event)")
         if self.time_to is not None and self.unit not in _TIMES:
@@ -226,8 +237,9 @@ class Predict(_Part):
     @property
     def codes(self) -> tuple[str, ...]:
         """List the codes whose occurrence is the answer."""
-        if self.classes is not None:
-            return tuple(code for codes in self.classes.values() for code in codes)
+        named = self.classes if self.classes is not None else self.spans
+        if named is not None:
+            return tuple(code for codes in named.values() for code in codes)
         return self.event or self.value or self.time_to or self.outline or ()
 
 
@@ -302,13 +314,13 @@ class Task(_Part):
     def _fits_kind(self) -> Task:
         given = [
             name
-            for name in ("event", "value", "time_to", "classes", "outline")
+            for name in ("event", "value", "time_to", "classes", "outline", "spans")
             if getattr(self.predict, name) is not None
         ]
         if len(given) != 1 or given[0] not in PREDICTED[self.kind]:
             raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(PREDICTED[self.kind])}")
-        if self.about == "image" and self.prediction_time.every is not None:
-            raise ValueError("an image is asked about once: without every and until")
+        if self.of_items and self.prediction_time.every is not None:
+            raise ValueError("an image or a note is asked about once: without every and until")
         if self.kind != "survival" and self.predict.horizons:
             raise ValueError(f"horizons are of survival tasks; a {self.kind} task has one horizon: within")
         if self.kind == "survival" and (not self.predict.horizons or self.predict.unit not in _TIMES):
@@ -318,9 +330,14 @@ class Task(_Part):
         return self
 
     @property
-    def about(self) -> Literal["patient", "image"]:
+    def about(self) -> Literal["patient", "image", "note"]:
         """Tell what each sample is about."""
         return self.predict.of
+
+    @property
+    def of_items(self) -> bool:
+        """Tell whether each sample is about something of a patient's, an image or a note."""
+        return self.predict.of != "patient"
 
     @property
     def events(self) -> dict[str, Codes]:
@@ -335,7 +352,8 @@ class Task(_Part):
             kind=self.kind,
             title=self.title,
             classes=tuple(self.events if self.kind == "survival" else self.predict.classes or ())
-            or self.predict.structures,
+            or self.predict.structures
+            or tuple(self.predict.spans or ()),
             about=self.about,
             unit=self.predict.unit,
             horizon=self.predict.within,

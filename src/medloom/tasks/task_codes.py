@@ -63,12 +63,13 @@ class TaskCodes:
     predict: dict[str, frozenset[str]]  # class ("" where there is but one answer) → codes
     horizon: frozenset[str]
     follow_up: frozenset[str]
-    said_of_images: bool = False  # whether all is wanted that was said of images
+    said_of_items: bool = False  # whether all is wanted that was said of images and notes
 
     @classmethod
     def resolve(cls, task: Task, record: Record) -> TaskCodes:
         """Find them; a part of which no code occurs in the record has none."""
-        predict = task.events if task.kind == "survival" else task.predict.classes or {"": task.predict.codes}
+        named = task.predict.classes or task.predict.spans or {"": task.predict.codes}
+        predict = task.events if task.kind == "survival" else named
         return cls(
             resolve(record, task.prediction_time.event),
             resolve(record, task.prediction_time.until or ()),
@@ -77,7 +78,7 @@ class TaskCodes:
             {name: resolve(record, patterns) for name, patterns in predict.items()},
             resolve(record, task.predict.until or ()),
             resolve(record, task.censor.follow_up or ()) if task.censor else frozenset(),
-            task.about == "image",
+            task.of_items,
         )
 
     def check(self, task: Task, record: Record) -> None:

@@ -150,6 +150,8 @@ def _outcome(known: Known) -> Text2:
         followed = text2("Without it, a patient counts as followed until follow-up ends (censored).")
     elif known.task.kind in ("segmentation", "detection"):
         followed = text2("The last outline that a person drew counts.")
+    elif known.task.kind == "tagging":
+        followed = text2("A place that a person took back is none.")
     elif censor is None:
         followed = text2("No such fact by then counts as no outcome.")
     else:

@@ -82,6 +82,11 @@ def _output(known: Known) -> Text2:
                 "Objects of each of the structures {classes}: where, how large, and how sure, from 0 to 1.",
                 classes=question.classes,
             )
+        case "tagging":
+            return text2(
+                "Places in each note, with a name of {classes}, and how sure it is of each, from 0 to 1.",
+                classes=question.classes,
+            )
     return text2("Answers of kind {kind}.", kind=question.kind)
 
 

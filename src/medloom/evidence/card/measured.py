@@ -16,6 +16,7 @@ from medloom.evidence.evaluation import Evaluation
 from medloom.evidence.first_screen import cautions
 from medloom.evidence.segmentation_evaluation import SegmentationEvaluation
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
+from medloom.evidence.tagging_evaluation import TaggingEvaluation
 from medloom.explanation.wording import fill
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.demographics import UNKNOWN
@@ -396,6 +397,8 @@ def _goal_useful(known: Known) -> Text2:
         return text2("That it outlines what experts outline, and how nearly.")
     if isinstance(_of(known), DetectionEvaluation):
         return text2("That it finds what experts outline, and how much of it.")
+    if isinstance(_of(known), TaggingEvaluation):
+        return text2("That it finds what people name in notes.")
     return text2("That it tells patients apart better than saying the same to everybody, and by how much.")
 
 
@@ -410,6 +413,8 @@ def _goal_safe(known: Known) -> Text2:
         return text2("That it outlines nothing too large, too small, or where there is nothing.")
     if isinstance(_of(known), DetectionEvaluation):
         return text2("That it marks nothing where there is nothing.")
+    if isinstance(_of(known), TaggingEvaluation):
+        return text2("That what it names is there, and is what it says.")
     return text2("That its answers are true: what it expects happens as often as it says.")
 
 

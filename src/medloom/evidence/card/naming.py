@@ -8,6 +8,8 @@ from medloom.evidence import (
     segmentation_report,
     segmentation_words,
     survival_words,
+    tagging_report,
+    tagging_words,
     words,
 )
 from medloom.evidence.detection_evaluation import DetectionEvaluation
@@ -16,6 +18,7 @@ from medloom.evidence.first_screen import COMPARED
 from medloom.evidence.segmentation_evaluation import SegmentationEvaluation
 from medloom.evidence.survival_evaluation import SurvivalEvaluation
 from medloom.evidence.survival_report import headline as survival_headline
+from medloom.evidence.tagging_evaluation import TaggingEvaluation
 from medloom.foundation.messages import Text2
 
 
@@ -27,6 +30,8 @@ def headline(evaluation: Evaluation) -> Text2:
         return segmentation_report.headline(evaluation)
     if isinstance(evaluation, DetectionEvaluation):
         return detection_report.headline(evaluation)
+    if isinstance(evaluation, TaggingEvaluation):
+        return tagging_report.headline(evaluation)
     return words.headline(evaluation)
 
 
@@ -38,6 +43,8 @@ def metric_name(evaluation: Evaluation, name: str) -> Text2:
         return segmentation_words.metric_name(name)
     if isinstance(evaluation, DetectionEvaluation):
         return detection_words.metric_name(name)
+    if isinstance(evaluation, TaggingEvaluation):
+        return tagging_words.metric_name(name)
     return words.metric_name(name)
 
 
@@ -52,6 +59,8 @@ def primary(evaluation: Evaluation) -> tuple[str, ...]:
     if isinstance(evaluation, DetectionEvaluation):
         names = ("sensitivity", "false_positives", "froc")
         return tuple(detection_report.primary(evaluation, name) for name in names)
+    if isinstance(evaluation, TaggingEvaluation):
+        return tuple(tagging_report.primary(evaluation, name) for name in ("f1", "precision", "sensitivity"))
     return COMPARED[evaluation.kind]
 
 
@@ -61,6 +70,8 @@ def against_constant(evaluation: Evaluation) -> Text2 | None:
         return segmentation_report.volume_sentence(evaluation)
     if isinstance(evaluation, DetectionEvaluation):
         return detection_report.marks_sentence(evaluation)
+    if isinstance(evaluation, TaggingEvaluation):
+        return tagging_report.wrong_sentence(evaluation)
     if not isinstance(evaluation, SurvivalEvaluation):
         return words.against_constant(evaluation)
     constant = evaluation.compared_with.get(PREVALENCE)

@@ -1,4 +1,4 @@
-"""What was said of images: the answers of tasks about them, whenever it was said; the last word counts."""
+"""What was said of images and notes: the answers of tasks about them, whenever it was said; the last word counts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.moments import Facts
 from medloom.tasks.scales import Scales
+from medloom.tasks.spans import Span, as_label, parts_of
 from medloom.tasks.task import Task
 from medloom.tasks.task_codes import TaskCodes
 
@@ -19,32 +20,39 @@ Step = Callable[[Text2, pl.DataFrame], pl.DataFrame]
 _NOT: Final = "NOT//"
 
 
-def label_images(
+def label_items(
     task: Task, codes: TaskCodes, scales: Scales, facts: Facts, asked: pl.DataFrame, tally: Step
 ) -> pl.DataFrame:
-    """Add `label`: what people said of each image; null where nobody said anything.
+    """Add `label`: what people said of each image or note; null where nobody said anything.
 
-    What was derived from an image by a model is no answer. Of a binary question the last of the event and its denial,
-    `NOT//…`, counts; where something else was said of the image, but neither, the answer is no.
+    What was derived from it by a model is no answer. Of a binary question the last of the event and its denial,
+    `NOT//…`, counts; where something else was said of it, but neither, the answer is no. A span that was denied
+    at its very place is none.
     """
     said = _said(facts)
     described = asked.join(said, on=["subject_id", "item"], how="semi", maintain_order="left")
-    described = tally(text2("images that somebody described"), described)
+    step = (
+        text2("notes that somebody read") if task.about == "note" else text2("images that somebody described")
+    )
+    described = tally(step, described)
     names = {code: name for name, some in codes.predict.items() for code in some}
     answers = said.with_columns(
         denied=pl.col("code").str.starts_with(_NOT), code=pl.col("code").str.strip_prefix(_NOT)
     ).filter(pl.col("code").is_in(list(names)))
     answers = answers.with_columns(answer=pl.col("code").replace_strict(names, return_dtype=pl.String))
-    last = answers.unique(["subject_id", "item", "answer"], keep="last", maintain_order=True)
+    one = ["subject_id", "item", "answer", *(["span"] if task.kind == "tagging" else [])]
+    last = answers.unique(one, keep="last", maintain_order=True)
     found = _found(task, scales, last)
     labelled = described.join(found, on=["subject_id", "item"], how="left", maintain_order="left")
     if task.kind == "binary":
         return labelled.with_columns(pl.col("label").fill_null(False))
+    if task.kind == "tagging":
+        return labelled.with_columns(pl.col("label").fill_null(as_label(())))
     return labelled.with_columns(pl.col("label").fill_null([])) if task.kind == "multilabel" else labelled
 
 
 def _said(facts: Facts) -> pl.DataFrame:
-    """Give what people said of images, oldest first, as it stands."""
+    """Give what people said of images and notes, oldest first, as it stands."""
     by_people = pl.col("derived_from").is_not_null() & pl.col("model").is_null()
     said = facts.facts.filter(by_people & pl.col("known_until").is_null())
     return said.sort("subject_id", "visible", maintain_order=True).with_columns(
@@ -53,16 +61,30 @@ def _said(facts: Facts) -> pl.DataFrame:
 
 
 def _found(task: Task, scales: Scales, last: pl.DataFrame) -> pl.DataFrame:
-    """Give the answer of each image: frame of `subject_id`, `item`, `label`."""
-    image = ["subject_id", "item"]
+    """Give the answer of each image or note: frame of `subject_id`, `item`, `label`."""
+    item = ["subject_id", "item"]
     if task.kind == "binary":
-        return last.select(*image, label=~pl.col("denied"))
+        return last.select(*item, label=~pl.col("denied"))
     held = last.filter(~pl.col("denied"))
+    if task.kind == "tagging":
+        return _spans(held)
     if task.predict.outline is not None:
-        return held.select(*image, label=pl.col("asset").cast(pl.String))
+        return held.select(*item, label=pl.col("asset").cast(pl.String))
     if task.predict.value is not None:
-        return held.select(*image, label=scales.applied())
-    grouped = held.group_by(image, maintain_order=True)
+        return held.select(*item, label=scales.applied())
+    grouped = held.group_by(item, maintain_order=True)
     if task.kind == "multilabel":
         return grouped.agg(label=pl.col("answer").unique().sort())
     return grouped.agg(label=pl.col("answer").last())
+
+
+def _spans(held: pl.DataFrame) -> pl.DataFrame:
+    """Put the spans of each note together: frame of `subject_id`, `item`, `label`."""
+    found: dict[tuple[int, str], list[Span]] = {}
+    placed = held.filter(pl.col("span").is_not_null()).select("subject_id", "item", "span", "answer")
+    for subject, item, place, name in placed.iter_rows():
+        found.setdefault((subject, item), []).append(Span(parts_of(place), name))
+    rows = [(subject, item, as_label(spans)) for (subject, item), spans in found.items()]
+    return pl.DataFrame(
+        rows, schema={**held.select("subject_id", "item").schema, "label": pl.String}, orient="row"
+    )

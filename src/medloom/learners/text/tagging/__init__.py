@@ -1,0 +1,1 @@
+"""Tagging: places in notes, named."""

@@ -1,0 +1,138 @@
+"""Tags of words in a row, and the spans that they mean: what may follow what, the best row, and how sure it is.
+
+Tags are those of BIOES: a span of one word is S, others begin with B, go on with I and end with E; O is outside.
+Best row: Viterbi; how sure: forward and backward sums (Rabiner, Proc. IEEE 1989;77:257-286, section III).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.learners.text.words import Ranges
+from medloom.tasks.spans import Span, span
+
+Floats = NDArray[np.float64]
+Tags = NDArray[np.int64]
+
+FORBIDDEN: Final = -1e4
+"""Score of what may not be."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Names whose spans do not overlap, tagged in one row.
+
+    Attributes:
+        names: of spans.
+    """
+
+    names: tuple[str, ...]
+
+    @property
+    def tags(self) -> int:
+        """Count the tags: outside, and four of each name."""
+        return 1 + 4 * len(self.names)
+
+    def allowed(self) -> NDArray[np.bool_]:
+        """Tell what may follow what: (tags + 1, tags + 1), from row to column; the last is the text's edge.
+
+        >>> [row.astype(int).tolist() for row in Chain(("drug",)).allowed()[:2]]
+        [[1, 1, 0, 0, 1, 1], [0, 0, 1, 1, 0, 0]]
+        """
+        kinds = np.array([*"O", *("BIES" * len(self.names)), "#"])
+        whose = np.array([0, *np.repeat(np.arange(len(self.names)), 4), 0])
+        inside = np.isin(kinds, ["B", "I"])
+        goes_on = np.isin(kinds, ["I", "E"])
+        found: NDArray[np.bool_] = np.where(
+            inside[:, None], goes_on[None] & (whose[:, None] == whose[None]), ~goes_on[None]
+        )
+        return found
+
+    def tagged(self, words: Ranges, spans: Sequence[Span]) -> Tags:
+        """Give the tags (n,) of words that spans mean.
+
+        A span means every word that it touches; of spans that overlap the longest counts, and of a span of several
+        parts the first part.
+
+        >>> words = np.array([[0, 5], [6, 9], [10, 14]])
+        >>> Chain(("drug",)).tagged(words, [span(0, 5, "drug"), span(6, 14, "drug")]).tolist()
+        [4, 1, 3]
+        """
+        tags = np.zeros(len(words), np.int64)
+        known = {name: 1 + 4 * place for place, name in enumerate(self.names)}
+        parts = [(one.parts[0], known[one.name]) for one in spans if one.name in known]
+        for (start, end), base in sorted(parts, key=lambda one: one[0][0] - one[0][1]):
+            first = int(np.searchsorted(words[:, 1], start, "right"))
+            last = int(np.searchsorted(words[:, 0], end, "left"))
+            if first >= last or tags[first:last].any():
+                continue
+            if last - first == 1:
+                tags[first] = base + 3
+            else:
+                tags[first], tags[first + 1 : last - 1], tags[last - 1] = base, base + 1, base + 2
+        return tags
+
+    def spans(self, words: Ranges, tags: Tags) -> list[tuple[Span, int, int]]:
+        """Give the spans that tags (n,) mean, each with its first word and the one behind its last."""
+        found, first = [], 0
+        for place, tag in enumerate(tags.tolist()):
+            if not tag:
+                continue
+            name, kind = self.names[(tag - 1) // 4], "BIES"[(tag - 1) % 4]
+            if kind in "BS":
+                first = place
+            if kind in "ES":
+                found.append((span(int(words[first, 0]), int(words[place, 1]), name), first, place + 1))
+        return found
+
+
+def best_row(scores: Floats, moves: Floats) -> Tags:
+    """Find the row of tags (n,) that scores highest.
+
+    Args:
+        scores: (n, tags) of each word.
+        moves: (tags + 1, tags + 1) of each tag behind another; the last is the text's edge.
+    """
+    n, k = scores.shape
+    if not n:
+        return np.zeros(0, np.int64)
+    inner, back = moves[:k, :k], np.zeros((n, k), np.int64)
+    reached = scores[0] + moves[k, :k]
+    for place in range(1, n):
+        ways = reached[:, None] + inner
+        back[place] = ways.argmax(0)
+        reached = ways[back[place], np.arange(k)] + scores[place]
+    row = np.zeros(n, np.int64)
+    row[-1] = int((reached + moves[:k, k]).argmax())
+    for place in range(n - 1, 0, -1):
+        row[place - 1] = back[place, row[place]]
+    return row
+
+
+def chances(scores: Floats, moves: Floats) -> Floats:
+    """Give the chance of each tag of each word: (n, tags); arguments as of `best_row`."""
+    n, k = scores.shape
+    if not n:
+        return np.zeros((0, k))
+    inner = moves[:k, :k]
+    forward, backward = np.empty((n, k)), np.empty((n, k))
+    forward[0] = scores[0] + moves[k, :k]
+    for place in range(1, n):
+        forward[place] = _log_sum(forward[place - 1][:, None] + inner, 0) + scores[place]
+    backward[-1] = moves[:k, k]
+    for place in range(n - 2, -1, -1):
+        backward[place] = _log_sum(inner + (scores[place + 1] + backward[place + 1])[None], 1)
+    both = forward + backward
+    found: Floats = np.exp(both - _log_sum(both, 1)[:, None])
+    return found
+
+
+def _log_sum(values: Floats, axis: int) -> Floats:
+    highest = values.max(axis, keepdims=True)
+    summed: Floats = np.log(np.exp(values - highest).sum(axis)) + highest.squeeze(axis)
+    return summed
