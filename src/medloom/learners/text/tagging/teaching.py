@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medloom.learners.text.network import WindowBatch
-from medloom.learners.text.tagging.chains import Chain, Floats, best_row
+from medloom.learners.text.tagging.chains import Chain, Floats, best_row, closed
 from medloom.learners.text.tagging.network import TagNetwork
 from medloom.learners.text.windows import Note, Window, Windowing, merged
 from medloom.tasks.spans import Span
@@ -60,7 +60,7 @@ class TagRows:
             whole = [chain.tagged(note.words, spans) for chain in chains]
             for window in windowing.of(note, vocabulary):
                 self._windows.append(window)
-                self._tags.append([_within(one[window.first : window.last]) for one in whole])
+                self._tags.append([closed(one[window.first : window.last]) for one in whole])
         self._lengths = np.array([len(one.ids) for one in self._windows], np.int64)
 
     @property
@@ -131,16 +131,6 @@ class _Judge:
                 found += len(made)
                 there += len(known)
         return 1.0 - 2 * right / max(1, found + there)
-
-
-def _within(tags: Rows) -> Rows:
-    """Close what a window's edges cut through."""
-    cut = tags.copy()
-    if len(cut) and cut[0] and (cut[0] - 1) % 4 in (1, 2):  # goes on from before
-        cut[0] += -1 if (cut[0] - 1) % 4 == 1 else 1
-    if len(cut) and cut[-1] and (cut[-1] - 1) % 4 in (0, 1):  # goes on behind
-        cut[-1] += 3 if (cut[-1] - 1) % 4 == 0 else 1
-    return cut
 
 
 def _merged(said: list[tuple[Window, list[Floats]]], sizes: Sequence[int]) -> list[Floats]:
