@@ -13,6 +13,7 @@ from medloom.cli import screen
 from medloom.cli.options import JsonOption, SeedOption, SiteOption
 from medloom.cli.overall import OVERALL, Whole, on_the_whole
 from medloom.cli.people import PatientOption, SystemOption, TimeOption, at_time, subject_of
+from medloom.cli.placed import places_told, show_places
 from medloom.cli.predicted import at_times
 from medloom.cli.told import Names, Told
 from medloom.explanation import counterfactual, similar
@@ -107,6 +108,19 @@ def explain(
     chosen = at_time(samples, time)
     sample_id = int(chosen.frame["sample_id"][0])
     predictions = trained.predict(chosen)
+    if trained.samples.question.kind == "tagging":
+        if json:
+            screen.json(
+                {
+                    "model": str(trained.name),
+                    "subject_id": person,
+                    "prediction_time": chosen.frame["prediction_time"][0].isoformat(),
+                    "places": places_told(predictions.frame, chosen),
+                }
+            )
+        else:
+            show_places(predictions.frame, chosen)
+        return
     output = predictions.largest(sample_id) if answer is None else answer
     asked = _Asked(trained, chosen, output, Names.of(opened), seed)
     with screen.showing_progress(json):

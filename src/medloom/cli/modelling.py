@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,9 +28,11 @@ from medloom.foundation.messages import Text2, language, tr
 from medloom.foundation.site import SiteDirectory, find_site
 from medloom.site import Site
 from medloom.tasks import encoders, library
+from medloom.tasks.kinds import Kind
 from medloom.tasks.labelling import FlowStep
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.question import Question
+from medloom.tasks.spans import spans_in
 from medloom.tasks.timelines import NAME as TIMELINES
 
 if TYPE_CHECKING:
@@ -126,7 +129,7 @@ def label(
         with replacing(out) as incoming:
             to_meds_labels(samples, incoming)
     splits = dict(samples.frame["split"].value_counts(sort=True).iter_rows())
-    answers = _answers(samples.frame["label"])
+    answers = _answers(samples.frame["label"], samples.question.kind)
     if json:
         steps = [{"step": step.step.en, "samples": step.samples, "subjects": step.subjects} for step in flow]
         screen.json(
@@ -425,7 +428,10 @@ def _kind_kept(folder: SiteDirectory | None, name: str) -> str:
     return kind_of_labels(folder.tasks / f"{name}{library.LABELS}")
 
 
-def _answers(labels: pl.Series) -> dict[str, float]:
+def _answers(labels: pl.Series, kind: Kind) -> dict[str, float]:
+    if kind == "tagging":  # how many places of each name
+        found = Counter(one.name for label in labels for one in spans_in(label))
+        return {name: float(n) for name, n in found.most_common()}
     if labels.dtype == pl.Float64:
         described = labels.describe().rows()
         return {

@@ -21,7 +21,7 @@ _SHOWN: Final = 5  # samples
 def at_times(answers: pl.DataFrame, horizons: Sequence[float]) -> pl.DataFrame:
     """Choose the answers to tell: all, but of curves the times of interest, or else three."""
     times = answers["end"].unique().drop_nulls().sort()
-    if not len(times):
+    if not len(times) or answers["start"].count():  # places in notes begin somewhere
         return answers
     shown = horizons or [times[(len(times) - 1) * part // 4] for part in (1, 2, 3)]
     return answers.filter(pl.col("end").is_in(list(shown)))
@@ -29,7 +29,7 @@ def at_times(answers: pl.DataFrame, horizons: Sequence[float]) -> pl.DataFrame:
 
 def told(answers: pl.DataFrame, question: Question, path: Path, futures: int | None) -> dict[str, Any]:
     """Say for programs what was written, and the first answers."""
-    columns = ["subject_id", "prediction_time", "output", "value", "low", "high", "end"]
+    columns = ["subject_id", "prediction_time", "output", "value", "low", "high", "start", "end"]
     return {
         "answers": answers.height,
         "samples": answers["sample_id"].n_unique(),
@@ -69,11 +69,15 @@ def _table(rows: pl.DataFrame, question: Question, futures: int | None) -> None:
     is_value = question.kind == "regression"
     write = number if is_value else percent
     head = [tr("patient"), tr("prediction time")]
-    several, timed, ranged = len(question.outputs) > 1, rows["end"].count() > 0, rows["low"].count() > 0
+    several, ranged = len(question.outputs) > 1, rows["low"].count() > 0
+    placed = question.kind == "tagging"
+    timed = not placed and rows["end"].count() > 0
     if several:
         head.append(tr("outcome"))
     if timed:
         head.append(tr("until"))
+    if placed:
+        head.append(tr("characters"))
     first_number = len(head)
     if futures is None:
         head.append(tr("value") if is_value else tr("probability"))
@@ -90,6 +94,8 @@ def _table(rows: pl.DataFrame, question: Question, futures: int | None) -> None:
             cells.append(row["output"])
         if timed:
             cells.append(f"{row['end']:g} {question.unit or ''}")
+        if placed:
+            cells.append(f"{row['start']:.0f}–{row['end']:.0f}")
         cells.append(write(row["value"]))
         if ranged:
             cells.append("" if row["low"] is None else f"{write(row['low'])} – {write(row['high'])}")

@@ -12,7 +12,7 @@ from medloom.tasks.model import Learner, Model
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.training import designs
-from medloom.training.conformal_model import ConformalModel, conformal
+from medloom.training.conformal_model import KINDS, ConformalModel, conformal
 from medloom.training.recalibration import CalibratedModel
 
 _log = logging.getLogger(__name__)
@@ -94,11 +94,15 @@ def folds_for(samples: Samples) -> int:
 def with_default_ranges(model: Model, samples: Samples, seed: int = 0) -> tuple[Model, Text2 | None]:
     """Give a model that tells ranges, as its kind of question has them; else the model as it is, and why.
 
+    Answers that are places, in images or in notes, have no ranges, and need no reason.
+
     Args:
         model: just learned.
         samples: it was learned from, with those set aside for calibration where there are any.
         seed: of everything random.
     """
+    if not any(samples.question.kind in known for known in KINDS.values()):
+        return model, None
     try:
         basis = unlearned(model, samples, seed=seed)
         return conformal(model, basis.samples, answers=basis.answers), None

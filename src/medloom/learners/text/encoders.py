@@ -62,6 +62,7 @@ class Vocabulary:
         end: of the one that it ends with.
         fill: of the one that fills up.
         unknown: of the one that stands for what is not known.
+        mask: of the one that stands for what is to be guessed; None: there is none.
     """
 
     tokenizer: Tokenizer
@@ -69,6 +70,7 @@ class Vocabulary:
     end: int
     fill: int
     unknown: int
+    mask: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Vocabulary:
@@ -92,7 +94,14 @@ class Vocabulary:
                 path=str(folder),
             )
         begin, end, fill, unknown = (int(one) for one in named if one is not None)
-        return cls(tokenizer, begin, end, fill, unknown)
+        masks = (tokenizer.token_to_id(one) for one in ("[MASK]", "<mask>"))
+        mask = next((one for one in masks if one is not None), None)
+        return cls(tokenizer, begin, end, fill, unknown, mask)
+
+    @property
+    def size(self) -> int:
+        """Count the tokens."""
+        return int(self.tokenizer.get_vocab_size())
 
     def cut(self, words: list[str]) -> list[list[int]]:
         """Cut words into tokens, each by itself; one that gives none is unknown."""

@@ -64,9 +64,15 @@ class TextBody(nn.Module):
         self.shapes = nn.Embedding(len(SHAPES) + 1, self.width)
         nn.init.zeros_(self.shapes.weight)
 
+    @property
+    def embedding(self) -> nn.Embedding:
+        """Give what each token goes in as."""
+        found: nn.Embedding = self.encoder.get_input_embeddings()
+        return found
+
     def forward(self, batch: WindowBatch) -> Tensor:
         """Read windows: (b, t, width)."""
-        known = self.encoder.get_input_embeddings()(batch.ids)
+        known = self.embedding(batch.ids)
         reached: Tensor = self.encoder(
             inputs_embeds=known + self.shapes(batch.shapes), attention_mask=batch.real.long()
         ).last_hidden_state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from medloom.foundation.messages import tr
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
@@ -33,6 +34,7 @@ def _rows(tagger: Tagging, samples: Samples, schema: pl.Schema, told: str) -> pl
     ids, items = samples.sample_ids.tolist(), samples.frame["item"].to_list()
     rows = [
         {
+            "input": tr("characters {start} to {end}", start=tagged.span.start, end=tagged.span.end),
             "sample_id": one,
             "output": tagged.span.name,
             told: tagged.confidence,
@@ -43,7 +45,12 @@ def _rows(tagger: Tagging, samples: Samples, schema: pl.Schema, told: str) -> pl
         for one, item, found in zip(ids, items, tagger.tag(samples.texts()), strict=True)
         for tagged in found
     ]
-    known = ("sample_id", "output", told, "start", "end", "asset")
-    frame = pl.DataFrame(rows, schema={name: schema[name] for name in known})
+    known = [
+        *("sample_id", "output", told, "start", "end", "asset"),
+        *(["input"] if "input" in schema else []),
+    ]
+    frame = pl.DataFrame(
+        [{name: row[name] for name in known} for row in rows], schema={name: schema[name] for name in known}
+    )
     missing = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in frame.columns]
     return frame.with_columns(missing).select(schema.names())
