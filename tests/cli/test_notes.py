@@ -1,0 +1,99 @@
+"""The commands for notes: a question about them is asked, learned, judged and explained, place by place."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import medloom as ml
+from medloom.cli.app import app
+from tests.learners.text.worlds import note
+
+TASK = """\
+name: named
+kind: tagging
+title: {en: Drugs and findings, zh: 药物与所见}
+prediction_time: {event: [NOTE//*], which: every}
+predict: {of: note, spans: {drug: [DRUG//*], finding: [FINDING//*]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of 60 patients with a note each, read by somebody; the last note is empty of both."""
+    folder = tmp_path_factory.mktemp("notes") / "site"
+    made, rng, rows = ml.Site.create(folder), np.random.default_rng(0), []
+    for number in range(60):
+        text, places = note(rng) if number < 59 else ("We saw him in the ward today.", [])
+        asset = made.record.assets().put(text.encode())
+        base = {"patient": f"P{number}", "time": datetime(2024, 1, 1) + timedelta(days=number)}
+        rows.append({**base, "code": "NOTE//visit", "role": "note", "asset": asset, "text_value": text})
+        rows.append({**base, "code": "READ//all", "role": "observation", "derived_from": asset})
+        rows += [
+            {
+                **base,
+                "code": f"{name.upper()}//any",
+                "role": "observation",
+                "derived_from": asset,
+                "span": f"{a}:{b}",
+            }
+            for a, b, name in places
+        ]
+    made.record.append(pl.DataFrame(rows))
+    made.record.compact()
+    (folder / "tasks" / "named.yaml").write_text(TASK, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learned(site: Path) -> Path:
+    run("train", "named", "--learner", "crf", site=site)
+    return site
+
+
+def run(*words: str, site: Path) -> str:
+    found = CliRunner().invoke(app, [*words, "--site", str(site)])
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_labels_are_counted_by_name_of_place(site: Path) -> None:
+    told = json.loads(run("label", "named", "--json", site=site))
+    assert told["n"] == 60
+    assert set(told["labels"]) == {"drug", "finding"}
+
+
+def test_the_evaluation_tells_places_that_are_right(learned: Path) -> None:
+    told = json.loads(run("evaluate", "named.crf", "--json", site=learned))
+    assert told["metrics"]["f1"]["value"] > 0.9
+    page = (learned / "models" / "named.crf" / "1" / "evidence" / "held_out" / "report.html").read_text(
+        encoding="utf-8"
+    )
+    assert "Of 100 places that people named" in page
+    assert "人标注的每 100 处中" in page
+
+
+def test_predictions_are_places_in_characters(learned: Path, tmp_path: Path) -> None:
+    out = tmp_path / "places.parquet"
+    told = json.loads(run("predict", "named.crf", "--out", str(out), "--json", site=learned))
+    frame = pl.read_parquet(out)
+    assert told["answers"] == frame.height
+    assert (frame["end"] > frame["start"]).all()
+    assert frame["value"].is_between(0, 1).all()
+
+
+def test_a_note_is_explained_by_its_places_with_their_words(learned: Path) -> None:
+    told = json.loads(run("explain", "named.crf", "--patient", "P3", "--json", site=learned))
+    assert told["places"]
+    assert all(one["words"] and one["end"] - one["start"] == len(one["words"]) for one in told["places"])
+    assert "words" in run("explain", "named.crf", "--patient", "P3", site=learned)
+
+
+def test_of_a_note_in_which_nothing_is_named_it_is_said(learned: Path) -> None:
+    assert "names nothing" in run("explain", "named.crf", "--patient", "P59", site=learned)
