@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from html.parser import HTMLParser
 from typing import Any, Final
 
 from medloom.record.importers.fhir import problems
 from medloom.record.importers.fhir.reading import Json, Reading
+from medloom.record.notes.html import plain_text
 
 _PLAIN: Final = frozenset(("text/plain", "text/markdown"))
 _HTML: Final = frozenset(("text/html", "application/xhtml+xml"))
-_BREAKS: Final = frozenset(
-    (
-        *("address", "article", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6"),
-        *("hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"),
-    )
-)
-_SILENT: Final = frozenset(("head", "script", "style", "title"))
 
 
 def diagnostic_report(resource: Json, reading: Reading) -> None:
@@ -65,19 +58,6 @@ def document_reference(resource: Json, reading: Reading) -> None:
     reading.facts.append((time, code, None, text, None, written, "note", problem))
 
 
-def plain_text(html: str) -> str:
-    """Strip HTML to its text, a line a block.
-
-    >>> plain_text("<div><p>Chest&nbsp;pain<br/>since 3 h</p><script>x()</script></div>")
-    'Chest pain\\nsince 3 h'
-    """
-    stripper = _Stripper()
-    stripper.feed(html)
-    stripper.close()
-    lines = (" ".join(line.split()) for line in "".join(stripper.pieces).split("\n"))
-    return "\n".join(line for line in lines if line)
-
-
 def _attached(attachments: Any) -> tuple[str | None, str | None]:
     """Give the first readable text of the attachments, plain before HTML; or what is wrong with it."""
     found: list[tuple[bool, str | None]] = []
@@ -102,34 +82,3 @@ def _decoded(data: str, parameters: str) -> str | None:
         return base64.b64decode(data, validate=False).decode(charset.strip(' "') or "utf-8-sig")
     except (binascii.Error, LookupError, UnicodeDecodeError):
         return None
-
-
-class _Stripper(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
-            self._silent += 1
-        elif tag in _BREAKS:
-            self.pieces.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _SILENT:
-            self._silent = max(0, self._silent - 1)
-        elif tag in _BREAKS:
-            self.pieces.append("\n")
-
-    def parse_marked_section(self, i: int, report: bool = True) -> int:
-        try:
-            return super().parse_marked_section(i, report)
-        except (
-            AssertionError
-        ):  # how the parser refuses `<![any[`: what word processors write there is no text
-            return self.rawdata.find(">", i) + 1 or len(self.rawdata)
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.pieces.append(data)

@@ -1,0 +1,37 @@
+"""Where the sentences of a note begin and end, in English and Chinese."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_END: Final = re.compile(r"[.!?](?=\s|$)|[。！？；;]|\n")
+_ABBREVIATED: Final = re.compile(
+    r"\b(?:dr|mr|mrs|ms|vs|e\.g|i\.e|approx|st|p\.o|b\.i\.d|t\.i\.d|q\.i\.d|q\.d|p\.r\.n|q\.h\.s|i\.v|i\.m|"
+    r"s\.c|no)\.$",
+    re.IGNORECASE,
+)
+
+
+def sentences(text: str) -> tuple[tuple[int, int], ...]:
+    """Give the character ranges of a text's sentences, without the space around them.
+
+    >>> text = "Take 5 mg p.o. daily. 无发热。咳嗽"
+    >>> [text[start:end] for start, end in sentences(text)]
+    ['Take 5 mg p.o. daily.', '无发热。', '咳嗽']
+    """
+    found, start = [], 0
+    for match in _END.finditer(text):
+        if _ABBREVIATED.search(text, max(0, match.start() - 8), match.end()):
+            continue
+        found.append((start, match.end()))
+        start = match.end()
+    found.append((start, len(text)))
+    return tuple(trimmed for one in found if (trimmed := _trimmed(text, *one)) is not None)
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
+    said = text[start:end]
+    bare = said.strip()
+    first = start + len(said) - len(said.lstrip())
+    return (first, first + len(bare)) if bare else None

@@ -1,0 +1,152 @@
+"""Files of notes become plain text, whatever they were written with; what is no note is said, not guessed."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+
+from medloom.record.notes.encodings import decoded
+from medloom.record.notes.languages import language
+from medloom.record.notes.reading import (
+    BINARY,
+    DAMAGED,
+    EMPTY,
+    PICTURED,
+    TOO_LARGE,
+    UnreadableError,
+    read_note,
+)
+from medloom.record.notes.sections import sections
+from medloom.record.notes.sentences import sentences
+
+ENGLISH = "Chief complaint: chest pain since 3 h.\nNo fever. Takes aspirin 100 mg p.o. daily."
+CHINESE = "主诉：反复胸闷3天。\n既往史：高血压10年，否认糖尿病。"
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+
+
+def docx(body: str, head: str = "") -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr(
+            "word/document.xml",
+            f'<?xml version="1.0"?>{head}<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>',
+        )
+    return made.getvalue()
+
+
+def pdf(text: str) -> bytes:
+    """Write a PDF of one page; with an empty text, a page without any."""
+    stream = f"BT /F1 12 Tf 72 700 Td ({text}) Tj ET".encode() if text else b"q Q"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R "
+        b"/Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    made, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(made))
+        made += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    start = len(made)
+    made += b"xref\n0 6\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % place for place in places)
+    return made + b"trailer << /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % start
+
+
+def problem(content: bytes) -> str:
+    with pytest.raises(UnreadableError) as caught:
+        read_note(content)
+    return caught.value.problem
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_chinese_is_read_in_each_encoding(encoding: str) -> None:
+    assert read_note(CHINESE.encode(encoding)).text == CHINESE
+
+
+@pytest.mark.parametrize("text", ["Käse, naïve café: Größe 1,80 m", "Müller geht's gut", "señor Peña"])
+def test_letters_with_accents_are_not_taken_for_chinese(text: str) -> None:
+    assert read_note(text.encode("latin-1")).text == text
+
+
+def test_lines_of_several_encodings_are_each_read_and_it_is_said() -> None:
+    note = read_note("发热三天\n".encode() + "否认头痛\n".encode("gb18030") + b"plain")
+    assert note.text == "发热三天\n否认头痛\nplain"
+    assert note.mixed
+
+
+def test_full_width_digits_emoji_and_text_from_right_to_left_stay_as_they_are() -> None:
+    text = "体温３８．５℃ 😀 \u05e9\u05dc\u05d5\u05dd"
+    assert read_note(text.encode()).text == text
+
+
+def test_line_ends_and_zeros_are_put_right() -> None:
+    assert read_note(b"Fever\r\nCough\rRash\x00").text == "Fever\nCough\nRash"
+
+
+def test_html_loses_its_marks_and_scripts() -> None:
+    head = "<!DOCTYPE html><html><head><style>p{}</style></head>"
+    page = f"{head}<body><p>Fever &amp; cough</p><script>x()</script></body>"
+    assert read_note(page.encode()).text == "Fever & cough"
+    chinese = f'<html><meta charset="gb2312"><body><p>{CHINESE.splitlines()[0]}</p></body></html>'
+    assert read_note(chinese.encode("gb2312")).text == CHINESE.splitlines()[0]
+
+
+def test_a_document_of_word_gives_its_paragraphs() -> None:
+    body = (
+        "<w:p><w:r><w:t>Fever</w:t><w:tab/><w:t>38.5</w:t></w:r></w:p><w:p><w:r><w:t>咳嗽</w:t></w:r></w:p>"
+    )
+    assert read_note(docx(body)).text == "Fever\t38.5\n咳嗽"
+
+
+def test_the_text_layer_of_a_pdf_is_read_and_one_without_is_said() -> None:
+    assert read_note(pdf("Chest pain since 3 h")).text.strip() == "Chest pain since 3 h"
+    assert problem(pdf("")) == PICTURED
+    assert problem(pdf("x")[:60]) == DAMAGED
+
+
+def test_what_is_no_note_is_said() -> None:
+    assert problem(bytes(range(256)) * 20) == BINARY
+    assert problem(b"\x89PNG\r\n\x1a\n" + bytes(500)) == BINARY
+    assert problem(b"") == EMPTY
+    assert problem(b"  \n\t") == EMPTY
+    assert problem(docx("<w:p/>")) == EMPTY
+    assert problem(docx("")[:80]) == DAMAGED
+
+
+def test_a_zip_bomb_and_entities_that_unfold_are_refused() -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", bytes(65 << 20))
+    assert problem(made.getvalue()) == TOO_LARGE
+    unfolding = '<!DOCTYPE a [<!ENTITY b "bbbb"><!ENTITY c "&b;&b;">]>'
+    assert problem(docx("<w:p><w:r><w:t>&c;</w:t></w:r></w:p>", unfolding)) == DAMAGED
+
+
+def test_a_note_of_ten_megabytes_is_read() -> None:
+    assert len(read_note((ENGLISH + "\n").encode() * 120_000).text) > 9_000_000
+
+
+def test_nothing_is_decoded_by_an_encoding_that_does_not_exist() -> None:
+    found = decoded(b"plain", "no-such-thing")
+    assert found is not None and found.text == "plain"
+
+
+def test_languages_sections_and_sentences() -> None:
+    assert [
+        language(text) for text in (ENGLISH, CHINESE, "El paciente no tiene fiebre y está con una dieta.")
+    ] == [
+        "en",
+        "zh",
+        "other",
+    ]
+    assert [one.name for one in sections(CHINESE)] == ["chief_complaint", "past_history"]
+    assert [ENGLISH[start:end] for start, end in sentences(ENGLISH)] == [
+        "Chief complaint: chest pain since 3 h.",
+        "No fever.",
+        "Takes aspirin 100 mg p.o. daily.",
+    ]
