@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from medloom.evidence.detection_evaluation import evaluate_detection
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
@@ -18,12 +16,11 @@ from medloom.evidence.evaluation import evaluate as evaluate_predictions
 from medloom.evidence.segmentation_evaluation import evaluate_segmentation
 from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.evidence.tagging_evaluation import evaluate_tagging
-from medloom.features.boxes import Finding
 from medloom.foundation import registry
 from medloom.foundation.engines import each, is_shared
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
-from medloom.record.imaging.image import Image
+from medloom.places import find_by, outline_by, tag_by
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
 from medloom.tasks import encoders, models
@@ -35,16 +32,14 @@ from medloom.tasks.labelling import apply
 from medloom.tasks.library import find
 from medloom.tasks.model import Learner, Model, check_answers
 from medloom.tasks.models import ModelName
-from medloom.tasks.outlining import Outlining
 from medloom.tasks.package import load as load_package
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
-from medloom.tasks.tagging import Tagging
 from medloom.tasks.task import Task
 from medloom.training.descent import check_torch
 from medloom.training.ranges import with_default_ranges
 from medloom.training.recalibration import CalibratedModel
-from medloom.training.wrapping import innermost, layer
+from medloom.training.wrapping import layer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -324,52 +319,6 @@ def evaluate(
         model=str(trained.name or trained.model.origin.learner),
         split=split,
     )
-
-
-def outline_by(trained: Trained) -> Callable[[Image], NDArray[np.integer]]:
-    """Give what outlines images as a model does: numbers of structures (*space), 0: background.
-
-    Raises:
-        InputError: the model outlines nothing.
-    """
-    inner = innermost(trained.model)
-    if not isinstance(inner, Outlining):
-        raise InputError(
-            "learner {learner!r} outlines nothing; segmentation is learned by: unet",
-            learner=trained.model.origin.learner,
-        )
-    outline = inner.outline
-    return lambda image: outline(image).labels
-
-
-def find_by(trained: Trained) -> Finding:
-    """Give what finds objects in images as a model does.
-
-    Raises:
-        InputError: the model finds nothing.
-    """
-    inner = innermost(trained.model)
-    if not isinstance(inner, Finding):
-        raise InputError(
-            "learner {learner!r} finds no objects; detection is learned by: centernet, unet",
-            learner=trained.model.origin.learner,
-        )
-    return inner
-
-
-def tag_by(trained: Trained) -> Tagging:
-    """Give what names places in notes as a model does.
-
-    Raises:
-        InputError: the model names nothing.
-    """
-    inner = innermost(trained.model)
-    if not isinstance(inner, Tagging):
-        raise InputError(
-            "learner {learner!r} names no places in notes; tagging is learned by: encoder",
-            learner=trained.model.origin.learner,
-        )
-    return inner
 
 
 def predict(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> Predictions:

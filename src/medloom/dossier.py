@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from medloom import cards
-from medloom.api import Trained, outline_by, with_samples
+from medloom.api import Trained, with_samples
 from medloom.api import evaluate as evaluate_trained
 from medloom.evidence import words
 from medloom.evidence.coverage import coverage_of
@@ -48,6 +48,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.files import read_json, write_json, write_text
 from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
+from medloom.places import outline_by
 from medloom.site import Site
 from medloom.stressing import robustness, unlike
 from medloom.tasks import models

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from medloom.api import Trained, asked_samples, find_by, outline_by
+from medloom.api import Trained, asked_samples
 from medloom.evidence.changes import Asked, Shown
 from medloom.evidence.perturbation import Facts, Floats
 from medloom.evidence.places_robustness import found_otherwise, outlined_otherwise
@@ -25,6 +25,7 @@ from medloom.foundation.messages import Text2, text2
 from medloom.foundation.seeds import generator
 from medloom.learners.survival.model import SurvivalModel
 from medloom.learners.windowed import WindowedModel
+from medloom.places import find_by, outline_by
 from medloom.tasks.kinds import Split
 from medloom.tasks.model import Model
 from medloom.tasks.samples import Samples

@@ -186,7 +186,7 @@ def test_other_questions_are_refused(samples: Samples) -> None:
 def test_a_model_that_outlines_nothing_cannot_be_evaluated_by_outlines(
     samples: Samples, tmp_path: Path
 ) -> None:
-    from medloom.api import outline_by
+    from medloom.places import outline_by
 
     frame = pl.DataFrame({"x": list(range(40)), "ill": [i > 19 for i in range(40)]})
     trained = ml.train(frame, "tree", label="ill", ranges=False)

@@ -1,0 +1,65 @@
+"""What tells places by a trained model: outlines and objects in images, names in notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medloom.features.boxes import Finding
+from medloom.foundation.errors import InputError
+from medloom.record.imaging.image import Image
+from medloom.tasks.outlining import Outlining
+from medloom.tasks.tagging import Tagging
+from medloom.training.wrapping import innermost
+
+if TYPE_CHECKING:
+    from medloom.api import Trained
+
+
+def outline_by(trained: Trained) -> Callable[[Image], NDArray[np.integer]]:
+    """Give what outlines images as a model does: numbers of structures (*space), 0: background.
+
+    Raises:
+        InputError: the model outlines nothing.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Outlining):
+        raise InputError(
+            "learner {learner!r} outlines nothing; segmentation is learned by: unet",
+            learner=trained.model.origin.learner,
+        )
+    outline = inner.outline
+    return lambda image: outline(image).labels
+
+
+def find_by(trained: Trained) -> Finding:
+    """Give what finds objects in images as a model does.
+
+    Raises:
+        InputError: the model finds nothing.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Finding):
+        raise InputError(
+            "learner {learner!r} finds no objects; detection is learned by: centernet, unet",
+            learner=trained.model.origin.learner,
+        )
+    return inner
+
+
+def tag_by(trained: Trained) -> Tagging:
+    """Give what names places in notes as a model does.
+
+    Raises:
+        InputError: the model names nothing.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Tagging):
+        raise InputError(
+            "learner {learner!r} names no places in notes; tagging is learned by: encoder",
+            learner=trained.model.origin.learner,
+        )
+    return inner
