@@ -34,7 +34,7 @@ class NoteSection:
 def note_sections(note: str) -> tuple[NoteSection, ...]:
     """Find the sections of a note whose headings stand alone on a line in capitals; others belong to the one above.
 
-    >>> [(one.key, one.heading) for one in note_sections("CC:\\n\\nKnee pain.\\n\\nEXAM\\n\\nTender.\\n\\nPLAN\\n\\nIce.")]
+    >>> [(one.key, one.heading) for one in note_sections("CC:\\nKnee pain.\\nEXAM\\nTender.\\nPLAN\\nIce.")]
     [('chief_complaint', 'CC'), ('examination', 'EXAM'), ('assessment', 'PLAN')]
     """
     marks = [

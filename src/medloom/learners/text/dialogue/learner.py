@@ -1,8 +1,8 @@
 """Draft the note of a conversation without a language model: learned from conversations and their notes.
 
-Every sentence of a draft is a statement that somebody made in this very conversation, told in the third person. What was
-learned chooses which statements a note would have, in which section, and, from the most alike conversation, what the
-headings are called. No sentence of another patient's note is ever taken over.
+Every sentence of a draft is a statement that somebody made in this very conversation, told in the third person. What
+was learned chooses which statements a note would have, in which section, and, from the most alike conversation, what
+the headings are called. No sentence of another patient's note is ever taken over.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DialogueNotes:
     Attributes:
         chances: of words of a conversation to be in its note.
         places: of statements in sections.
-        known: conversations learned from, as weighed words that others say too, and what their notes' headings are called.
+        known: conversations learned from: weighed words that others say too, and what their notes call sections.
         length: words of a note, on average.
     """
 
@@ -61,7 +61,7 @@ class DialogueNotes:
         Words and headings that only one note or conversation has are not kept: they may be names.
 
         Raises:
-            InputError: there are fewer than five pairs, a note is empty, or a conversation has no turns of two speakers.
+            InputError: there are fewer than five pairs, a note is empty, or a conversation is not of two speakers.
         """
         if len(pairs) < FEWEST_PAIRS:
             raise InputError(
@@ -98,12 +98,12 @@ class DialogueNotes:
         """Draft a note of a conversation in English.
 
         Raises:
-            InputError: the conversation is empty, names fewer than two speakers, is longer than 200,000 characters or is
-                not in English.
+            InputError: the conversation is empty, names fewer than two speakers, is longer than 200,000
+                characters or is not in English.
         """
         told = statements(_usable(dialogue))
         chosen = self._chosen(told)
-        headings = HEADINGS | self._most_alike(dialogue)
+        headings = {**HEADINGS, **self._most_alike(dialogue)}
         below: dict[str, list[DraftSentence]] = {key: [] for key in HEADINGS}
         places = self.places.of(told)
         below["chief_complaint"] = _complaint(told)

@@ -1,7 +1,8 @@
-"""What was said, told as a note tells it: without fillers, of the third person, answers with what was asked.
+"""What was said, told as a note tells it: without fillers, of the third person, answers with what"
+" was asked.
 
-Words are left out only where they say nothing (`um`, `you know`, a word twice), and changed only where the person or the
-spelling changes: `not`, numbers and names stay. Each statement keeps the ranges of the dialogue that it is told from.
+Words are left out only where they say nothing (`um`, `you know`, a word twice), and changed only where the person or
+the spelling changes: `not`, numbers and names stay. Each statement keeps the ranges of the dialogue it is told from.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from medloom.learners.text.dialogue.numbers import NUMBER_WORDS, in_digits
 from medloom.learners.text.dialogue.turns import Speaker, Turn, thoughts, turns
 
 
@@ -61,7 +63,8 @@ def statements(dialogue: str) -> tuple[Statement, ...]:
         for spans in parts:
             words, place = " ".join(dialogue[start:end] for start, end in spans), spans[0][0] / len(dialogue)
             if turn.speaker == "patient" and asked is not None:
-                answered = _answered(dialogue[slice(*asked)], words, patient)
+                rest = dialogue[spans[-1][1] : turn.end]
+                answered = _answered(dialogue[slice(*asked)], words, rest, patient)
                 if answered:
                     found.append(Statement(answered, (asked, *spans), "patient", place))
                     asked = None
@@ -103,7 +106,8 @@ _SHORTEST: Final = 4  # words
 def _thoughts(
     dialogue: str, said: Sequence[Turn]
 ) -> Iterator[tuple[Turn, list[tuple[tuple[int, int], ...]]]]:
-    """Give turns and their thoughts; one broken off (`-`) for a `mm-hmm` goes on in the speaker's next turn."""
+    """Give turns and their thoughts; one broken off (`-`) for a `mm-hmm` goes on in the speaker's"
+    " next turn."""
     begun: tuple[tuple[int, int], ...] = ()
     begun_by: Speaker = "other"
     for index, turn in enumerate(said):
@@ -142,7 +146,8 @@ _CONTRACTED: Final = (
     (r"\bgot ta\b|\bgotta\b", "have to"),
     (r"\bkinda\b", "kind of"),
     (
-        r"\b(it|that|there|he|she|what|everything|here|who|pain|knee)\s?['’]s (?=been|got|gotten|had|become)",
+        r"\b(it|that|there|he|she|what|everything|here|who|pain|knee)\s?['’]s (?=been|got|gotten|had"
+        r"|become)",
         r"\1 has ",
     ),
     (r"\b(it|that|there|he|she|what|everything|here|who|how|where)\s?['’]s\b", r"\1 is"),
@@ -155,22 +160,29 @@ _CONTRACTED: Final = (
     (r"\b(i|you|we|he|she|they)\s?['’]d\b", r"\1 would"),
 )
 _FILLERS: Final = re.compile(
-    r"(?:^|(?<=[\s,.]))(?:um+|uh+|mm-hmm|uh-huh|mm|hmm+|er|ah|oh|you know|i mean|basically|actually|of course|obviously"
+    r"(?:^|(?<=[\s,.]))(?:um+|uh+|mm-hmm|uh-huh|mm|hmm+|er|ah|oh|you know|i mean|basically|actually"
+    r"|of course|obviously"
     r"|go ahead and|just|like i said|as you know|hey ,? ?dragon ?,?)(?=[\s,.?!]|$)",
     re.IGNORECASE,
 )
 _BEGINNINGS: Final = re.compile(  # `right knee pain` and `well controlled` keep their first word
-    r"^(?:(?:okay|ok|alright|all right|so|yeah|yes|yep|and|but|gotcha|no problem|awesome|anyway|absolutely|exactly)\b[\s,.]*"
+    r"^(?:(?:okay|ok|alright|all right|so|yeah|yes|yep|and|but|gotcha|no problem|awesome|anyway"
+    r"|absolutely|exactly)\b[\s,.]*"
     r"|(?:right|well|then|now|great|good|perfect|sure|excellent|wonderful|like|because)(?:\s*[,.]\s*"
-    r"|\s+(?=(?:i|you|your|we|the|it|let|that|this|there|my|he|she|they|if|and|so|but|okay|alright|well|good|did|do|have|are|is|how|what|any)\b)))+",
+    r"|\s+(?=(?:i|you|your|we|the|it|let|that|this|there|my|he|she|they|if|and|so|but|okay|alright"
+    r"|well|good|did|do|have|are|is|how|what|any)\b)))+",
     re.IGNORECASE,
 )
 _ENDINGS: Final = re.compile(  # `on the right` keeps its last word
-    r"(?:[\s,.?]*\b(?:okay|ok|alright|all right|and|but|or something|or|and stuff|and everything|um|uh)|\s*[,.?]\s*(?:right|so|well))+"
+    r"(?:[\s,.?]*\b(?:okay|ok|alright|all right|and|but|or something|or|and stuff|and everything|um"
+    r"|uh)|\s*[,.?]\s*(?:right|so|well))+"
     r"[\s,.?!-]*$",
     re.IGNORECASE,
 )
-_TWICE: Final = re.compile(r"\b(\w+(?:['’]\w+)?(?: \w+){0,2})(?:\s*[,-]?\s+\1\b)+", re.IGNORECASE)
+_TWICE: Final = re.compile(  # of words; numbers may be said digit by digit
+    rf"\b((?!\d|(?:{NUMBER_WORDS})\b)\w+(?:['’]\w+)?(?: (?!\d|(?:{NUMBER_WORDS})\b)\w+){{0,2}})(?:\s*[,-]?\s+\1\b)+",
+    re.IGNORECASE,
+)
 _UNITS: Final = (
     (r"\bmilligrams?\b", "mg"),
     (r"\bmicrograms?\b", "mcg"),
@@ -179,26 +191,15 @@ _UNITS: Final = (
     (r"\bpercent\b", "%"),
     (r"(?<=\d) over (?=\d)", "/"),
 )
-_NUMBERS: Final = {
-    word: number
-    for number, word in enumerate(
-        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-        " eighteen nineteen twenty".split(),
-        1,
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
-_COUNTED: Final = re.compile(
-    rf"\b({'|'.join(_NUMBERS)})(?=(?: to \w+| or \w+)? (?:mg|mcg|kg|ml|days?|weeks?|months?|years?|hours?|minutes?|times|out of"
-    r"|pounds?|centimeters?|inches|pills?|tablets?|cups?|packs?|drinks?|units?)\b)",
-    re.IGNORECASE,
-)
 _BARE: Final = (  # verbs that follow `I` and take an s of the third person
-    "feel think take get go know want need like use work try see eat drink smoke live walk run notice look keep come start"
-    " stop sleep wake hear say tell hope remember wear sit stand lift play give make put love enjoy seem tend believe check"
-    " forget understand hurt suffer experience monitor stay call lie lay push pull find turn move worry wonder miss manage"
-    " cough wheeze travel exercise cook bend throw pass breathe guess catch"
+    "feel think take get go know want need like use work try see eat drink smoke live walk run notice look keep"
+    " come start stop sleep wake hear say tell hope remember wear sit stand lift play give make put love enjoy seem"
+    " tend believe check forget understand hurt suffer experience monitor stay call lie lay push pull find turn"
+    " move worry wonder miss manage cough wheeze travel exercise cook bend throw pass breathe guess catch"
 ).split()
-_ADVERBS: Final = "also really still always never usually sometimes only probably definitely often normally not even first".split()
+_ADVERBS: Final = (
+    "also really still always never usually sometimes only probably definitely often normally not even first"
+).split()
 _NO_THIRD: Final = "".join(
     rf"(?<!\b{verb} )" for verb in "did do does can could will would should might have".split()
 )
@@ -217,10 +218,10 @@ def _clean(words: str) -> str:
     text = _BEGINNINGS.sub("", text)
     text = _ENDINGS.sub("", text)
     text = _TWICE.sub(r"\1", text)
-    text = _TWICE.sub(r"\1", re.sub(r"\b(\w+) , (?=\1\b)", "", text))
+    text = _TWICE.sub(r"\1", text)  # what was left out may have stood between
+    text = in_digits(text)
     for pattern, unit in _UNITS:
         text = re.sub(pattern, unit, text, flags=re.IGNORECASE)
-    text = _COUNTED.sub(lambda match: str(_NUMBERS[match[1].lower()]), text)
     return text.strip(" ,.-?!")
 
 
@@ -262,7 +263,9 @@ def _to_patient(text: str, patient: Patient) -> str:
         flags=re.IGNORECASE,
     )
     text = re.sub(
-        r"\b(to|for|with|of|on|at|give|see|have|put|get|tell|refer|send|want|start|let|ask|prescribe|show|help|about|told|seen|gave|sent|saw|made|makes|make|remind|call|bring|keep|without|after|like) you(?! have| are| can| do)\b",
+        r"\b(to|for|with|of|on|at|give|see|have|put|get|tell|refer|send|want|start|let|ask|prescribe"
+        r"|show|help|about|told|seen|gave|sent|saw|made|makes|make|remind|call|bring|keep|without"
+        r"|after|like) you(?! have| are| can| do)\b",
         rf"\1 {patient.other}",
         text,
         flags=re.IGNORECASE,
@@ -292,11 +295,13 @@ def _is_question(words: str) -> bool:
 
 
 _ASKS: Final = re.compile(
-    r"(?:do|does|did|have|has|are|is|any|how|what|when|where|which|can|were|was|would) (?:you|your|any|it|that|there|long|about|the)?\b",
+    r"(?:do|does|did|have|has|are|is|any|how|what|when|where|which|can|were|was|would) (?:you|your"
+    r"|any|it|that|there|long|about|the)?\b",
     re.IGNORECASE,
 )
 _PLAIN_ANSWER: Final = re.compile(
-    r"(?:(?:no|nope|not|none|yes|yeah|yep|mm-hmm|nothing|i do|i have|i am|i do not|i have not|i am not|it does|it is|at all|that i"
+    r"(?:(?:no|nope|not|none|yes|yeah|yep|mm-hmm|nothing|i do|i have|i am|i do not|i have not"
+    r"|i am not|it does|it is|at all|that i"
     r" know of|never|correct|really|sir|ma'am|uh-uh|a little bit)[\s,.]*)*",
     re.IGNORECASE,
 )
@@ -308,14 +313,18 @@ _AFFIRMS: Final = re.compile(
     r"^\W*(?:um|uh|well|,|\s)*(?:yes|yeah|yep|i do|i have|it does|a little bit|sometimes)\b", re.I
 )
 _ASKED_FOR: Final = re.compile(
-    r"\b(?:do you (?:still )?have|have you had|are you having|have you noticed|are you experiencing|have you experienced|did you have"
+    r"\b(?:do you (?:still )?have|have you had|are you having|have you noticed|are you experiencing"
+    r"|have you experienced|did you have"
     r"|do you (?:notice|feel) any|any)\s+(?P<what>[^?]+)$",
     re.IGNORECASE,
 )
 
 
-def _answered(question: str, answer: str, patient: Patient) -> str:
-    """Tell a question with its plain answer: what is denied, and what is reported; empty: it is not that plain."""
+def _answered(question: str, answer: str, rest: str, patient: Patient) -> str:
+    """Tell a question with its plain answer: what is denied, and what is reported; empty: it is not that plain.
+
+    It is not where the answer, or the rest of the turn, says something of its own about what was asked.
+    """
     denied, affirmed = bool(_DENIES.match(answer)), bool(_AFFIRMS.match(answer))
     asked = _clean(question)
     if denied == affirmed or _NOT_PLAIN.search(asked) or _QUALIFIED.search(answer):
@@ -323,7 +332,8 @@ def _answered(question: str, answer: str, patient: Patient) -> str:
     if found := _ASKED_FOR.search(asked):
         what = _ALIKE.sub("", found["what"].strip(" ,."))
         what = re.sub(r"\b(?:any|other)\s+", "", what, flags=re.IGNORECASE).strip(" ,.")
-        if not what or len(what.split()) > _LONGEST_ASKED:
+        own = {*re.findall(r"\w{4,}", f"{answer} {rest}".lower())} & {*re.findall(r"\w{4,}", what.lower())}
+        if not what or own or len(what.split()) > _LONGEST_ASKED:
             return ""
         return _written(f"the patient {'denies' if denied else 'reports'} {_to_patient(what, patient)}")
     if (found := _ASKED_WHETHER.match(asked)) and len(found["what"].split()) <= _LONGEST_ASKED:
@@ -343,7 +353,8 @@ _QUALIFIED: Final = re.compile(
     r"\b(?:but|except|only|other than|besides|just|although|though|unless)\b", re.IGNORECASE
 )
 _ALIKE: Final = re.compile(
-    r"\s*,?\s*(?:\b(?:or|and)\s+)?\b(?:anything|things?|something|stuff|any of (?:that|those))\b(?: else)?(?: like that)?.*$"
+    r"\s*,?\s*(?:\b(?:or|and)\s+)?\b(?:anything|things?|something|stuff|any of (?:that"
+    r"|those))\b(?: else)?(?: like that)?.*$"
     r"|\s*,?\s*\bor(?: any)?$",
     re.IGNORECASE,
 )
@@ -351,7 +362,8 @@ _LONGEST_ASKED: Final = 16  # words
 
 
 def _patient(dialogue: str) -> Patient:
-    """Tell how the patient is spoken of: by `a 58-year-old male` or how a greeting goes, if that is all one."""
+    """Tell how the patient is spoken of: by `a 58-year-old male` or how a greeting goes, if that is"
+    " all one."""
     first = dialogue[:_FIRST]
     male = _MALE.search(dialogue) or re.search(r"\b(?:mr|mister)\b", first, re.IGNORECASE)
     female = _FEMALE.search(dialogue) or re.search(r"\b(?:ms|mrs|miss)\b", first, re.IGNORECASE)

@@ -1,4 +1,5 @@
-"""Who says what in a written conversation: turns of speakers, and the thoughts in each, as ranges of characters."""
+"""Who says what in a written conversation: turns of speakers, and the thoughts in each, as ranges"
+" of characters."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ _SENTENCE_ENDS: Final = re.compile(
 )
 _NEXT_THOUGHT: Final = re.compile(
     r"\s+(?=(?:okay|ok|alright|all right|so|um|uh|yeah|and then|and so|but|because|now|well|let's"
-    r"|and (?:i|you|your|we|the|on|it|if)|i'm going to|i'm gon na|we'll|we're gon na|i'd like|i want|i wan na|(?:can|do|did|have|are) you|is there any"
+    r"|and (?:i|you|your|we|the|on|it|if)|i'm going to|i'm gon na|we'll|we're gon na|i'd like|i want"
+    r"|i wan na|(?:can|do|did|have|are) you|is there any"
     r"|does (?:it|that)|how(?:'s| about| is| are| have))\b)",
     re.IGNORECASE,
 )
