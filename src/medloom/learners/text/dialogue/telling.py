@@ -129,12 +129,10 @@ def _thoughts(
         yield turn, parts
 
 
-_SAYS_NOTHING: Final = (
-    re.compile(  # orders to an assistant, greetings, ends of sentences that were broken off
-        r"(?:show me|hi|hello|hey|good (?:morning|afternoon)|nice to|thank you|thanks|bye)\b"
-        r"|(?:since|because|when|if|that|which|or|than)\b(?: \S+){0,4}$",
-        re.IGNORECASE,
-    )
+_SAYS_NOTHING: Final = re.compile(  # orders to an assistant, greetings, ends of sentences that were broken off
+    r"(?:show me|order the|why|i am dr|hi|hello|hey|good (?:morning|afternoon)|nice to|thank you|thanks|bye)\b"
+    r"|(?:since|because|when|if|that|which|or|than)\b(?: \S+){0,4}$",
+    re.IGNORECASE,
 )
 _LISTENS: Final = re.compile(r"(?:mm-hmm|mhm|uh-huh|okay|ok|yeah|right|yes|sure|yep)[\s.,]*", re.IGNORECASE)
 _CONTRACTED: Final = (
@@ -345,7 +343,7 @@ def _answered(question: str, answer: str, rest: str, patient: Patient) -> str:
 _WHETHER: Final = {"are": "is", "do": "does", "have": "has", "can": "can", "were": "was"}
 _ASKED_WHETHER: Final = re.compile(rf"(?P<verb>{'|'.join(_WHETHER)}) you (?P<what>[^?]+)$", re.IGNORECASE)
 _NOT_PLAIN: Final = re.compile(
-    r"\b(?:not|never|no|what|when|where|which|why|how (?!about\b)|at any|any questions?|did|better or"
+    r"\b(?:not|never|no|what|when|where|which|why|how (?!about\b)|at any|any questions?|history|at all|did|better or"
     r"|or (?:is|are|do|does|was|have))\b|\?",
     re.IGNORECASE,
 )
