@@ -1,7 +1,7 @@
 """A language model, where the site's settings name one: a server by its address, a file on this machine, or none.
 
-Nothing here trusts a model: what it answers is text, which `model_facts` and `model_drafts` hold against the words of the
-note before anything of it is used. A note leaves the process only for the address that `site.toml` names.
+Nothing here trusts a model: what it answers is text, which `model_facts` and `model_drafts` hold against the words of
+the note before anything of it is used. A note leaves the process only for the address that `site.toml` names.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def language_model(
 ) -> LanguageModel | None:
     """Give the language model that a site's settings name; None, the default: none.
 
-    `language_model` is the address of an OpenAI-compatible server (vLLM, Ollama, llama.cpp), `http://127.0.0.1:8000/v1`,
-    or a file that ends in `.gguf`; `language_model_name` is what the server calls the model. A server's key, if it wants
-    one, is read from MEDLOOM_LANGUAGE_MODEL_KEY.
+    `language_model` is the address of an OpenAI-compatible server (vLLM, Ollama, llama.cpp), such as
+    `http://127.0.0.1:8000/v1`, or a file that ends in `.gguf`; `language_model_name` is what the server calls the
+    model. A server's key, if it wants one, is read from MEDLOOM_LANGUAGE_MODEL_KEY.
 
     Raises:
         InputError: the file is not there, or a server is named without its model.
@@ -73,7 +73,8 @@ def language_model(
         return LocalModel(Path(place))
     if not settings.language_model_name:
         raise InputError(
-            "site.toml names a language model's server and no model; set language_model_name to what the server calls it"
+            "site.toml names a language model's server and no model;"
+            " set language_model_name to what the server calls it"
         )
     environment = os.environ if environment is None else environment
     return ServedModel(
@@ -88,10 +89,14 @@ def checked(messages: Sequence[Message]) -> list[dict[str, str]]:
     """Give messages as the protocol writes them; refuse none, and too much.
 
     Raises:
-        InputError: there are none, or they are longer than 200,000 characters.
+        InputError: there are none, they are longer than 200,000 characters, or hold half characters.
     """
     if not messages or not any(one.content.strip() for one in messages):
         raise InputError("there is nothing to ask a language model")
     if sum(len(one.content) for one in messages) > LONGEST_ASKED:
         raise InputError("a language model is asked {most} characters at most", most=LONGEST_ASKED)
+    try:
+        "".join(one.content for one in messages).encode()
+    except UnicodeEncodeError:
+        raise InputError("a text for a language model holds characters that are none") from None
     return [{"role": one.role, "content": one.content} for one in messages]

@@ -26,8 +26,8 @@ _BLOCK: Final = 1 << 16
 class ServedModel:
     """A model that a server answers for.
 
-    Text goes to this address alone: proxies of the environment are not used, and a redirection is an error, not followed.
-    A key is sent as a bearer token; it stands in no message, no error and no representation.
+    Text goes to this address alone: proxies of the environment are not used, and a redirection is an error, not
+    followed. A key is sent as a bearer token; it stands in no message, no error and no representation.
 
     Attributes:
         address: up to `/v1`, `http://127.0.0.1:8000/v1`.
@@ -87,10 +87,13 @@ class ServedModel:
         headers = {"Content-Type": "application/json", "Accept": "application/json", "Connection": "close"}
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
-        late = threading.Timer(self.patience_s, _hang_up, [connection])
-        late.daemon = True
-        late.start()  # a socket's own timeout begins anew with every byte
+        late: threading.Timer | None = None
         try:
+            connection.connect()
+            # a socket's own timeout begins anew with every byte
+            late = threading.Timer(max(deadline - time.monotonic(), 0), _hang_up, [connection.sock])
+            late.daemon = True
+            late.start()
             connection.request(
                 "POST", f"{place.path.rstrip('/')}/chat/completions", orjson.dumps(asked), headers
             )
@@ -105,6 +108,8 @@ class ServedModel:
                     )
             if time.monotonic() >= deadline:
                 raise TimeoutError
+            if answer.length:
+                raise http.client.IncompleteRead(b"", answer.length)
             return answer.status, bytes(body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() >= deadline or isinstance(error, TimeoutError):
@@ -115,7 +120,8 @@ class ServedModel:
                 "the language model's server cannot be talked to: {reason}", reason=type(error).__name__
             ) from None
         finally:
-            late.cancel()
+            if late is not None:
+                late.cancel()
             connection.close()
 
     def _answer(self, status: int, body: bytes) -> str:
@@ -133,9 +139,8 @@ class ServedModel:
         return said
 
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
-    if (open_socket := connection.sock) is not None:
-        try:
-            open_socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it has ended by itself
+def _hang_up(open_socket: socket.socket) -> None:
+    try:
+        open_socket.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it has ended by itself

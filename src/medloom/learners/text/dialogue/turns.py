@@ -24,7 +24,8 @@ class Turn:
 def turns(dialogue: str) -> tuple[Turn, ...]:
     """Find the turns: lines that begin with `[doctor]`, `Doctor:`, `Dr. Moore:`, `[patient]` or `Patient:`.
 
-    A line that names no speaker belongs to the turn above; `Guest_family:` and the like are others.
+    `医生：` and `患者：` name speakers too, `Guest_family:` and the like are others; a line that names none belongs to
+    the turn above.
 
     Raises:
         InputError: the text is empty, no line names a speaker, or only one speaks.
@@ -36,7 +37,7 @@ def turns(dialogue: str) -> tuple[Turn, ...]:
     if not dialogue.strip():
         raise InputError("the conversation is empty")
     marks = [*_NAMED.finditer(dialogue)]
-    ends = [*(mark.start() for mark in marks[1:]), len(dialogue)]
+    ends = [*(mark.start() for mark in marks[1:]), len(dialogue)][: len(marks)]
     found = []
     for mark, end in zip(marks, ends, strict=True):
         start = mark.end()
@@ -72,11 +73,12 @@ def thoughts(dialogue: str, turn: Turn) -> tuple[tuple[int, int], ...]:
 
 _LONG: Final = 22  # words; longer ones are mostly transcripts without punctuation
 _NAMED: Final = re.compile(
-    r"^[ \t]*(?:\[(?P<bracketed>[^\]\n]{1,30})\]|(?P<plain>Dr\.?[ ]\w{1,30}|[^\W\d]\w{0,30})[ \t]*:)",
-    re.MULTILINE,
+    r"^[ \t]*(?:\[(?P<bracketed>[^\]\n]{1,30})\]|(?P<plain>dr\.?[ ]\w{1,30}|doctor|clinician|physician|provider"
+    r"|nurse|patient|pt|guest\w{0,30}|family|interpreter|医生|大夫|医师|护士|患者|病人|家属)[ \t]*[:：])",
+    re.MULTILINE | re.IGNORECASE,
 )
 _SENTENCE_ENDS: Final = re.compile(
-    r"(?<=[.?!])(?<!\.\.)(?<!\bdr\.)(?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)\s+|\n+", re.IGNORECASE
+    r"(?<=[.?!])(?<!\.\.)(?<!\bdr\.)(?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)\s+|(?<=[。！？])|\n+", re.IGNORECASE
 )
 _NEXT_THOUGHT: Final = re.compile(
     r"\s+(?=(?:okay|ok|alright|all right|so|um|uh|yeah|and then|and so|but|because|now|well|let's"
@@ -89,9 +91,9 @@ _NEXT_THOUGHT: Final = re.compile(
 
 def _speaker(name: str) -> Speaker:
     said = name.strip().lower()
-    if said.startswith(("doctor", "dr", "clinician", "physician", "provider", "nurse")):
+    if said.startswith(("doctor", "dr", "clinician", "physician", "provider", "nurse", "医", "大夫", "护士")):
         return "doctor"
-    return "patient" if said.startswith(("patient", "pt")) else "other"
+    return "patient" if said.startswith(("patient", "pt", "患者", "病人")) else "other"
 
 
 def _ranges(text: str, start: int, end: int, between: re.Pattern[str]) -> list[tuple[int, int]]:
