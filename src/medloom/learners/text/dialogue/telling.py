@@ -250,6 +250,8 @@ def _to_patient(text: str, patient: Patient) -> str:
     """Turn what a doctor says to a patient into the third person; the doctor stays `I`."""
     he = patient.subject
     text = re.sub(r"\b(i|we) (?:am|are) going to\b", r"\1 will", text, flags=re.IGNORECASE)
+    for verb, third in (("do", "does"), ("^have", "has"), ("are", "is"), ("were", "was")):
+        text = re.sub(rf"(?<!\w){verb} you\b", f"{third} {he}", text, flags=re.IGNORECASE)
     text = re.sub(r"\byou are\b", f"{he} is", text, flags=re.IGNORECASE)
     text = re.sub(r"\byou were\b", f"{he} was", text, flags=re.IGNORECASE)
     text = re.sub(r"\byou have\b", f"{he} has", text, flags=re.IGNORECASE)
