@@ -102,7 +102,7 @@ def test_a_damaged_file_is_said_to_be_one(tmp_path: Path, content: str) -> None:
         ("how are you ?\nfine", "names who speaks"),
         ("[doctor] how are you ?\n[doctor] and now ?", "only one speaker"),
         ("医生：哪里不舒服？\n患者：我咳嗽两周了。", "in English only"),
-        ("[doctor] hello\n[patient] " + "pain " * 40_001, "more than 200000 characters"),
+        ("[doctor] hello\n[patient] " + "pain " * 20_001, "more than 100000 characters"),
     ],
 )
 def test_a_conversation_that_cannot_be_drafted_is_refused(
@@ -184,6 +184,11 @@ def test_a_plain_answer_is_told_with_its_question_and_another_is_not(
     assert answered == ([] if text is None else [text])
 
 
+def test_a_no_to_something_said_after_a_question_denies_nothing_that_was_asked() -> None:
+    dialogue = "[doctor] any fever or chills ? i think the knee is not broken .\n[patient] no ."
+    assert [one.text for one in statements(dialogue)] == ["I think the knee is not broken."]
+
+
 def test_a_sentence_broken_off_for_a_nod_goes_on_and_cites_both_parts() -> None:
     dialogue = "[doctor] there is some swelling of the-\n[patient] mm-hmm .\n[doctor] left ankle ."
     (one,) = statements(dialogue)
@@ -208,6 +213,13 @@ def test_spoken_gender_is_taken_from_the_conversation_and_left_open_else() -> No
     assert statements("[doctor] a 58 year old male" + said)[-1].text == "He feels his heart racing."
     assert statements("[doctor] hello ms. thompson" + said)[-1].text == "She feels her heart racing."
     assert statements("[doctor] hello" + said)[-1].text == "The patient feels their heart racing."
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("said", [",", "i do not ", "okay ", "a b ", "- ", "x"])
+def test_a_hostile_conversation_takes_no_longer_than_an_honest_one(said: str) -> None:
+    dialogue = f"[doctor] do you have any pain ?\n[patient] {said * (20_000 // len(said))} y"
+    assert len(statements(dialogue)) < 5_000
 
 
 def test_real_conversations_are_told_with_spans_inside_their_turns(mirror: Callable[[str], Path]) -> None:

@@ -98,5 +98,7 @@ def checked(messages: Sequence[Message]) -> list[dict[str, str]]:
     try:
         "".join(one.content for one in messages).encode()
     except UnicodeEncodeError:
-        raise InputError("a text for a language model holds halves of characters; read its file again in the right encoding") from None
+        raise InputError(
+            "a text for a language model holds halves of characters; read its file again in the right encoding"
+        ) from None
     return [{"role": one.role, "content": one.content} for one in messages]

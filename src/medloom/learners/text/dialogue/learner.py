@@ -26,7 +26,7 @@ from medloom.learners.text.dialogue.telling import Statement, statements
 from medloom.learners.text.dialogue.words import FEWEST_NOTES, SectionWords, WordChances, words
 
 FEWEST_PAIRS: Final = 5
-LONGEST: Final = 200_000  # characters of a conversation: some four hours of talk
+LONGEST: Final = 100_000  # characters of a conversation: some two hours of talk
 
 
 class Known(BaseModel):
@@ -98,7 +98,7 @@ class DialogueNotes:
         """Draft a note of a conversation in English.
 
         Raises:
-            InputError: the conversation is empty, names fewer than two speakers, is longer than 200,000
+            InputError: the conversation is empty, names fewer than two speakers, is longer than 100,000
                 characters or is not in English.
         """
         told = statements(_usable(dialogue))

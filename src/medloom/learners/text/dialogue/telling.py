@@ -76,6 +76,8 @@ def statements(dialogue: str) -> tuple[Statement, ...]:
             text = told(words, turn.speaker, patient)
             if len(text.split()) >= _SHORTEST:
                 found.append(Statement(text, spans, turn.speaker, place))
+                if turn.speaker == "doctor":  # a `no` after it may deny this
+                    asked = None
         if turn.speaker != "doctor":
             asked = None
     return tuple(found)
@@ -299,18 +301,17 @@ _ASKS: Final = re.compile(
     r"|any|it|that|there|long|about|the)?\b",
     re.IGNORECASE,
 )
-_PLAIN_ANSWER: Final = re.compile(
-    r"(?:(?:no|nope|not|none|yes|yeah|yep|mm-hmm|nothing|i do|i have|i am|i do not|i have not"
-    r"|i am not|it does|it is|at all|that i"
-    r" know of|never|correct|really|sir|ma'am|uh-uh|a little bit)[\s,.]*)*",
+_PLAIN_ANSWER: Final = re.compile(  # atomic: `i do not` said fifty times must not be tried in every way
+    r"(?>(?:not really|nothing|none|nope|not|no|yes|yeah|yep|mm-hmm|i do not|i have not|i am not|i do|i have|i am"
+    r"|it does|it is|at all|that i know of|never|correct|really|sir|ma'am|uh-uh|a little bit)[\s,.]*)*+",
     re.IGNORECASE,
 )
 _DENIES: Final = re.compile(
-    r"^\W*(?:um|uh|well|,|\s)*(?:no|nope|none|never|nothing|not really|uh-uh|i do n['’]t|i have n['’]t)\b",
+    r"^\W*+(?:(?:um|uh|well)\b\W*+)*+(?:no|nope|none|never|nothing|not really|uh-uh|i do n['’]t|i have n['’]t)\b",
     re.I,
 )
 _AFFIRMS: Final = re.compile(
-    r"^\W*(?:um|uh|well|,|\s)*(?:yes|yeah|yep|i do|i have|it does|a little bit|sometimes)\b", re.I
+    r"^\W*+(?:(?:um|uh|well)\b\W*+)*+(?:yes|yeah|yep|i do|i have|it does|a little bit|sometimes)\b", re.I
 )
 _ASKED_FOR: Final = re.compile(
     r"\b(?:do you (?:still )?have|have you had|are you having|have you noticed|are you experiencing"

@@ -67,10 +67,15 @@ def thoughts(dialogue: str, turn: Turn) -> tuple[tuple[int, int], ...]:
     divided: list[tuple[int, int]] = []
     for start, end in sentences:
         long = len(dialogue[start:end].split()) > _LONG
-        divided += _ranges(dialogue, start, end, _NEXT_THOUGHT) if long else [(start, end)]
+        for first, last in _ranges(dialogue, start, end, _NEXT_THOUGHT) if long else [(start, end)]:
+            while last - first > _LONGEST:  # no one's thought
+                divided.append((first, first + _LONGEST))
+                first += _LONGEST
+            divided.append((first, last))
     return tuple(divided)
 
 
+_LONGEST: Final = 1000  # characters
 _LONG: Final = 22  # words; longer ones are mostly transcripts without punctuation
 _NAMED: Final = re.compile(
     r"^[ \t]*(?:\[(?P<bracketed>[^\]\n]{1,30})\]|(?P<plain>dr\.?[ ]\w{1,30}|doctor|clinician|physician|provider"
