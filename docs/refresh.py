@@ -30,6 +30,7 @@ WITH_FIGURES = (
     "docs/trust.md",
     "docs/large-model.md",
     "docs/imaging.md",
+    "docs/notes.md",
 )
 LEFT_OUT = "..."
 

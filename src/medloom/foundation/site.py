@@ -53,6 +53,9 @@ class SiteSettings(BaseModel):
     keep_generations: int = Field(3, ge=1)
     encrypt_at_rest: bool = False
     key: str = Field("file", pattern=r"^(file|keyring|env)$")
+    language_model: str = Field("", pattern=r"^$|^https?://[^/?#@\s]+(/[^?#@\s]*)?$|\.gguf$", max_length=500)
+    language_model_name: str = Field("", max_length=200)
+    language_model_timeout_s: float = Field(120, gt=0, le=3600)
 
     @model_validator(mode="before")
     @classmethod

@@ -87,8 +87,9 @@ def available() -> list[Dataset]:
     """List the data sets, by name.
 
     >>> [one.name for one in available()]
-    ['bc5cdr', 'breastmnist', 'chestxray-kermany', 'hippocampus', 'mimic-iv-demo-fhir', 'ncbi-disease', 'negex',
-     'physionet2012', 'pneumoniamnist', 'support2', 'survival', 'synthea-fhir-r4', 'tabular-classics']
+    ['aci-bench', 'bc5cdr', 'breastmnist', 'chestxray-kermany', 'hippocampus', 'mimic-iv-demo-fhir',
+     'ncbi-disease', 'negex', 'physionet2012', 'pneumoniamnist', 'support2', 'survival',
+     'synthea-fhir-r4', 'tabular-classics']
     """
     return list(_registry().values())
 

@@ -1,0 +1,1 @@
+"""Conversations between doctor and patient, and the notes drafted from them."""
