@@ -23,13 +23,14 @@ VERSION: Final = "1.24.0"
 _SHA256: Final = "d87edb449e4fc1354e313458c15054eb1b409f9ea4d28e39b5a3fb40344d9ecc"
 _TREES: Final = {"Disease": ("C", "F03", "F01.470", "F01.700"), "Chemical": ("D",)}
 _SUPPLEMENT: Final = "C"  # how numbers of supplementary records begin
+_LENGTH: Final = 7  # characters of a number of MeSH up to 2015; records made since have ten
 
 
 def names(bench: Bench, kind: str) -> list[tuple[str, str]]:
     """Give names of diseases or of chemicals with their codes, the preferred name of each code first.
 
     A supplementary record is of the kind of the heading that it is mapped to. Names that Mondo and the Disease Ontology
-    give a disease of MeSH come last.
+    give a disease of MeSH come last. Records made since 2015, when BC5CDR was annotated, are left out.
 
     Args:
         bench: the run, in whose folder the wheel stays for the next time.
@@ -39,7 +40,7 @@ def names(bench: Bench, kind: str) -> list[tuple[str, str]]:
         rows = [*_rows(wheel, "mesh_id_label_mappings.tsv"), *_rows(wheel, "mesh_supp_id_label_mappings.tsv")]
         trees = {row[0]: row[3].split("|") for row in rows if not row[0].startswith(_SUPPLEMENT)}
         found = []
-        for row in rows:
+        for row in (one for one in rows if len(one[0]) <= _LENGTH):
             headings = row[3].split("|") if row[0].startswith(_SUPPLEMENT) else [row[0]]
             if any(tree.startswith(_TREES[kind]) for one in headings for tree in trees.get(one, ())):
                 found += [(name, row[0]) for name in [row[1], *row[2].split("|")] if name.strip()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 
@@ -30,6 +31,27 @@ def abbreviations(text: str) -> dict[str, str]:
     return found
 
 
+def set_beside(text: str, mentions: Sequence[str]) -> dict[str, str]:
+    """Give which mentions stand in brackets behind another, whose letters need not be its own.
+
+    Only what is written as names of substances and short forms are counts: with a digit or a capital within.
+
+    >>> set_beside("A lesion of 6-hydroxydopamine (6-OHDA, 8 mg) was set.", ["6-hydroxydopamine", "6-OHDA"])
+    {'6-OHDA': '6-hydroxydopamine'}
+    """
+    found: dict[str, str] = {}
+    longest = sorted(set(mentions), key=lambda one: (-len(one), one))
+    for match in _BRACKETS.finditer(text):
+        inside = _ASIDE.split(match[1])[0].strip()
+        before = text[max(0, match.start() - 200) : match.start()].rstrip()
+        if inside not in longest or not _SHORT.search(inside):
+            continue
+        other = next((one for one in longest if len(one) > len(inside) and before.endswith(one)), "")
+        if other and not before[: -len(other)][-1:].isalnum():
+            found.setdefault(inside, other)
+    return found
+
+
 def expanded(name: str, known: dict[str, str]) -> str:
     """Write a name with its short forms explained; as it is where none is known.
 
@@ -46,7 +68,7 @@ def expanded(name: str, known: dict[str, str]) -> str:
 
 def _is_short(said: str) -> bool:
     return (
-        2 <= len(said) <= 10
+        1 <= len(said) <= 10
         and len(said.split()) <= 2
         and said[0].isalnum()
         and any(one.isupper() for one in said)
@@ -74,7 +96,8 @@ def _explained(short: str, long: str) -> str:
     return "" if shorter or short in found.split() or found.count("(") != found.count(")") else found
 
 
-_BRACKETS: Final = re.compile(r"[(\[]([^()\[\]]{2,120})[)\]]")
-_ASIDE: Final = re.compile(r"[;,]\s|\s(?:or|and)\s")
+_BRACKETS: Final = re.compile(r"[(\[]([^()\[\]]{1,120})[)\]]")
+_ASIDE: Final = re.compile(r"[;,:=]\s|\s(?:or|and)\s")
+_SHORT: Final = re.compile(r"\d|^[A-Z]|\w[A-Z]")
 _SENTENCE: Final = re.compile(r"(?<=[.;?!])\s")
 _PIECES: Final = re.compile(r"([\s/-])")

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medloom.learners.text.normalising.abbreviations import abbreviations, expanded
+from medloom.learners.text.normalising.abbreviations import abbreviations, expanded, set_beside
 from medloom.learners.text.normalising.dictionary import Dictionary, Found
 from medloom.learners.text.normalising.keys import LEVELS, is_short_form, words
 
@@ -78,7 +78,7 @@ def evidence(
         document: all of its text.
         count: codes that are taken by likeness.
     """
-    explained = abbreviations(document)
+    explained = {**set_beside(document, mentions), **abbreviations(document)}
     asked = sorted({one for one in mentions if one.strip()})
     views = [(one, expanded(one, explained)) for one in asked]
     said = sorted({view for pair in views for view in pair})
