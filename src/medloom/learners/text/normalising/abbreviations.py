@@ -83,9 +83,7 @@ def _explained(short: str, long: str) -> str:
         letter = short[place].lower()
         if not letter.isalnum():
             continue
-        while at >= 0 and (
-            long[at].lower() != letter or (place == 0 and at > 0 and long[at - 1].isalnum())
-        ):
+        while at >= 0 and (long[at].lower() != letter or (place == 0 and at > 0 and long[at - 1].isalnum())):
             at -= 1
         if at < 0:
             return ""

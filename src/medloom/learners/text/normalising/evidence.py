@@ -229,9 +229,7 @@ def _of_view(code: str, one: _Looked) -> list[float]:
     ]
 
 
-def _of_code(
-    code: str, name: str, views: list[_Looked], around: _Around, seen: Seen | None
-) -> list[float]:
+def _of_code(code: str, name: str, views: list[_Looked], around: _Around, seen: Seen | None) -> list[float]:
     parts = words(name)
     mine, theirs = views[1].words, frozenset(parts)
     shared = len(mine & theirs)
@@ -276,5 +274,3 @@ def _compared(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 _PER_VIEW: Final = 9
 _COMPARED: Final = (3, 6, 7, 8, 12, 15, 16, 17, 18, 23, 25)
-
-

@@ -1,7 +1,7 @@
 """Keys of names: how names are written that mean the same, the plainer the later.
 
-Case, width, accents, Greek letters, hyphens, British spelling and plurals tell no names apart; neither, in the end, do the
-order of words, words such as `of` and endings such as `-ive` and `-ion`. Chinese names are read by characters.
+Case, width, accents, Greek letters, hyphens, British spelling and plurals tell no names apart; neither, in the end, do
+the order of words, words such as `of` and endings such as `-ive` and `-ion`. Chinese names are read by characters.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def words(name: str) -> list[str]:
 
 
 def grams(name: str) -> list[str]:
-    """Give the pieces of a name that likeness is measured by: of three letters, and Chinese characters alone and in pairs.
+    """Give the pieces of a name that likeness is measured by: three letters; Chinese characters, alone and in pairs.
 
     >>> grams("renal")
     [' re', 'ren', 'ena', 'nal', 'al ']

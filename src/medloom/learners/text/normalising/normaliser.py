@@ -1,4 +1,4 @@
-"""Which code of a code system words of a note mean: names looked up, candidates ranked, none where none is near enough."""
+"""Which code of a code system words of a note mean: names looked up, candidates ranked, none where none is near."""
 
 from __future__ import annotations
 
@@ -129,7 +129,9 @@ class Normaliser:
         with np.load(folder / _NAMES, allow_pickle=False) as arrays:
             one.dictionary = Dictionary.from_arrays({name: arrays[name] for name in arrays.files})
         one.threshold = float(told["threshold"])
-        one.seen = Seen(Counter({(name, code): n for name, code, n in told["seen"]})) if told["seen"] else None
+        one.seen = (
+            Seen(Counter({(name, code): n for name, code, n in told["seen"]})) if told["seen"] else None
+        )
         one.ranker = None
         if (folder / _RANKER).is_file():
             import lightgbm

@@ -52,14 +52,19 @@ class Annotated:
 
 
 def taught(
-    normaliser: Normaliser, texts: Sequence[Annotated], *, names: Sequence[tuple[str, str]] = (), folds: int = 5, seed: int = 0
+    normaliser: Normaliser,
+    texts: Sequence[Annotated],
+    *,
+    names: Sequence[tuple[str, str]] = (),
+    folds: int = 5,
+    seed: int = 0,
 ) -> Normaliser:
     """Give a normaliser that has learned from annotated texts.
 
     Args:
         normaliser: with the names of a code system.
         texts: annotated.
-        names: of other annotated texts, pairs of name and code; they are counted as seen, and no more is learned from them.
+        names: of other annotated texts, pairs of name and code, counted as seen; no more is learned from them.
         folds: that texts are put in.
         seed: of folds and trees.
 
