@@ -114,7 +114,7 @@ class Dictionary:
 
     def exact(self, name: str) -> list[list[Found]]:
         """Give the names of the same key, at each level, preferred ones first, then in the order given."""
-        found = []
+        found: list[list[Found]] = []
         for level, key in enumerate(keys(name)):
             if not key:
                 found.append([])

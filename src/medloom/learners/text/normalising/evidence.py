@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -96,12 +96,13 @@ def evidence(
 class _Looked:
     """What was found for words as they were looked up."""
 
+    said: str
     exact: list[dict[str, Found]]
     near: dict[str, tuple[Found, float]]
     shares: list[dict[str, tuple[int, float]]]
     near_seen: dict[str, tuple[Found, float]]
-    words: frozenset[str] = field(default_factory=frozenset)
-    last: str = ""
+    words: frozenset[str]
+    last: str
 
 
 def _looked(known: Dictionary, seen: Seen | None, said: list[str], count: int) -> dict[str, _Looked]:
@@ -118,6 +119,7 @@ def _looked(known: Dictionary, seen: Seen | None, said: list[str], count: int) -
         shares = seen.shares(one) if seen else [{} for _ in range(LEVELS)]
         parts = words(one)
         found[one] = _Looked(
+            one,
             exact,
             {name.code: (name, like) for name, like in those},
             shares,
@@ -176,8 +178,9 @@ def _asked(
     codes: dict[str, None] = {}
     for view in dict.fromkeys(pair):
         one = looked[view]
-        for told in (*one.exact, *one.shares, one.near, one.near_seen):
-            codes.update(dict.fromkeys(told))
+        for level in range(LEVELS):
+            codes.update(dict.fromkeys([*one.exact[level], *one.shares[level]]))
+        codes.update(dict.fromkeys([*one.near, *one.near_seen]))
     codes.update(dict.fromkeys(around.within))
     about = _of_words(mention, pair, views)
     rows, names, plain = [], [], []
@@ -257,10 +260,10 @@ def _nearest(code: str, views: list[_Looked]) -> tuple[str, float]:
                 best, worth = told[code].name, _BY_KEY[level]
         for level, shares in enumerate(one.shares):
             if code in shares and worth < _BY_KEY[level] * shares[code][1]:
-                best, worth = best or " ".join(sorted(one.words)), _BY_KEY[level] * shares[code][1]
-        for told in (one.near, one.near_seen):
-            if code in told and worth < _BY_LIKENESS * told[code][1]:
-                best, worth = told[code][0].name, _BY_LIKENESS * told[code][1]
+                best, worth = best or one.said, _BY_KEY[level] * shares[code][1]
+        for alike in (one.near, one.near_seen):
+            if code in alike and worth < _BY_LIKENESS * alike[code][1]:
+                best, worth = alike[code][0].name, _BY_LIKENESS * alike[code][1]
     return best, min(worth, 1.0)
 
 
