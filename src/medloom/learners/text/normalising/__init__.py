@@ -1,0 +1,1 @@
+"""Normalisation: which code of a code system is meant by words of a note."""
