@@ -9,7 +9,7 @@ import pytest
 
 from medloom.evidence.tagging_evaluation import evaluate_tagging
 from medloom.foundation.errors import InputError
-from medloom.learners.text.learner import EncoderLearner
+from medloom.learners.text.encoder import EncoderLearner
 from medloom.learners.text.tagging.chains import Chain, best_row, chances
 from medloom.learners.text.tagging.model import TaggerModel
 from medloom.learners.text.words import words_of

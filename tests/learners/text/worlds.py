@@ -99,3 +99,25 @@ def small_encoder(folder: Path) -> Path:
         )
         BertModel(config).save_pretrained(folder)
     return folder
+
+
+def ill(patients: int = 160, seed: int = 0) -> Samples:
+    """Ask of each note whether it tells of something that the patient has; some notes are long."""
+    rng, rows = np.random.default_rng(seed), []
+    for patient in range(1, patients + 1):
+        has = bool(rng.integers(2))
+        finding = FINDINGS[rng.integers(5)]
+        told = f"She reports {finding} since Monday." if has else f"There was no {finding}."
+        rest = "We saw him in the ward today. " * int(rng.integers(1, 6))
+        text = f"{rest}{told} {rest}"
+        asset = "sha256:" + sha256_bytes(f"{patient} {text}".encode())
+        rows.append((patient, "NOTE//visit", asset, None, text))
+        rows.append((patient, "FINDING//any" if has else "NOT//FINDING//any", None, asset, None))
+    names = ["subject_id", "code", "asset", "derived_from", "text_value"]
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(time=pl.datetime(2024, 1, 1))
+    task = question().model_dump(exclude_defaults=True) | {
+        "name": "ill",
+        "kind": "binary",
+        "predict": {"of": "note", "event": ["FINDING//any"]},
+    }
+    return apply(Task.model_validate(task), Record.from_events(frame)).samples

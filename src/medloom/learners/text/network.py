@@ -72,11 +72,20 @@ class TextBody(nn.Module):
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Read windows: (b, t, width)."""
-        known = self.embedding(batch.ids)
-        reached: Tensor = self.encoder(
+        return self.reached(self.embedding(batch.ids), batch)
+
+    def reached(self, known: Tensor, batch: WindowBatch) -> Tensor:
+        """Read windows whose tokens go in as `known` (b, t, width): (b, t, width)."""
+        said: Tensor = self.encoder(
             inputs_embeds=known + self.shapes(batch.shapes), attention_mask=batch.real.long()
         ).last_hidden_state
-        return reached
+        return said
+
+
+def on_device_of(network: nn.Module, batch: WindowBatch) -> WindowBatch:
+    """Bring windows to where a network is."""
+    device = next(network.parameters()).device
+    return WindowBatch(*(one.to(device) for one in batch))
 
 
 def of_words(reached: Tensor, batch: WindowBatch) -> Tensor:

@@ -21,7 +21,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
-from medloom.learners.text.encoders import Vocabulary, body_in, encoder_folder
+from medloom.learners.text.encoders import VOCABULARY, Vocabulary, body_in, encoder_folder, files_in
 from medloom.learners.text.network import TextBody, WindowBatch
 from medloom.learners.text.windows import Note, Window, Windowing
 from medloom.training.fitting import fit
@@ -75,7 +75,7 @@ def pretrained(
         InputError: there is no such encoder, its vocabulary has no token that masks, or there is no text.
     """
     place = encoder_folder(start)
-    vocabulary = Vocabulary.read(place)
+    vocabulary = Vocabulary.of(files_in(place)[VOCABULARY])
     rows = _MaskedRows(texts, vocabulary, windowing)
     drawn = derive(seed, "text pretraining")
     with seeded(drawn):

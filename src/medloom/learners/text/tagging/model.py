@@ -1,4 +1,4 @@
-"""A model that names places in notes: an encoder, and a row of tags that holds together."""
+"""A model that names places in notes: a network that reads them, and a row of tags that holds together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from medloom.learners.text.encoders import CONFIGURATION, VOCABULARY, Vocabulary, body_in
+from medloom.learners.text.encoders import VOCABULARY, Vocabulary, body_in, files_in
 from medloom.learners.text.network import TextBody
 from medloom.learners.text.tagging.answers import explained, predicted
 from medloom.learners.text.tagging.chains import Chain, best_row, chances
@@ -34,7 +34,7 @@ _WEIGHTS: Final = "network.safetensors"
 
 @dataclass(frozen=True)
 class TaggerModel(Model):
-    """Names places in notes; what learner `encoder` gives for a question of tagging.
+    """Names places in notes; what learners `encoder` and `bilstm-crf` give for a question of tagging.
 
     Attributes:
         origin: where it comes from.
@@ -103,6 +103,7 @@ class TaggerModel(Model):
 def load_tagger(directory: Path) -> TaggerModel:
     """Load a package that a `TaggerModel` wrote, whose sums have been checked."""
     folder = directory / "weights"
+    files = files_in(folder)
     told: dict[str, Any] = json.loads((folder / _SPECIFICATION).read_text(encoding="utf-8"))
     chains = tuple(Chain(tuple(names)) for names in told["chains"])
     network = TagNetwork(TextBody(body_in(folder, learned=False)), chains)
@@ -112,12 +113,7 @@ def load_tagger(directory: Path) -> TaggerModel:
         package.origin_in(directory),
         network.eval().requires_grad_(False),
         chains,
-        Vocabulary.read(folder),
+        Vocabulary.of(files[VOCABULARY]),
         Windowing(**told["windowing"]),
-        encoder_files(folder),
+        files,
     )
-
-
-def encoder_files(folder: Path) -> dict[str, str]:
-    """Read what an encoder's folder says of it beside its weights: its configuration and its vocabulary."""
-    return {name: (folder / name).read_text(encoding="utf-8") for name in (CONFIGURATION, VOCABULARY)}

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medloom.learners.text.network import WindowBatch
+from medloom.learners.text.network import WindowBatch, on_device_of
 from medloom.learners.text.tagging.chains import Chain, Floats, best_row, closed
 from medloom.learners.text.tagging.network import TagNetwork
 from medloom.learners.text.windows import Note, Window, Windowing, merged
@@ -97,9 +97,10 @@ def scores_of(
     with torch.inference_mode():
         for first in range(0, len(windows), _TOGETHER):
             some = windows[first : first + _TOGETHER]
-            scores = network(WindowBatch.of([window for _, window in some], vocabulary.fill))
+            batch = WindowBatch.of([window for _, window in some], vocabulary.fill)
+            scores = network(on_device_of(network, batch))
             for row, (number, window) in enumerate(some):
-                own = [one[row, : len(window.heads)].double().numpy() for one in scores]
+                own = [one[row, : len(window.heads)].double().cpu().numpy() for one in scores]
                 said[number].append((window, own))
     return [_merged(some, network.sizes) for some in said]
 
@@ -121,7 +122,7 @@ class _Judge:
     def __call__(self, network: nn.Module) -> float:
         assert isinstance(network, TagNetwork)
         said = scores_of(network, self.taught.notes, self.vocabulary, self.windowing)
-        moves = [network.moves(place).detach().double().numpy() for place in range(len(self.chains))]
+        moves = [network.moves(place).detach().double().cpu().numpy() for place in range(len(self.chains))]
         right = found = there = 0
         for note, scores, spans in zip(self.taught.notes, said, self.taught.spans, strict=True):
             for chain, own, one in zip(self.chains, scores, moves, strict=True):

@@ -1,0 +1,1 @@
+"""Answers about whole notes: classes and values."""

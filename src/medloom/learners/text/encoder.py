@@ -1,0 +1,71 @@
+"""`encoder`: a pretrained encoder of text, taught to answer a question about notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from medloom.foundation.messages import tr
+from medloom.learners.text.encoders import MINILM, VOCABULARY, Vocabulary, body_in, encoder_folder, files_in
+from medloom.learners.text.learner import TextLearner
+from medloom.training.adaptation import WAYS
+from medloom.training.parameters import check_parameter
+
+if TYPE_CHECKING:
+    from medloom.learners.text.course import Start
+    from medloom.training.adaptation import Adapting
+
+# Few weights, or new ones, learn at higher rates than all of an encoder's.
+_FASTER: Final = {"head": 10.0, "lora": 5.0, "adalora": 8.0, "adapter": 5.0}
+
+
+@dataclass(frozen=True)
+class EncoderLearner(TextLearner):
+    """Teaches an encoder of Transformers what stands where in notes, or what notes mean on the whole.
+
+    Args:
+        start: the encoder: `minilm`, which comes with the extra `text` and knows English, or a folder with another one.
+        adapt: what is learned of it: `full`, `head` (nothing), `lora`, `adalora` or `adapter`; few weights learn 5 to
+            10 times as fast.
+        rank: how narrow what is added is, unless all is learned.
+    """
+
+    name: ClassVar[str] = "encoder"
+
+    start: str = MINILM
+    adapt: str = "full"
+    rank: int = 8
+
+    def _start(self, texts: Sequence[str]) -> Start:
+        del texts
+        from medloom.learners.text.course import Start
+        from medloom.learners.text.network import TextBody
+
+        folder = encoder_folder(self.start)
+        files = files_in(folder)
+        return Start(files, Vocabulary.of(files[VOCABULARY]), lambda: TextBody(body_in(folder)))
+
+    def _adapt(self, body: Any) -> Adapting:
+        from medloom.learners.text.network import places_in
+        from medloom.training.adaptation import adapt
+
+        made = adapt(body, places_in(body), self.adapt, self.rank)
+        body.shapes.requires_grad_(True)
+        return made
+
+    def _settle(self, body: Any) -> None:
+        if self.adapt in ("lora", "adalora"):
+            from medloom.training.adaptation import settle
+            from medloom.training.additions import folded
+
+            settle(body)
+            folded(body)
+
+    def _rate(self) -> float:
+        return self.learning_rate * _FASTER.get(self.adapt, 1.0)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_parameter(self.name, "adapt", self.adapt, self.adapt in WAYS, ", ".join(WAYS))
+        check_parameter(self.name, "rank", self.rank, self.rank >= 1, tr("1 or more"))
