@@ -128,9 +128,33 @@ def _unit(text: str) -> str | None:
 
 
 _NUMERALS: Final = {
-    **{"半": 0.5, "一": 1, "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10},
-    **{"once": 1, "one": 1, "twice": 2, "two": 2, "three": 3, "thrice": 3, "four": 4, "half": 0.5, "a": 1},
-    **{"five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10, "other": 2},
+    "半": 0.5,
+    "一": 1,
+    "两": 2,
+    "二": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+    "十": 10,
+    "once": 1,
+    "one": 1,
+    "twice": 2,
+    "two": 2,
+    "three": 3,
+    "thrice": 3,
+    "four": 4,
+    "half": 0.5,
+    "a": 1,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "ten": 10,
+    "other": 2,
 }
 _DIGITS: Final = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,6}(?:\.\d{1,4})?"
 _ZH: Final = "半一两二三四五六七八九十"
@@ -154,8 +178,10 @@ _UNITS: Final = {
     **dict.fromkeys(("小时", "hour", "hours", "hr", "hrs", "h"), "h"),
 }
 _DOSE_UNITS: Final = (
-    r"mg/kg|mcg/kg|mg/m2|mg|mcg|ug|μg|g|kg|ml|l|meq|mmol|units?|iu|u|%|tab(?:let)?s?|cap(?:sule)?s?|pills?|puffs?|sprays?|"
-    r"drops?|gtt|amp(?:oule|ule)?s?|patch(?:es)?|sachet|packet|毫克|微克|克|毫升|国际单位|万单位|万u|单位|片|粒|支|袋|包|丸|滴|"
+    r"mg/kg|mcg/kg|mg/m2|mg|mcg|ug|μg|g|kg|ml|l|meq|mmol|units?|iu|u|%|tab(?:let)?s?|cap(?:sule)?s?|pills?|"
+    r"puffs?|sprays?|"
+    r"drops?|gtt|amp(?:oule|ule)?s?|patch(?:es)?|sachet|packet|毫克|微克|克|毫升|国际单位|万单位|万u|单位|"
+    r"片|粒|支|袋|包|丸|滴|"
     r"喷|吸|揿|贴"
 )
 _DOSE: Final = re.compile(
@@ -168,7 +194,8 @@ _BEFORE: Final = re.compile(
 
 _ROUTES: Final = {
     "oral": "po|p.o.|per os|orally|oral|by mouth|口服|内服|餐前口服|餐后口服|嚼服",
-    "intravenous": "iv|i.v.|ivp|ivpb|intravenous|intravenously|iv drip|ivgtt|静脉滴注|静滴|静脉注射|静注|静推|静脉泵入|静脉输注|静脉",
+    "intravenous": "iv|i.v.|ivp|ivpb|intravenous|intravenously|iv drip|ivgtt|"
+    "静脉滴注|静滴|静脉注射|静注|静推|静脉泵入|静脉输注|静脉",
     "intramuscular": "im|i.m.|intramuscular|intramuscularly|肌肉注射|肌内注射|肌注",
     "subcutaneous": "sc|s.c.|sq|subq|sub-q|subcut|subcutaneous|subcutaneously|皮下注射|皮下",
     "inhaled": "inh|inhaled|inhalation|via inhaler|by inhalation|nebulized|neb|雾化吸入|雾化|吸入",
@@ -186,14 +213,35 @@ _ROUTE_OF: Final = {
 _ROUTE: Final = re.compile(
     "|".join(
         re.escape(word) + (r"(?![a-z])" if word.isascii() else "")
-        for word in sorted((one for words in _ROUTES.values() for one in words.split("|")), key=len, reverse=True)
+        for word in sorted(
+            (one for words in _ROUTES.values() for one in words.split("|")), key=len, reverse=True
+        )
     )
 )
 
 _WORDS: Final = {
-    **dict.fromkeys(("qd", "daily", "qday", "qam", "qpm", "qhs", "hs", "nightly", "qn", "every day", "each day"), 1.0),
-    **dict.fromkeys(("every morning", "every evening", "every night", "in the morning", "in the evening"), 1.0),
-    **dict.fromkeys(("at bedtime", "at night", "qdaily", "bedtime", "night", "睡前", "每晚", "每早", "晨起", "每天", "每日"), 1.0),
+    **dict.fromkeys(
+        ("qd", "daily", "qday", "qam", "qpm", "qhs", "hs", "nightly", "qn", "every day", "each day"), 1.0
+    ),
+    **dict.fromkeys(
+        ("every morning", "every evening", "every night", "in the morning", "in the evening"), 1.0
+    ),
+    **dict.fromkeys(
+        (
+            "at bedtime",
+            "at night",
+            "qdaily",
+            "bedtime",
+            "night",
+            "睡前",
+            "每晚",
+            "每早",
+            "晨起",
+            "每天",
+            "每日",
+        ),
+        1.0,
+    ),
     **dict.fromkeys(("bid", "twice daily", "twice a day", "日二次", "早晚各一次"), 2.0),
     **dict.fromkeys(("tid", "three times daily", "three times a day", "thrice daily", "日三次"), 3.0),
     **dict.fromkeys(("qid", "four times daily", "four times a day"), 4.0),
@@ -204,7 +252,9 @@ _WORDS: Final = {
     **dict.fromkeys(("monthly", "once monthly", "once a month"), 1 / 30.4375),
     **dict.fromkeys(("once daily", "once a day", "once per day"), 1.0),
 }
-_DOTTED: Final = r"q\.d\.?|b\.i\.d\.?|t\.i\.d\.?|q\.i\.d\.?|q\.o\.d\.?|q\.h\.s\.?|h\.s\.|q\.a\.m\.?|q\.p\.m\.?"
+_DOTTED: Final = (
+    r"q\.d\.?|b\.i\.d\.?|t\.i\.d\.?|q\.i\.d\.?|q\.o\.d\.?|q\.h\.s\.?|h\.s\.|q\.a\.m\.?|q\.p\.m\.?"
+)
 _FREQUENCY: Final = re.compile(
     rf"(?P<word>{_DOTTED}|"
     + "|".join(
@@ -230,8 +280,10 @@ _DURATION: Final = re.compile(
 )
 _AS_NEEDED: Final = re.compile(r"p\.?r\.?n(?![a-z])\.?|as needed|if needed|必要时|需要时|按需")
 _BETWEEN: Final = re.compile(
-    r"(?:[ \t,、:()（）@;-]|,|/(?=\s)|\b(?:take|takes|taking|dose|dosed|at|and|then|given|tablets?|tabs?|inhaler|was|is|of|"
-    r"capsules?|solution|suspension|injection|hydrochloride|xr|er|sr|ec)(?![a-z])|给予|予|剂量|服用(?![\d一二两三])|治疗|注射液|"
+    r"(?:[ \t,、:()（）@;-]|,|/(?=\s)|\b(?:take|takes|taking|dose|dosed|at|and|then|given|tablets?|tabs?|"
+    r"inhaler|was|is|of|"
+    r"capsules?|solution|suspension|injection|hydrochloride|xr|er|sr|ec)(?![a-z])|给予|予|剂量|"
+    r"服用(?![\d一二两三])|治疗|注射液|"
     r"注射用|缓释片|肠溶片|胶囊|片(?=\s*[\d,])|针(?=\s*\d)|后)*"
 )
 _PATTERNS: Final = (

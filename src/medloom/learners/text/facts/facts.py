@@ -67,7 +67,7 @@ def facts_of(text: str, finders: Sequence[Finder], sure_enough: float = SURE_ENO
     if not text.strip() or language(text) == "other":
         return []
     parts, ends = sections(text), _Sentences(text)
-    found = []
+    found: list[Fact] = []
     for name, one in _mentions(text, finders):
         fact = _fact(text, one, name, _section_at(parts, one.start), ends)
         if fact is None:
@@ -101,9 +101,11 @@ def _mentions(text: str, finders: Sequence[Finder]) -> list[tuple[str, Mention]]
     taken: list[tuple[str, Mention]] = []
     for finder in finders:
         before = list(taken)
-        for one in finder.find(text):
-            if one.kind != "anatomy" and not any(_overlap(one, other) for _, other in before):
-                taken.append((finder.name, one))
+        taken += (
+            (finder.name, one)
+            for one in finder.find(text)
+            if one.kind != "anatomy" and not any(_overlap(one, other) for _, other in before)
+        )
     return sorted(taken, key=lambda pair: (pair[1].start, pair[1].parts))
 
 
@@ -146,7 +148,7 @@ def _fact(text: str, one: Mention, finder: str, part: Section | None, ends: _Sen
         said = replace(said, family=True)
     if one.kind == "allergy":
         return _allergy(one, said, finder, section, sentence)
-    if said.conditional and not (said.negated or said.historical) or (said.family and said.negated):
+    if (said.conditional and not (said.negated or said.historical)) or (said.family and said.negated):
         return None
     prefix: Prefix | None = None
     if said.family:
@@ -221,12 +223,15 @@ def _with_conflicts(found: Sequence[Fact]) -> list[Fact]:
 
 
 _PLANNED: Final = re.compile(
-    r"(?:\bplan(?:ned|s)?(?: to| for| is)?\b|\bwill (?:start|begin|undergo|need|get|be started on)\b|\bscheduled for\b|"
-    r"\bconsider(?:ing)?\b|\brecommend(?:ed|s)?\b|\bto start\b|\bto undergo\b|\bawaiting\b|拟行?|择期行?|建议行?|计划|预约|待行|准备行)"
+    r"(?:\bplan(?:ned|s)?(?: to| for| is)?\b|\bwill (?:start|begin|undergo|need|get|be started on)\b|"
+    r"\bscheduled for\b|"
+    r"\bconsider(?:ing)?\b|\brecommend(?:ed|s)?\b|\bto start\b|\bto undergo\b|\bawaiting\b|拟行?|择期行?|"
+    r"建议行?|计划|预约|待行|准备行)"
     r"[^.;。；]{0,25}$"
 )
 _FORMER: Final = re.compile(
-    r"(?:\bpreviously\b|\bformerly\b|\bused to (?:take|be on)\b|\bin the past\b|\b(?:discontinued|stopped|was on)\b|曾|停用|已停|停服)"
+    r"(?:\bpreviously\b|\bformerly\b|\bused to (?:take|be on)\b|\bin the past\b|\b(?:discontinued|stopped|"
+    r"was on)\b|曾|停用|已停|停服)"
     r"[^.,;。，；\n]{0,25}$"
 )
 _HEAD: Final = re.compile(r"[^\n:：]{0,50}[:：]\s*|[^\n:：]{0,50}\n\s*")

@@ -1,4 +1,4 @@
-"""Texts as dictionaries read them: widths and cases folded character by character, so that places stay what they were."""
+"""Texts as dictionaries read them: widths and cases folded character by character, so that places stay."""
 
 from __future__ import annotations
 

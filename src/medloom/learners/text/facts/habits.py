@@ -18,7 +18,8 @@ ALCOHOL: Final = "LOINC//11331-6"
 def habits(low: str) -> list[Mention]:
     """Find what a folded text says of smoking and drinking; `status` is `current`, `former` or `never`.
 
-    >>> [(one.code, one.details or one.value) for one in habits("former smoker (20 pack-years), denies alcohol.")]
+    >>> [(one.code, one.details or one.value) for one in habits("former smoker (20 pack-years), denies "
+    "alcohol.")]
     [('LOINC//72166-2', {'status': 'former'}), ('LOINC//8664-5', 20.0), ('LOINC//11331-6', {'status': 'never'})]
     """
     found = [*_statuses(low, SMOKING, _SMOKING), *_pack_years(low), *_statuses(low, ALCOHOL, _DRINKING)]
@@ -57,10 +58,13 @@ _MOST: Final = 300.0
 _SMOKING: Final = re.compile(
     r"(?P<never>\b(?:never (?:a )?smoke[dr]?|never[- ]smoker|has never smoked|lifelong non-?smoker|non-?smoker|"
     r"(?:denies|no|denied)(?: any)?(?: history of)? (?:smoking|tobacco|cigarettes?)(?: use| history)?|"
-    r"(?:does not|doesn't) smoke|no tobacco)\b|(?:从不|从未|不|无|否认)(?:有)?(?:吸烟|抽烟)(?:史|嗜好)?|无烟酒嗜好|否认烟酒(?:嗜好|史)?)|"
-    r"(?P<former>\b(?:former|ex|previous|past)[- ]?smoker\b|\b(?:quit|stopped) (?:smoking|tobacco)\b|\bused to smoke\b|"
+    r"(?:does not|doesn't) smoke|no tobacco)\b|(?:从不|从未|不|无|否认)(?:有)?(?:吸烟|抽烟)(?:史|嗜好)?|"
+    r"无烟酒嗜好|否认烟酒(?:嗜好|史)?)|"
+    r"(?P<former>\b(?:former|ex|previous|past)[- ]?smoker\b|\b(?:quit|stopped) (?:smoking|tobacco)\b|"
+    r"\bused to smoke\b|"
     r"\bsmoked\b|(?:已)?戒烟)|"
-    r"(?P<current>\b(?:current(?:ly)?|active|heavy|daily)(?: every ?day)? smok(?:er|es|ing)\b|\bsmokes\b|\bcontinues to smoke\b|"
+    r"(?P<current>\b(?:current(?:ly)?|active|heavy|daily)(?: every ?day)? smok(?:er|es|ing)\b|\bsmokes\b|"
+    r"\bcontinues to smoke\b|"
     r"\bsmoker\b|吸烟(?!(?:史)?(?:[:： ]*(?:无|否认)))(?:史)?|抽烟)"
 )
 _DRINKING: Final = re.compile(
@@ -68,14 +72,16 @@ _DRINKING: Final = re.compile(
     r"(?:denies|no|denied)(?: any)?(?: history of)? (?:alcohol|etoh|drinking)(?: use| abuse| consumption)?|"
     r"(?:does not|doesn't) drink(?: alcohol)?)\b|(?:从不|从未|不|无|否认)(?:有)?(?:饮酒|喝酒)(?:史|嗜好)?)|"
     r"(?P<former>\b(?:former|ex|previous|past)[- ]?drinker\b|\b(?:quit|stopped) drinking\b|(?:已)?戒酒)|"
-    r"(?P<current>\b(?:social(?:ly)?|occasional(?:ly)?|current|heavy|moderate) (?:alcohol(?: use)?|drink(?:er|s|ing))\b|"
+    r"(?P<current>\b(?:social(?:ly)?|occasional(?:ly)?|current|heavy|moderate) (?:alcohol(?: use)?|"
+    r"drink(?:er|s|ing))\b|"
     r"\bdrinks (?:alcohol|socially|occasionally|\d)|\balcohol use\b(?! disorder)|\betoh use\b|"
     r"饮酒(?!(?:史)?(?:[:： ]*(?:无|否认)))(?:史)?|喝酒)"
 )
 _N: Final = r"\d{1,3}(?:\.\d)?"
 _PACK_YEARS: Final = re.compile(
     rf"(?P<whole>{_N})\s*-?\s*(?:pack[\s-]*years?|pk[\s-]*yrs?|py\b|包年|年包)|"
-    rf"(?P<packs>{_N})\s*(?:ppd|packs? (?:per|a|/) ?day|packs?/day)\s*(?:for|x|×|over)\s*(?P<years>{_N})\s*(?:years?|yrs?)|"
+    rf"(?P<packs>{_N})\s*(?:ppd|packs? (?:per|a|/) ?day|packs?/day)\s*(?:for|x|×|"
+    rf"over)\s*(?P<years>{_N})\s*(?:years?|yrs?)|"
     rf"(?:吸烟|抽烟)史?\s*(?P<zh_years>{_N})\s*余?年\s*[,、;]?\s*(?:约|平均)?(?:每日|每天|日均)?\s*"
     rf"(?:(?P<zh_sticks>{_N})\s*支|(?P<zh_packs>{_N})\s*包)(?:/日|/天|/d)?"
 )

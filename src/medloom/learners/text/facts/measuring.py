@@ -95,11 +95,14 @@ _UNSURE: Final = 0.5
 
 _PRESSURE: Final = re.compile(
     r"(?P<name>(?<![a-z0-9])(?:bp|blood pressure)(?![a-z])|血压)\s*(?:is|was|of|at|为|约|[:=])*\s*"
-    r"(?P<systolic>\d{2,3}(?:\.\d)?)\s*/\s*(?P<diastolic>\d{2,3}(?:\.\d)?)(?![\d/])(?P<unit>\s*(?:mm\s?hg|kpa))?"
+    r"(?P<systolic>\d{2,3}(?:\.\d)?)\s*/\s*(?P<diastolic>\d{2,3}(?:\.\d)?)(?![\d/])(?P<unit>\s*(?:mm\s?hg|"
+    r"kpa))?"
 )
 _JOINING: Final = re.compile(
-    r"(?:\s*\([^()\n]{0,24}\))?(?:[ \t]|\bis\b|\bwas\b|\bof\b|\bat\b|\bto\b|\blevels?\b|\bcounts?\b|\bvalue\b|\bresult\b|"
-    r"\bof about\b|\babout\b|\bapprox\.?|\bup\b|\bdown\b|\bnow\b|\belevated\b|\bmeasured\b|\bfound\b|[:=↑↓~]|为|是|约|示|达|"
+    r"(?:\s*\([^()\n]{0,24}\))?(?:[ \t]|\bis\b|\bwas\b|\bof\b|\bat\b|\bto\b|\blevels?\b|\bcounts?\b|"
+    r"\bvalue\b|\bresult\b|"
+    r"\bof about\b|\babout\b|\bapprox\.?|\bup\b|\bdown\b|\bnow\b|\belevated\b|\bmeasured\b|\bfound\b|"
+    r"[:=↑↓~]|为|是|约|示|达|"
     r"升至|降至|水平|最高|值|计数|结果|测得|在)*"
 )
 _VALUE: Final = re.compile(
@@ -121,7 +124,8 @@ _COMPARATORS: Final = {
 _UNIT: Final = re.compile(
     r"[x×*]?\s?10\s?[\^*]?\s?(?:\d{1,2}|[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})\s?/\s?[a-zμu㎕]{1,3}|"
     r"(?:次|个|万|千)?\s?/?\s?(?:分钟|分|min\b)|℃|°\s?[cf]|摄氏度|[%‰]|"
-    r"[a-z%°μµ][a-z0-9%μµ]{0,7}(?:\s?/\s?[a-z0-9.^_²]{1,12}){0,2}|(?:千克|公斤|厘米|毫米汞柱|毫克|毫摩尔|毫升|克|米)(?:/[升分]+)?|/\s?u?l|分"
+    r"[a-z%°μµ][a-z0-9%μµ]{0,7}(?:\s?/\s?[a-z0-9.^_²]{1,12}){0,2}|(?:千克|公斤|厘米|毫米汞柱|毫克|毫摩尔|"
+    r"毫升|克|米)(?:/[升分]+)?|/\s?u?l|分"
 )
 
 
@@ -182,10 +186,11 @@ def _meant(read: Reading, codes: Sequence[str]) -> tuple[str, str | None, float]
 _TEMPERATURE: Final = "LOINC//8310-5"
 _ONE_UNIT: Final = frozenset(
     f"LOINC//{code}"
-    for code in "2951-2 2823-3 2075-0 1963-8 2028-9 33037-3 1742-6 1920-8 6768-6 2324-2 2532-0 6690-2 789-8 777-3 787-2 "
+    for code in "2951-2 2823-3 2075-0 1963-8 2028-9 33037-3 1742-6 1920-8 6768-6 2324-2 2532-0 6690-2 "
+    "789-8 777-3 787-2 "
     "4544-3 770-8 736-9 6301-6 2744-1 4548-4 98979-8 2524-7 4537-7 30934-4 33762-6".split()
 )
-"""Laboratory tests whose unit goes without saying: laboratories everywhere give them in one, or in two that are equal."""
+"""Laboratory tests whose unit goes without saying: they are given in one everywhere, or in two that are equal."""
 
 
 def _converted(value: float, unit: str, target: str, code: str) -> float | None:

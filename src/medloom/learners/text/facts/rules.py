@@ -74,17 +74,22 @@ def _moved(one: Mention, by: int) -> Mention:
 
 
 def _found(text: str, vocabularies: tuple[str, ...]) -> list[Mention]:
-    low = folded(text)
-    terms = list(dictionary(vocabularies).find(text))
+    low, terms = folded(text), list(dictionary(vocabularies).find(text))
     taken = [*pressures(text, low), *habits(low)]
     taken += _measurements(text, low, terms)
-    taken += _drugs(low, [one for one in terms if not _overlaps(one, taken)])
-    taken += _named(text, low, [one for one in terms if not _overlaps(one, taken)])
-    return sorted(taken, key=lambda one: (one.start, one.parts))
+    terms = _beside(terms, taken, len(text))
+    drugs = _drugs(low, terms)
+    named = _named(low, _beside(terms, drugs, len(text)))
+    return sorted([*taken, *drugs, *named], key=lambda one: (one.start, one.parts))
 
 
-def _overlaps(one: Found, taken: Sequence[Mention]) -> bool:
-    return any(one.start < end and start < one.end for other in taken for start, end in other.parts)
+def _beside(terms: Sequence[Found], taken: Sequence[Mention], length: int) -> list[Found]:
+    """Leave out terms that stand in what was read already."""
+    covered = bytearray(length)
+    for one in taken:
+        for start, end in one.parts:
+            covered[start:end] = b"\1" * (end - start)
+    return [one for one in terms if not any(covered[one.start : one.end])]
 
 
 def _meaning(one: Found, *kinds: Kind) -> Term | None:
@@ -93,7 +98,7 @@ def _meaning(one: Found, *kinds: Kind) -> Term | None:
 
 def _measurements(text: str, low: str, terms: Sequence[Found]) -> list[Mention]:
     named = [(one, term) for one in terms if (term := _meaning(one, "measurement")) is not None]
-    found = []
+    found: list[Mention] = []
     for place, (one, term) in enumerate(named):
         near = named[max(0, place - 1) : place + 2]
         beside = any(
@@ -135,7 +140,13 @@ def _given(low: str, one: Found, term: Term, limit: int, floor: int) -> Mention:
         start, value, unit = before
         after = Dosing(after.end, value, unit, {"dose": f"{value:g} {unit}"} | after.details)
     return Mention(
-        "drug", ((start, after.end),), term.code, term.confidence, after.value, after.unit, details=after.details
+        "drug",
+        ((start, after.end),),
+        term.code,
+        term.confidence,
+        after.value,
+        after.unit,
+        details=after.details,
     )
 
 
@@ -159,7 +170,8 @@ def _is_allergy(low: str, one: Found) -> bool:
 
 
 _ALLERGIC_TO: Final = re.compile(
-    r"(?:\ballerg(?:ic|y|ies) to|\bintoleran(?:t|ce) (?:to|of)|\ballergies\s*:|\breaction to|过敏药物[:为]?|过敏原[:为]?|对)"
+    r"(?:\ballerg(?:ic|y|ies) to|\bintoleran(?:t|ce) (?:to|of)|\ballergies\s*:|\breaction to|"
+    r"过敏药物[:为]?|过敏原[:为]?|对)"
     r"(?:[^.;:。；\n]{0,30}(?:,|and|or|、|及|和)\s*|\s*)(?:the |any )?$"
 )
 _ALLERGY: Final = re.compile(
@@ -167,9 +179,9 @@ _ALLERGY: Final = re.compile(
 )
 
 
-def _named(text: str, low: str, terms: Sequence[Found]) -> list[Mention]:
+def _named(low: str, terms: Sequence[Found]) -> list[Mention]:
     """Read problems, procedures and parts of the body; a part beside a problem tells where it is."""
-    found = []
+    found: list[Mention] = []
     for one in terms:
         term = _meaning(one, "problem", "procedure", "anatomy")
         if term is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from medloom.learners.text.facts.folding import folded, tokens
 from medloom.learners.text.facts.mentions import Kind
@@ -43,13 +43,13 @@ class Terms:
 
     >>> terms = Terms([("diabetes", Term("ICD10CM//E11.9", "problem", 0.9)),
     ...                ("diabetes insipidus", Term("ICD10CM//E23.2", "problem", 0.9))])
-    >>> [(one.meanings[0].code, one.start, one.end) for one in terms.find("Diabetes  insipidus; diabetes")]
-    [('ICD10CM//E23.2', 0, 18), ('ICD10CM//E11.9', 21, 29)]
+    >>> [(one.meanings[0].code, one.start, one.end) for one in terms.find("Diabetes insipidus; diabetes")]
+    [('ICD10CM//E23.2', 0, 18), ('ICD10CM//E11.9', 20, 28)]
     """
 
     def __init__(self, names: Iterable[tuple[str, Term]]) -> None:
         self._meanings: dict[str, tuple[Term, ...]] = {}
-        lengths: dict[str, set[int]] = {}
+        lengths: dict[tuple[str, str], set[int]] = {}
         for name, term in names:
             words = [word for word, _, _ in tokens(folded(name)) if word]
             if not words or len(words) > LONGEST:
@@ -59,8 +59,9 @@ class Terms:
             if any(one.kind == term.kind for one in known):
                 continue
             self._meanings[key] = (*known, term)
-            lengths.setdefault(words[0], set()).add(len(words))
-        self._lengths = {word: tuple(sorted(some, reverse=True)) for word, some in lengths.items()}
+            if len(words) > 1:
+                lengths.setdefault((words[0], words[1]), set()).add(len(words))
+        self._lengths = {pair: (*sorted(some, reverse=True), 1) for pair, some in lengths.items()}
 
     def __len__(self) -> int:
         return len(self._meanings)
@@ -71,10 +72,10 @@ class Terms:
 
     def find(self, text: str) -> Iterator[Found]:
         """Find terms from left to right, none inside another one."""
-        words = list(tokens(folded(text)))
-        at, total = 0, len(words)
+        words = [*tokens(folded(text)), _LAST]
+        at, total = 0, len(words) - 1
         while at < total:
-            for length in self._lengths.get(words[at][0], ()):
+            for length in self._lengths.get((words[at][0], words[at + 1][0]), _ALONE):
                 last = at + length
                 if last > total:
                     continue
@@ -88,3 +89,7 @@ class Terms:
                     break
             else:
                 at += 1
+
+
+_ALONE: Final = (1,)
+_LAST: Final = ("", 0, 0)

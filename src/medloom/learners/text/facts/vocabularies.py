@@ -89,21 +89,23 @@ def _unambiguous(names: Iterator[_Name]) -> list[_Name]:
 
 _DOUBTFUL: Final = 0.5
 _EVERYDAY: Final = frozenset(
-    "abnormal abnormality absence absent accident active acute advice adult alcohol all attention bilateral bite "
-    "blood body burn care central chronic contact counseling death deficiency deformity delivery diet disease disorder "
-    "distal donor drug duplication early encounter examination exposure failure fall family female finding first "
-    "foreign general growth head home housing increased infant infection injury intermittent ketamine language large "
-    "late lateral left lesion life light local male mass medical mild moderate mother multiple newborn normal observation "
-    "occupation onset other pain patient period person position posture pregnancy primary problem progressive proximal "
-    "radiation recurrent reduced religion right school severe sex shock short sleep slow small smoke sports stress "
-    "supervision symmetric syndrome tall temperature test testing third tobacco toxic transplant trauma treatment tumor "
-    "twin twins unemployment unilateral unspecified variable water weight witness work worry wound "
-    "asymmetric borderline congenital death diffuse episodic exercise fluctuating generalized induced infantile insidious "
-    "juvenile neonatal nonprogressive peripheral phenotypic refractory stable sudden triggered worsening "
-    "bone brain breast chest ear eye foot hand heart hip kidney knee leg liver lung mouth neck nose skin spine "
-    "stomach throat tongue tooth arrest atlas calme candid coldness cutting dullness falling falls hanging hoarding hopeless "
-    "hostile illness inertia jumping mania manic mouthing ordering piles plethora pogo-ing rosette runaway sighing "
-    "slowness spinning squawks stimming tearing v-sign sedac shyness anger blushing bouncing twirling thyroid uterus bladder colon rectum pancreas prostate spleen ovary testis".split()
+    "abnormal abnormality absence absent accident active acute adult advice alcohol all anger arrest "
+    "asymmetric atlas attention bilateral bite bladder blood blushing body bone borderline bouncing brain "
+    "breast burn calme candid care central chest chronic coldness colon congenital contact counseling cutting "
+    "death deficiency deformity delivery diet diffuse disease disorder distal donor drug dullness duplication "
+    "ear early encounter episodic examination exercise exposure eye failure fall falling falls family female "
+    "finding first fluctuating foot foreign general generalized growth hand hanging head heart hip hoarding "
+    "home hopeless hostile housing illness increased induced inertia infant infantile infection injury "
+    "insidious intermittent jumping juvenile kidney knee language large late lateral left leg lesion life "
+    "light liver local lung male mania manic mass medical mild moderate mother mouth mouthing multiple neck "
+    "neonatal newborn nonprogressive normal nose observation occupation onset ordering other ovary pain "
+    "pancreas patient period peripheral person phenotypic piles plethora pogo-ing position posture pregnancy "
+    "primary problem progressive prostate proximal radiation rectum recurrent reduced refractory religion "
+    "right rosette runaway school sedac severe sex shock short shyness sighing skin sleep slow slowness small "
+    "smoke spine spinning spleen sports squawks stable stimming stomach stress sudden supervision symmetric "
+    "syndrome tall tearing temperature test testing testis third throat thyroid tobacco tongue tooth toxic "
+    "transplant trauma treatment triggered tumor twin twins twirling unemployment unilateral unspecified "
+    "uterus v-sign variable water weight witness work worry worsening wound".split()
 )
 
 
@@ -170,7 +172,9 @@ def _said(name: str, code: str, confidence: float) -> Iterator[_Name]:
         yield _Name(f"{tail} {head}", code, confidence - 0.12)
 
 
-_RESIDUAL: Final = re.compile(r"^other\b|elsewhere classified|not specified as|\band other\b|^encounter for", re.I)
+_RESIDUAL: Final = re.compile(
+    r"^other\b|elsewhere classified|not specified as|\band other\b|^encounter for", re.I
+)
 _UNSPECIFIED: Final = re.compile(
     r",?\s*\bunspecified(?: (?:site|organism|type|severity|cause|eye|side|laterality))?\b|"
     r",? NOS$|,? without complications?$|, uncomplicated$|, not intractable, without status epilepticus$",
@@ -229,9 +233,7 @@ def _drug_names(source: Path) -> Iterator[_Name]:
                     yield _Name(synonym, row["DrugBank ID"], 0.75)
 
 
-VOCABULARIES: Final[
-    dict[str, tuple[Callable[[], Path], Kind, str, Callable[[Path], Iterator[_Name]]]]
-] = {
+VOCABULARIES: Final[dict[str, tuple[Callable[[], Path], Kind, str, Callable[[Path], Iterator[_Name]]]]] = {
     "icd10cm": (_icd, "problem", "ICD10CM", _icd_names),
     "hpo": (_hpo, "problem", "HPO", _hpo_names),
     "drugbank": (_drugs, "drug", "DrugBank", _drug_names),
