@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from medloom.knowledge import systems
 from medloom.learners.text.facts.mentions import Kind
 from medloom.learners.text.facts.terms import Term, Terms
 from medloom.learners.text.facts.vocabularies import names_of
@@ -36,6 +37,25 @@ def dictionary(vocabularies: tuple[str, ...] = ()) -> Terms:
 def measured(term: Term) -> tuple[str, ...]:
     """Give the LOINC codes that a term of a measurement may mean, by unit: the likeliest first."""
     return tuple(f"LOINC//{one}" for one in term.code.removeprefix("LOINC//").split("|"))
+
+
+def name_of(code: str) -> str | None:
+    """Give the English name under which our own words have a code, whatever is said of it; None: they have it not.
+
+    >>> name_of("NOT//ICD10CM//I48.91"), name_of("ICD10CM//Z99")
+    ('atrial fibrillation', None)
+    """
+    prefix, _, _ = systems.split(code)
+    return _names().get(code if prefix is None else code.removeprefix(f"{prefix}//"))
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {code: name for name, term in reversed([*_all(())]) for code in _codes(term)}
+
+
+def _codes(term: Term) -> tuple[str, ...]:
+    return measured(term) if term.kind == "measurement" else (term.code,)
 
 
 def _all(vocabularies: Sequence[str]) -> Iterator[tuple[str, Term]]:

@@ -56,13 +56,11 @@ class Mention:
 
 
 class Finder(Protocol):
-    """Finds mentions in texts: rules and dictionaries do, and so may a learned tagger.
+    """Finds mentions in texts: rules and dictionaries do, and so may a learned tagger."""
 
-    Attributes:
-        name: under which its facts stand in the record.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """Name it as its facts name their `model` in the record."""
 
     def find(self, text: str) -> Sequence[Mention]:
         """Find what a text names, in its order; characters of `text` are what parts count."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Final
 
 from medloom.learners.text.facts.dictionary import ALLERGEN, dictionary, measured
@@ -121,7 +120,7 @@ _PRESSURE_NEAR: Final = re.compile(r"\bbp\b|血压")
 def _drugs(low: str, terms: Sequence[Found]) -> list[Mention]:
     """Read drugs with how they are given, and those that somebody is allergic to."""
     named = [(one, term) for one in terms if (term := _meaning(one, "drug", "allergy")) is not None]
-    limits = [after.start for _, (after, _) in pairwise(named)] + [len(low)]
+    limits = [one.start for one, _ in named[1:]] + [len(low)] * bool(named)
     found: list[Mention] = []
     for (one, term), limit in zip(named, limits, strict=True):
         if _is_allergy(low, one):
