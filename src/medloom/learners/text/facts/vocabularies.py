@@ -126,7 +126,7 @@ def _hpo() -> Path:
 
 
 def _drugs() -> Path:
-    return datasets.get(DRUGS_DATA) / "drugbank vocabulary.csv"
+    return datasets.get(DRUGS_DATA) / "vocabulary" / "drugbank vocabulary.csv"
 
 
 def _carried(package: str, pattern: str) -> Path:
@@ -227,10 +227,23 @@ def _drug_names(source: Path) -> Iterator[_Name]:
     """Read common names and synonyms of drugs."""
     with source.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            yield _Name(row["Common name"], row["DrugBank ID"], 0.85)
+            if row["Common name"].lower() not in _FOODS:
+                yield _Name(row["Common name"], row["DrugBank ID"], 0.85)
             for synonym in row["Synonyms"].split(" | "):
-                if len(synonym) > 4:
+                if len(synonym) > 4 and _DRUG_NAME.search(synonym) is not None:
                     yield _Name(synonym, row["DrugBank ID"], 0.75)
+
+
+_DRUG_NAME: Final = re.compile(r"[A-Za-z]{5}")  # codes of laboratories are no words
+_FOODS: Final = frozenset(
+    "almond apple banana barley bean beef beet broccoli cabbage carrot cashew celery cherry chicken cinnamon clove cocoa "
+    "coconut coffee corn cotton cucumber egg fish garlic ginger goose grape honey lamb lemon lettuce lobster maize mango "
+    "milk mushroom mustard oat olive onion orange oxygen papaya peach peanut pear pecan pepper pineapple plum pork potato "
+    "pumpkin rabbit radish raspberry rice rye salmon sesame shrimp spinach squash strawberry tea tomato trout tuna turkey "
+    "turnip vanilla walnut water wheat wine wool yeast urea nitrogen carbon iron zinc calcium sodium potassium glucose "
+    "cholesterol creatinine albumin hemoglobin lactic acid".split()
+)
+"""Allergens, and what laboratories measure, that DrugBank lists too."""
 
 
 VOCABULARIES: Final[dict[str, tuple[Callable[[], Path], Kind, str, Callable[[Path], Iterator[_Name]]]]] = {
