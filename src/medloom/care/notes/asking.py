@@ -79,11 +79,11 @@ def _filtered(facts: pl.DataFrame, where: str) -> pl.DataFrame:
     import duckdb
 
     with duckdb.connect(":memory:") as connection:
-        connection.register("facts", facts.to_arrow())
+        connection.register("facts", facts.with_row_index(_ROW).to_arrow())
         connection.execute(_LOCKED)
         _check(connection, where)
         try:
-            table = connection.sql(_query("*", where)).to_arrow_table()
+            rows = connection.execute(_query(_ROW, where)).fetchall()
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException):
             # from None and without the reason, which quotes values
             raise InputError(
@@ -93,11 +93,10 @@ def _filtered(facts: pl.DataFrame, where: str) -> pl.DataFrame:
             raise InputError(
                 "this question cannot be answered: {reason}", reason=str(error).splitlines()[0]
             ) from None
-    found = pl.from_arrow(table)
-    assert isinstance(found, pl.DataFrame)
-    return found.cast(facts.schema)
+    return facts[sorted(row for (row,) in rows)]
 
 
+_ROW: Final = "_row"
 _LOCKED: Final = (
     "SET enable_external_access = false; SET autoload_known_extensions = false;"
     "SET autoinstall_known_extensions = false; SET threads = 1; SET memory_limit = '1GB';"

@@ -236,11 +236,16 @@ def _drug_names(source: Path) -> Iterator[_Name]:
 
 _DRUG_NAME: Final = re.compile(r"[A-Za-z]{5}")  # codes of laboratories are no words
 _FOODS: Final = frozenset(
-    "almond apple banana barley bean beef beet broccoli cabbage carrot cashew celery cherry chicken cinnamon clove cocoa "
-    "coconut coffee corn cotton cucumber egg fish garlic ginger goose grape honey lamb lemon lettuce lobster maize mango "
-    "milk mushroom mustard oat olive onion orange oxygen papaya peach peanut pear pecan pepper pineapple plum pork potato "
-    "pumpkin rabbit radish raspberry rice rye salmon sesame shrimp spinach squash strawberry tea tomato trout tuna turkey "
-    "turnip vanilla walnut water wheat wine wool yeast urea nitrogen carbon iron zinc calcium sodium potassium glucose "
+    "almond apple banana barley bean beef beet broccoli cabbage carrot cashew celery cherry chicken "
+    "cinnamon clove cocoa "
+    "coconut coffee corn cotton cucumber egg fish garlic ginger goose grape honey lamb lemon lettuce "
+    "lobster maize mango "
+    "milk mushroom mustard oat olive onion orange oxygen papaya peach peanut pear pecan pepper pineapple "
+    "plum pork potato "
+    "pumpkin rabbit radish raspberry rice rye salmon sesame shrimp spinach squash strawberry tea tomato "
+    "trout tuna turkey "
+    "turnip vanilla walnut water wheat wine wool yeast urea nitrogen carbon iron zinc calcium sodium "
+    "potassium glucose "
     "cholesterol creatinine albumin hemoglobin lactic acid".split()
 )
 """Allergens, and what laboratories measure, that DrugBank lists too."""
