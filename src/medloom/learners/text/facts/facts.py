@@ -67,9 +67,10 @@ def facts_of(text: str, finders: Sequence[Finder], sure_enough: float = SURE_ENO
     if not text.strip() or language(text) == "other":
         return []
     parts, ends = sections(text), _Sentences(text)
+    starts = [one.start for one in parts]
     found: list[Fact] = []
     for name, one in _mentions(text, finders):
-        fact = _fact(text, one, name, _section_at(parts, one.start), ends)
+        fact = _fact(text, one, name, _section_at(parts, starts, one.start), ends)
         if fact is None:
             continue
         if fact.section == "allergies" and one.kind == "problem":  # what the allergy does
@@ -113,8 +114,9 @@ def _overlap(one: Mention, other: Mention) -> bool:
     return any(a < d and c < b for a, b in one.parts for c, d in other.parts)
 
 
-def _section_at(parts: Sequence[Section], at: int) -> Section | None:
-    return next((one for one in parts if one.start <= at < one.end), None)
+def _section_at(parts: Sequence[Section], starts: Sequence[int], at: int) -> Section | None:
+    place = bisect_right(starts, at) - 1
+    return parts[place] if place >= 0 and at < parts[place].end else None
 
 
 def _react(text: str, found: list[Fact], reaction: Fact) -> None:

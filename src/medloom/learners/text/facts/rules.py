@@ -189,22 +189,23 @@ def _named(low: str, terms: Sequence[Found]) -> list[Mention]:
         Mention("allergy", (match.span(),), f"{ALLERGEN}//drug", 0.9, details={"denied": "yes"})
         for match in _NO_DRUG_ALLERGY.finditer(low)
     ]
-    return [_placed(one, found, low) if one.kind == "problem" else one for one in found]
+    found.sort(key=lambda one: one.start)
+    around = zip(found, [None, *found], [*found[1:], None], strict=False)
+    return [_placed(one, before, after, low) for one, before, after in around]
 
 
 _NO_DRUG_ALLERGY: Final = re.compile(r"\bnkd?a\b")
 
 
-def _placed(problem: Mention, others: Sequence[Mention], low: str) -> Mention:
-    for other in others:
-        if other.kind != "anatomy":
+def _placed(one: Mention, before: Mention | None, after: Mention | None, low: str) -> Mention:
+    """Note where a problem is, by the part of the body that stands beside it."""
+    for other in (before, after) if one.kind == "problem" else ():
+        if other is None or other.kind != "anatomy":
             continue
-        between = (
-            low[problem.end : other.start] if other.start >= problem.end else low[other.end : problem.start]
-        )
+        between = low[one.end : other.start] if other.start >= one.end else low[other.end : one.start]
         if len(between) <= _BETWEEN_MOST and _BETWEEN.fullmatch(between):
-            return replace(problem, details={"site": (other.code or "").partition("//")[2]})
-    return problem
+            return replace(one, details={"site": (other.code or "").partition("//")[2]})
+    return one
 
 
 _BETWEEN_MOST: Final = 20

@@ -227,10 +227,11 @@ def _drug_names(source: Path) -> Iterator[_Name]:
     """Read common names and synonyms of drugs."""
     with source.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if row["Common name"].lower() not in _FOODS:
-                yield _Name(row["Common name"], row["DrugBank ID"], 0.85)
+            if row["Common name"].lower() in _FOODS:
+                continue
+            yield _Name(row["Common name"], row["DrugBank ID"], 0.85)
             for synonym in row["Synonyms"].split(" | "):
-                if len(synonym) > 4 and _DRUG_NAME.search(synonym) is not None:
+                if _DRUG_NAME.search(synonym) is not None and synonym.lower() not in _FOODS:
                     yield _Name(synonym, row["DrugBank ID"], 0.75)
 
 
