@@ -48,7 +48,7 @@ def test_facts_come_with_their_words_and_the_same_notes_again_change_nothing(tmp
     assert not again.doubtful
     assert facts_where(record).equals(facts)
     row = facts_where(record, "code = 'ATC//A10BA02'").row(0, named=True)
-    assert row["words"] == "metformin 500 mg p.o. b.i.d"
+    assert row["words"] == "metformin 500 mg p.o. b.i.d."
     assert (row["numeric_value"], row["unit"], row["text_value"]) == (
         500,
         "mg",
