@@ -18,8 +18,8 @@ ALCOHOL: Final = "LOINC//11331-6"
 def habits(low: str) -> list[Mention]:
     """Find what a folded text says of smoking and drinking; `status` is `current`, `former` or `never`.
 
-    >>> [(one.code, one.details or one.value) for one in habits("former smoker (20 pack-years), denies "
-    "alcohol.")]
+    >>> said = "former smoker (20 pack-years), denies alcohol."
+    >>> [(one.code, one.details or one.value) for one in habits(said)]
     [('LOINC//72166-2', {'status': 'former'}), ('LOINC//8664-5', 20.0), ('LOINC//11331-6', {'status': 'never'})]
     """
     found = [*_statuses(low, SMOKING, _SMOKING), *_pack_years(low), *_statuses(low, ALCOHOL, _DRINKING)]
