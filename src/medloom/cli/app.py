@@ -19,6 +19,7 @@ from medloom.cli import (
     generating,
     mitigating,
     modelling,
+    noting,
     pretraining,
     records,
     reporting,
@@ -74,6 +75,7 @@ compressing.register(app)
 synthesizing.register(app)
 generating.register(app)
 card.register(app)
+noting.register(app)
 serving.register(app)
 cds.register(app)
 datasets.register(app)

@@ -118,6 +118,10 @@ class SiteDirectory:
         return self.root / "live.db"
 
     @property
+    def doubtful(self) -> Path:
+        return self.root / "doubtful.db"
+
+    @property
     def tasks(self) -> Path:
         return self.root / "tasks"
 

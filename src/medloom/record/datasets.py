@@ -87,8 +87,8 @@ def available() -> list[Dataset]:
     """List the data sets, by name.
 
     >>> [one.name for one in available()]
-    ['aci-bench', 'bc5cdr', 'breastmnist', 'chestxray-kermany', 'hippocampus', 'mimic-iv-demo-fhir',
-     'ncbi-disease', 'negex', 'physionet2012', 'pneumoniamnist', 'support2', 'survival',
+    ['aci-bench', 'bc5cdr', 'breastmnist', 'chestxray-kermany', 'drugbank-vocabulary', 'hippocampus',
+     'mimic-iv-demo-fhir', 'ncbi-disease', 'negex', 'physionet2012', 'pneumoniamnist', 'support2', 'survival',
      'synthea-fhir-r4', 'tabular-classics']
     """
     return list(_registry().values())

@@ -10,7 +10,7 @@ import polars as pl
 
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.site import SiteDirectory
-from medloom.record import commit, generation
+from medloom.record import commit, doubtful, generation
 from medloom.record.assets import Assets
 from medloom.record.commit import Metadata
 from medloom.record.generation import Manifest, Shard
@@ -37,6 +37,7 @@ def erase(site: SiteDirectory, vault: Vault, subject_id: int) -> None:
     with tail.writing():
         Assets(site).discard(_only_of(site, vault, tail, subject_id))
         tail.forget(subject_id)
+        doubtful.forget(site, subject_id)
         if last is not None:
 
             def without(rows: pl.DataFrame, _: range) -> pl.DataFrame:
@@ -79,6 +80,7 @@ def merge_subjects(site: SiteDirectory, vault: Vault, kept: int, absorbed: int) 
             generations = site.settings().keep_generations
             tail.move_on(_rewritten(site, last, {kept, absorbed}, change, gone=absorbed, keep=generations))
         tail.rename(absorbed, kept)
+        doubtful.rename(site, absorbed, kept)
         replace_subject(site, vault, absorbed, by=kept)
         with vault.transaction():
             vault.merge(kept, absorbed)

@@ -22,6 +22,7 @@ from medloom.record.assets import Assets
 from medloom.record.catalogue import CodeCatalogue
 from medloom.record.commit import split_names
 from medloom.record.database import database_errors
+from medloom.record.doubtful import DoubtfulFacts
 from medloom.record.guests import Guests
 from medloom.record.importing import CodeInfo, Importer
 from medloom.record.ingest import ImportReport
@@ -250,6 +251,17 @@ class Record:
             return Assets(site)
         with self._vault(create=True) as vault:
             return Assets(site, vault)
+
+    @contextmanager
+    def doubtful(self) -> Iterator[DoubtfulFacts]:
+        """Give, inside the block, the facts that wait for a person to accept or reject them.
+
+        Raises:
+            KeyUnavailableError: the site's key is not there.
+        """
+        site = self._on_disk()
+        with self._vault(create=True) as vault:
+            yield DoubtfulFacts.of(site, vault)
 
     def erase(self, subject_id: int) -> None:
         """Erase one subject from the record, the vault and all generations; later imports honour it.

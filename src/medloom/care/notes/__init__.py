@@ -1,1 +1,1 @@
-"""Notes as a service: drafts, and what a language model, where the site names one, may say of a text."""
+"""Notes as a service: facts in the record, drafts, and what a language model, where the site names one, may say."""

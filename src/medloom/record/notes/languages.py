@@ -28,8 +28,8 @@ _ENGLISH: Final = frozenset(
 def language(text: str) -> Language:
     """Tell the language of a note; of a text without letters, or of few words, English.
 
-    >>> [language(text) for text in ("No "
-    "fever.", "否认发热", "El paciente no tiene fiebre y está bien con una dieta")]
+    >>> spanish = "El paciente no tiene fiebre y está bien con una dieta"
+    >>> [language(text) for text in ("No fever.", "否认发热", spanish)]
     ['en', 'zh', 'other']
     """
     beginning = text[:_READ]
