@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from medloom.learners.text.course import Course
@@ -31,7 +31,8 @@ class TagCourse(Course):
     chains: tuple[Chain, ...] = ()
 
     def rows(self, samples: Samples) -> TagRows:
-        return TagRows(self._taught(samples), self.chains, self.start.vocabulary, self.windowing)
+        once = replace(self.windowing, overlap=0)  # each word is learned from once a pass
+        return TagRows(self._taught(samples), self.chains, self.start.vocabulary, once)
 
     def network(self) -> TagNetwork:
         return TagNetwork(self.start.body(), self.chains, self.dropout)
