@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TASK = "gi-bleed-after-nsaid"
 _FOLDER = Path("medloom-demo")
-_DEMOS = ("records", "imaging")
+_DEMOS = ("records", "imaging", "notes")
 _NOW = datetime(2000, 8, 13, 9)  # when most patients of these data have begun such a drug in the last 90 days
 _MARK = ".medloom-demo"  # only a folder with this file is ever replaced
 
@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     name: Annotated[
-        str, typer.Argument(help=tr("records, or imaging; the second needs the extra imaging."))
+        str, typer.Argument(help=tr("records, notes, or imaging; the last needs the extra imaging."))
     ] = "records",
     folder: Annotated[
         Path, typer.Option("--into", help=tr("Where to; a demo that is there is made anew."))
@@ -52,15 +52,16 @@ def demo(
         raise InputError("there is no demo {name!r}; there are: {names}", name=name, names=_DEMOS)
     started = time.perf_counter()
     _make_room(folder)
-    if name == "imaging":
-        from medloom.cli.demo_imaging import show
+    if name != "records":
+        from medloom.cli import demo_imaging, demo_notes
 
         if serve:
-            raise InputError(
-                "the demo of images does not end in the workbench; run medloom serve --site FOLDER"
-            )
+            raise InputError("this demo does not end in the workbench; run medloom serve --site FOLDER")
         folder.mkdir(parents=True, exist_ok=True)
-        show(folder, seed)
+        if name == "imaging":
+            demo_imaging.show(folder, seed)
+        else:
+            demo_notes.show(folder)
         (folder / _MARK).touch()
         return
     from medloom import api, dossier, importers

@@ -61,9 +61,9 @@ def facts(
     if accept is not None or reject is not None:
         _decide(opened, accept, reject, code, by)
         return
-    extraction = _extracted(opened, dictionary, json) if extract else None
+    extraction = extracted(opened, dictionary, json) if extract else None
     if doubtful:
-        _list_doubtful(opened, json)
+        list_doubtful(opened, json)
         return
     if extract and where is None and fhir is None:
         if json:
@@ -71,16 +71,17 @@ def facts(
         return
     found = facts_where(opened.record, where)
     if fhir is not None:
-        _write_fhir(opened, found, fhir)
+        write_fhir(opened, found, fhir)
     if json:
         screen.json(
             {"facts": found.to_dicts()} | ({"extraction": extraction.to_json()} if extraction else {})
         )
         return
-    _show(found, limit, fhir)
+    show_facts(found, limit, fhir)
 
 
-def _extracted(opened: Site, dictionary: list[str] | None, quiet: bool) -> Extraction:
+def extracted(opened: Site, dictionary: list[str] | None, quiet: bool) -> Extraction:
+    """Take facts out of a site's notes, and say how many."""
     from medloom.care.notes.facts import keep_facts
     from medloom.learners.text.facts.rules import RuleFinder
 
@@ -120,7 +121,8 @@ def _decide(opened: Site, accept: int | None, reject: int | None, code: str | No
         screen.say(tr("Fact {id} was rejected.", id=reject))
 
 
-def _list_doubtful(opened: Site, json: bool) -> None:
+def list_doubtful(opened: Site, json: bool) -> None:
+    """Print the facts that wait for a person."""
     from medloom.care.notes.facts import note_texts
     from medloom.learners.text.facts.mentions import parts_of, words_at
 
@@ -153,7 +155,8 @@ def _list_doubtful(opened: Site, json: bool) -> None:
     )
 
 
-def _write_fhir(opened: Site, found: pl.DataFrame, path: Path) -> None:
+def write_fhir(opened: Site, found: pl.DataFrame, path: Path) -> None:
+    """Write facts as a FHIR R4 Bundle."""
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -168,12 +171,13 @@ def _write_fhir(opened: Site, found: pl.DataFrame, path: Path) -> None:
     write_bytes(path, orjson.dumps(bundle(found, Clock(zone), now), option=orjson.OPT_INDENT_2))
 
 
-def _show(found: pl.DataFrame, limit: int, fhir: Path | None) -> None:
+def show_facts(found: pl.DataFrame, limit: int, fhir: Path | None) -> None:
+    """Print facts with their words, at most so many; 0: all."""
     shown = found.head(limit) if limit > 0 else found
     rows = [
         (
             row["subject_id"],
-            row["time"],
+            "" if row["time"] is None else f"{row['time']:%Y-%m-%d}",
             row["code"],
             " ".join(
                 str(one)

@@ -74,3 +74,13 @@ def test_what_is_present_is_neither_denied_nor_doubted_nor_anothers() -> None:
 def test_a_long_note_is_read_by_the_sentence() -> None:
     text = "No fever. " * 20_000 + "Cough."
     assert said_of(text, "Cough") == set()
+
+
+def test_the_heading_of_the_present_history_makes_nothing_past() -> None:
+    text = "History: 64-year-old woman with hypertension. Past medical history: asthma."
+    told = {
+        one: assertion_of(text, text.index(one), text.index(one) + len(one))
+        for one in ("hypertension", "asthma")
+    }
+    assert not told["hypertension"].historical
+    assert told["asthma"].historical

@@ -156,7 +156,8 @@ _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 
 _ENGLISH: Final = _Rules(
     forward=_listed(
-        look_alike="no increase|no interval increase|no change|no interval change|no significant change|"
+        look_alike="history:|history of present illness|"
+        "no increase|no interval increase|no change|no interval change|no significant change|"
         "no significant interval change|no suspicious change|not only|not necessarily|not certain if|"
         "not certain whether|without difficulty|gram negative|not drain|no new|not to be|not have been|"
         "not cause|not causing|no longer than|without any further|without further|no definite change",

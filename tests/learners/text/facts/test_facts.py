@@ -194,3 +194,9 @@ def test_another_finder_goes_first_and_what_has_no_code_waits() -> None:
         ("tagger@1", "POSSIBLE", ("no code",)),
         ("facts-rules", None, ()),
     ]
+
+
+def test_a_rate_is_written_behind_a_stroke_and_a_unit_ends_before_the_full_stop() -> None:
+    text = "HR 88/min. Potassium 4.2 mmol/L. Seen on 5/6."
+    found = facts_of(text, [RuleFinder(())])
+    assert told(text, found) == [("LOINC//8867-4", "HR 88/min"), ("LOINC//2823-3", "Potassium 4.2 mmol/L")]

@@ -108,7 +108,7 @@ _JOINING: Final = re.compile(
 _VALUE: Final = re.compile(
     r"(?P<comparator><=|>=|≤|≥|<|>|less than |greater than |more than |小于|大于|低于|高于)?\s*"
     r"(?P<number>[+-]?(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d{1,7}(?:\.\d{1,5})?))"
-    r"(?![\d/]|\.\d|-\d{1,2}-|年|月\d)(?P<range>\s*[-~]\s*\d+(?:\.\d+)?)?"
+    r"(?!\d|/\s?\d|\.\d|-\d{1,2}-|年|月\d)(?P<range>\s*[-~]\s*\d+(?:\.\d+)?)?"
 )
 _COMPARATORS: Final = {
     "≤": "<=",
@@ -154,8 +154,8 @@ def _written_unit(text: str, low: str, at: int, codes: Sequence[str]) -> tuple[s
     match = _UNIT.match(low, gap, gap + 30)
     if match is None:
         return None, at
-    for last in (match.end(), *(one.end() for one in re.finditer(r"[a-z%μµ]+", match.group()))):
-        stop = last if last == match.end() else gap + last
+    whole = match.group().rstrip(".")  # the sentence may end here
+    for stop in (gap + len(whole), *(gap + one.end() for one in re.finditer(r"[a-z%μµ]+", whole))):
         unit = units.canonical(text[gap:stop].replace("㎕", "uL"))
         if unit is not None and any(_converts(unit, code) for code in codes):
             return unit, stop
