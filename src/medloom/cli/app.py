@@ -14,6 +14,7 @@ from medloom.cli import (
     cds,
     compressing,
     datasets,
+    deidentifying,
     demo,
     explaining,
     generating,
@@ -78,6 +79,7 @@ card.register(app)
 noting.register(app)
 serving.register(app)
 cds.register(app)
+deidentifying.register(app)
 datasets.register(app)
 bench.register(app)
 demo.register(app)

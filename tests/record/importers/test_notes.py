@@ -99,3 +99,9 @@ def test_an_empty_folder_a_bad_pattern_and_a_bad_date_are_refused(
     ):
         with pytest.raises(InputError):
             site.record.add(importer)
+
+
+def test_a_note_without_a_date_is_quarantined(site: Site, folder: Path) -> None:
+    report = site.record.add(NotesImporter(folder, patient="(p[0-9]+)/"))
+    assert report.written == 0
+    assert report.quarantined == 6

@@ -127,6 +127,43 @@ def test_a_zip_bomb_and_entities_that_unfold_are_refused() -> None:
     assert problem(docx("<w:p><w:r><w:t>&c;</w:t></w:r></w:p>", unfolding)) == DAMAGED
 
 
+def test_entities_are_refused_in_every_encoding() -> None:
+    unfolding = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY b "bbbb">]>'
+    body = f'<w:document xmlns:w="{WORD}"><w:p><w:r><w:t>&b;</w:t></w:r></w:p></w:document>'
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("word/document.xml", (unfolding + body).encode("utf-16"))
+    assert problem(made.getvalue()) == DAMAGED
+
+
+def test_words_of_a_text_box_are_read_once() -> None:
+    inner = "<w:txbxContent><w:p><w:r><w:t>Inner</w:t></w:r></w:p></w:txbxContent>"
+    body = f"<w:p><w:r><w:t>Outer</w:t></w:r><w:r>{inner}</w:r></w:p>"
+    assert read_note(docx(body)).text == "Inner\nOuter"
+
+
+def test_html_is_told_by_its_characters_not_its_bytes() -> None:
+    page = "<h1>Fever</h1><p>发热</p>"
+    assert read_note(page.encode("utf-8-sig")).text == read_note(page.encode("utf-16")).text == "Fever\n发热"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("【主诉】咳嗽\n【现病史】\n三天前", ["chief_complaint", "history"]),
+        ("一、主诉：咳嗽\n二、现病史：三天", ["chief_complaint", "history"]),
+        (
+            "1. Chief Complaint: cough\nA/P: rest\nPMHx: gout",
+            ["chief_complaint", "assessment", "past_history"],
+        ),
+        ("主诉：反复胸闷。现病史：三天前", ["chief_complaint", "history"]),
+        ("History of chest pain. He has a plan.", ["other"]),
+    ],
+)
+def test_headings_are_found_as_they_are_written(text: str, names: list[str]) -> None:
+    assert [one.name for one in sections(text)] == names
+
+
 def test_a_note_of_ten_megabytes_is_read() -> None:
     assert len(read_note((ENGLISH + "\n").encode() * 120_000).text) > 9_000_000
 

@@ -19,9 +19,11 @@ LARGEST: Final = 64 << 20
 
 _WORD: Final = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _DOCUMENT: Final = "word/document.xml"
+_BREAKS: Final = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n"}
 _PAGES: Final = 5000
 _HTML: Final = re.compile(
-    rb"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|div|p)\b", re.I | re.S
+    r"^[\ufeff\s]*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|div|p|h[1-6]|table|span|pre)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _CHARSET: Final = re.compile(rb"charset\s*=\s*[\"']?([\w-]{2,20})", re.I)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff]")
@@ -75,17 +77,14 @@ def read_note(content: bytes) -> ReadNote:
         note = ReadNote(_of_pdf(content), "pdf")
     elif content.startswith(b"PK\x03\x04"):
         note = ReadNote(_of_docx(content), "docx")
-    elif _HTML.match(content[:4096]):
-        told = _CHARSET.search(content[:4096])
+    else:
+        told = _CHARSET.search(content[:4096]) if b"<" in content[:64] else None
         found = decoded(content, told[1].decode("ascii") if told else "")
         if found is None:
             raise UnreadableError(BINARY)
-        note = ReadNote(plain_text(found.text), "html", found.mixed)
-    else:
-        found = decoded(content)
-        if found is None:
-            raise UnreadableError(BINARY)
-        note = ReadNote(found.text, "txt", found.mixed)
+        marked = _HTML.match(found.text[:4096]) is not None
+        text = plain_text(found.text) if marked else found.text
+        note = ReadNote(text, "html" if marked else "txt", found.mixed)
     text = as_plain(note.text)
     if not text.strip():
         raise UnreadableError(EMPTY)
@@ -142,18 +141,46 @@ def _of_docx(content: bytes) -> str:
         raise UnreadableError(DAMAGED) from None
     if len(xml) > LARGEST:
         raise UnreadableError(TOO_LARGE)
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:  # entities could unfold without end
-        raise UnreadableError(DAMAGED)
+    found = _Paragraphs()
+    parser = ElementTree.XMLParser(target=found)
     try:
-        root = ElementTree.fromstring(xml)
-    except ElementTree.ParseError:
+        parser.feed(xml)
+        parser.close()
+    except (ElementTree.ParseError, ValueError):
         raise UnreadableError(DAMAGED) from None
-    return "\n".join(_paragraph(one) for one in root.iter(f"{_WORD}p"))
+    return "\n".join(found.lines)
 
 
-def _paragraph(paragraph: ElementTree.Element) -> str:
-    pieces = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n"}
-    return "".join(
-        (part.text or "") if part.tag == f"{_WORD}t" else pieces.get(part.tag, "")
-        for part in paragraph.iter()
-    )
+class _Paragraphs:
+    """Gathers the paragraphs of a document as they are parsed; text boxes stand behind what is around them."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._open: list[list[str]] = []
+        self._depth = 0  # of alternatives for older readers, which say the same again
+        self._said = False
+
+    def doctype(self, *_arguments: object) -> None:
+        """Refuse what could define entities that unfold without end, in any encoding."""
+        raise ElementTree.ParseError
+
+    def start(self, tag: str, _attributes: dict[str, str]) -> None:
+        self._depth += tag.endswith("}Fallback")
+        if tag == f"{_WORD}p":
+            self._open.append([])
+        elif tag in _BREAKS and self._open:
+            self._open[-1].append(_BREAKS[tag])
+        self._said = tag == f"{_WORD}t"
+
+    def data(self, data: str) -> None:
+        if self._said and self._open and not self._depth:
+            self._open[-1].append(data)
+
+    def end(self, tag: str) -> None:
+        self._depth -= tag.endswith("}Fallback")
+        self._said = False
+        if tag == f"{_WORD}p" and self._open:
+            self.lines.append("".join(self._open.pop()))
+
+    def close(self) -> None:
+        """All is there."""

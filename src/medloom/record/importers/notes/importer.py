@@ -18,11 +18,18 @@ from medloom.record.assets import Assets
 from medloom.record.importers.notes import problems
 from medloom.record.importing import Batch, ImportContext, Importer
 from medloom.record.notes.languages import language
-from medloom.record.notes.reading import EMPTY, ReadNote, UnreadableError, as_plain, read_note
+from medloom.record.notes.reading import (
+    EMPTY,
+    LARGEST,
+    TOO_LARGE,
+    ReadNote,
+    UnreadableError,
+    as_plain,
+    read_note,
+)
 from medloom.record.schema import BATCH_SCHEMA
 
 _AT_ONCE: Final = 200
-_UNDATED: Final = datetime(2000, 1, 1)
 _USUAL: Final = "note"
 
 
@@ -159,15 +166,13 @@ class NotesImporter(Importer):
         self, one: _Listed, assets: Assets, usual: datetime | None, notes: Counter[str]
     ) -> dict[str, Any]:
         """Give what is known of a note."""
-        moment = _moment(one.time) if one.time else usual or _UNDATED
+        moment = _moment(one.time) if one.time else usual
         if moment is None:
-            return {"problem": problems.NO_DATE}
+            return {"problem": problems.NO_DATE if one.time else problems.UNDATED}
         try:
             read, content = _read(one)
         except UnreadableError as error:
             return {"time": moment, "problem": error.problem}
-        if not one.time and usual is None:
-            notes[problems.UNDATED] += 1
         if read.mixed:
             notes[problems.MIXED] += 1
         if language(read.text) == "other":
@@ -190,6 +195,8 @@ def _read(one: _Listed) -> tuple[ReadNote, bytes]:
     if one.path is not None:
         if not one.path.is_file():
             raise UnreadableError(problems.ABSENT)
+        if one.path.stat().st_size > LARGEST:
+            raise UnreadableError(TOO_LARGE)
         content = one.path.read_bytes()
         return read_note(content), content
     text = as_plain(one.text)

@@ -10,9 +10,9 @@ from typing import Final
 
 # Problems: the fact goes to quarantine.
 ABSENT: Final = "the table names a file that is not there"
+UNDATED: Final = "the note has no date; name it with date= or in a table"
 NO_DATE: Final = "a time cannot be read; write it as 2020-01-31 or 2020-01-31 08:00"
 # Notes: counted, nothing is lost.
-UNDATED: Final = "note without a date, placed on 2000-01-01; name it with date= or in a table"
 ALONE: Final = "note taken for a patient of its own; name patients with patient= or in a table"
 MIXED: Final = "note written in several encodings, read line by line"
 FOREIGN: Final = "note in a language other than English and Chinese; nothing is taken from it"

@@ -1,0 +1,193 @@
+"""Notes and tables of a folder, written anew without what could name a person; with a report that names nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from medloom.foundation.errors import InputError
+from medloom.foundation.files import write_bytes, write_text
+from medloom.foundation.messages import tr
+from medloom.foundation.progress import track
+from medloom.record.deidentify.identifiers import Kind
+from medloom.record.deidentify.replacing import Finder, Mode, Way, replaced
+from medloom.record.deidentify.risk import Risk, risk
+from medloom.record.deidentify.surrogates import Surrogates
+from medloom.record.notes.reading import DAMAGED, UnreadableError, read_note
+
+REPORT: Final = "report.json"
+
+_TABLES: Final = (".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How it is done.
+
+    Attributes:
+        mode: what becomes of dates.
+        way: tags, or surrogates.
+        patient: pattern whose group names the patient in a file's name; of tables a column.
+        texts: columns of free text; empty: all columns of text.
+        identifiers: columns that name a person; they are left out.
+        quasi: columns that others may know too.
+        sensitive: columns that nobody should learn.
+    """
+
+    mode: Mode = "safe-harbor"
+    way: Way = "tags"
+    patient: str = ""
+    texts: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
+    quasi: tuple[str, ...] = ()
+    sensitive: tuple[str, ...] = ()
+
+
+@dataclass
+class Deidentified:
+    """What was done; names nobody.
+
+    Attributes:
+        settings: how.
+        files: written.
+        texts: read: notes, and cells of tables.
+        counts: of identifiers by kind.
+        risks: of tables, by their number in the order of names.
+        problems: why files were left out, counted.
+    """
+
+    settings: Settings
+    files: int = 0
+    texts: int = 0
+    counts: Counter[Kind] = field(default_factory=Counter)
+    risks: dict[str, Risk] = field(default_factory=dict)
+    problems: Counter[str] = field(default_factory=Counter)
+
+    def to_json(self) -> dict[str, Any]:
+        """Answer the report."""
+        return {
+            "mode": self.settings.mode,
+            "replace": self.settings.way,
+            "files": self.files,
+            "texts": self.texts,
+            "identifiers": dict(self.counts.most_common()),
+            "risk": {name: one.to_json() for name, one in self.risks.items()},
+            "left_out": dict(self.problems),
+        }
+
+
+def deidentify_folder(
+    source: Path, out: Path, settings: Settings, key: bytes, finders: Sequence[Finder] = ()
+) -> Deidentified:
+    """Write what stands in a folder, or one file, anew; files get numbers for names, as names may name patients.
+
+    Args:
+        source: notes as `read_note` takes them, and tables (CSV, Parquet).
+        out: a folder that is new or empty.
+        settings: how.
+        key: of surrogates, secret.
+        finders: of identifiers, beside the rules.
+
+    Raises:
+        InputError: `out` is not empty, lies in the source, or a table has no such column.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise InputError("{path!r} is not empty; name a new folder", path=str(out))
+    if out.resolve() == source.resolve() or source.resolve() in out.resolve().parents:
+        raise InputError("{path!r} lies in the source; name a folder elsewhere", path=str(out))
+    done = Deidentified(settings)
+    pattern = _pattern(settings.patient)
+    out.mkdir(parents=True, exist_ok=True)
+    files = [source] if source.is_file() else sorted(one for one in source.rglob("*") if one.is_file())
+    for number, path in enumerate(track(files, tr("Replacing identifiers"), len(files)), 1):
+        name = path.name if source.is_file() else path.relative_to(source).as_posix()
+        try:
+            if path.suffix.lower() in _TABLES:
+                _table(path, out / f"{number:06d}{path.suffix.lower()}", settings, key, finders, done, number)
+            else:
+                text = read_note(path.read_bytes()).text
+                patient = _patient(pattern, name)
+                made = replaced(text, Surrogates(key, patient), settings.mode, settings.way, finders)
+                write_text(out / f"{number:06d}.txt", made.text)
+                done.texts += 1
+                done.counts.update(made.counts)
+            done.files += 1
+        except UnreadableError as error:
+            done.problems[error.problem] += 1
+    write_text(out / REPORT, json.dumps(done.to_json(), indent=1, ensure_ascii=False) + "\n")
+    return done
+
+
+def _table(
+    path: Path,
+    out: Path,
+    settings: Settings,
+    key: bytes,
+    finders: Sequence[Finder],
+    done: Deidentified,
+    number: int,
+) -> None:
+    try:
+        frame = pl.read_csv(path, infer_schema=False) if out.suffix == ".csv" else pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError):
+        raise UnreadableError(DAMAGED) from None
+    missing = [one for one in (*settings.texts, *settings.identifiers) if one not in frame.columns]
+    if missing:
+        raise InputError(
+            "the table has no column {missing}; it has: {columns}", missing=missing, columns=frame.columns
+        )
+    whose = (
+        frame[settings.patient].cast(pl.String).fill_null("") if settings.patient in frame.columns else None
+    )
+    kept = frame.drop(settings.identifiers)
+    named = settings.texts or [name for name, kind in kept.schema.items() if kind == pl.String]
+    for name in named:
+        cells: list[str | None] = []
+        for row, cell in enumerate(kept[name].cast(pl.String)):
+            if cell is None:
+                cells.append(None)
+                continue
+            drawn = Surrogates(key, whose[row] if whose is not None else f"{number}/{row}")
+            made = replaced(cell, drawn, settings.mode, settings.way, finders)
+            done.texts += 1
+            done.counts.update(made.counts)
+            cells.append(made.text)
+        kept = kept.with_columns(pl.Series(name, cells, dtype=pl.String))
+    if settings.quasi:
+        done.risks[f"table {number}"] = risk(kept, settings.quasi, settings.sensitive)
+    if out.suffix == ".csv":
+        write_text(out, kept.write_csv())
+    else:
+        write_bytes(out, _parquet(kept))
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    import io
+
+    written = io.BytesIO()
+    frame.write_parquet(written)
+    return written.getvalue()
+
+
+def _pattern(patient: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(patient) if patient else None
+    except re.error:
+        raise InputError(
+            "patient={pattern!r} is no regular expression; write one such as (person[0-9]+)", pattern=patient
+        ) from None
+
+
+def _patient(pattern: re.Pattern[str] | None, name: str) -> str:
+    """Name the patient of a file; without a pattern each file is of another."""
+    found = pattern.search(name) if pattern else None
+    if found is None:
+        return name
+    return "/".join(one for one in found.groups() if one) or found.group()
