@@ -125,6 +125,18 @@ def test_a_folder_is_written_anew_and_the_source_stays(tmp_path: Path) -> None:
     assert json.loads(report)["risk"]["table 3"]["k"] == 1
 
 
+def test_the_column_of_patients_becomes_pseudonyms_that_agree(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"mrn": ["00123", "00456", "00123"], "note": ["Seen 2024-03-05.", "Seen 2024-03-05.", "Well."]}
+    )
+    frame.write_parquet(tmp_path / "t.parquet")
+    deidentify_folder(tmp_path / "t.parquet", tmp_path / "out", Settings("date-shifted", patient="mrn"), KEY)
+    kept = pl.read_parquet(tmp_path / "out" / "000001.parquet")
+    assert kept["mrn"][0] == kept["mrn"][2] != kept["mrn"][1]
+    assert not set(kept["mrn"]) & {"00123", "00456"}
+    assert kept["note"][0] != kept["note"][1]
+
+
 def test_a_folder_that_is_not_empty_or_lies_in_the_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x", encoding="utf-8")
     with pytest.raises(InputError, match="not empty"):

@@ -34,7 +34,8 @@ class Settings:
     Attributes:
         mode: what becomes of dates.
         way: tags, or surrogates.
-        patient: pattern whose group names the patient in a file's name; of tables a column.
+        patient: pattern whose group names the patient in a file's name; of tables a column, whose cells become
+            pseudonyms.
         texts: columns of free text; empty: all columns of text.
         identifiers: columns that name a person; they are left out.
         quasi: columns that others may know too.
@@ -147,7 +148,11 @@ def _table(
         frame[settings.patient].cast(pl.String).fill_null("") if settings.patient in frame.columns else None
     )
     kept = frame.drop(settings.identifiers)
-    named = settings.texts or [name for name, kind in kept.schema.items() if kind == pl.String]
+    strings = [name for name, kind in kept.schema.items() if kind == pl.String]
+    named = settings.texts or [name for name in strings if name != settings.patient]
+    if whose is not None and settings.patient in kept.columns:
+        drawn_names = [Surrogates(key, one).pseudonym for one in whose]
+        kept = kept.with_columns(pl.Series(settings.patient, drawn_names, dtype=pl.String))
     for name in named:
         cells: list[str | None] = []
         for row, cell in enumerate(kept[name].cast(pl.String)):

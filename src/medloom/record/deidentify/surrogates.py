@@ -55,6 +55,11 @@ class Surrogates:
         """Give the days by which all dates of the patient move: backward, up to a year, and never 0."""
         return -1 - self._drawn("date", "") % _MOST_DAYS
 
+    @property
+    def pseudonym(self) -> str:
+        """Name the patient without saying who it is: 12 letters and digits."""
+        return f"{self._drawn('pseudonym', ''):016x}"[:12]
+
     def of(self, kind: Kind, words: str) -> str:
         """Give what stands in the place of words."""
         number = self._drawn(kind, words)
