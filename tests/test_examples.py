@@ -13,10 +13,12 @@ LONGEST = 30
 # What the reader is promised: words of what is printed.
 SAID = {
     "adapted_timeline": ("AUROC 0.9", "encoder: ", "adapter: "),
+    "classify_notes": ("complaint · ill.bilstm-crf@1", "complaint · ill.encoder@1", "AUROC"),
     "disease_diagnosis": ("malignant · mlp", "AUROC", "calibration slope"),
     "disease_progression": ("target · linear", "R²", "bmi"),
     "heart_failure": ("died · kaplan-meier", "died · cox", "C-index", "observed / expected", "365.0"),
     "irregular_vitals": ("death · lstm", "AUROC", "LOINC//8867-4", "contribution"),
+    "notes_to_facts": ("ATC//A10BA02", "NOT//ICD10CM//E1", "血压 150", "1 patient with diabetes"),
     "outline_and_measure": (" mm'",),
     "pneumonia_pictures": ("efficientnet", "AUROC", "row ", "contribution"),
     "therapy_choice": ("if ", "otherwise", "zidovudine", "gains_50 · tree", "AUROC"),

@@ -81,6 +81,17 @@ def test_a_table_names_files_or_holds_texts(site: Site, folder: Path) -> None:
     assert str(notes(site)["time"].min()) == "2024-01-02 08:30:00"
 
 
+def test_a_label_in_the_table_is_a_fact_derived_from_the_note(site: Site, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "text,patient,time,label\nCough.,P1,2024-01-01,ill\nWell.,P2,2024-01-02,\n", encoding="utf-8"
+    )
+    assert site.record.add(NotesImporter(table)).balanced
+    (note,) = notes(site).filter(pl.col("text_value") == "Cough.")["asset"]
+    said = site.record.events().filter(pl.col("code") == "FINDING//ill")
+    assert said["derived_from"].to_list() == [note]
+
+
 def test_a_table_without_files_and_texts_is_refused(site: Site, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("patient,note\n1,x\n", encoding="utf-8")

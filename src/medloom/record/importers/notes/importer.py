@@ -44,6 +44,7 @@ class _Listed:
     time: str
     kind: str
     row: int
+    label: str = ""
 
 
 class NotesImporter(Importer):
@@ -53,7 +54,8 @@ class NotesImporter(Importer):
     file beside it, so that whoever reads a fact can look up its words.
 
     Args:
-        path: a folder, or a CSV table with a column `file` or `text`, and as wanted `patient`, `time`, `type`.
+        path: a folder, or a CSV table with a column `file` or `text`, and as wanted `patient`, `time`, `type` and
+            `label`: what somebody said of the note, a fact `FINDING//label` derived from it.
         patient: pattern whose groups, found in a file's name from the folder on, name its patient; empty: each note is
             taken for a patient of its own.
         type: of notes, where a table does not tell; it stands in the code, `NOTE//Discharge summary`.
@@ -130,11 +132,15 @@ class NotesImporter(Importer):
                 columns=frame.columns,
             )
         for row, cells in enumerate(frame.iter_rows(named=True), 1):
-            told = {name: str(cells.get(name, "")).strip() for name in ("file", "patient", "time", "type")}
+            told = {
+                name: str(cells.get(name, "")).strip()
+                for name in ("file", "patient", "time", "type", "label")
+            }
             name = told["file"] or f"row {row}"
             path = table.parent / told["file"] if told["file"] else None
             text = str(cells.get("text", ""))
-            yield _Listed(name, path, text, told["patient"], told["time"], told["type"] or self.type, row)
+            kind = told["type"] or self.type
+            yield _Listed(name, path, text, told["patient"], told["time"], kind, row, told["label"])
 
     def _pattern(self) -> re.Pattern[str] | None:
         try:
@@ -155,7 +161,11 @@ class NotesImporter(Importer):
                 notes[problems.ALONE] += 1
             place = {"file": 0 if by_table else one.row - 1, "row": one.row if by_table else 1}
             who = one.patient or f"note {one.name}"
-            facts.append({"patient": who, "key": f"{self.name}:{one.name}", "part": 0, **place, **made})
+            about = {"patient": who, "key": f"{self.name}:{one.name}", **place}
+            facts.append({**about, "part": 0, **made})
+            if one.label and "problem" not in made:
+                said = {"code": f"FINDING//{one.label}", "role": "observation", "derived_from": made["asset"]}
+                facts.append({**about, "part": 1, "time": made["time"], **said})
         named = {name for fact in facts for name in fact}
         frame = pl.DataFrame(
             facts, schema={name: kind for name, kind in BATCH_SCHEMA.items() if name in named}
