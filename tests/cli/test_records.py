@@ -68,7 +68,7 @@ def test_a_suggested_mapping_is_valid_and_imports_the_table(stays: Path, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("import", "hl7v2", "x"), "dicom, fhir, images, meds, nifti, omop, table"),
+        (("import", "hl7v2", "x"), "dicom, fhir, images, meds, nifti, notes, omop, table"),
         (("import", "fhir", "nowhere"), "does not exist"),
         (("import", "fhir", "x", "-o", "speed=fast"), "has no option speed"),
         (("import", "fhir", "x", "-o", "fast"), "key=value"),

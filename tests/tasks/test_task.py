@@ -78,8 +78,8 @@ def test_every_kind_that_a_file_can_ask_is_answered_by_a_registered_learner() ->
         ),
         (
             "kind: binary",
-            "kind: tagging",
-            ["line 5: kind: 'tagging' is none of binary, regression"],
+            "kind: ranking",
+            ["line 5: kind: 'ranking' is none of binary, regression"],
         ),
         (
             "event: [SNOMED//14669001]",

@@ -49,8 +49,8 @@ class Span:
     def words(self, text: str) -> str:
         """Give its words.
 
-        >>> Span(((0, 4), (9, 13)), "finding").words("left and right lung"[4:].strip())
-        'and lung'
+        >>> Span(((0, 4), (15, 19)), "finding").words("left and right lung")
+        'left lung'
         """
         return " ".join(text[start:end] for start, end in self.parts)
 

@@ -17,7 +17,7 @@ def clues_of(text: str, words: Ranges) -> list[list[str]]:
     >>> text = "Takes aspirin."
     >>> from medloom.learners.text.words import words_of
     >>> [one for one in clues_of(text, words_of(text))[1] if one.startswith(("w=", "-1", "e3"))]
-    ['w=aspirin', 'e3=rin', '-1=takes', '-1:s=title']
+    ['w=aspirin', 'e3=rin', '-1=takes', '-1:s=title', '-1:e=kes', '-1|0=takes|aspirin']
     """
     said = [text[start:end] for start, end in words.tolist()]
     low = [one.lower() for one in said]
