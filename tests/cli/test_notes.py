@@ -13,6 +13,10 @@ from typer.testing import CliRunner
 
 import medloom as ml
 from medloom.cli.app import app
+from medloom.foundation.errors import InputError
+from medloom.loop import releases
+from medloom.loop.releases import Actor
+from tests.databases import opened
 from tests.learners.text.worlds import note
 
 TASK = """\
@@ -97,3 +101,10 @@ def test_a_note_is_explained_by_its_places_with_their_words(learned: Path) -> No
 
 def test_of_a_note_in_which_nothing_is_named_it_is_said(learned: Path) -> None:
     assert "names nothing" in run("explain", "named.crf", "--patient", "P59", site=learned)
+
+
+def test_a_model_of_notes_is_not_released_yet_and_it_is_said(learned: Path, tmp_path: Path) -> None:
+    run("evaluate", "named.crf", site=learned)
+    database = opened(f"sqlite:///{tmp_path / 'site.db'}")
+    with pytest.raises(InputError, match="about notes"):
+        releases.propose(ml.Site.open(learned), database, "named.crf", Actor("ann", "data_scientist"))

@@ -78,14 +78,19 @@ def propose(
 
     Raises:
         NotFoundError: there is no such model.
-        InputError: it was not evaluated on held-out patients, this version is proposed or active already, or no answer
-            could reach the threshold.
+        InputError: it was not evaluated on held-out patients, this version is proposed or active already, no answer
+            could reach the threshold, or its question is about notes.
     """
     name = site.model_name(model)
     evidence = _evidence(site, name)
     package = models.directory(site.directory, name)
     digest = package_digest(package)
-    _check_threshold(threshold, origin_in(package).question.kind)
+    question = origin_in(package).question
+    if question.about == "note":
+        raise InputError(
+            "models of questions about notes do not answer in the workbench yet; ask them with: medloom predict"
+        )
+    _check_threshold(threshold, question.kind)
 
     def work(connection: Connection) -> int:
         known = connection.execute(
