@@ -22,3 +22,12 @@ def test_patients_count_who_are_among_the_rows_looked_at() -> None:
     groups = np.zeros(40_050, np.int64)
     groups[1:151:3] = np.arange(1, 51)  # every third row is looked at; none of these fifty is
     assert Novelty.fit(rng.normal(size=(len(groups), 2)).astype(np.float32), np.arange(2), groups) is None
+
+
+def test_what_lies_beyond_all_is_warned_of_however_few_there_are() -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    found = Novelty.fit(x, np.arange(3), np.arange(60))
+    assert found is not None
+    percentile, _ = found.of(np.array([[0, 0, 0], [15, 15, 15]], np.float32))
+    assert percentile[0] < 50
+    assert percentile[1] == 99.0

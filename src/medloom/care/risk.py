@@ -362,7 +362,7 @@ def _met_before(split: str) -> list[Text2]:
     """Warn where the model learned from this very patient."""
     if split == "held_out":
         return []
-    return [text2("The model was made with this patient's record: its answer may be too sure.")]
+    return [text2("The model may have been made with this patient's record: its answer may be too sure.")]
 
 
 def _tested(served: Served, samples: Samples, value: float) -> list[Text2]:

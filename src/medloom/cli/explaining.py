@@ -128,6 +128,10 @@ def explain(
             told = _counterfactual(asked, below, change)
         else:
             told = _similar(asked) if method == "similar" else _reasons(asked, method)
+    if page is not None and trained.samples.question.kind in ("segmentation", "detection"):
+        raise InputError(
+            "outlines and found objects have no patient's page; see them in the viewer, or with: medloom report"
+        )
     if page is not None:
         dossier.patient_page(opened, trained, chosen, page)
     if json:

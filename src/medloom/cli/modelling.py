@@ -429,6 +429,8 @@ def _kind_kept(folder: SiteDirectory | None, name: str) -> str:
 
 
 def _answers(labels: pl.Series, kind: Kind) -> dict[str, float]:
+    if kind in ("segmentation", "detection"):
+        return {tr("with an outline"): float(labels.count())}
     if kind == "tagging":  # how many places of each name
         found = Counter(one.name for label in labels for one in spans_in(label))
         return {name: float(n) for name, n in found.most_common()}

@@ -75,11 +75,12 @@ def answering(
     """
     served, sample = asked_of(backend, image, model)
     unit = f" {sample.question.unit}" if sample.question.unit else ""
-    given = risk.advise(served, sample, explain=False)
+    # why, and how unusual the image is: of outlines neither is told
+    outlines = sample.question.kind in ("segmentation", "detection")
+    given = risk.advise(served, sample, explain=not outlines)
     backend.database.write(risk.keep(backend.database, given, person.actor, "viewer"))
     advice, question = given.advice, sample.question
     pictured = shelf.image(backend.site.record.assets(), image.asset)
-    outlines = question.kind in ("segmentation", "detection")
 
     def in_words(value: float) -> str:
         if question.kind in PROBABLE:

@@ -34,6 +34,9 @@ _FURTHEST: Final = 20.0  # standard deviations; a slip of the pen is far out eno
 _SKEWED: Final = 0.35  # as in `Preparation`
 _MISSING_LEAST, _MISSING_MOST = 0.02, 0.98
 _SHRINKAGE: Final = 0.02
+_BEYOND_ALL: Final = (
+    99.0  # percentile of what lies beyond every training patient: a reader is warned from there
+)
 _PERCENTS: Final = np.array([*range(100), 99.5, 99.9])
 
 
@@ -130,7 +133,9 @@ class Novelty:
         own[:, self.flagged] += parts[:, n_values:]
         out = np.zeros(x.shape)
         out[:, self.columns] = own
-        return np.minimum(percentile, self.furthest), out
+        told = np.minimum(percentile, self.furthest)
+        beyond = parts.sum(axis=1) > self.distances[-1]  # all of them, however few they are
+        return np.where(beyond, np.maximum(told, _BEYOND_ALL), told), out
 
     def write(self, folder: Path) -> None:
         """Write into a model's weights."""

@@ -122,3 +122,15 @@ def test_what_cannot_be_begun_is_refused_in_words(site: Site, tmp_path: Path) ->
         site.record.add(importers.named("images", tmp_path / "xr", date="yesterday"))
     with pytest.raises(InputError, match="medloom init"):
         next(importers.named("images", tmp_path / "xr").batches(ImportContext()))
+
+
+def test_a_pattern_that_names_nobody_and_a_picture_for_a_table_are_refused(
+    site: Site, tmp_path: Path
+) -> None:
+    put(tmp_path, "xr/ill/person1.png")
+    for named, parameters, said in (
+        ("xr", {"patient": "(nobody[0-9]+)"}, "found in no file's name"),
+        ("xr/ill/person1.png", {}, "is a picture or a volume"),
+    ):
+        with pytest.raises(InputError, match=said):
+            site.record.add(importers.named("images", tmp_path / named, **parameters))

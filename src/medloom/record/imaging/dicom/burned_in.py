@@ -65,10 +65,8 @@ def without_text(layout: Layout) -> Blanked | None:
     order: Literal["<", ">"] = ">" if encoding.big else "<"
     content = frames.astype(frames.dtype.newbyteorder(order), copy=False).tobytes()
     vr = "OB" if frames.dtype.itemsize == 1 and not encoding.implicit else "OW"
-    new = {
-        0x00280301: encoded(0x00280301, "CS", b"NO", encoding),
-        _PIXELS: encoded(_PIXELS, vr, content, encoding),
-    }
+    # whether burned-in text is left, (0028,0301), a person says who has looked
+    new = {_PIXELS: encoded(_PIXELS, vr, content, encoding)}
     if frames.shape[-1] == 3:
         new[0x00280006] = encoded(0x00280006, "US", struct.pack(f"{order}H", 0), encoding)
         if not layout.native:

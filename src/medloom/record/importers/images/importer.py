@@ -84,9 +84,14 @@ class ImagesImporter(Importer):
             return [path]
         if not path.is_dir():
             raise NotFoundError("there is no folder or table {path!r}", path=str(path))
-        files = self._folder().files()
+        folder = self._folder()
+        files = folder.files()
         if not files:
             raise InputError("there is no file in {path!r}", path=str(path))
+        if self.patient and not any(one.patient for one in folder.listed()):
+            raise InputError(
+                "the pattern patient= is found in no file's name; each file would be taken for a patient of its own"
+            )
         return files
 
     def batches(self, context: ImportContext) -> Iterator[Batch]:

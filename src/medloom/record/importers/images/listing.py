@@ -18,6 +18,7 @@ SETS: Final = frozenset(
 """Names of folders that say who is learned from, not what is seen."""
 
 _TOLD: Final = ("file", "patient", "time", "set", "sex", "label", "labels", "outline")
+_IMAGES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".nii", ".nii.gz")
 _YES: Final = frozenset({"1", "1.0", "true", "yes", "y"})
 _NO: Final = frozenset({"0", "0.0", "false", "no", "n"})
 
@@ -134,6 +135,10 @@ def listed_by(table: Path) -> Iterator[Listed]:
     """
     if not table.is_file():
         raise NotFoundError("there is no table {path!r}", path=str(table))
+    if table.name.lower().endswith(_IMAGES):
+        raise InputError(
+            "{path!r} is a picture or a volume, not a table; name the folder it lies in", path=table.name
+        )
     try:
         frame = pl.read_csv(table, infer_schema=False, encoding="utf8-lossy")
     except (pl.exceptions.PolarsError, OSError):
