@@ -178,8 +178,7 @@ def learners(json: JsonOption = False) -> None:
         screen.json({name: entry.value for name, entry in entries.items()})
         return
     rows = []
-    for name in entries:
-        found: Any = registry.load("medloom.learners", name)
+    for name, found in screen.loaded("medloom.learners"):
         kinds = tr(", ").join(screen.spoken(kind_name(kind)) for kind in sorted(found.kinds))
         rows.append((name, found.modality, kinds, registry.summary(found)))
     screen.table([tr("name"), tr("modality"), tr("kinds"), tr("what it is")], rows)

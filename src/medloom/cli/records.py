@@ -110,7 +110,7 @@ def list_importers(json: JsonOption = False) -> None:
     if json:
         screen.json({name: entry.value for name, entry in entries.items()})
         return
-    rows = [(name, registry.summary(registry.load("medloom.importers", name))) for name in entries]
+    rows = [(name, registry.summary(found)) for name, found in screen.loaded("medloom.importers")]
     screen.table([tr("format"), tr("what it is")], rows)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import orjson
 from rich.console import Console
@@ -22,6 +23,8 @@ from rich.progress import (
 from rich.table import Table
 
 from medloom.evidence.section import Section
+from medloom.foundation import registry
+from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_text
 from medloom.foundation.messages import LANGUAGES, Text2, language, tr
 from medloom.foundation.progress import Advance, listening
@@ -95,6 +98,15 @@ def json_goes_to(file: Path | None) -> Iterator[None]:
         yield
     finally:
         _json_file.reset(token)
+
+
+def loaded(group: registry.Group) -> Iterator[tuple[str, Any]]:
+    """Give what is registered, by name; what cannot be loaded is warned of and left out."""
+    for name in registry.registered(group):
+        try:
+            yield name, registry.load(group, name)
+        except InputError as error:
+            warning(str(error))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Sequence[int] = ()) -> None:

@@ -6,7 +6,7 @@ import inspect
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
-from medloom.foundation.errors import NotFoundError
+from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.messages import tr
 
 Group = Literal["medloom.importers", "medloom.learners", "medloom.wrappers", "medloom.services"]
@@ -26,6 +26,7 @@ def load(group: Group, name: str) -> type:
 
     Raises:
         NotFoundError: nothing of that name is registered; the message lists what is.
+        InputError: what is registered cannot be imported.
     """
     entries = registered(group)
     if name not in entries:
@@ -35,7 +36,15 @@ def load(group: Group, name: str) -> type:
             name=name,
             names=list(entries),
         )
-    loaded: type = entries[name].load()
+    entry = entries[name]
+    try:
+        loaded: type = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            "{name!r} is registered by {package}, but cannot be loaded; install that package again",
+            name=name,
+            package=entry.dist.name if entry.dist is not None else entry.value,
+        ) from error
     return loaded
 
 
