@@ -114,3 +114,13 @@ def test_compressed_and_coloured_pictures_are_blanked_too(name: str) -> None:
     assert by.blanked == 1
     assert not read.file_meta.TransferSyntaxUID.is_compressed
     assert read.pixel_array.shape == pydicom.dcmread(io.BytesIO(content)).pixel_array.shape
+
+
+def test_text_in_the_colours_of_a_palette_is_found_as_it_is_shown() -> None:
+    path = get_testdata_file("examples_palette.dcm", download=False)
+    by = Deidentifier(KEY, clean_pixels=True)
+    read = pydicom.dcmread(io.BytesIO(by(Path(str(path)).read_bytes())))
+    date, time = read.pixel_array[8:24, 670:772], read.pixel_array[35:51, 670:780]
+    assert len(np.unique(date)) == len(np.unique(time)) == 1
+    before = pydicom.dcmread(str(path)).pixel_array
+    assert (read.pixel_array[66:300, 340:590] == before[66:300, 340:590]).all()  # the image itself

@@ -22,9 +22,11 @@ Box: TypeAlias = tuple[int, int, int, int]
 """Top, left, bottom, right, of which the last two lie outside."""
 
 _THICKEST: Final = 9  # px: wider strokes are no text
-_CONTRAST: Final = 0.2  # of the picture's range, between text and what is around it
+_CONTRAST: Final = 0.16  # of the picture's range, between text and what is around it
 _UNEVEN: Final = 0.12  # of the range: how far the brightness of letters in a row is apart at most
 _SMALLEST, _LARGEST = 5, 72  # px: height of letters
+_TALL: Final = 24  # px that letters may be tall in the smallest picture; else a tenth of its height
+_SOFT: Final = 0.35  # of a letter's contrast, by which its core may be uneven where pictures are compressed
 _CORE: Final = 0.75  # of a letter's pixels, from the darkest on, may be its soft edge
 _FEWEST: Final = 3  # letters in a row
 _MARGIN: Final = 3  # px around a row
@@ -53,9 +55,7 @@ def without_text(layout: Layout) -> Blanked | None:
     frames = _native(layout) if layout.native else _unpacked(layout)  # (frames, height, width, channels)
     boxes = _outside(layout, frames.shape[1], frames.shape[2])
     for number in np.unique(np.linspace(0, len(frames) - 1, _MOST_FRAMES).astype(int)):
-        boxes += text_boxes(
-            frames[number, ..., 0] if layout.native and _ybr(layout) else frames[number].max(-1)
-        )
+        boxes += text_boxes(_brightness(layout, frames[number]))
     if not boxes:
         return None
     darkest = _darkest(layout, frames)
@@ -111,11 +111,13 @@ def _shapes(grey: NDArray[np.float32]) -> list[_Shape]:
     from scipy import ndimage
 
     around = ndimage.grey_opening(grey, size=(_THICKEST, _THICKEST))
-    labels, _ = ndimage.label(grey - around > _CONTRAST, structure=np.ones((3, 3)))
+    above = grey - around
+    labels, _ = ndimage.label(above > _CONTRAST, structure=np.ones((3, 3)))
+    tallest = min(_LARGEST, max(_TALL, grey.shape[0] // 10))
     found = []
     for number, place in enumerate(ndimage.find_objects(labels), 1):
         height, width = (part.stop - part.start for part in place)
-        if height > _LARGEST or width > 12 * _LARGEST:
+        if height > tallest or width > 12 * tallest:
             continue
         inside_it = labels[place] == number
         values = grey[place][inside_it]
@@ -124,7 +126,7 @@ def _shapes(grey: NDArray[np.float32]) -> list[_Shape]:
             height >= _SMALLEST
             and width <= 3 * height
             and len(values) >= height // 2
-            and float(np.ptp(core)) <= _UNEVEN
+            and float(np.ptp(core)) <= max(_UNEVEN, _SOFT * float(above[place][inside_it].max()))
             and not (inside_it.mean() > 0.95 and width > 2 and height > 2 * width)
         )
         top, left = place[0].start, place[1].start
@@ -239,7 +241,35 @@ def _ybr(layout: Layout) -> bool:
     return layout.text(0x00280004).startswith("YBR")
 
 
+def _brightness(layout: Layout, frame: NDArray[Any]) -> NDArray[Any]:
+    """Give how bright each place of a frame (height, width, channels) is shown: (height, width)."""
+    shades = _shades(layout)
+    if shades is not None:
+        first = int((layout.numbers(0x00281101) or [0.0, 0.0])[1])
+        return shades[np.clip(frame[..., 0].astype(np.int64) - first, 0, len(shades) - 1)]
+    brightness: NDArray[Any] = frame[..., 0] if layout.native and _ybr(layout) else frame.max(-1)
+    return brightness
+
+
+def _shades(layout: Layout) -> NDArray[np.int64] | None:
+    """Give how bright the colours of a palette are; None: there is none, or it is cut into segments."""
+    if not layout.text(0x00280004).startswith("PALETTE"):
+        return None
+    kind = ">u2" if layout.encoding.big else "<u2"
+    tables = [
+        np.frombuffer(layout.raw(tag), kind).astype(np.int64) for tag in (0x00281201, 0x00281202, 0x00281203)
+    ]
+    if not all(len(one) and len(one) == len(tables[0]) for one in tables):
+        return None
+    shades: NDArray[np.int64] = np.max(tables, axis=0)
+    return shades
+
+
 def _darkest(layout: Layout, frames: NDArray[Any]) -> Any:
+    shades = _shades(layout)
+    if shades is not None:
+        first = int((layout.numbers(0x00281101) or [0.0, 0.0])[1])
+        return first + int(shades.argmin())
     if layout.native and _ybr(layout) and frames.shape[-1] == 3:
         return np.array([0, 128, 128], frames.dtype)
     if layout.text(0x00280004) == "MONOCHROME1":
