@@ -13,6 +13,7 @@ import polars as pl
 from medloom.evidence.detection_evaluation import evaluate_detection
 from medloom.evidence.evaluation import PREVALENCE, Evaluation
 from medloom.evidence.evaluation import evaluate as evaluate_predictions
+from medloom.evidence.relation_evaluation import evaluate_relations
 from medloom.evidence.segmentation_evaluation import evaluate_segmentation
 from medloom.evidence.survival_evaluation import evaluate_survival
 from medloom.evidence.tagging_evaluation import evaluate_tagging
@@ -20,7 +21,7 @@ from medloom.foundation import registry
 from medloom.foundation.engines import each, is_shared
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
-from medloom.places import find_by, outline_by, tag_by
+from medloom.places import find_by, outline_by, relate_by, tag_by
 from medloom.record.record import Record
 from medloom.site import Site, SiteTask
 from medloom.tasks import encoders, models
@@ -291,6 +292,16 @@ def evaluate(
             tag_by(trained),
             demographics(samples),
             compared_with={name: tag_by(other) for name, other in rivals.items()},
+            seed=seed,
+            model=str(trained.name or trained.model.origin.learner),
+            split=split,
+        )
+    if samples.question.kind == "relations":
+        return evaluate_relations(
+            samples,
+            relate_by(trained),
+            demographics(samples),
+            compared_with={name: relate_by(other) for name, other in rivals.items()},
             seed=seed,
             model=str(trained.name or trained.model.origin.learner),
             split=split,

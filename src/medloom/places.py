@@ -12,6 +12,7 @@ from medloom.features.boxes import Finding
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.image import Image
 from medloom.tasks.outlining import Outlining
+from medloom.tasks.relations import Relating
 from medloom.tasks.tagging import Tagging
 from medloom.training.wrapping import innermost
 
@@ -59,7 +60,22 @@ def tag_by(trained: Trained) -> Tagging:
     inner = innermost(trained.model)
     if not isinstance(inner, Tagging):
         raise InputError(
-            "learner {learner!r} names no places in notes; tagging is learned by: encoder",
+            "learner {learner!r} names no places in notes; tagging is learned by: encoder, bilstm-crf, crf",
+            learner=trained.model.origin.learner,
+        )
+    return inner
+
+
+def relate_by(trained: Trained) -> Relating:
+    """Give what names relations in notes as a model does.
+
+    Raises:
+        InputError: the model names none.
+    """
+    inner = innermost(trained.model)
+    if not isinstance(inner, Relating):
+        raise InputError(
+            "learner {learner!r} names no relations in notes; they are learned by: encoder, bilstm-crf",
             learner=trained.model.origin.learner,
         )
     return inner

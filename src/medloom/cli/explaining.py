@@ -108,7 +108,7 @@ def explain(
     chosen = at_time(samples, time)
     sample_id = int(chosen.frame["sample_id"][0])
     predictions = trained.predict(chosen)
-    if trained.samples.question.kind == "tagging":
+    if trained.samples.question.kind in ("tagging", "relations"):
         if json:
             screen.json(
                 {

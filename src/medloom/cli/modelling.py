@@ -32,6 +32,7 @@ from medloom.tasks.kinds import Kind
 from medloom.tasks.labelling import FlowStep
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.question import Question
+from medloom.tasks.relations import entities_in, relations_in
 from medloom.tasks.spans import spans_in
 from medloom.tasks.timelines import NAME as TIMELINES
 
@@ -432,6 +433,10 @@ def _answers(labels: pl.Series, kind: Kind) -> dict[str, float]:
         return {tr("with an outline"): float(labels.count())}
     if kind == "tagging":  # how many places of each name
         found = Counter(one.name for label in labels for one in spans_in(label))
+        return {name: float(n) for name, n in found.most_common()}
+    if kind == "relations":  # how many entities and relations of each name
+        found = Counter(one.name for label in labels for one in entities_in(label))
+        found += Counter(one.name for label in labels for one in relations_in(label))
         return {name: float(n) for name, n in found.most_common()}
     if labels.dtype == pl.Float64:
         described = labels.describe().rows()

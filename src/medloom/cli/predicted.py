@@ -70,7 +70,7 @@ def _table(rows: pl.DataFrame, question: Question, futures: int | None) -> None:
     write = number if is_value else percent
     head = [tr("patient"), tr("prediction time")]
     several, ranged = len(question.outputs) > 1, rows["low"].count() > 0
-    placed = question.kind == "tagging"
+    placed = question.kind in ("tagging", "relations")
     timed = not placed and rows["end"].count() > 0
     if several:
         head.append(tr("outcome"))
@@ -95,7 +95,7 @@ def _table(rows: pl.DataFrame, question: Question, futures: int | None) -> None:
         if timed:
             cells.append(f"{row['end']:g} {question.unit or ''}")
         if placed:
-            cells.append(f"{row['start']:.0f}–{row['end']:.0f}")
+            cells.append(row["place"])
         cells.append(write(row["value"]))
         if ranged:
             cells.append("" if row["low"] is None else f"{write(row['low'])} – {write(row['high'])}")

@@ -22,7 +22,7 @@ def tagging_screen(evaluation: TaggingEvaluation) -> FirstScreen:
     names = [primary(evaluation, name) for name in _COMPARED]
     different = (primary(evaluation, "f1"), text2("difference in F1"))
     name = primary(evaluation, "sensitivity")
-    title, axis = text2("Places found by subgroup"), Axis(metric_name(name), 0.0, 1.0)
+    title, axis = text2("Found, by subgroup"), Axis(metric_name(name), 0.0, 1.0)
     return FirstScreen(
         headline(evaluation),
         (),
@@ -53,8 +53,9 @@ def headline(evaluation: TaggingEvaluation) -> Text2:
     one = evaluation.metrics[primary(evaluation, "sensitivity")]
     if one.value is None:
         reason = one.reason or no_solution()
-        whole = text2("How many places are found cannot be said from these data: {reason}.", reason=reason)
-        return Text2(whole.en, whole.zh)
+        return text2("How much is found cannot be said from these data: {reason}.", reason=reason)
+    if evaluation.of_relations:
+        return text2("Of 100 relations that people named, {value} are found.", value=of_hundred(one))
     return text2("Of 100 places that people named, {value} are found.", value=of_hundred(one))
 
 
@@ -63,6 +64,8 @@ def wrong_sentence(evaluation: TaggingEvaluation) -> Text2 | None:
     one = evaluation.metrics[primary(evaluation, "precision")]
     if one.value is None:
         return None
+    if evaluation.of_relations:
+        return text2("Of 100 relations that it names, {value} are right.", value=of_hundred(one))
     return text2("Of 100 places that it names, {value} are right.", value=of_hundred(one))
 
 
@@ -87,13 +90,14 @@ def _names(evaluation: TaggingEvaluation) -> Section:
                 *(number(one) for one in values),
             ]
         )
-    head = (text2("name"), text2("in notes"), text2("places"), *map(metric_name, METRICS))
+    head = (text2("name"), text2("in notes"), text2("named by people"), *map(metric_name, METRICS))
     return Section(
         "structures",
         text2("What is found, name by name"),
         tables=(table(head, rows),),
         note=text2(
-            "A place is right where its first and last character and its name are those that people gave it."
+            "A place is right where its first and last character and its name are those that people gave it; a "
+            "relation where its name and both of its places are."
         ),
     )
 

@@ -110,7 +110,9 @@ def _lists(task: Task) -> Iterator[tuple[str, Sequence[str]]]:
     yield "observe.without", task.observe.without or ()
     for key in ("event", "value", "time_to", "until"):
         yield f"predict.{key}", getattr(predict, key) or ()
-    for name, codes in (predict.classes or {}).items():
-        yield f"predict.classes.{name}", codes
+    key = "classes" if predict.classes is not None else "spans"
+    for name, codes in predict.named.items():
+        of = "relations" if name in (predict.relations or {}) else key
+        yield f"predict.{of}.{name}", codes
     if task.censor is not None:
         yield "censor.follow_up", task.censor.follow_up or ()

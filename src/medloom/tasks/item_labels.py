@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import polars as pl
 
 from medloom.foundation.messages import Text2, text2
 from medloom.tasks.moments import Facts
+from medloom.tasks.relations import Entity, Relation, as_relation_label, ends_of
 from medloom.tasks.scales import Scales
 from medloom.tasks.spans import Span, as_label, parts_of
 from medloom.tasks.task import Task
@@ -18,6 +19,8 @@ Step = Callable[[Text2, pl.DataFrame], pl.DataFrame]
 """Counts those who are left after a step of the cohort flow, and gives them on."""
 
 _NOT: Final = "NOT//"
+_PLACED: Final = ("tagging", "relations")
+_NOTHING: Final = {"tagging": as_label(()), "relations": as_relation_label((), ())}
 
 
 def label_items(
@@ -27,7 +30,7 @@ def label_items(
 
     What was derived from it by a model is no answer. Of a binary question the last of the event and its denial,
     `NOT//…`, counts; where something else was said of it, but neither, the answer is no. A span that was denied
-    at its very place is none.
+    at its very place is none, and a relation counts where both of its places are named.
     """
     said = _said(facts)
     described = asked.join(said, on=["subject_id", "item"], how="semi", maintain_order="left")
@@ -40,14 +43,14 @@ def label_items(
         denied=pl.col("code").str.starts_with(_NOT), code=pl.col("code").str.strip_prefix(_NOT)
     ).filter(pl.col("code").is_in(list(names)))
     answers = answers.with_columns(answer=pl.col("code").replace_strict(names, return_dtype=pl.String))
-    one = ["subject_id", "item", "answer", *(["span"] if task.kind == "tagging" else [])]
+    one = ["subject_id", "item", "answer", *(["span"] if task.kind in _PLACED else [])]
     last = answers.unique(one, keep="last", maintain_order=True)
     found = _found(task, scales, last)
     labelled = described.join(found, on=["subject_id", "item"], how="left", maintain_order="left")
     if task.kind == "binary":
         return labelled.with_columns(pl.col("label").fill_null(False))
-    if task.kind == "tagging":
-        return labelled.with_columns(pl.col("label").fill_null(as_label(())))
+    if task.kind in _NOTHING:
+        return labelled.with_columns(pl.col("label").fill_null(_NOTHING[task.kind]))
     return labelled.with_columns(pl.col("label").fill_null([])) if task.kind == "multilabel" else labelled
 
 
@@ -68,6 +71,8 @@ def _found(task: Task, scales: Scales, last: pl.DataFrame) -> pl.DataFrame:
     held = last.filter(~pl.col("denied"))
     if task.kind == "tagging":
         return _spans(held)
+    if task.kind == "relations":
+        return _relations(task, held)
     if task.predict.outline is not None:
         return held.select(*item, label=pl.col("asset").cast(pl.String))
     if task.predict.value is not None:
@@ -84,7 +89,33 @@ def _spans(held: pl.DataFrame) -> pl.DataFrame:
     placed = held.filter(pl.col("span").is_not_null()).select("subject_id", "item", "span", "answer")
     for subject, item, place, name in placed.iter_rows():
         found.setdefault((subject, item), []).append(Span(parts_of(place), name))
-    rows = [(subject, item, as_label(spans)) for (subject, item), spans in found.items()]
+    return _labels(held, [(*item, as_label(spans)) for item, spans in found.items()])
+
+
+def _relations(task: Task, held: pl.DataFrame) -> pl.DataFrame:
+    """Put entities and relations of each note together: frame of `subject_id`, `item`, `label`."""
+    by_code, names = task.predict.entities == "code", task.predict.relations or {}
+    placed = held.filter(pl.col("span").is_not_null()).sort("subject_id", "item", maintain_order=True)
+    rows = []
+    for (subject, item), facts in placed.group_by("subject_id", "item", maintain_order=True):
+        told = list(facts.select("answer", "code", "span").iter_rows())
+        things: dict[tuple[str, str], set[Span]] = {}
+        for name, code, place in told:
+            if name not in names:
+                things.setdefault((name, code if by_code else place), set()).add(Span(parts_of(place), name))
+        entities = [Entity(tuple(sorted(one))) for one in things.values()]
+        whose = {mention: one for one in entities for mention in one.mentions}
+        related = []
+        for name, _, place in told:
+            if name in names:
+                ends = (names[name].head, names[name].tail)
+                between = [whose.get(Span(at, end)) for at, end in zip(ends_of(place), ends, strict=True)]
+                related += [Relation(name, head, tail) for head, tail in [between] if head and tail]
+        rows.append((subject, item, as_relation_label(entities, related)))
+    return _labels(held, rows)
+
+
+def _labels(held: pl.DataFrame, rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
     return pl.DataFrame(
         rows, schema={**held.select("subject_id", "item").schema, "label": pl.String}, orient="row"
     )

@@ -21,11 +21,13 @@ PREDICTION_SCHEMA: Final = pl.Schema(
         "high": pl.Float64(),
         "start": pl.Float64(),
         "end": pl.Float64(),
+        "place": pl.String(),
         "asset": pl.String(),
         "in_set": pl.Boolean(),
     }
 )
-"""A row an answer: `low` and `high` where the model tells a range, `in_set` where it tells a set of classes."""
+"""A row an answer: `low` and `high` where the model tells a range, `in_set` where it tells a set of classes, `place`
+where it is in a note, as facts write it: `12:24`, or of a relation `12:24>30:35`."""
 _NULLS: Final = {name: pl.Series(name, [None], dtype=kind) for name, kind in PREDICTION_SCHEMA.items()}
 
 

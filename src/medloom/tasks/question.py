@@ -34,6 +34,9 @@ class Question(BaseModel):
     # of a multiclass or multilabel question; the competing events of survival; the structures of outlines,
     # the names of spans
     classes: tuple[str, ...] = ()
+    # each with the names of spans it is from and to
+    relations: tuple[tuple[str, str, str], ...] = ()
+    entities: Literal["place", "code"] = "place"  # what relations are between
     unit: str | None = None  # of a regression's value, or of the times of survival
     horizon: str | None = None  # as written: `48h`
     horizons: tuple[float, ...] = ()  # of survival: times of interest, in `unit`
@@ -44,5 +47,7 @@ class Question(BaseModel):
         """Name what a model gives for each sample: values of `Predictions.frame["output"]`."""
         if self.kind == "binary":
             return ("true",)
+        if self.kind == "relations":
+            return (*self.classes, *(name for name, _, _ in self.relations))
         named = ("multiclass", "multilabel", "survival", "segmentation", "detection", "tagging")
         return self.classes if self.kind in named else ("value",)

@@ -156,6 +156,7 @@ class Curves:
                 "start": np.zeros(n * k * t),
                 "end": np.tile(self.times, n * k),
                 "asset": pl.Series([None], dtype=pl.String).new_from_index(0, n * k * t),
+                "place": pl.Series([None], dtype=pl.String).new_from_index(0, n * k * t),
                 "in_set": pl.Series([None], dtype=pl.Boolean).new_from_index(0, n * k * t),
             },
             schema=PREDICTION_SCHEMA,

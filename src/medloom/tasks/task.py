@@ -33,6 +33,7 @@ PREDICTED: Final[dict[Kind, tuple[str, ...]]] = {
     "segmentation": ("outline",),
     "detection": ("outline",),
     "tagging": ("spans",),
+    "relations": ("relations",),
 }
 _TIMES: Final = ("min", "h", "d", "w", "y")
 
@@ -173,6 +174,14 @@ def _unit(unit: str) -> str:
     )
 
 
+class Related(_Part):
+    """A relation that may hold between what two places name."""
+
+    head: str = Field(description="Name of spans: from whom.")
+    tail: str = Field(description="Name of spans: to whom.")
+    codes: Codes
+
+
 class Predict(_Part):
     """What is predicted, from the moment after the prediction time."""
 
@@ -206,7 +215,17 @@ class Predict(_Part):
     )
     spans: dict[str, Codes] | None = Field(
         None,
-        description="tagging: the names of places in notes, each with the codes of facts that people took there.",
+        description="tagging, relations: the names of places in notes, each with the codes of facts that people took "
+        "there.",
+    )
+    relations: dict[str, Related] | None = Field(
+        None,
+        description="relations: their names, each with the names of spans it is between, and the codes of facts that "
+        "people took there, whose place is two places: 12:24>30:35.",
+    )
+    entities: Literal["place", "code"] = Field(
+        "place",
+        description="relations: what they are between: places, or all places of a note with the same code.",
     )
 
     @model_validator(mode="after")
@@ -228,18 +247,38 @@ class Predict(_Part):
             raise ValueError("spans are places in notes: write of: note")
         if self.spans is not None and not self.spans:
             raise ValueError("spans needs at least one name with its codes")
+        self._check_relations()
         if self.of == "patient" and not has_horizon:
             raise ValueError("the horizon is missing: give within (48h) or until (an event)")
         if self.time_to is not None and self.unit not in _TIMES:
             raise ValueError("time_to needs a unit: min, h, d, w or y")
         return self
 
+    def _check_relations(self) -> None:
+        if self.relations is None:
+            if self.entities != "place":
+                raise ValueError("entities belongs to relations")
+            return
+        if not (self.relations and self.spans):
+            raise ValueError("relations needs at least one name, and spans that it is between")
+        for name, one in self.relations.items():
+            if name in self.spans:
+                raise ValueError(f"{name!r} names spans already: call the relation otherwise")
+            for end in (one.head, one.tail):
+                if end not in self.spans:
+                    raise ValueError(f"relation {name!r}: {end!r} is no name of spans")
+
+    @property
+    def named(self) -> dict[str, tuple[str, ...]]:
+        """Give the codes behind each named answer: classes, or names of spans and relations; of others none."""
+        related = {name: one.codes for name, one in (self.relations or {}).items()}
+        return self.classes if self.classes is not None else {**(self.spans or {}), **related}
+
     @property
     def codes(self) -> tuple[str, ...]:
         """List the codes whose occurrence is the answer."""
-        named = self.classes if self.classes is not None else self.spans
-        if named is not None:
-            return tuple(code for codes in named.values() for code in codes)
+        if self.named:
+            return tuple(code for codes in self.named.values() for code in codes)
         return self.event or self.value or self.time_to or self.outline or ()
 
 
@@ -314,8 +353,8 @@ class Task(_Part):
     def _fits_kind(self) -> Task:
         given = [
             name
-            for name in ("event", "value", "time_to", "classes", "outline", "spans")
-            if getattr(self.predict, name) is not None
+            for name in ("event", "value", "time_to", "classes", "outline", "spans", "relations")
+            if getattr(self.predict, name) is not None and not (name == "spans" and self.predict.relations)
         ]
         if len(given) != 1 or given[0] not in PREDICTED[self.kind]:
             raise ValueError(f"a {self.kind} task predicts exactly one of: {', '.join(PREDICTED[self.kind])}")
@@ -354,6 +393,10 @@ class Task(_Part):
             classes=tuple(self.events if self.kind == "survival" else self.predict.classes or ())
             or self.predict.structures
             or tuple(self.predict.spans or ()),
+            relations=tuple(
+                (name, one.head, one.tail) for name, one in (self.predict.relations or {}).items()
+            ),
+            entities=self.predict.entities,
             about=self.about,
             unit=self.predict.unit,
             horizon=self.predict.within,

@@ -68,7 +68,7 @@ class TaskCodes:
     @classmethod
     def resolve(cls, task: Task, record: Record) -> TaskCodes:
         """Find them; a part of which no code occurs in the record has none."""
-        named = task.predict.classes or task.predict.spans or {"": task.predict.codes}
+        named = task.predict.named or {"": task.predict.codes}
         predict = task.events if task.kind == "survival" else named
         return cls(
             resolve(record, task.prediction_time.event),

@@ -152,6 +152,8 @@ def _outcome(known: Known) -> Text2:
         followed = text2("The last outline that a person drew counts.")
     elif known.task.kind == "tagging":
         followed = text2("A place that a person took back is none.")
+    elif known.task.kind == "relations":
+        followed = text2("A place that a person took back is none, nor is a relation to it.")
     elif censor is None:
         followed = text2("No such fact by then counts as no outcome.")
     else:

@@ -87,6 +87,13 @@ def _output(known: Known) -> Text2:
                 "Places in each note, with a name of {classes}, and how sure it is of each, from 0 to 1.",
                 classes=question.classes,
             )
+        case "relations":
+            return text2(
+                "Places in each note, with a name of {classes}, the relations {relations} between them, and how sure "
+                "it is of each, from 0 to 1.",
+                classes=question.classes,
+                relations=[name for name, _, _ in question.relations],
+            )
     return text2("Answers of kind {kind}.", kind=question.kind)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
@@ -11,18 +13,21 @@ from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.tagging import Tagging
 
+Named = tuple[str, str, int, int, float]
+"""Name, place as facts write it, first character, the one behind the last, and how sure."""
+
 _METHOD = "places by how sure each is"
 
 
 def predicted(tagger: Tagging, samples: Samples) -> Predictions:
     """Give a row for each place that is named: `output` its name, `value` how sure, `start` and `end` in characters."""
-    return Predictions(_rows(tagger, samples, PREDICTION_SCHEMA, "value"))
+    return Predictions(rows_of(_named(tagger, samples), samples, PREDICTION_SCHEMA, "value"))
 
 
 def explained(tagger: Tagging, names: tuple[str, ...], samples: Samples) -> Explanation:
     """Give the places themselves: each answer is one, and stands for itself."""
     return Explanation(
-        _rows(tagger, samples, EXPLANATION_SCHEMA, "contribution"),
+        rows_of(_named(tagger, samples), samples, EXPLANATION_SCHEMA, "contribution"),
         pl.DataFrame({"output": names, "value": np.zeros(len(names))}),
         _METHOD,
         "probability",
@@ -30,27 +35,34 @@ def explained(tagger: Tagging, names: tuple[str, ...], samples: Samples) -> Expl
     )
 
 
-def _rows(tagger: Tagging, samples: Samples, schema: pl.Schema, told: str) -> pl.DataFrame:
+def rows_of(named: Sequence[Sequence[Named]], samples: Samples, schema: pl.Schema, told: str) -> pl.DataFrame:
+    """Make rows of what is named in each note: columns of `schema`, `told` says how sure it is."""
     ids, items = samples.sample_ids.tolist(), samples.frame["item"].to_list()
     rows = [
         {
-            "input": tr("characters {start} to {end}", start=tagged.span.start, end=tagged.span.end),
+            "input": tr("characters {start} to {end}", start=start, end=end),
             "sample_id": one,
-            "output": tagged.span.name,
-            told: tagged.confidence,
-            "start": float(tagged.span.start),
-            "end": float(tagged.span.end),
+            "output": name,
+            told: sure,
+            "start": float(start),
+            "end": float(end),
+            "place": place,
             "asset": item,
         }
-        for one, item, found in zip(ids, items, tagger.tag(samples.texts()), strict=True)
-        for tagged in found
+        for one, item, found in zip(ids, items, named, strict=True)
+        for name, place, start, end, sure in found
     ]
-    known = [
-        *("sample_id", "output", told, "start", "end", "asset"),
-        *(["input"] if "input" in schema else []),
-    ]
+    always = ("sample_id", "output", told, "start", "end", "asset")
+    known = [*always, *(one for one in ("place", "input") if one in schema)]
     frame = pl.DataFrame(
         [{name: row[name] for name in known} for row in rows], schema={name: schema[name] for name in known}
     )
     missing = [pl.lit(None, kind).alias(name) for name, kind in schema.items() if name not in frame.columns]
     return frame.with_columns(missing).select(schema.names())
+
+
+def _named(tagger: Tagging, samples: Samples) -> list[list[Named]]:
+    return [
+        [(one.span.name, one.span.place, one.span.start, one.span.end, one.confidence) for one in found]
+        for found in tagger.tag(samples.texts())
+    ]

@@ -1,0 +1,1 @@
+"""Relations between what notes name."""
