@@ -75,7 +75,7 @@ def relate_by(trained: Trained) -> Relating:
     inner = innermost(trained.model)
     if not isinstance(inner, Relating):
         raise InputError(
-            "learner {learner!r} names no relations in notes; they are learned by: encoder, bilstm-crf",
+            "learner {learner!r} names no relations in notes; they are learned by: encoder, bilstm-crf, crf",
             learner=trained.model.origin.learner,
         )
     return inner

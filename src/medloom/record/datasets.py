@@ -87,9 +87,9 @@ def available() -> list[Dataset]:
     """List the data sets, by name.
 
     >>> [one.name for one in available()]
-    ['aci-bench', 'bc5cdr', 'breastmnist', 'chestxray-kermany', 'drugbank-vocabulary', 'hippocampus',
-     'mimic-iv-demo-fhir', 'ncbi-disease', 'negex', 'physionet2012', 'pneumoniamnist', 'support2', 'survival',
-     'synthea-fhir-r4', 'tabular-classics']
+    ['aci-bench', 'ade-corpus', 'bc5cdr', 'breastmnist', 'chestxray-kermany', 'drugbank-vocabulary',
+     'hippocampus', 'mimic-iv-demo-fhir', 'ncbi-disease', 'negex', 'physionet2012', 'pneumoniamnist', 'support2',
+     'survival', 'synthea-fhir-r4', 'tabular-classics']
     """
     return list(_registry().values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import sha256_bytes
 from medloom.learners.text.encoder import EncoderLearner
 from medloom.learners.text.relating.model import RelationModel
+from medloom.learners.text.tagging.linear import CrfLearner
 from medloom.record.record import Record
 from medloom.tasks import package
 from medloom.tasks.labelling import apply
-from medloom.tasks.relations import Entity, entities_in
+from medloom.tasks.relations import Entity, as_relation_label, entities_in
 from medloom.tasks.samples import Samples
 from medloom.tasks.spans import span
 from medloom.tasks.task import Task
@@ -120,14 +122,32 @@ def test_mentions_of_the_same_words_are_one_entity_where_codes_are_related(learn
     assert all(len({one.name}) == 1 for one in entities_in(known.frame["label"][0]))
 
 
-def test_without_places_it_relates_what_it_is_told_and_names_nothing(learner: EncoderLearner) -> None:
-    from dataclasses import replace
+def test_the_linear_tagger_relates_what_it_names_without_a_network(tmp_path: Path) -> None:
+    known = samples()
+    model = CrfLearner().fit(known.in_split("train"), known.in_split("tuning"))
+    model.save(tmp_path / "package")
+    found = evaluate_relations(known, package.load(tmp_path / "package"), split="held_out", replicates=50)  # type: ignore[arg-type]
+    assert (found.metrics["f1"].value or 0) > 0.9
 
+
+def test_notes_that_name_nothing_to_relate_are_refused() -> None:
     known = samples(40)
-    model = replace(learner, places=False, epochs=1).fit(known.in_split("train"), known.in_split("tuning"))
-    assert model.relate(["heparin"], [[Entity((span(0, 7, "drug"),))]]) == [()]
-    with pytest.raises(InputError, match="without places"):
-        model.read(["heparin"])
+    nothing = known.asking(known.question, pl.Series([as_relation_label((), ())] * len(known)))
+    with pytest.raises(InputError, match="no note to learn from"):
+        CrfLearner().fit(nothing.in_split("train"), nothing.in_split("tuning"))
+
+
+def test_a_long_note_of_many_drugs_and_findings_is_read_in_time(model: RelationModel) -> None:
+    text = "heparin was stopped because of rash. " * 3000
+    entities = [
+        Entity((span(at + start, at + end, name),))
+        for at in range(0, len(text), 37)
+        for start, end, name in ((0, 7, "drug"), (31, 35, "finding"))
+    ]
+    begun = time.perf_counter()
+    (found,) = model.relate([text], [entities])
+    assert len(found) >= 3000
+    assert time.perf_counter() - begun < 60
 
 
 def _headline(found: object) -> object:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
 from medloom.tasks.kinds import Kind
-from medloom.tasks.model import Learner, Model, Origin
+from medloom.tasks.model import Learner, Model
 from medloom.tasks.samples import Samples
 from medloom.training.descent import check_torch
 from medloom.training.learning import check_samples, divided, origin_of_fit, side_by_side
@@ -26,34 +26,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from medloom.learners.text.course import Course, Start
-    from medloom.learners.text.relating.teaching import PairCourse
-    from medloom.learners.text.tagging.chains import Chain
-    from medloom.learners.text.tagging.course import TagCourse
     from medloom.training.adaptation import Adapting
-
-_Course = TypeVar("_Course", "Course", "TagCourse", "PairCourse")
 
 _log = logging.getLogger(__name__)
 
 _PASSES: Final = 10
 _FEWEST_STEPS: Final = 150
-
-
-@dataclass(frozen=True)
-class _Teaching:
-    """What is taught.
-
-    Attributes:
-        learned: samples to learn from.
-        judged: samples to stop by; may be none.
-        everything: what is learned from in the end, where that is wanted.
-        seed: of all that is random.
-    """
-
-    learned: Samples
-    judged: Samples
-    everything: Samples
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -71,9 +49,6 @@ class TextLearner(Learner):
         overlap: tokens that a window shares with the next.
         nested: of tagging, whether spans of different names may overlap: each name is tagged by itself.
         dropout: share of what was read that is left out at random.
-        places: of relations, whether places are learned too; without, it relates what it is told of alone.
-        relation_epochs: of relations, passes over the notes at most once places are learned; None: as for places.
-        threshold: of relations, how sure it has to be; None: what the tuning notes are answered best with.
         average: decay of the moving average of weights that is kept; 0: the weights themselves.
         minutes: after which learning stops; None: no limit.
         precision: `32`, `bf16`, or `auto`: what the machine is faster with.
@@ -95,9 +70,6 @@ class TextLearner(Learner):
     window: int = 256
     overlap: int = 64
     nested: bool = False
-    places: bool = True
-    relation_epochs: int | None = None
-    threshold: float | None = None
     dropout: float = 0.1
     average: float = 0.0
     minutes: float | None = None
@@ -121,16 +93,23 @@ class TextLearner(Learner):
             LeakageError: a patient is in both, or a sample is held out.
         """
         self._check(train, tuning)
+        if train.question.kind == "relations":
+            from medloom.learners.text.relating.learning import fit_relations
+
+            return fit_relations(self, train, tuning, seed)
         drawn = derive(seed, self.modality, self.name)
         learned, judged = train, tuning
-        if train.question.kind not in ("tagging", "relations"):
+        if train.question.kind != "tagging":
             learned, judged = divided(train, tuning, drawn)
+        course = self._course(learned)
+        network, passes = self._taught(course, learned, judged, self._passes(len(learned)), drawn)
+        everything = side_by_side(train, tuning)
+        if self.refit and len(everything) > len(learned):
+            course = self._course(everything)
+            network, _ = self._taught(course, everything, None, passes, drawn)
+        _log.info("fitted learner=%s notes=%d passes=%d", self.name, len(learned), passes)
         origin = origin_of_fit(self, train, tuning, seed)
-        teaching = _Teaching(learned, judged, side_by_side(train, tuning), drawn)
-        if train.question.kind == "relations":
-            return self._relating(origin, teaching)
-        course, network = self._learned(self._course, teaching)
-        return course.model(origin, network)
+        return course.model(origin, network.eval().requires_grad_(False))
 
     @classmethod
     def load(cls, directory: Path) -> Model:
@@ -162,76 +141,21 @@ class TextLearner(Learner):
 
     def _course(self, samples: Samples) -> Course:
         from medloom.learners.text.classifying.course import AnswerCourse
+        from medloom.learners.text.tagging.chains import Chain
         from medloom.learners.text.tagging.course import TagCourse
         from medloom.learners.text.windows import Windowing
         from medloom.training.answer_heads import AnswerForm
 
         start, windowing = self._start(samples.texts()), Windowing(self.window, self.overlap)
         if samples.question.kind == "tagging":
-            return TagCourse(start, windowing, self.dropout, self._chains(samples))
+            names = samples.question.classes
+            chains = tuple(Chain((name,)) for name in names) if self.nested else (Chain(names),)
+            return TagCourse(start, windowing, self.dropout, chains)
         form = AnswerForm.of(samples.question, samples)
         return AnswerCourse(start, windowing, self.dropout, form, form.targets(samples))
 
-    def _chains(self, samples: Samples) -> tuple[Chain, ...]:
-        from medloom.learners.text.tagging.chains import Chain
-
-        names = samples.question.classes
-        return tuple(Chain((name,)) for name in names) if self.nested else (Chain(names),)
-
-    def _relating(self, origin: Origin, teaching: _Teaching) -> Model:
-        """Learn to name places, then to relate what they name."""
-        from medloom.learners.text.relating.model import RelationModel
-        from medloom.learners.text.relating.pairs import Naming
-        from medloom.learners.text.relating.teaching import PairCourse
-        from medloom.learners.text.tagging.course import TagCourse
-        from medloom.learners.text.windows import Windowing
-        from medloom.tasks.relations import mentions_in
-
-        question, windowing, tagger = origin.question, Windowing(self.window, self.overlap), None
-        naming = Naming(question.classes, question.relations)
-
-        def of_places(samples: Samples) -> TagCourse:
-            start = self._start(samples.texts())
-            return TagCourse(start, windowing, self.dropout, self._chains(samples), mentions_in)
-
-        def of_relations(samples: Samples) -> PairCourse:
-            return PairCourse(self._start(samples.texts()), windowing, self.dropout, naming)
-
-        if self.places:
-            course, network = self._learned(of_places, teaching, "places")
-            tagger = course.model(origin, network)
-        own = self if self.relation_epochs is None else replace(self, epochs=self.relation_epochs)
-        pairs, related = own._learned(of_relations, teaching, "relations")
-        start, threshold = pairs.start, self.threshold
-        if threshold is None:
-            threshold = pairs.threshold(related, teaching.judged) if len(teaching.judged) else 0.5
-        return RelationModel(
-            origin, related, naming, threshold, start.vocabulary, windowing, start.files, tagger
-        )
-
-    def _learned(
-        self, course_of: Callable[[Samples], _Course], teaching: _Teaching, part: str = ""
-    ) -> tuple[_Course, Any]:
-        """Teach a network, and again with the tuning notes where that is wanted; gives how, and the network."""
-        learned, everything, seed = teaching.learned, teaching.everything, teaching.seed
-        course = course_of(learned)
-        network, passes = self._taught(
-            course, learned, teaching.judged, self._passes(len(learned)), seed, part
-        )
-        if self.refit and len(everything) > len(learned):
-            course = course_of(everything)
-            network, _ = self._taught(course, everything, None, passes, seed, part)
-        _log.info("fitted learner=%s notes=%d passes=%d", self.name, len(learned), passes)
-        return course, network.eval().requires_grad_(False)
-
     def _taught(
-        self,
-        course: Course | PairCourse,
-        learned: Samples,
-        judged: Samples | None,
-        epochs: int,
-        seed: int,
-        part: str,
+        self, course: Course, learned: Samples, judged: Samples | None, epochs: int, seed: int
     ) -> tuple[nn.Module, int]:
         """Teach; stop on others, if there are any. Gives the passes after which it was best, too."""
         from medloom.training.fitting import fit
@@ -256,7 +180,7 @@ class TextLearner(Learner):
             schedule,
             seed=seed,
             judged=course.judge(judged) if judged is not None and judging else None,
-            folder=Path(self.folder) / part / ("judged" if judging else "again") if self.folder else None,
+            folder=Path(self.folder) / ("judged" if judging else "again") if self.folder else None,
             of=digest([learned.digest(), None if judged is None else judged.digest()]),
             doing=tr("Learning from notes"),
             on_step=adapting.on_step,
@@ -305,11 +229,7 @@ class TextLearner(Learner):
         name = self.name
         for one in ("batch", "patience", "devices"):
             check_parameter(name, one, getattr(self, one), getattr(self, one) >= 1, tr("1 or more"))
-        for one in ("epochs", "relation_epochs"):
-            passes = getattr(self, one)
-            check_parameter(name, one, passes, passes is None or passes >= 1, tr("1 or more"))
-        known = self.threshold is None or 0 < self.threshold < 1
-        check_parameter(name, "threshold", self.threshold, known, tr("above 0 and below 1"))
+        check_parameter(name, "epochs", self.epochs, self.epochs is None or self.epochs >= 1, tr("1 or more"))
         rate = self.learning_rate
         check_parameter(name, "learning_rate", rate, rate > 0, tr("above 0"))
         check_parameter(name, "weight_decay", self.weight_decay, self.weight_decay >= 0, tr("0 or more"))

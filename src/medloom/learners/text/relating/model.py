@@ -1,80 +1,54 @@
-"""A model that names relations in notes: a tagger that names places, and a network that relates what they name."""
+"""A model that names relations in notes: one that names places, and what relates what they name."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 
-from medloom.foundation.errors import InputError
-from medloom.learners.text.encoders import VOCABULARY, Vocabulary, body_in, files_in
-from medloom.learners.text.network import TextBody
-from medloom.learners.text.relating.network import PairNetwork
-from medloom.learners.text.relating.pairs import Naming
-from medloom.learners.text.relating.teaching import scores_of
-from medloom.learners.text.tagging.answers import rows_of
-from medloom.learners.text.tagging.model import TaggerModel, load_tagger
-from medloom.learners.text.windows import Note, Windowing
+from medloom.learners.text.relating.pairs import Relators
+from medloom.learners.text.tagging.answers import Named, rows_of
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
 from medloom.tasks.model import Model, Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
-from medloom.tasks.relations import Entity, Read, Related, Relation
+from medloom.tasks.relations import Entity, Read, Related
 from medloom.tasks.samples import Samples
 from medloom.tasks.spans import Span
-from medloom.training.additions import described, put_in
-from medloom.training.tensors import read_weights, write_weights
+from medloom.tasks.tagging import Tagging
 
-LIBRARIES: Final = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
+LIBRARIES: Final = ("lightgbm", "numpy", "scipy")
 
 _METHOD = "places by how sure each is"
-_SPECIFICATION: Final = "relations.json"
-_WEIGHTS: Final = "relations.safetensors"
+_PLACES: Final = "places"
 
 
 @dataclass(frozen=True)
 class RelationModel(Model):
-    """Names places and relations in notes; what learners `encoder` and `bilstm-crf` give for a question of relations.
+    """Names places and relations in notes; what learners of text give for a question of relations.
 
     Attributes:
         origin: where it comes from.
-        network: tells which relations hold.
-        naming: what can be named.
-        threshold: how sure it has to be of a relation to name it.
-        vocabulary: of its encoder.
-        windowing: how notes are read in pieces; what no piece holds together is not related.
-        files: of its encoder, by name: configuration and vocabulary.
-        tagger: names the places; None: it relates what it is told of alone.
+        places: names the places.
+        relators: tell which relations hold between what they name.
     """
 
     origin: Origin
-    network: PairNetwork = field(repr=False)
-    naming: Naming
-    threshold: float
-    vocabulary: Vocabulary = field(repr=False)
-    windowing: Windowing
-    files: dict[str, str] = field(repr=False)
-    tagger: TaggerModel | None = None
+    places: Model
+    relators: Relators
 
     def read(self, texts: Sequence[str]) -> list[Read]:
         """Name places, and relations between them.
 
         Where the question is about all places of a note with the same code, places of a name with the same words are
         one entity.
-
-        Raises:
-            InputError: it was learned without places.
         """
-        if self.tagger is None:
-            raise InputError(
-                "this model was learned without places: name what it is to relate, or learn with places=true"
-            )
-        tagged = self.tagger.tag(texts)
+        assert isinstance(self.places, Tagging)
+        tagged = self.places.tag(texts)
         grouped = self.origin.question.entities == "code"
         entities = [
             _entities(text, [one.span for one in found], grouped)
@@ -85,19 +59,7 @@ class RelationModel(Model):
 
     def relate(self, texts: Sequence[str], entities: Sequence[Sequence[Entity]]) -> list[tuple[Related, ...]]:
         """Name relations between entities that are known."""
-        notes = [Note.of(text, self.vocabulary) for text in texts]
-        scored = scores_of(self.network, notes, entities, self.vocabulary, self.windowing, self.naming)
-        found = []
-        for some, pairs in zip(entities, scored, strict=True):
-            named = [
-                Related(
-                    Relation(self.naming.relations[number][0], some[head], some[tail]), float(sure[number])
-                )
-                for (head, tail), sure in pairs.items()
-                for number in np.flatnonzero(np.nan_to_num(sure) >= self.threshold)
-            ]
-            found.append(tuple(sorted(named, key=lambda one: one.relation)))
-        return found
+        return self.relators.relate(texts, entities)
 
     def predict(self, samples: Samples) -> Predictions:
         """Give a row for each place that is named, and one for each relation: `place` tells where.
@@ -105,7 +67,7 @@ class RelationModel(Model):
         `start` and `end` of a relation are those of both its places together.
 
         Raises:
-            InputError: the samples are not about notes, or it was learned without places.
+            InputError: the samples are not about notes.
         """
         return Predictions(self._rows(samples, PREDICTION_SCHEMA, "value"))
 
@@ -125,12 +87,10 @@ class RelationModel(Model):
         return package.write(directory, self.origin, self._write, libraries=LIBRARIES)
 
     def _rows(self, samples: Samples, schema: pl.Schema, told: str) -> pl.DataFrame:
-        named = []
+        named: list[list[Named]] = []
         for read in self.read(samples.texts()):
-            own = [
-                (one.span.name, one.span.place, one.span.start, one.span.end, one.confidence)
-                for one in read.places
-            ]
+            spans = [(one.span, one.confidence) for one in read.places]
+            own = [(one.name, one.place, one.start, one.end, sure) for one, sure in spans]
             for one in read.relations:
                 ends = [one.relation.head.mentions[0], one.relation.tail.mentions[0]]
                 first, last = min(end.start for end in ends), max(end.end for end in ends)
@@ -139,42 +99,14 @@ class RelationModel(Model):
         return rows_of(named, samples, schema, told)
 
     def _write(self, folder: Path) -> None:
-        content = {
-            "naming": asdict(self.naming),
-            "threshold": self.threshold,
-            "windowing": asdict(self.windowing),
-            "added": described(self.network.body),
-            "places": self.tagger is not None,
-        }
-        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
-        (folder / _SPECIFICATION).write_text(text + "\n", encoding="utf-8")
-        for name, one in self.files.items():
-            (folder / name).write_text(one, encoding="utf-8")
-        write_weights(folder / _WEIGHTS, self.network)
-        if self.tagger is not None:
-            self.tagger.write_into(folder)
+        self.relators.save(folder)
+        self.places.save(folder / _PLACES)
 
 
 def load_relations(directory: Path) -> RelationModel:
     """Load a package that a `RelationModel` wrote, whose sums have been checked."""
     folder = directory / "weights"
-    files = files_in(folder)
-    told: dict[str, Any] = json.loads((folder / _SPECIFICATION).read_text(encoding="utf-8"))
-    between = tuple((name, head, tail) for name, head, tail in told["naming"]["relations"])
-    naming = Naming(tuple(told["naming"]["places"]), between)
-    network = PairNetwork(TextBody(body_in(folder, learned=False)), len(naming.places), len(between))
-    put_in(network.body, told["added"])
-    network.load_state_dict(read_weights(folder / _WEIGHTS))
-    return RelationModel(
-        package.origin_in(directory),
-        network.eval().requires_grad_(False),
-        naming,
-        told["threshold"],
-        Vocabulary.of(files[VOCABULARY]),
-        Windowing(**told["windowing"]),
-        files,
-        load_tagger(directory) if told["places"] else None,
-    )
+    return RelationModel(package.origin_in(directory), package.load(folder / _PLACES), Relators.load(folder))
 
 
 def _entities(text: str, places: Sequence[Span], grouped: bool) -> list[Entity]:

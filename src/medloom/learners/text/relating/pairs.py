@@ -1,174 +1,263 @@
-"""Pairs of entities that a relation may hold between, in the windows of a note that is cut into words."""
+"""Which relations hold between entities that are known: a linear model and boosted trees over clues, by their mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from medloom.learners.text.network import WindowBatch
-from medloom.learners.text.windows import Note, Window
-from medloom.tasks.relations import Entity
+from medloom.foundation.errors import InputError
+from medloom.foundation.files import write_text
+from medloom.learners.text.relating.clues import Clues, Pair, Rule, pairs_of
+from medloom.tasks.relations import Entity, Related, Relation, entities_in, relations_in
+from medloom.tasks.samples import Samples
 
-Rows = NDArray[np.int64]
-Rule = tuple[str, str, str]
-"""A relation's name, and the names of what it is from and to."""
+if TYPE_CHECKING:
+    import lightgbm
+    from scipy.sparse import csr_matrix
+
+Floats = NDArray[np.float64]
+
+_FOLDS: Final = 5
+_GRID: Final = np.arange(0.1, 0.91, 0.02)
+_FEWEST: Final = 10  # pairs that are related, and that are not, to learn from
+_SPECIFICATION: Final = "pairs.json"
+_TREES: Final = {
+    "objective": "binary",
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_child_samples": 10,
+    "feature_fraction": 0.3,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "num_threads": 1,
+    "verbose": -1,
+    "deterministic": True,
+}
 
 
 @dataclass(frozen=True)
-class Naming:
-    """What can be named.
+class Relator:
+    """Tells how sure it is of one relation.
 
     Attributes:
-        places: names of places.
-        relations: each with the names of places that it is from and to.
+        columns: clue → its column.
+        scale: (columns,) what each clue is divided by.
+        weights: (columns,) of the linear model.
+        level: of the linear model.
+        trees: LightGBM's.
+        threshold: how sure it has to be to name the relation.
     """
 
-    places: tuple[str, ...]
-    relations: tuple[Rule, ...]
+    columns: dict[str, int] = field(repr=False)
+    scale: Floats = field(repr=False)
+    weights: Floats = field(repr=False)
+    level: float
+    trees: lightgbm.Booster = field(repr=False)
+    threshold: float
 
-    def between(self, head: str, tail: str) -> list[int]:
-        """Give the numbers of the relations that may hold from one name to another."""
-        return [
-            number for number, (_, one, other) in enumerate(self.relations) if (one, other) == (head, tail)
-        ]
+    def sure(self, clues: Sequence[Clues]) -> Floats:
+        """Tell how sure it is of pairs: (n,)."""
+        if not clues:
+            return np.zeros(0)
+        x = _table(clues, self.columns)
+        linear = 1 / (1 + np.exp(-(x.multiply(1 / self.scale).tocsr() @ self.weights + self.level)))
+        boosted = np.asarray(self.trees.predict(x), np.float64)
+        found: Floats = (linear + boosted) / 2
+        return found
 
 
 @dataclass(frozen=True)
-class PairWindow:
-    """A window of a note, with the entities in it and the pairs of them that are asked about.
+class Relators:
+    """Names relations between entities that are known.
 
     Attributes:
-        window: as the encoder reads it.
-        marks: (words,) of each word, 1 + which name its place has; 0: none.
-        mentions: (m, 3) first word in the window, the one behind the last, and its entity of the window.
-        pairs: (p, 2) head and tail, as entities of the window.
-        asked: (p, relations) whether it may hold.
-        whose: (p, 2) the same as entities of the note.
+        rules: relations, each with the names of what it is from and to.
+        each: what tells of each; None: the notes that were learned from had too few.
     """
 
-    window: Window
-    marks: Rows
-    mentions: Rows
-    pairs: Rows
-    asked: NDArray[np.bool_]
-    whose: Rows
+    rules: tuple[Rule, ...]
+    each: tuple[Relator | None, ...]
 
+    def relate(self, texts: Sequence[str], entities: Sequence[Sequence[Entity]]) -> list[tuple[Related, ...]]:
+        """Name relations between entities of texts."""
+        return [self._related(text, some) for text, some in zip(texts, entities, strict=True)]
 
-def pair_windows(
-    note: Note, windows: Sequence[Window], entities: Sequence[Entity], naming: Naming
-) -> Iterator[PairWindow]:
-    """Find the pairs of entities in each window that has any."""
-    placed = [
-        (number, naming.places.index(one.name), *_words(note, mention.start, mention.end))
-        for number, one in enumerate(entities)
-        for mention in one.mentions
-        if one.name in naming.places
-    ]
-    for window in windows:
-        here = [
-            (number, name, first - window.first, last - window.first)
-            for number, name, first, last in placed
-            if window.first <= first < last <= window.last
-        ]
-        inside = sorted({number for number, *_ in here})
-        pairs = [
-            (head, tail, numbers)
-            for head in inside
-            for tail in inside
-            if head != tail and (numbers := naming.between(entities[head].name, entities[tail].name))
-        ]
-        if not pairs:
-            continue
-        own = {number: place for place, number in enumerate(inside)}
-        marks = np.zeros(window.last - window.first, np.int64)
-        for _, name, first, last in here:
-            marks[first:last] = 1 + name
-        asked = np.zeros((len(pairs), len(naming.relations)), np.bool_)
-        for place, (_, _, numbers) in enumerate(pairs):
-            asked[place, numbers] = True
-        whose = np.array([(head, tail) for head, tail, _ in pairs], np.int64)
-        mentions = np.array([(first, last, own[number]) for number, _, first, last in here], np.int64)
-        among = np.array([(own[head], own[tail]) for head, tail, _ in pairs], np.int64)
-        yield PairWindow(window, marks, mentions, among, asked, whose)
-
-
-class PairBatch(NamedTuple):
-    """Windows with pairs of entities.
-
-    Attributes:
-        windows: (b, t) as the encoder reads them.
-        marks: (b, t) of each token, 1 + which name its word's place has; 0: none.
-        words: (m, l) words of each mention, as places among all words (b · w), filled up with 0.
-        filled: (m, l) whether there is a word.
-        mentions: (e, k) mentions of each entity of the batch, filled up with 0.
-        named: (e, k) whether there is a mention.
-        first: (e,) its first word in its window.
-        pairs: (p, 2) head and tail, as entities of the batch.
-        rows: (p,) the window that each is in.
-        asked: (p, relations) whether it may hold.
-    """
-
-    windows: WindowBatch
-    marks: Tensor
-    words: Tensor
-    filled: Tensor
-    mentions: Tensor
-    named: Tensor
-    first: Tensor
-    pairs: Tensor
-    rows: Tensor
-    asked: Tensor
+    def save(self, folder: Path) -> None:
+        """Write it: clues and weights as text; nothing in it is run when it is read."""
+        folder.mkdir(parents=True, exist_ok=True)
+        told = []
+        for number, one in enumerate(self.each):
+            told.append(None if one is None else _described(one))
+            if one is not None:
+                write_text(folder / _file(number), one.trees.model_to_string())
+        content = {"rules": self.rules, "each": told}
+        write_text(folder / _SPECIFICATION, json.dumps(content, ensure_ascii=False) + "\n")
 
     @classmethod
-    def of(cls, some: Sequence[PairWindow], fill: int) -> PairBatch:
-        """Put windows side by side."""
-        windows = WindowBatch.of([one.window for one in some], fill)
-        width = windows.heads.shape[1]
-        marks = np.zeros(tuple(windows.ids.shape), np.int64)
-        words: list[list[int]] = []
-        mentions: list[list[int]] = []
-        first: list[int] = []
-        pairs, rows, asked = [], [], []
-        for row, one in enumerate(some):
-            heads = one.window.heads
-            lengths = np.diff([*heads, len(one.window.ids) - 1])
-            marks[row, heads[0] : heads[0] + lengths.sum()] = np.repeat(one.marks, lengths)
-            base = len(mentions)
-            count = int(one.mentions[:, 2].max()) + 1
-            mentions += [[] for _ in range(count)]
-            first += [width] * count
-            for start, end, entity in one.mentions.tolist():
-                mentions[base + entity].append(len(words))
-                first[base + entity] = min(first[base + entity], start)
-                words.append([row * width + place for place in range(start, end)])
-            pairs.append(one.pairs + base)
-            rows += [row] * len(one.pairs)
-            asked.append(one.asked)
-        padded, filled = _padded(words)
-        grouped, named = _padded(mentions)
-        arrays = (marks, padded, filled, grouped, named, np.array(first, np.int64))
-        told = (np.concatenate(pairs), np.array(rows, np.int64), np.concatenate(asked))
-        return cls(windows, *(torch.from_numpy(one) for one in (*arrays, *told)))
+    def load(cls, folder: Path) -> Relators:
+        """Read what `save` wrote."""
+        import lightgbm
 
-    def to(self, device: torch.device) -> PairBatch:
-        """Bring it to a device."""
-        windows = WindowBatch(*(one.to(device) for one in self.windows))
-        return PairBatch(windows, *(one.to(device) for one in self[1:]))
+        content = json.loads((folder / _SPECIFICATION).read_text(encoding="utf-8"))
+        each = [
+            None
+            if told is None
+            else Relator(
+                {clue: place for place, clue in enumerate(told["clues"])},
+                np.array(told["scale"], np.float64),
+                np.array(told["weights"], np.float64),
+                told["level"],
+                lightgbm.Booster(model_str=(folder / _file(number)).read_text(encoding="utf-8")),
+                told["threshold"],
+            )
+            for number, told in enumerate(content["each"])
+        ]
+        return cls(tuple((name, head, tail) for name, head, tail in content["rules"]), tuple(each))
+
+    def _related(self, text: str, entities: Sequence[Entity]) -> tuple[Related, ...]:
+        pairs = list(pairs_of(text, entities, self.rules))
+        found = []
+        for number, one in enumerate(self.each):
+            mine = [pair for pair in pairs if number in pair.rules]
+            if one is None or not mine:
+                continue
+            for pair, sure in zip(mine, one.sure([pair.clues for pair in mine]), strict=True):
+                if sure >= one.threshold:
+                    relation = Relation(self.rules[number][0], entities[pair.head], entities[pair.tail])
+                    found.append(Related(relation, float(sure)))
+        return tuple(sorted(found, key=lambda one: one.relation))
 
 
-def _words(note: Note, start: int, end: int) -> tuple[int, int]:
-    """Give the first word that a place touches, and the one behind the last."""
-    first = int(np.searchsorted(note.words[:, 1], start, "right"))
-    return first, int(np.searchsorted(note.words[:, 0], end, "left"))
+def learned(samples: Samples, seed: int = 0, least: int = 5, strength: float = 0.1) -> Relators:
+    """Learn which relations hold between the entities that people named.
+
+    How sure it has to be is chosen where F1 is best on five parts of the patients that others were learned from for.
+
+    Args:
+        samples: of a question of relations.
+        seed: of the trees, and of the five parts.
+        least: patients whose notes a clue must occur in.
+        strength: of the linear model: the less, the more its weights are shrunk.
+
+    Raises:
+        InputError: no note names two places that a relation may hold between.
+    """
+    rules = samples.question.relations
+    rows: list[tuple[int, Pair, frozenset[tuple[int, int, int]]]] = []
+    labels = samples.frame["label"].to_list()
+    for group, text, label in zip(samples.groups.tolist(), samples.texts(), labels, strict=True):
+        if label is None:
+            continue
+        entities = entities_in(label)
+        there = _there(label, entities, rules)
+        rows += [(group, pair, there) for pair in pairs_of(text, entities, rules)]
+    if not rows:
+        raise InputError("no note to learn from names two places that a relation may hold between")
+    each = []
+    for number in range(len(rules)):
+        mine = [(group, pair, there) for group, pair, there in rows if number in pair.rules]
+        groups = np.array([group for group, _, _ in mine], np.int64)
+        holds = np.array([(pair.head, pair.tail, number) in there for _, pair, there in mine], np.bool_)
+        each.append(_learned([pair.clues for _, pair, _ in mine], holds, groups, seed, least, strength))
+    return Relators(rules, tuple(each))
 
 
-def _padded(lists: Sequence[Sequence[int]]) -> tuple[Rows, NDArray[np.bool_]]:
-    longest = max(map(len, lists))
-    values = np.array([[*one, *[0] * (longest - len(one))] for one in lists], np.int64)
-    return values, np.arange(longest) < np.array([[len(one)] for one in lists])
+def _learned(
+    clues: Sequence[Clues],
+    holds: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    seed: int,
+    least: int,
+    strength: float,
+) -> Relator | None:
+    related = int(holds.sum())
+    if related < _FEWEST:
+        return None
+    if len(holds) - related < _FEWEST:  # what is named together is related
+        return _fitted(clues, holds, groups, seed, least, strength, 0.5)
+    parts = np.random.default_rng(seed).permutation(len(np.unique(groups))) % _FOLDS
+    part = parts[np.unique(groups, return_inverse=True)[1]]
+    sure = np.zeros(len(holds))
+    for held in range(_FOLDS):
+        chosen = np.flatnonzero(part != held).tolist()
+        if 0 < holds[chosen].sum() < len(chosen):
+            some = [clues[place] for place in chosen]
+            one = _fitted(some, holds[chosen], groups[chosen], seed, least, strength, 0.5)
+            sure[part == held] = one.sure([clues[place] for place in np.flatnonzero(part == held).tolist()])
+    f1 = [2 * (holds & (sure >= at)).sum() / (related + (sure >= at).sum()) for at in _GRID]
+    return _fitted(clues, holds, groups, seed, least, strength, float(_GRID[int(np.argmax(f1))]))
+
+
+def _fitted(
+    clues: Sequence[Clues],
+    holds: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    seed: int,
+    least: int,
+    strength: float,
+    threshold: float,
+) -> Relator:
+    import lightgbm
+    from sklearn.linear_model import LogisticRegression
+
+    known = {(clue, group) for some, group in zip(clues, groups.tolist(), strict=True) for clue in some}
+    counts = Counter(clue for clue, _ in known)
+    enough = min(least, len(set(groups.tolist())))
+    columns = {
+        clue: place for place, clue in enumerate(sorted(one for one in counts if counts[one] >= enough))
+    }
+    x = _table(clues, columns)
+    scale = np.maximum(abs(x).max(axis=0).toarray().ravel(), 1e-9)
+    linear = LogisticRegression(C=strength, max_iter=3000).fit(x.multiply(1 / scale).tocsr(), holds)
+    trees = lightgbm.train({**_TREES, "seed": seed}, lightgbm.Dataset(x, holds.astype(np.int32)), 300)
+    weights = np.asarray(linear.coef_[0], np.float64)
+    return Relator(columns, scale, weights, float(linear.intercept_[0]), trees, threshold)
+
+
+def _table(clues: Sequence[Clues], columns: dict[str, int]) -> csr_matrix:
+    """Put clues into a sparse table: (n, columns)."""
+    from scipy.sparse import csr_matrix
+
+    values: list[float] = []
+    places: list[int] = []
+    ends = [0]
+    for some in clues:
+        for clue, value in some.items():
+            if (place := columns.get(clue)) is not None:
+                places.append(place)
+                values.append(value)
+        ends.append(len(places))
+    shape = (len(clues), len(columns))
+    return csr_matrix((np.array(values, np.float64), np.array(places, np.int64), ends), shape=shape)
+
+
+def _there(label: str, entities: Sequence[Entity], rules: Iterable[Rule]) -> frozenset[tuple[int, int, int]]:
+    """Give the relations of a label: head, tail, and number of the relation."""
+    numbers = {one: number for number, one in enumerate(entities)}
+    names = {name: number for number, (name, _, _) in enumerate(rules)}
+    return frozenset(
+        (numbers[one.head], numbers[one.tail], names[one.name])
+        for one in relations_in(label)
+        if one.name in names
+    )
+
+
+def _described(one: Relator) -> dict[str, Any]:
+    return {
+        "clues": [*one.columns],
+        "scale": one.scale.tolist(),
+        "weights": one.weights.tolist(),
+        "level": one.level,
+        "threshold": one.threshold,
+    }
+
+
+def _file(number: int) -> str:
+    return f"trees-{number}.txt"

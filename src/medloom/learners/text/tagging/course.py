@@ -14,7 +14,7 @@ from medloom.learners.text.tagging.teaching import TagRows, Taught, judged_by, t
 from medloom.learners.text.windows import Note
 from medloom.tasks.model import Origin
 from medloom.tasks.samples import Samples
-from medloom.tasks.spans import Span, spans_in
+from medloom.tasks.spans import spans_in
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,11 +26,9 @@ class TagCourse(Course):
 
     Attributes:
         chains: names that are tagged together.
-        places: reads the places of a label.
     """
 
     chains: tuple[Chain, ...] = ()
-    places: Callable[[str], tuple[Span, ...]] = spans_in
 
     def rows(self, samples: Samples) -> TagRows:
         once = replace(self.windowing, overlap=0)  # each word is learned from once a pass
@@ -57,5 +55,5 @@ class TagCourse(Course):
         ]
         return Taught(
             tuple(Note.of(text, self.start.vocabulary) for text, _ in known),
-            tuple(self.places(label) for _, label in known),
+            tuple(spans_in(label) for _, label in known),
         )

@@ -53,7 +53,7 @@ class CrfLearner(Learner):
 
     name: ClassVar[str] = "crf"
     modality: ClassVar[str] = "text"
-    kinds: ClassVar[frozenset[Kind]] = frozenset({"tagging"})
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"tagging", "relations"})
 
     passes: int = 100
     sparse: float = 0.1
@@ -61,7 +61,7 @@ class CrfLearner(Learner):
     least: int = 1
     nested: bool = False
 
-    def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> CrfModel:
+    def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> Model:
         """Learn from the notes of both splits: nothing is chosen on tuning, and nothing drawn.
 
         Raises:
@@ -70,6 +70,10 @@ class CrfLearner(Learner):
             LeakageError: a patient is in both, or a sample is held out.
         """
         self._check(train, tuning)
+        if train.question.kind == "relations":
+            from medloom.learners.text.relating.learning import fit_relations
+
+            return fit_relations(self, train, tuning, seed)
         import pycrfsuite
 
         names = train.question.classes
@@ -104,8 +108,12 @@ class CrfLearner(Learner):
         return CrfModel(origin_of_fit(self, train, tuning, seed), chains, tuple(files))
 
     @classmethod
-    def load(cls, directory: Path) -> CrfModel:
+    def load(cls, directory: Path) -> Model:
         """Load a package this learner's model wrote."""
+        if package.origin_in(directory).question.kind == "relations":
+            from medloom.learners.text.relating.model import load_relations
+
+            return load_relations(directory)
         folder = directory / "weights"
         told: dict[str, Any] = json.loads((folder / _SPECIFICATION).read_text(encoding="utf-8"))
         chains = tuple(Chain(tuple(names)) for names in told["chains"])

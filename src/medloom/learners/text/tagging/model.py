@@ -85,10 +85,9 @@ class TaggerModel(Model):
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""
-        return package.write(directory, self.origin, self.write_into, libraries=LIBRARIES)
+        return package.write(directory, self.origin, self._write, libraries=LIBRARIES)
 
-    def write_into(self, folder: Path) -> None:
-        """Write what a package holds of it beside where it comes from."""
+    def _write(self, folder: Path) -> None:
         content = {
             "chains": [one.names for one in self.chains],
             "windowing": asdict(self.windowing),
