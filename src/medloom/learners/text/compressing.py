@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from inspect import signature
 from typing import Final
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from medloom.foundation.errors import InputError
 from medloom.foundation.seeds import generator
+from medloom.learners.text.attention import with_one_operation, with_products
 from medloom.learners.text.classifying import graph_model as note_graph
 from medloom.learners.text.classifying.graph_model import NoteGraphModel
 from medloom.learners.text.classifying.model import NoteModel
@@ -130,32 +132,39 @@ def _windows(samples: Samples, vocabulary: Vocabulary, windowing: Windowing, see
 
 
 def _written(network: nn.Module, windows: Sequence[Window], output: str) -> Graph:
-    """Write what reads windows as a graph that reads them alike.
+    """Write what reads windows as a graph that reads them alike; with attention as one operation if that can be.
 
     Raises:
-        InputError: the exporter does not know an operation of it, or it does not.
+        InputError: it cannot be written, or the graph does not answer as the network does.
     """
-    plain = _plain(network)
-    names = signature(plain.forward).parameters
+    copied = deepcopy(network).float().eval()
+    encoder = copied.network.body.encoder
+    with_products(encoder)
+    if with_one_operation(encoder):
+        with suppress(InputError):
+            return _alike(copied, network, windows, output)
+        with_products(encoder)
+    return _alike(copied, network, windows, output)
+
+
+def _alike(copied: nn.Module, network: nn.Module, windows: Sequence[Window], output: str) -> Graph:
+    names = signature(copied.forward).parameters
     longest = arrays_of(max(windows, key=lambda one: len(one.ids)))
     inputs = {name: torch.from_numpy(np.repeat(longest[name], 2, 0)) for name in names}
-    graph = as_graph(plain, inputs, {name: FREE[name] for name in names}, [output])
+    try:
+        graph = as_graph(copied, inputs, {name: FREE[name] for name in names}, [output])
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+        raise InputError(
+            "this encoder cannot be written as a graph: it does what ONNX has no words for, or what stands in its way "
+            "changes with the length of a text"
+        ) from error
     few = windows[:_COMPARED]
     with torch.inference_mode():
         for window, its in zip(few, read_each(graph, few, output), strict=True):
             arrays = arrays_of(window)
-            mine = plain(*(torch.from_numpy(arrays[name]) for name in names))
+            mine = network(*(torch.from_numpy(arrays[name]) for name in names))
             check_like(its, mine[0].double().numpy())
     return graph
-
-
-def _plain(network: nn.Module) -> nn.Module:
-    """Copy a network, in 32 bits; its attention is written as products, which every runtime knows."""
-    copied = deepcopy(network).float().eval()
-    encoder = copied.network.body.encoder
-    if hasattr(encoder, "set_attn_implementation"):
-        encoder.set_attn_implementation("eager")
-    return copied
 
 
 def _as_planned(graph: Graph, plan: Plan, windows: Sequence[Window]) -> Graph:
