@@ -63,7 +63,7 @@ def compress(
         [
             (label, _shown(getattr(made.before, field), form), _shown(getattr(made.after, field), form))
             for label, field, form in _rows()
-            if getattr(made.before, field) is not None
+            if any(getattr(one, field) is not None for one in (made.before, made.after))
         ],
         right=[1, 2],
     )

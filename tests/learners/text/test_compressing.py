@@ -72,6 +72,7 @@ def test_weights_of_8_bits_name_nearly_the_same_alone_and_among_others(name: str
     assert abs(compressed.made.lost) <= 0.02
     graph, exact = (innermost(made(name, to).trained.model) for to in ("int8", "onnx"))
     assert isinstance(graph, TaggerGraphModel) and isinstance(exact, TaggerGraphModel)
+    assert (b"MultiHeadAttention" in exact.graph.content) == (name == "encoder")
     assert b"DynamicQuantize" in graph.graph.content and b"DynamicQuantize" not in exact.graph.content
     texts = samples(10, seed=6).texts() + STRANGE
     assert [graph.tag([text])[0] for text in texts] == graph.tag(texts)

@@ -155,8 +155,7 @@ def _alike(copied: nn.Module, network: nn.Module, windows: Sequence[Window], out
         graph = as_graph(copied, inputs, {name: FREE[name] for name in names}, [output])
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         raise InputError(
-            "this encoder cannot be written as a graph: it does what ONNX has no words for, or what stands in its way "
-            "changes with the length of a text"
+            "this encoder cannot be written as a graph: it does what ONNX has no words for"
         ) from error
     few = windows[:_COMPARED]
     with torch.inference_mode():
