@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -85,3 +86,20 @@ def test_a_note_that_tries_to_command_is_data() -> None:
     found = facts_of(text, [finder(Words(finding="diabetes; hypertension"))])
     assert found[-1].code == "NOT//ICD10CM//I10"
     assert found[0].mention.parts == ((28, 36),)
+
+
+def test_a_long_note_is_read_by_two_finders_in_time_that_grows_with_it() -> None:
+    class All:
+        def tag(self, texts: Sequence[str]) -> list[tuple[Tagged, ...]]:
+            return [
+                tuple(Tagged(span(at, at + 5, "finding"), 0.9) for at in range(0, len(text), 40))
+                for text in texts
+            ]
+
+    line = "fever, cough, and hypertension since...\n"
+    assert len(line) == 40
+    text = line * 5_000
+    begun = time.process_time()
+    found = facts_of(text, [TaggerFinder("all", All(), meant_by(SPANS)), RuleFinder()])
+    assert len(found) == 3 * 5_000
+    assert time.process_time() - begun < 20
