@@ -14,7 +14,6 @@ import csv
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -47,9 +46,10 @@ def run(bench: Bench) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     bench.figures |= _kept(folder / "made.json", lambda: _made(folder, bench.seed))
     bench.figures |= _kept(folder / "lost.json", lambda: _lost(folder, bench.seed))
-    bench.figures |= _asked("times", folder)
+    bench.figures |= json.loads(_asked("times", folder)["printed"])
     for way in (*WAYS, "pipeline"):
-        bench.figures |= _asked("memory", folder, way)
+        name = "peer.transformers" if way == "pipeline" else way
+        bench.figures[f"{name}.peak_mb"] = _asked("some", folder, way)["peak_mb"]
     bench.data["bc5cdr"] = {"train": 500, "development": 500}
     bench.data["aci-bench"] = {"notes": NOTES, "words": WORDS}
     remove(folder)
@@ -67,7 +67,8 @@ def _made(folder: Path, seed: int) -> dict[str, float]:
     begun = time.perf_counter()
     model: Any = api.learner("encoder", **LEARNED, folder=str(folder / "work")).fit(train, none, seed)
     figures = {"train_s": time.perf_counter() - begun}
-    for way, plan in (("torch", None), ("onnx", Plan("onnx")), ("int8", Plan("int8"))):
+    plans = {"onnx": Plan("onnx"), "int8": Plan("int8"), "int8-static": Plan("int8", "static")}
+    for way, plan in {"torch": None, **plans}.items():
         begun = time.perf_counter()
         made = model if plan is None else model.compressed(plan, train, none, seed)
         remove(folder / way)
@@ -84,8 +85,8 @@ def _lost(folder: Path, seed: int) -> dict[str, float]:
     from medloom.evidence.tagging_evaluation import evaluate_tagging
 
     held = _samples().in_split("held_out")
-    torch, onnx, int8 = (_model(folder / way) for way in ("torch", "onnx", "int8"))
-    found = evaluate_tagging(held, torch, seed=seed, compared_with={"onnx": onnx, "int8": int8})
+    graphs = {way: _model(folder / way) for way in ("onnx", "int8", "int8-static")}
+    found = evaluate_tagging(held, _model(folder / "torch"), seed=seed, compared_with=graphs)
     figures = {"torch.f1": float(found.metrics["f1"].value or 0)}
     for way, compared in (found.compared_with or {}).items():
         figures[f"{way}.f1"] = float(compared.metrics["f1"].value or 0)
@@ -135,14 +136,12 @@ def times(folder: Path) -> dict[str, float]:
     return figures
 
 
-def memory(folder: Path, way: str) -> dict[str, float]:
-    """Tell how much memory a process takes at most that answers in one way."""
+def some(folder: Path, way: str) -> None:
+    """Read a few notes in one way; what memory that takes is measured from outside."""
     _one_core()
     ask = _pipeline(folder / "torch") if way == "pipeline" else _facts(folder / way)
     for text in list(_notes())[:5]:
         ask(text)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {f"{'peer.transformers' if way == 'pipeline' else way}.peak_mb": peak}
 
 
 def _facts(package: Path) -> Callable[[str], Any]:
@@ -171,7 +170,7 @@ def _pipeline(package: Path) -> Callable[[str], Any]:
 
     torch.set_num_threads(1)
     tagger = _model(package)
-    kinds = ["O"] + [f"{tag}-{name}" for name in tagger.chains[0].names for tag in "BIES"]
+    kinds = ["O"] + [f"{tag}-{name}" for name in tagger.chains[0].names for tag in "BIIB"]  # of BIES
     config = AutoConfig.from_pretrained(package / "weights", local_files_only=True)
     config.id2label = dict(enumerate(kinds))
     config.label2id = {name: number for number, name in config.id2label.items()}
@@ -259,21 +258,25 @@ def _kept(path: Path, make: Callable[[], dict[str, float]]) -> dict[str, float]:
     return kept
 
 
-def _asked(what: str, folder: Path, *more: str) -> dict[str, float]:
-    """Have a process of its own measure."""
+def _asked(what: str, folder: Path, *more: str) -> dict[str, Any]:
+    """Have a process of its own do something; give what it printed, and what it took."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    measuring = [sys.executable, "-P", str(Path(__file__).with_name("_measure.py"))]
     done = subprocess.run(
-        [sys.executable, "-P", __file__, what, str(folder), *more],
+        [*measuring, sys.executable, "-P", __file__, what, str(folder), *more],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
     )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).parent))
     _, what, folder, *more = sys.argv
-    print(json.dumps({"times": times, "memory": memory}[what](Path(folder), *more)))  # type: ignore[operator]
+    if what == "times":
+        print(json.dumps(times(Path(folder))))
+    else:
+        some(Path(folder), *more)
