@@ -32,7 +32,7 @@ from medloom.training.compression.plan import Plan
 
 _COMPARED: Final = 20  # windows that network and graph both read
 _EXAMPLES: Final = 64  # windows, by whose ranges numbers of 8 bits are scaled
-_USUAL: Final = "dynamic"  # of `int8`: faster than `static`, and as near
+_USUAL: Final = "dynamic"  # of `int8`: nearer than `static`, and faster
 
 
 def tagger_compressed(

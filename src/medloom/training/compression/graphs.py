@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError
+from medloom.tasks.model import Model
 from medloom.training.quiet import quiet
 
 if TYPE_CHECKING:
@@ -69,6 +70,18 @@ class Graph:
             self.content, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
         )
         return session, [one.name for one in session.get_inputs()]
+
+
+class GraphAnswering(Model):
+    """A model that answers by graphs."""
+
+    def compressed(self, *_arguments: object) -> Model:
+        """Refuse: it is as small as it gets.
+
+        Raises:
+            InputError: always; compress the model it was made from.
+        """
+        raise InputError("this model is a graph already; compress the version that it was made from")
 
 
 def check_runtime() -> None:

@@ -11,19 +11,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medloom.foundation.errors import InputError
 from medloom.learners.text.classifying.answers import by_words, whole_shares
 from medloom.learners.text.encoders import VOCABULARY, Vocabulary
 from medloom.learners.text.graphs import FILE, LIBRARIES, arrays_of, read_each
 from medloom.learners.text.windows import Note, Window, Windowing
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
-from medloom.tasks.model import Model, Origin
+from medloom.tasks.model import Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
 from medloom.training.arrays import read_array, write_arrays
-from medloom.training.compression.graphs import Graph, check_runtime
+from medloom.training.compression.graphs import Graph, GraphAnswering, check_runtime
 from medloom.training.products import product
 
 OUTPUT: Final = "known"
@@ -36,7 +35,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class NoteGraphModel(Model):
+class NoteGraphModel(GraphAnswering):
     """Answers about notes by a graph of a window.
 
     Attributes:
@@ -94,14 +93,6 @@ class NoteGraphModel(Model):
         """Cut some notes, and give what reads the i-th."""
         made = [[arrays_of(one) for one in self._windows(note)] for note in self._notes(samples)]
         return lambda place: [self.graph.run(one, OUTPUT) for one in made[place]]
-
-    def compressed(self, *_arguments: object) -> Model:
-        """Refuse: it is as small as it gets.
-
-        Raises:
-            InputError: always; compress the model it was made from.
-        """
-        raise InputError("this model is a graph already; compress the version that it was made from")
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""

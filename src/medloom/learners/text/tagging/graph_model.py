@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from medloom.foundation.errors import InputError
 from medloom.learners.text.encoders import VOCABULARY, Vocabulary
 from medloom.learners.text.graphs import FILE, LIBRARIES, arrays_of, read_each
 from medloom.learners.text.tagging.answers import explained, predicted
@@ -19,12 +18,12 @@ from medloom.learners.text.tagging.places import tagged, together
 from medloom.learners.text.windows import Note, Windowing
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
-from medloom.tasks.model import Model, Origin
+from medloom.tasks.model import Origin
 from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.tagging import Tagged
 from medloom.training.arrays import read_array, write_arrays
-from medloom.training.compression.graphs import Graph, check_runtime
+from medloom.training.compression.graphs import Graph, GraphAnswering, check_runtime
 
 OUTPUT: Final = "scores"
 
@@ -33,7 +32,7 @@ _MOVES: Final = "moves-{}"
 
 
 @dataclass(frozen=True)
-class TaggerGraphModel(Model):
+class TaggerGraphModel(GraphAnswering):
     """Names places in notes by a graph of a window; rows of tags are made to hold together outside of it.
 
     Attributes:
@@ -83,14 +82,6 @@ class TaggerGraphModel(Model):
         notes = [Note.of(text, self.vocabulary) for text in samples.texts()]
         made = [[arrays_of(one) for one in self.windowing.of(note, self.vocabulary)] for note in notes]
         return lambda place: [self.graph.run(one, OUTPUT) for one in made[place]]
-
-    def compressed(self, *_arguments: object) -> Model:
-        """Refuse: it is as small as it gets.
-
-        Raises:
-            InputError: always; compress the model it was made from.
-        """
-        raise InputError("this model is a graph already; compress the version that it was made from")
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""
