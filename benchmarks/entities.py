@@ -20,14 +20,10 @@ from medloom import api
 from medloom.cli.bench import Bench
 from medloom.evidence.tagging_evaluation import TaggingEvaluation, evaluate_tagging
 from medloom.foundation.files import remove
-from medloom.foundation.hashing import sha256_bytes
 from medloom.record.datasets import get
-from medloom.record.record import Record
 from medloom.tasks import package
-from medloom.tasks.labelling import apply
 from medloom.tasks.samples import Samples
 from medloom.tasks.tagging import Tagging
-from medloom.tasks.task import Task
 
 LEARNERS: Final[dict[str, dict[str, Any]]] = {
     "crf": {},
@@ -60,10 +56,13 @@ REFERENCES: Final = {
 def run(bench: Bench) -> None:
     """Learn from each set in each way, then look at the test abstracts once."""
     sys.path.append(str(bench.folder))
+    from _abstracts import abstract_samples  # type: ignore[import-not-found]  # beside this one
+
     bench.references = REFERENCES
     made: dict[tuple[str, str], tuple[Tagging, Samples]] = {}
     for name, (source, learned, test, names) in SETS.items():
-        samples = _samples(get(source), learned, test, names)
+        files = {**dict.fromkeys(learned, "train"), test: "held_out"}
+        samples = abstract_samples(get(source), files, names)
         train, held = samples.in_split("train"), samples.in_split("held_out")
         bench.data[source] = {"train": len(train), "test": len(held)}
         for learner, parameters in LEARNERS.items():
@@ -79,42 +78,6 @@ def run(bench: Bench) -> None:
         bench.figures[f"{name}.{learner}.abstracts_per_s"] = len(held) / (time.perf_counter() - begun)
         bench.figures |= _figures(name, learner, found)
     remove(bench.work / "run")
-
-
-def _samples(folder: Path, learned: tuple[str, ...], test: str, names: dict[str, str]) -> Samples:
-    """Put the question to abstracts: each is a patient of its own, and of the split its file is of."""
-    from _pubtator import abstracts  # type: ignore[import-not-found]  # beside this one
-
-    rows, splits = [], {}
-    files = [(file, "train") for file in learned] + [(test, "held_out")]
-    number = 0
-    for file, split in files:
-        for one in abstracts(folder / file, names):
-            number += 1
-            splits[number] = split
-            asset = "sha256:" + sha256_bytes(f"{number} {one.text}".encode())
-            rows.append((number, "NOTE//abstract", asset, None, None, one.text))
-            rows.append((number, "READ//all", None, asset, None, None))
-            rows += [(number, f"PLACE//{span.name}", None, asset, span.place, None) for span in one.spans]
-    columns = ["subject_id", "code", "asset", "derived_from", "span", "text_value"]
-    frame = pl.DataFrame(rows, schema=columns, orient="row").with_columns(time=pl.datetime(2020, 1, 1))
-    task = Task.model_validate(
-        {
-            "name": "entities",
-            "kind": "tagging",
-            "title": {"en": "Entities", "zh": "实体"},
-            "prediction_time": {"event": ["NOTE//abstract"], "which": "every"},
-            "predict": {
-                "of": "note",
-                "spans": {name: [f"PLACE//{name}"] for name in sorted(set(names.values()))},
-            },
-        }
-    )
-    samples = apply(task, Record.from_events(frame)).samples
-    split = pl.col("subject_id").replace_strict(splits, return_dtype=pl.String)
-    return Samples(
-        samples.frame.with_columns(split=split), samples.question, samples._record, samples._visibility
-    )
 
 
 def _learned(

@@ -15,6 +15,7 @@ import numpy as np
 from medloom.api import Trained
 from medloom.evidence.calibration import calibration_slope, ece
 from medloom.evidence.discrimination import auroc
+from medloom.evidence.tagging_evaluation import evaluate_tagging
 from medloom.evidence.tally import tally
 from medloom.foundation.errors import InputError
 from medloom.foundation.messages import Text2, text2
@@ -23,6 +24,8 @@ from medloom.tasks import models, package
 from medloom.tasks.kinds import Kind
 from medloom.tasks.model import Model
 from medloom.tasks.samples import Samples
+from medloom.tasks.spans import spans_in
+from medloom.tasks.tagging import Tagging
 from medloom.training.answers import labels_as_numbers
 from medloom.training.compression.model import CompressedModel, Figures, Made
 from medloom.training.compression.plan import Compressible, Plan, Timed
@@ -34,8 +37,10 @@ from medloom.training.wrapping import innermost, layer
 
 MOST_LOST: Final = 0.003
 """AUROC that may be lost, where nothing else was agreed."""
+MOST_LOST_F1: Final = 0.005
+"""The same of models that name places in notes: F1, strict."""
 
-_MEASURED: Final[frozenset[Kind]] = frozenset({"binary", "multiclass", "multilabel"})
+_MEASURED: Final[frozenset[Kind]] = frozenset({"binary", "multiclass", "multilabel", "tagging"})
 _TIMED: Final = 200  # samples
 _TIMED_WHOLE: Final = 40
 _WARMING: Final = 5
@@ -60,7 +65,7 @@ def compress(
     trained: Trained,
     to: str | Plan,
     *,
-    most_lost: float = MOST_LOST,
+    most_lost: float | None = None,
     site: Site | None = None,
     seed: int = 0,
     **how: Any,
@@ -73,7 +78,8 @@ def compress(
     Args:
         trained: the model and its samples.
         to: what to make of it: `onnx`, `int8`, `pruned` or `distilled`; or a plan.
-        most_lost: of AUROC, on the tuning samples; what loses more is not kept.
+        most_lost: of AUROC, or of the F1 of named places, on the tuning samples; what loses more is not kept. None:
+            0.003, or 0.005.
         site: where the new model is to be kept, as the next version of its name.
         seed: of everything random.
         how: `method`, `share`, `size`, `epochs` and others of `Plan`; of a plan, what differs from it.
@@ -89,20 +95,23 @@ def compress(
         raise InputError(
             "what a smaller model of a {kind} question loses has no agreed measure yet", kind=question.kind
         )
+    tags = question.kind == "tagging"
+    agreed = (MOST_LOST_F1 if tags else MOST_LOST) if most_lost is None else most_lost
     train, tuning = (trained.samples.in_split(split) for split in ("train", "tuning"))
-    _check_measurable(tuning)
+    _check_tagged(tuning) if tags else _check_measurable(tuning)
     inner = innermost(model)
     with _one_thread():
         smaller = _smaller(inner, plan, train, tuning, seed)
         made = Made(plan, figures(inner, tuning), figures(smaller, tuning), tuning.digest(), len(tuning))
-    if not made.lost <= most_lost:
+    if not made.lost <= agreed:
         raise InputError(
-            "made so, the model loses {lost:.4f} of its AUROC ({before:.4f} to {after:.4f} on the tuning samples), "
+            "made so, the model loses {lost:.4f} of its {what} ({before:.4f} to {after:.4f} on the tuning samples), "
             "more than the agreed {most}; it was not kept. Let less go, or agree to more: --most-lost",
             lost=made.lost,
-            before=made.before.auroc,
-            after=made.after.auroc,
-            most=most_lost,
+            what="F1" if tags else "AUROC",
+            before=made.before.worth,
+            after=made.after.worth,
+            most=agreed,
         )
     whole = CompressedModel(inner.origin, smaller, made, _digest(trained, site))
     around, why_not = _as_before(model, whole, trained.samples, seed)
@@ -112,27 +121,32 @@ def compress(
 
 def figures(model: Model, samples: Samples) -> Figures:
     """Measure what a model costs, and how well it answers labelled samples; times are of this machine."""
-    question = model.origin.question
-    said, labels = model.predict(samples).matrix(question.outputs), labels_as_numbers(samples)
-    counted = [
-        tally(labels[:, place], said[:, place])
-        for place in range(said.shape[1])
-        if 0 < labels[:, place].mean() < 1
-    ]
     p50, p95 = (None, None)
     few = samples.among(range(min(_TIMED, len(samples))))
     if isinstance(model, Timed):
         p50, p95 = _times(model.asker(few), len(few))
     whole = _times(lambda place: model.predict(few.at(place)), min(_TIMED_WHOLE, len(few)))
-    return Figures(
-        size_of(model),
-        p50,
-        p95,
-        *whole,
-        auroc=float(np.mean([float(auroc(one)) for one in counted])),
-        ece=float(np.mean([float(ece(one)) for one in counted])),
-        slope=float(np.mean([float(calibration_slope(one)) for one in counted])),
-    )
+    return Figures(size_of(model), p50, p95, *whole, **_answered(model, samples))
+
+
+def _answered(model: Model, samples: Samples) -> dict[str, float]:
+    """Tell how well labelled samples are answered."""
+    if isinstance(model, Tagging):
+        counted = evaluate_tagging(samples, model, replicates=1).cases
+        assert counted is not None
+        there, named, right = (float(counted[name].sum()) for name in ("there", "named", "right"))
+        return {"f1": 2 * right / (there + named)}
+    said, labels = model.predict(samples).matrix(model.origin.question.outputs), labels_as_numbers(samples)
+    each = [
+        tally(labels[:, place], said[:, place])
+        for place in range(said.shape[1])
+        if 0 < labels[:, place].mean() < 1
+    ]
+    return {
+        "auroc": float(np.mean([float(auroc(one)) for one in each])),
+        "ece": float(np.mean([float(ece(one)) for one in each])),
+        "slope": float(np.mean([float(calibration_slope(one)) for one in each])),
+    }
 
 
 def size_of(model: Model) -> int:
@@ -149,7 +163,8 @@ def _smaller(model: Model, plan: Plan, train: Samples, tuning: Samples, seed: in
         return taught(model, train, tuning, seed)
     if not isinstance(model, Compressible):
         raise InputError(
-            "models of learner {learner!r} cannot be made into {to}; those of timeline networks can",
+            "models of learner {learner!r} cannot be made into {to}; those of networks over timelines, images and "
+            "notes can",
             learner=model.origin.learner,
             to=plan.to,
         )
@@ -189,6 +204,15 @@ def _check_measurable(tuning: Samples) -> None:
         raise InputError(
             "what is lost is measured on the tuning samples, of whom {n} are too few or all alike",
             n=len(tuning),
+        )
+
+
+def _check_tagged(tuning: Samples) -> None:
+    labels = tuning.frame["label"].drop_nulls().to_list()
+    if not any(spans_in(label) for label in labels):
+        raise InputError(
+            "what is lost is measured on the tuning samples, of whom {n} are too few or all alike",
+            n=len(labels),
         )
 
 

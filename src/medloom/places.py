@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medloom.features.boxes import Finding
 from medloom.foundation.errors import InputError
 from medloom.record.imaging.image import Image
+from medloom.tasks.model import Model
 from medloom.tasks.outlining import Outlining
 from medloom.tasks.relations import Relating
 from medloom.tasks.tagging import Tagging
@@ -57,11 +58,20 @@ def tag_by(trained: Trained) -> Tagging:
     Raises:
         InputError: the model names nothing.
     """
-    inner = innermost(trained.model)
+    return tagging_by(trained.model)
+
+
+def tagging_by(model: Model) -> Tagging:
+    """Give the same of a model by itself.
+
+    Raises:
+        InputError: the model names nothing.
+    """
+    inner = innermost(model)
     if not isinstance(inner, Tagging):
         raise InputError(
             "learner {learner!r} names no places in notes; tagging is learned by: encoder, bilstm-crf, crf",
-            learner=trained.model.origin.learner,
+            learner=model.origin.learner,
         )
     return inner
 

@@ -19,5 +19,5 @@ def test_a_smaller_model_is_the_next_version_and_names_the_one_it_was_made_from(
 
 def test_what_cannot_be_made_smaller_leaves_nothing(own_site: Path) -> None:
     said = refused("compress", MODEL, "--to", "onnx", folder=own_site)
-    assert "those of timeline networks can" in said
+    assert "those of networks over timelines, images and notes can" in said
     assert [path.name for path in (own_site / "models" / MODEL).iterdir() if path.is_dir()] == ["1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from medloom.cli.app import app
 from medloom.foundation.errors import InputError
 from medloom.loop import releases
 from medloom.loop.releases import Actor
+from medloom.places import tagging_by
 from tests.databases import opened
 from tests.learners.text.worlds import note
 
@@ -108,3 +110,63 @@ def test_a_model_of_notes_is_not_released_yet_and_it_is_said(learned: Path, tmp_
     database = opened(f"sqlite:///{tmp_path / 'site.db'}")
     with pytest.raises(InputError, match="about notes"):
         releases.propose(ml.Site.open(learned), database, "named.crf", Actor("ann", "data_scientist"))
+
+
+def test_places_of_a_model_become_facts_and_an_unsure_one_waits(learned: Path, tmp_path: Path) -> None:
+    site = Path(shutil.copytree(learned, tmp_path / "site", symlinks=True))
+    text = "The patient takes aspirin every day. She reports fever since Monday. "
+    text += "The patient takes 5-fluorouracil every day. "  # of which only `fluorouracil` has a code
+    fresh = {"patient": "P99", "time": datetime(2024, 6, 1), "code": "NOTE//visit", "role": "note"}
+    ml.Site.open(site).record.append(pl.DataFrame([{**fresh, "text_value": text}]))
+    asked = ["facts", "--extract", "--dictionary", "own", "--json"]
+    told = json.loads(run(*asked, "--model", "named.crf", site=site))
+    assert told["notes"] == 60 + 1
+    assert told["doubtful"] == {"unsure": 1}
+    where = ["--where", "model = 'named.crf'", "--json"]
+    found = json.loads(run("facts", *where, site=site))["facts"]
+    assert {("ATC//B01AC06", "aspirin every day"), ("ICD10CM//R50.9", "fever")} <= {
+        (one["code"], one["words"]) for one in found
+    }
+    assert all(0 < one["confidence"] <= 1 and one["span"] and one["derived_from"] for one in found)
+    again = json.loads(run(*asked, "--model", "named.crf@1", site=site))
+    assert (again["written"], again["doubtful"]) == (0, {})
+    refused = CliRunner().invoke(app, ["facts", "--kind", "drug=drug", "--site", str(site)])
+    assert refused.exit_code != 0
+
+
+def test_a_tagger_is_made_a_graph_and_its_facts_take_the_place_of_those_before(
+    learned: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    site = Path(shutil.copytree(learned, tmp_path / "site", symlinks=True))
+    small = [
+        "-p",
+        "width=48",
+        "-p",
+        "vocabulary=300",
+        "-p",
+        "epochs=15",
+        "-p",
+        "patience=15",
+        "-p",
+        "batch=4",
+    ]
+    small += ["-p", "average=0.0", "-p", "learning_rate=0.01"]
+    run("train", "named", "--learner", "bilstm-crf", *small, site=site)
+    text = "She reports fever since Monday. The patient takes aspirin every day. "
+    fresh = {"patient": "P99", "time": datetime(2024, 6, 1), "code": "NOTE//visit", "role": "note"}
+    ml.Site.open(site).record.append(pl.DataFrame([{**fresh, "text_value": text}]))
+    asked = ["facts", "--extract", "--dictionary", "own", "--model", "named.bilstm-crf", "--json"]
+    run(*asked, site=site)
+    told = json.loads(
+        run("compress", "named.bilstm-crf", "--to", "int8", "--most-lost", "0.2", "--json", site=site)
+    )
+    assert told["model"] == "named.bilstm-crf@2"
+    assert told["before"]["f1"] - told["after"]["f1"] <= 0.2
+    assert "F1, strict" in run("compress", "named.bilstm-crf@1", "--to", "onnx", site=site)
+    evaluated = json.loads(run("evaluate", "named.bilstm-crf", "--json", site=site))
+    assert evaluated["metrics"]["f1"]["value"] > 0.8
+    again = json.loads(run(*asked, site=site))
+    assert again["written"] == 0
+    places = ml.Site.open(site).model("named.bilstm-crf@3")
+    assert tagging_by(places).tag([text])[0]

@@ -34,8 +34,11 @@ def compress(
     epochs: Annotated[int, typer.Option(help=tr("Passes over the samples, where it learns again."))] = 5,
     minutes: Annotated[float | None, typer.Option(help=tr("After which learning again stops."))] = None,
     most_lost: Annotated[
-        float, typer.Option(help=tr("AUROC it may lose on the tuning samples; else it is not kept."))
-    ] = 0.003,
+        float | None,
+        typer.Option(
+            help=tr("AUROC, or F1 of places, it may lose on the tuning samples; else it is not kept.")
+        ),
+    ] = None,
     site: SiteOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
@@ -60,6 +63,7 @@ def compress(
         [
             (label, _shown(getattr(made.before, field), form), _shown(getattr(made.after, field), form))
             for label, field, form in _rows()
+            if any(getattr(one, field) is not None for one in (made.before, made.after))
         ],
         right=[1, 2],
     )
@@ -89,6 +93,7 @@ def _rows() -> list[tuple[str, str, str]]:
         (tr("from the record, median, ms"), "whole_p50_ms", ".1f"),
         (tr("from the record, 95th percentile, ms"), "whole_p95_ms", ".1f"),
         ("AUROC", "auroc", ".4f"),
+        (tr("F1, strict"), "f1", ".4f"),
         (tr("calibration error (ECE)"), "ece", ".4f"),
         (tr("calibration slope"), "slope", ".2f"),
     ]

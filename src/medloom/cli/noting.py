@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from medloom.care.notes.facts import Extraction
+    from medloom.learners.text.facts.mentions import Finder
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +40,20 @@ def facts(
         typer.Option(
             help=tr("--extract: icd10cm, hpo, drugbank, or own for our words alone; else icd10cm and hpo.")
         ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=tr("--extract: TASK.LEARNER[@N] that names places in notes, asked before the rules.")
+        ),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help=tr("--model: NAME=KIND of facts; kinds: problem, drug, procedure, allergy.")),
+    ] = None,
+    normaliser: Annotated[
+        Path | None,
+        typer.Option(help=tr("--model: a folder with a normaliser, for words that no dictionary has.")),
     ] = None,
     fhir: Annotated[Path | None, typer.Option(help=tr("Write the facts as a FHIR R4 Bundle too."))] = None,
     limit: Annotated[int, typer.Option(help=tr("Facts shown at most; 0: all. A file holds all."))] = 50,
@@ -61,7 +77,10 @@ def facts(
     if accept is not None or reject is not None:
         _decide(opened, accept, reject, code, by)
         return
-    extraction = extracted(opened, dictionary, json) if extract else None
+    if model is None and (kind or normaliser is not None):
+        raise InputError("--kind and --normaliser tell of a model's places; name it: --model TASK.LEARNER")
+    named = () if model is None else (model_finder(opened, model, dictionary, kind or (), normaliser),)
+    extraction = extracted(opened, dictionary, json, named) if extract else None
     if doubtful:
         list_doubtful(opened, json)
         return
@@ -80,14 +99,42 @@ def facts(
     show_facts(found, limit, fhir)
 
 
-def extracted(opened: Site, dictionary: list[str] | None, quiet: bool) -> Extraction:
-    """Take facts out of a site's notes, and say how many."""
+def model_finder(
+    opened: Site, model: str, dictionary: list[str] | None, kinds: Sequence[str], normaliser: Path | None
+) -> Finder:
+    """Give what finds facts as one of the site's models names places.
+
+    It is called by the model's name without a version: what a new version says replaces what the last one said.
+
+    Raises:
+        InputError: the model names no places, or it is not known what they mean.
+    """
+    from medloom.learners.text.facts.tagger import TaggerFinder, meant_by
+    from medloom.learners.text.normalising.normaliser import Normaliser
+    from medloom.places import tagging_by
+    from medloom.tasks import library
+
+    name = opened.model_name(model)
+    patterns = library.find(name.task, opened.directory).predict.spans or {}
+    pairs = (one.partition("=") for one in kinds)
+    return TaggerFinder(
+        f"{name.task}.{name.learner}",
+        tagging_by(opened.model(str(name))),
+        meant_by(patterns, {one: kind for one, _, kind in pairs}),
+        _vocabularies(dictionary),
+        None if normaliser is None else Normaliser.load(normaliser),
+    )
+
+
+def extracted(
+    opened: Site, dictionary: list[str] | None, quiet: bool, finders: Sequence[Finder] = ()
+) -> Extraction:
+    """Take facts out of a site's notes, and say how many; `finders` go before the rules."""
     from medloom.care.notes.facts import keep_facts
     from medloom.learners.text.facts.rules import RuleFinder
 
-    named = ("icd10cm", "hpo") if dictionary is None else tuple(one for one in dictionary if one != "own")
     with screen.showing_progress(quiet):
-        found = keep_facts(opened.record, [RuleFinder(named)])
+        found = keep_facts(opened.record, [*finders, RuleFinder(_vocabularies(dictionary))])
     if quiet:
         return found
     written = sum(one.written for one in found.reports)
@@ -106,6 +153,10 @@ def extracted(opened: Site, dictionary: list[str] | None, quiet: bool) -> Extrac
     if waiting := sum(found.doubtful.values()):
         screen.say(tr("{n:,} doubtful facts wait for a person: medloom facts --doubtful", n=waiting))
     return found
+
+
+def _vocabularies(dictionary: list[str] | None) -> tuple[str, ...]:
+    return ("icd10cm", "hpo") if dictionary is None else tuple(one for one in dictionary if one != "own")
 
 
 def _decide(opened: Site, accept: int | None, reject: int | None, code: str | None, by: str | None) -> None:

@@ -16,11 +16,10 @@ from medloom.learners.image.graph_model import INPUT, OUTPUTS, ImageGraphModel
 from medloom.learners.image.model import ImageModel
 from medloom.learners.image.network import ImageNetwork, views_of
 from medloom.tasks.samples import Samples
-from medloom.training.compression.graphs import as_graph, in_8_bits
+from medloom.training.compression.graphs import as_graph, check_like, in_8_bits
 from medloom.training.compression.plan import Plan
 from medloom.training.novelty import where_known
 
-_LIKE: Final = 1e-3  # answers of a graph may differ so much from the network's
 _COMPARED: Final = 20  # images
 _EXAMPLES: Final = 64  # images, by whose ranges numbers of 8 bits are scaled
 
@@ -53,13 +52,7 @@ def compressed(model: ImageModel, plan: Plan, train: Samples, tuning: Samples, s
     few = (tuning if len(tuning) else train).among(range(min(_COMPARED, len(tuning) or len(train))))
     outputs = model.origin.question.outputs
     mine, its = (np.asarray(one.predict(few).matrix(outputs)) for one in (model, made))
-    apart = float(np.abs(mine - its).max(initial=0.0))
-    if not apart <= _LIKE:
-        raise InputError(
-            "the graph does not answer as the network does: answers differ by {apart:.2g}; report this with the "
-            "learner's name and parameters",
-            apart=apart,
-        )
+    check_like(its, mine)
     if plan.to == "onnx":
         return made
     chosen = generator(seed, "examples").permutation(len(train))[:_EXAMPLES].tolist()

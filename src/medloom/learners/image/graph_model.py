@@ -16,11 +16,11 @@ from medloom.features.images import Framing, framed_each
 from medloom.learners.image.places import explained
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
-from medloom.tasks.model import Model, Origin
+from medloom.tasks.model import Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
-from medloom.training.compression.graphs import LIBRARIES, Graph
+from medloom.training.compression.graphs import LIBRARIES, Graph, GraphAnswering
 from medloom.training.novelty import Novelty
 
 INPUT: Final = "image"
@@ -31,7 +31,7 @@ _GRAPH: Final = "network.onnx"
 
 
 @dataclass(frozen=True)
-class ImageGraphModel(Model):
+class ImageGraphModel(GraphAnswering):
     """Answers from images by a graph of one image.
 
     Attributes:

@@ -81,8 +81,12 @@ class Vocabulary:
         """Read it as `tokenizer.json` writes it.
 
         Raises:
-            InputError: its windows do not begin and end with tokens of their own.
+            InputError: its windows do not begin and end with tokens of their own, or `tokenizers` is not installed.
         """
+        if find_spec("tokenizers") is None:
+            raise InputError(
+                'cutting notes into tokens needs tokenizers; install it with: pip install "medloom[text]"'
+            )
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_str(written)

@@ -81,6 +81,12 @@ class TextBody(nn.Module):
         ).last_hidden_state
         return said
 
+    def whole(self, ids: Tensor, shapes: Tensor) -> Tensor:
+        """Read windows without filling, all of one length (b, t), as graphs do: (b, t, width)."""
+        known = self.embedding(ids) + self.shapes(shapes)
+        said: Tensor = self.encoder(inputs_embeds=known, attention_mask=None).last_hidden_state
+        return said
+
 
 def on_device_of(network: nn.Module, batch: WindowBatch) -> WindowBatch:
     """Bring windows to where a network is."""

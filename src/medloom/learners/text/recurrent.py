@@ -41,8 +41,12 @@ class RecurrentEncoder(nn.Module):
         """Give what tokens go in as."""
         return self.embedding
 
-    def forward(self, inputs_embeds: Tensor, attention_mask: Tensor) -> SimpleNamespace:
-        """Read: (b, t, width) and (b, t) → `last_hidden_state` (b, t, width)."""
+    def forward(self, inputs_embeds: Tensor, attention_mask: Tensor | None) -> SimpleNamespace:
+        """Read: (b, t, width) and (b, t) → `last_hidden_state` (b, t, width); no mask: nothing is filled up."""
+        if attention_mask is None:
+            return SimpleNamespace(
+                last_hidden_state=self.left_out(self.read(self.left_out(inputs_embeds))[0])
+            )
         lengths = attention_mask.sum(1).cpu()
         packed = nn.utils.rnn.pack_padded_sequence(
             self.left_out(inputs_embeds), lengths, batch_first=True, enforce_sorted=False

@@ -26,7 +26,7 @@ from medloom.learners.timeline.network import TimelineNetwork, mean_loss, scores
 from medloom.tasks.model import Model
 from medloom.tasks.samples import Samples
 from medloom.training.additions import additions
-from medloom.training.compression.graphs import Scaling, as_graph, in_8_bits
+from medloom.training.compression.graphs import Scaling, as_graph, check_like, in_8_bits
 from medloom.training.compression.plan import Plan
 from medloom.training.compression.pruning import heaviest, kept_only, masks_of
 from medloom.training.fitting import fit
@@ -36,7 +36,6 @@ from medloom.training.seeding import seeded
 
 Floats = NDArray[np.float64]
 
-_LIKE: Final = 1e-3  # scores of a graph may differ so much from the network's
 _COMPARED: Final = 100  # samples
 _EXAMPLES: Final = 200  # training samples that tell the ranges of 8 bits
 _WEIGHED: Final = 512  # training samples that tell which heads and units matter
@@ -87,13 +86,7 @@ def _as_graph(model: TimelineModel, plan: Plan, train: Samples, tuning: Samples)
 def _check_like(made: GraphModel, model: TimelineModel, samples: Samples) -> None:
     """Refuse a graph that does not answer as its network."""
     compared = model.reading.timelines(samples.among(range(min(_COMPARED, len(samples)))))
-    apart = np.abs(made.scores(compared) - scores_of(model.network, compared))
-    if not apart.max(initial=0.0) <= _LIKE:
-        raise InputError(
-            "the graph does not answer as the network does: scores differ by {apart:.2g}; report this with the "
-            "model's size and what was added to it",
-            apart=float(apart.max()),
-        )
+    check_like(made.scores(compared), scores_of(model.network, compared))
 
 
 @dataclass(frozen=True)

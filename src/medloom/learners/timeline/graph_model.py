@@ -14,18 +14,17 @@ from numpy.typing import NDArray
 
 from medloom.features.token_vocabulary import TokenVocabulary
 from medloom.features.tokens import encode, nobodys_tokens
-from medloom.foundation.errors import InputError
 from medloom.foundation.seeds import generator
 from medloom.learners.timeline.batches import Gathering, Timelines
 from medloom.learners.timeline.fact_rows import rows_of
 from medloom.learners.timeline.rows import RowForm
 from medloom.tasks import package
 from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
-from medloom.tasks.model import Model, Origin
+from medloom.tasks.model import Origin
 from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
-from medloom.training.compression.graphs import LIBRARIES, Graph, check_runtime
+from medloom.training.compression.graphs import LIBRARIES, Graph, GraphAnswering, check_runtime
 from medloom.training.novelty import Novelty
 
 Floats = NDArray[np.float64]
@@ -39,7 +38,7 @@ _GRAPH: Final = "network.onnx"
 
 
 @dataclass(frozen=True)
-class GraphModel(Model):
+class GraphModel(GraphAnswering):
     """Answers from timelines by a graph of one row: each sample is asked by itself, and is answered so in any company.
 
     Attributes:
@@ -124,14 +123,6 @@ class GraphModel(Model):
             METHOD,
             self.form.scale(self.origin.question),
         )
-
-    def compressed(self, *_arguments: object) -> Model:
-        """Refuse: it is as small as it gets.
-
-        Raises:
-            InputError: always; compress the model it was made from.
-        """
-        raise InputError("this model is a graph already; compress the version that it was made from")
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medloom.foundation.errors import InputError
+from medloom.tasks.model import Model
 from medloom.training.quiet import quiet
 
 if TYPE_CHECKING:
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 Arrays = Mapping[str, NDArray[Any]]
 Scaling = Literal["dynamic", "static"]
 
+LIKE: Final = 1e-3
+"""By how much answers of a graph may differ from its network's."""
+
 LIBRARIES: Final = ("numpy", "onnxruntime", "polars")
 _OPSET: Final = 17
 _TALKATIVE: Final = ("torch.onnx", "onnxscript", "onnx_ir", "root")
+_SLOWER: Final = ["SkipLayerNormFusion"]  # takes 6 times as long as the sum and the norm it stands for
 _NARROW: Final = (
     32  # columns; a product that gives fewer takes no time, and its rounding would go into the answer
 )
@@ -61,8 +66,22 @@ class Graph:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            self.content, options, providers=["CPUExecutionProvider"], disabled_optimizers=_SLOWER
+        )
         return session, [one.name for one in session.get_inputs()]
+
+
+class GraphAnswering(Model):
+    """A model that answers by graphs."""
+
+    def compressed(self, *_arguments: object) -> Model:
+        """Refuse: it is as small as it gets.
+
+        Raises:
+            InputError: always; compress the model it was made from.
+        """
+        raise InputError("this model is a graph already; compress the version that it was made from")
 
 
 def check_runtime() -> None:
@@ -113,10 +132,30 @@ def as_graph(
     return Graph(made.SerializeToString(deterministic=True))
 
 
+def check_like(graph: NDArray[Any], network: NDArray[Any]) -> None:
+    """Refuse a graph that does not answer as the network that it was written from.
+
+    Args:
+        graph: what it answers.
+        network: what that answers, of the same shape.
+
+    Raises:
+        InputError: they differ by more than `LIKE`.
+    """
+    apart = float(np.abs(graph - network).max(initial=0.0))
+    if not apart <= LIKE:
+        raise InputError(
+            "the graph does not answer as the network does: answers differ by {apart:.2g}; report this with the "
+            "learner's name and parameters",
+            apart=apart,
+        )
+
+
 def in_8_bits(graph: Graph, scaling: Scaling, examples: Sequence[Arrays]) -> Graph:
     """Give the same graph with the weights of its products in 8 bits, a scale for each column.
 
-    Of convolutions too, where scaling is `static`; not of small ones, in which rounding weighs more than time.
+    Of convolutions too, where scaling is `static`, and of LSTM, where it is `dynamic`; not of small products, in which
+    rounding weighs more than time.
 
     Args:
         graph: of 32 bits.
@@ -171,11 +210,11 @@ class _Examples:
 def _wide_products(made: Any, scaling: Scaling) -> list[str]:
     """Name the products with weights that give many columns, of many numbers each."""
     weights = {one.name: tuple(one.dims) for one in made.graph.initializer}
-    kinds = ("MatMul", "Gemm", "Conv") if scaling == "static" else ("MatMul", "Gemm")
+    kinds = ("MatMul", "Gemm", "Conv") if scaling == "static" else ("MatMul", "Gemm", "LSTM")
 
-    def sides(node: Any) -> tuple[int, int]:
+    def sides(node: Any) -> tuple[float, int]:
         first, *others = weights[node.input[1]]
-        return first, math.prod(others)
+        return (math.inf, math.prod(others)) if node.op_type == "LSTM" else (first, math.prod(others))
 
     return [
         node.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +28,10 @@ class Figures:
         bytes: of its package.
         p50_ms, p95_ms: to answer one sample whose input is made, on one thread; None: not told apart.
         whole_p50_ms, whole_p95_ms: the same from the record.
-        auroc: of outputs, on the average.
+        auroc: of outputs, on the average; None: it names places.
         ece: expected calibration error of ten bins, on the average.
         slope: of calibration, on the average.
+        f1: of places right to the character, where it names some.
     """
 
     bytes: int
@@ -37,9 +39,16 @@ class Figures:
     p95_ms: float | None
     whole_p50_ms: float
     whole_p95_ms: float
-    auroc: float
-    ece: float
-    slope: float
+    auroc: float | None = None
+    ece: float | None = None
+    slope: float | None = None
+    f1: float | None = None
+
+    @property
+    def worth(self) -> float:
+        """Give what is not to be lost: F1 of what names places, else the AUROC."""
+        told = self.auroc if self.f1 is None else self.f1
+        return math.nan if told is None else told
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,8 @@ class Made:
 
     @property
     def lost(self) -> float:
-        """Give the AUROC that was lost."""
-        return self.before.auroc - self.after.auroc
+        """Give the AUROC, or F1, that was lost."""
+        return self.before.worth - self.after.worth
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""

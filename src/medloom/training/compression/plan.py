@@ -27,7 +27,7 @@ class Plan:
         to: `onnx`, a graph for ONNX Runtime; `int8`, a graph whose weights have 8 bits; `pruned`; `distilled`.
         method: of `int8`, whether ranges are those of examples (`static`) or of each answer (`dynamic`); of `pruned`,
             whether whole `units` and heads go, or single `weights`; of `distilled`, whether a `smaller` network or
-            `gbdt` learns from the model's answers. Empty: the first of these.
+            `gbdt` learns from the model's answers. Empty: the first of these; of notes `dynamic`.
         share: of heads and units, or of weights, that go.
         size: of the smaller network; empty: the next smaller one.
         epochs: passes over the training samples, for what learns again.

@@ -11,17 +11,16 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medloom.foundation.messages import tr
+from medloom.learners.text.classifying.answers import by_words, whole_shares
 from medloom.learners.text.classifying.network import AnswerNetwork
 from medloom.learners.text.encoders import Vocabulary
 from medloom.learners.text.network import WindowBatch, on_device_of
 from medloom.learners.text.windows import Note, Windowing
-from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
+from medloom.tasks.explanation import Explanation
 from medloom.tasks.question import Question
 from medloom.tasks.samples import Samples
 from medloom.training.answer_heads import AnswerForm
@@ -39,37 +38,12 @@ def explained(
     vocabulary: Vocabulary,
     windowing: Windowing,
     form: AnswerForm,
-    question: Question,
     samples: Samples,
 ) -> Explanation:
     """Divide answers about notes between their words; on the scale of the form."""
-    items, frames, bases = samples.frame["item"].to_list(), [EXPLANATION_SCHEMA.to_frame()], []
-    for place, note in enumerate(notes):
-        shares, base = _shares(network, note, vocabulary, windowing, form, question)
-        bases.append(base)
-        for number, output in enumerate(question.outputs):
-            rows = {
-                "sample_id": [int(samples.sample_ids[place])] * len(note.words),
-                "output": [output] * len(note.words),
-                "input": [
-                    tr("characters {start} to {end}", start=start, end=end)
-                    for start, end in note.words.tolist()
-                ],
-                "contribution": shares[:, number],
-                "start": note.words[:, 0].astype(float),
-                "end": note.words[:, 1].astype(float),
-                "asset": [items[place]] * len(note.words),
-            }
-            frames.append(pl.DataFrame(rows, schema={name: EXPLANATION_SCHEMA[name] for name in rows}))
-    frame = pl.concat(frames, how="diagonal_relaxed")
-    mean = np.mean(bases, axis=0) if bases else np.zeros(len(question.outputs))
-    return Explanation(
-        frame.select(pl.col(name).cast(kind) for name, kind in EXPLANATION_SCHEMA.items()),
-        pl.DataFrame({"output": list(question.outputs), "value": mean}),
-        METHOD,
-        form.scale(question),
-        additive=len(notes) == 1,  # the way begins elsewhere for notes of other lengths
-    )
+    question = samples.question
+    shared = [_shares(network, note, vocabulary, windowing, form, question) for note in notes]
+    return by_words(notes, shared, form, samples, METHOD)
 
 
 def _shares(
@@ -112,9 +86,7 @@ def _shares(
             first = first + network.body.reached(filling, batch).sum(1)[0].cpu() / total
             last = last + network.body.reached(whole, batch).sum(1)[0].cpu() / total
     base, answer = (_told(network, form, question, one[None]) for one in (first, last))
-    missed = answer - base - shares.sum(0)
-    size = np.abs(shares)
-    return shares + missed * size / np.maximum(size.sum(0), 1e-12), base
+    return whole_shares(shares, answer - base), base
 
 
 def _told(network: AnswerNetwork, form: AnswerForm, question: Question, mean: Tensor) -> Floats:

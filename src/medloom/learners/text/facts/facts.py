@@ -100,18 +100,18 @@ _REACH: Final = 300
 
 def _mentions(text: str, finders: Sequence[Finder]) -> list[tuple[str, Mention]]:
     taken: list[tuple[str, Mention]] = []
+    covered = bytearray(len(text))  # by finders before
     for finder in finders:
-        before = list(taken)
-        taken += (
-            (finder.name, one)
+        found = [
+            one
             for one in finder.find(text)
-            if one.kind != "anatomy" and not any(_overlap(one, other) for _, other in before)
-        )
+            if one.kind != "anatomy" and not any(any(covered[start:end]) for start, end in one.parts)
+        ]
+        for one in found:
+            for start, end in one.parts:
+                covered[start:end] = b"\1" * (end - start)
+        taken += ((finder.name, one) for one in found)
     return sorted(taken, key=lambda pair: (pair[1].start, pair[1].parts))
-
-
-def _overlap(one: Mention, other: Mention) -> bool:
-    return any(a < d and c < b for a, b in one.parts for c, d in other.parts)
 
 
 def _section_at(parts: Sequence[Section], starts: Sequence[int], at: int) -> Section | None:

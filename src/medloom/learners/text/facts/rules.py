@@ -77,9 +77,9 @@ def _found(text: str, vocabularies: tuple[str, ...]) -> list[Mention]:
     taken = [*pressures(text, low), *habits(low)]
     taken += _measurements(text, low, terms)
     terms = _beside(terms, taken, len(text))
-    drugs = _drugs(low, terms)
-    named = _named(low, _beside(terms, drugs, len(text)))
-    return sorted([*taken, *drugs, *named], key=lambda one: (one.start, one.parts))
+    given = drugs_of(low, terms)
+    named = _named(low, _beside(terms, given, len(text)))
+    return sorted([*taken, *given, *named], key=lambda one: (one.start, one.parts))
 
 
 def _beside(terms: Sequence[Found], taken: Sequence[Mention], length: int) -> list[Found]:
@@ -117,8 +117,13 @@ _NEAR: Final = 40
 _PRESSURE_NEAR: Final = re.compile(r"\bbp\b|血压")
 
 
-def _drugs(low: str, terms: Sequence[Found]) -> list[Mention]:
-    """Read drugs with how they are given, and those that somebody is allergic to."""
+def drugs_of(low: str, terms: Sequence[Found]) -> list[Mention]:
+    """Read drugs with how they are given, and those that somebody is allergic to.
+
+    Args:
+        low: the text, folded.
+        terms: in it, in its order; those that are no drugs and no allergens are left out.
+    """
     named = [(one, term) for one in terms if (term := _meaning(one, "drug", "allergy")) is not None]
     limits = [one.start for one, _ in named[1:]] + [len(low)] * bool(named)
     found: list[Mention] = []

@@ -22,6 +22,8 @@ Tags = NDArray[np.int64]
 FORBIDDEN: Final = -1e4
 """Score of what may not be."""
 
+_LEAST: Final = -300.0  # logarithm; the product of two such odds is still a number
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -133,20 +135,24 @@ def chances(scores: Floats, moves: Floats) -> Floats:
     n, k = scores.shape
     if not n:
         return np.zeros((0, k))
-    inner = moves[:k, :k]
+    step, first, ends = _odds(moves[:k, :k]), _odds(moves[k, :k]), _odds(moves[:k, k])
+    said = np.exp(np.maximum(scores - scores.max(1, keepdims=True), _LEAST))
     forward, backward = np.empty((n, k)), np.empty((n, k))
-    forward[0] = scores[0] + moves[k, :k]
+    reached = said[0] * first
+    forward[0] = reached / reached.sum()
     for place in range(1, n):
-        forward[place] = _log_sum(forward[place - 1][:, None] + inner, 0) + scores[place]
-    backward[-1] = moves[:k, k]
+        reached = (forward[place - 1] @ step) * said[place]
+        forward[place] = reached / reached.sum()
+    backward[-1] = ends / ends.sum()
     for place in range(n - 2, -1, -1):
-        backward[place] = _log_sum(inner + (scores[place + 1] + backward[place + 1])[None], 1)
-    both = forward + backward
-    found: Floats = np.exp(both - _log_sum(both, 1)[:, None])
+        reached = step @ (said[place + 1] * backward[place + 1])
+        backward[place] = reached / reached.sum()
+    both = forward * backward
+    found: Floats = both / np.maximum(both.sum(1, keepdims=True), np.finfo(np.float64).tiny)
     return found
 
 
-def _log_sum(values: Floats, axis: int) -> Floats:
-    highest = values.max(axis, keepdims=True)
-    summed: Floats = np.log(np.exp(values - highest).sum(axis)) + highest.squeeze(axis)
-    return summed
+def _odds(moves: Floats) -> Floats:
+    """Give e to the power of moves; of what may not be, 0."""
+    odds: Floats = np.where(moves > FORBIDDEN, np.exp(np.maximum(moves, _LEAST)), 0.0)
+    return odds

@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from medloom.learners.text.encoders import VOCABULARY, Vocabulary, body_in, files_in
 from medloom.learners.text.network import TextBody
 from medloom.learners.text.tagging.answers import explained, predicted
-from medloom.learners.text.tagging.chains import Chain, best_row, chances
+from medloom.learners.text.tagging.chains import Chain
 from medloom.learners.text.tagging.network import TagNetwork
+from medloom.learners.text.tagging.places import tagged
 from medloom.learners.text.tagging.teaching import scores_of
 from medloom.learners.text.windows import Note, Windowing
 from medloom.tasks import package
@@ -24,6 +23,7 @@ from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.tagging import Tagged
 from medloom.training.additions import described, put_in
+from medloom.training.compression.plan import Plan
 from medloom.training.tensors import read_weights, write_weights
 
 LIBRARIES: Final = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
@@ -59,17 +59,14 @@ class TaggerModel(Model):
         """
         notes = [Note.of(text, self.vocabulary) for text in texts]
         said = scores_of(self.network, notes, self.vocabulary, self.windowing)
-        moves = [self.network.moves(place).detach().double().numpy() for place in range(len(self.chains))]
-        found = []
-        for note, scores in zip(notes, said, strict=True):
-            tagged = []
-            for chain, own, after in zip(self.chains, scores, moves, strict=True):
-                row = best_row(own, after)
-                spans = chain.spans(note.words, row)
-                sure = chances(own, after)[np.arange(len(row)), row] if spans else np.zeros(0)
-                tagged += [Tagged(one, float(sure[first:last].min())) for one, first, last in spans]
-            found.append(tuple(sorted(tagged, key=lambda one: one.span)))
-        return found
+        moves = self.network.all_moves()
+        return [tagged(note, self.chains, one, moves) for note, one in zip(notes, said, strict=True)]
+
+    def compressed(self, plan: Plan, train: Samples, tuning: Samples, seed: int) -> Model:
+        """Make it faster; as `Compressible`."""
+        from medloom.learners.text.compressing import tagger_compressed
+
+        return tagger_compressed(self, plan, train, tuning, seed)
 
     def predict(self, samples: Samples) -> Predictions:
         """Give a row for each place that is named.

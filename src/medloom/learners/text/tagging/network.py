@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from medloom.learners.text.network import TextBody, WindowBatch, of_words
-from medloom.learners.text.tagging.chains import FORBIDDEN, Chain
+from medloom.learners.text.tagging.chains import FORBIDDEN, Chain, Floats
 
 
 class TagNetwork(nn.Module):
@@ -43,6 +43,10 @@ class TagNetwork(nn.Module):
         """Give scores of each tag behind another: (tags + 1, tags + 1), the last is the edge."""
         allowed: Tensor = getattr(self, f"allowed{chain}")
         return torch.where(allowed, self.free[chain], FORBIDDEN)
+
+    def all_moves(self) -> list[Floats]:
+        """Give `moves` of each chain, as arrays."""
+        return [self.moves(place).detach().double().cpu().numpy() for place in range(len(self.sizes))]
 
     def losses(self, batch: WindowBatch, tags: Sequence[Tensor]) -> Tensor:
         """Give by how much each window's tags, of each chain (b, w), are less likely than certain, a word: (b,)."""

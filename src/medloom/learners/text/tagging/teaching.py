@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from medloom.learners.text.network import WindowBatch, on_device_of
 from medloom.learners.text.tagging.chains import Chain, Floats, best_row, closed
 from medloom.learners.text.tagging.network import TagNetwork
-from medloom.learners.text.windows import Note, Window, Windowing, merged
+from medloom.learners.text.tagging.places import together
+from medloom.learners.text.windows import Note, Window, Windowing
 from medloom.tasks.spans import Span
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def scores_of(
             for row, (number, window) in enumerate(some):
                 own = [one[row, : len(window.heads)].double().cpu().numpy() for one in scores]
                 said[number].append((window, own))
-    return [_merged(some, network.sizes) for some in said]
+    return [together(some, network.sizes) for some in said]
 
 
 def judged_by(
@@ -122,7 +123,7 @@ class _Judge:
     def __call__(self, network: nn.Module) -> float:
         assert isinstance(network, TagNetwork)
         said = scores_of(network, self.taught.notes, self.vocabulary, self.windowing)
-        moves = [network.moves(place).detach().double().cpu().numpy() for place in range(len(self.chains))]
+        moves = network.all_moves()
         right = found = there = 0
         for note, scores, spans in zip(self.taught.notes, said, self.taught.spans, strict=True):
             for chain, own, one in zip(self.chains, scores, moves, strict=True):
@@ -132,14 +133,3 @@ class _Judge:
                 found += len(made)
                 there += len(known)
         return 1.0 - 2 * right / max(1, found + there)
-
-
-def _merged(said: list[tuple[Window, list[Floats]]], sizes: Sequence[int]) -> list[Floats]:
-    if not said:
-        return [np.zeros((0, size)) for size in sizes]
-    windows = [window for window, _ in said]
-    order = sorted(range(len(windows)), key=lambda place: windows[place].first)
-    return [
-        merged([windows[at] for at in order], [said[at][1][chain] for at in order])
-        for chain in range(len(sizes))
-    ]
