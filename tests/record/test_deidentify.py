@@ -169,3 +169,27 @@ def test_a_long_note_and_odd_signs_are_read() -> None:
     text = (NOTE + " 😀 \u05e9\u05dc\u05d5\u05dd ") * 3000
     assert replaced(text, DRAWN).counts["record_number"] == 3000
     assert replaced("", DRAWN).text == ""
+
+
+def test_no_surrogate_is_what_it_stands_for() -> None:
+    for patient in map(str, range(60)):
+        drawn = Surrogates(KEY, patient)
+        assert drawn.of("name", "Baker") != "Baker"
+        assert drawn.of("hospital", "Riverside Hospital") != "Riverside Hospital"
+        assert drawn.of("name", "王") != "王"
+
+
+def test_what_a_finder_calls_a_number_may_hold_no_digit() -> None:
+    for words in ("甲乙", "—", "№ ß"):
+        assert not set(DRAWN.of("record_number", words)) & set(words.strip("№ "))
+
+
+def test_a_year_that_tells_an_age_over_89_is_no_safe_harbor() -> None:
+    assert replaced("DOB: 03/05/1920, seen 3/5/2024", DRAWN, year=2026).text == "DOB: [DATE], seen 2024"
+    assert replaced("DOB: 03/05/1937", DRAWN, year=2026).text == "DOB: 1937"
+    assert replaced("DOB: 03/05/1936", DRAWN, year=2026).text == "DOB: [DATE]"
+
+
+def test_a_surname_that_stands_alone_later_is_replaced_too() -> None:
+    said = "Dr. Ann Stone was called. Stone agreed; kidney stone excluded."
+    assert replaced(said, DRAWN).text == "Dr. [NAME] was called. [NAME] agreed; kidney stone excluded."
