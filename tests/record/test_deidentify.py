@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -193,3 +194,30 @@ def test_a_year_that_tells_an_age_over_89_is_no_safe_harbor() -> None:
 def test_a_surname_that_stands_alone_later_is_replaced_too() -> None:
     said = "Dr. Ann Stone was called. Stone agreed; kidney stone excluded."
     assert replaced(said, DRAWN).text == "Dr. [NAME] was called. [NAME] agreed; kidney stone excluded."
+
+
+def test_dates_and_categories_of_a_table_are_read_as_its_texts_are(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    notes = pl.Series("note", ["Dr. Ann Lee"], dtype=pl.Categorical)
+    frame = pl.DataFrame(
+        [notes, pl.Series("seen", [datetime(2024, 3, 5, 10)]), pl.Series("born", [date(1980, 1, 2)])]
+    )
+    frame.write_parquet(source / "t.parquet")
+    for texts in ((), ("note",)):
+        out = tmp_path / f"out{len(texts)}"
+        deidentify_folder(source, out, Settings(texts=texts), KEY)
+        assert pl.read_parquet(out / "000001.parquet").row(0) == ("Dr. [NAME]", "2024", "1980")
+    deidentify_folder(source, tmp_path / "moved", Settings("date-shifted"), KEY)
+    seen = pl.read_parquet(tmp_path / "moved" / "000001.parquet")["seen"].item()
+    assert len(seen) == 10 and seen != "2024-03-05"
+
+
+def test_columns_that_cannot_be_read_are_not_passed_on(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    pl.DataFrame({"id": [1], "notes": [["Dr. Ann Lee"]]}).write_parquet(source / "t.parquet")
+    with pytest.raises(InputError, match="notes"):
+        deidentify_folder(source, tmp_path / "out", Settings(), KEY)
+    deidentify_folder(source, tmp_path / "without", Settings(identifiers=("notes",)), KEY)
+    assert pl.read_parquet(tmp_path / "without" / "000001.parquet").columns == ["id"]
