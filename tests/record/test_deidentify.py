@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -169,3 +170,54 @@ def test_a_long_note_and_odd_signs_are_read() -> None:
     text = (NOTE + " 😀 \u05e9\u05dc\u05d5\u05dd ") * 3000
     assert replaced(text, DRAWN).counts["record_number"] == 3000
     assert replaced("", DRAWN).text == ""
+
+
+def test_no_surrogate_is_what_it_stands_for() -> None:
+    for patient in map(str, range(60)):
+        drawn = Surrogates(KEY, patient)
+        assert drawn.of("name", "Baker") != "Baker"
+        assert drawn.of("hospital", "Riverside Hospital") != "Riverside Hospital"
+        assert drawn.of("name", "王") != "王"
+
+
+def test_what_a_finder_calls_a_number_may_hold_no_digit() -> None:
+    for words in ("甲乙", "—", "№ ß"):
+        assert not set(DRAWN.of("record_number", words)) & set(words.strip("№ "))
+
+
+def test_a_year_that_tells_an_age_over_89_is_no_safe_harbor() -> None:
+    assert replaced("DOB: 03/05/1920, seen 3/5/2024", DRAWN, year=2026).text == "DOB: [DATE], seen 2024"
+    assert replaced("DOB: 03/05/1937", DRAWN, year=2026).text == "DOB: 1937"
+    assert replaced("DOB: 03/05/1936", DRAWN, year=2026).text == "DOB: [DATE]"
+
+
+def test_a_surname_that_stands_alone_later_is_replaced_too() -> None:
+    said = "Dr. Ann Stone was called. Stone agreed; kidney stone excluded."
+    assert replaced(said, DRAWN).text == "Dr. [NAME] was called. [NAME] agreed; kidney stone excluded."
+
+
+def test_dates_and_categories_of_a_table_are_read_as_its_texts_are(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    notes = pl.Series("note", ["Dr. Ann Lee"], dtype=pl.Categorical)
+    frame = pl.DataFrame(
+        [notes, pl.Series("seen", [datetime(2024, 3, 5, 10)]), pl.Series("born", [date(1980, 1, 2)])]
+    )
+    frame.write_parquet(source / "t.parquet")
+    for texts in ((), ("note",)):
+        out = tmp_path / f"out{len(texts)}"
+        deidentify_folder(source, out, Settings(texts=texts), KEY)
+        assert pl.read_parquet(out / "000001.parquet").row(0) == ("Dr. [NAME]", "2024", "1980")
+    deidentify_folder(source, tmp_path / "moved", Settings("date-shifted"), KEY)
+    seen = pl.read_parquet(tmp_path / "moved" / "000001.parquet")["seen"].item()
+    assert len(seen) == 10 and seen != "2024-03-05"
+
+
+def test_columns_that_cannot_be_read_are_not_passed_on(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    pl.DataFrame({"id": [1], "notes": [["Dr. Ann Lee"]]}).write_parquet(source / "t.parquet")
+    with pytest.raises(InputError, match="notes"):
+        deidentify_folder(source, tmp_path / "out", Settings(), KEY)
+    deidentify_folder(source, tmp_path / "without", Settings(identifiers=("notes",)), KEY)
+    assert pl.read_parquet(tmp_path / "without" / "000001.parquet").columns == ["id"]

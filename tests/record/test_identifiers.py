@@ -35,6 +35,50 @@ def found_in(text: str) -> list[tuple[str, str]]:
         ("李医生查房，王建国主任会诊", [("name", "李"), ("name", "王建国")]),
         ("住浙江省杭州市西湖区文三路478号", [("address", "浙江省杭州市西湖区文三路478号")]),
         ("患者高热3天，血压120/80mmHg", []),
+        (
+            "DR. ANN LEE; NAME: LEE, ANN B MRN: 12345",
+            [("name", "ANN LEE"), ("name", "LEE, ANN B"), ("record_number", "12345")],
+        ),
+        (
+            "Dr. J. Smith and Dr.Lee, Ms. van der Berg",
+            [("name", "J. Smith"), ("name", "Lee"), ("name", "van der Berg")],
+        ),
+        ("Pt: John Smith, seen by Mary Jones, MD", [("name", "John Smith"), ("name", "Mary Jones")]),
+        (
+            "03-05-2024, 5.3.2024, 20240305",
+            [("date", "03-05-2024"), ("date", "5.3.2024"), ("date", "20240305")],
+        ),
+        ("5-Mar-2024, 05MAR2024", [("date", "5-Mar-2024"), ("date", "05MAR2024")]),
+        (
+            "MARCH 5 2024, March 2024, on 3/5",
+            [("date", "MARCH 5 2024"), ("date", "March 2024"), ("date", "3/5")],
+        ),
+        (
+            "2024年03月 2岁；2024-03；二〇二四年三月五日",
+            [("date", "2024年03月"), ("date", "2024-03"), ("date", "二〇二四年三月五日")],
+        ),
+        (
+            "92 y.o., ninety-two years old, 九十二岁",
+            [("age", "92"), ("age", "ninety-two"), ("age", "九十二")],
+        ),
+        ("SSN: 123456789", [("social_security", "123456789")]),
+        ("身份证号：110105491231002", [("citizen_number", "110105491231002")]),
+        ("call 4125550199, tel +44 20 7946 0958", [("phone", "4125550199"), ("phone", "+44 20 7946 0958")]),
+        ("联系电话：87654321", [("phone", "87654321")]),
+        (
+            "Patient ID: 123456, VIN 1HGCM82633A004352",
+            [("record_number", "123456"), ("account", "1HGCM82633A004352")],
+        ),
+        (
+            "12 N. Main St Apt 5; P.O. Box 123",
+            [("address", "12 N. Main St Apt 5"), ("address", "P.O. Box 123")],
+        ),
+        ("现住址：翠苑一区某某公寓，电话无", [("address", "翠苑一区某某公寓")]),
+        ("姓名：买买提·艾力 性别男", [("name", "买买提·艾力")]),
+        ("姓名：王 小明", [("name", "王 小明")]),
+        ("记录者：赵六/审核者：钱七", [("name", "赵六"), ("name", "钱七")]),
+        ("主任医师查房，患者高热，咳嗽", []),
+        ("may take 5 tablets, 1.2.3, 12-15 mg, 10-20-30 mg, pain 3/10", []),
         ("", []),
     ],
 )

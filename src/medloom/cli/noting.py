@@ -75,7 +75,7 @@ def facts(
 
     opened = Site.open(site)
     if accept is not None or reject is not None:
-        _decide(opened, accept, reject, code, by)
+        _decide(opened, accept, reject, code, by, json)
         return
     if model is None and (kind or normaliser is not None):
         raise InputError("--kind and --normaliser tell of a model's places; name it: --model TASK.LEARNER")
@@ -159,17 +159,23 @@ def _vocabularies(dictionary: list[str] | None) -> tuple[str, ...]:
     return ("icd10cm", "hpo") if dictionary is None else tuple(one for one in dictionary if one != "own")
 
 
-def _decide(opened: Site, accept: int | None, reject: int | None, code: str | None, by: str | None) -> None:
+def _decide(
+    opened: Site, accept: int | None, reject: int | None, code: str | None, by: str | None, json: bool
+) -> None:
     from medloom.care.notes import reviewing
 
     if by is None or (accept is not None) == (reject is not None):
         raise InputError("name one fact and who decides: --accept 3 --by NAME, or --reject 3 --by NAME")
     if accept is not None:
-        reviewing.accept(opened.record, accept, by, code)
-        screen.say(tr("Fact {id} stands in the record now.", id=accept))
+        decided = reviewing.accept(opened.record, accept, by, code)
+        said = tr("Fact {id} stands in the record now.", id=accept)
     elif reject is not None:
-        reviewing.reject(opened.record, reject, by)
-        screen.say(tr("Fact {id} was rejected.", id=reject))
+        decided = reviewing.reject(opened.record, reject, by)
+        said = tr("Fact {id} was rejected.", id=reject)
+    if json:
+        screen.json({"id": decided.id, "state": decided.state})
+    else:
+        screen.say(said)
 
 
 def list_doubtful(opened: Site, json: bool) -> None:

@@ -65,8 +65,10 @@ class DoubtfulFacts:
         """Take the queue of a site whose vault is open; sealed where the site encrypts at rest."""
         return cls(site.doubtful, vault.derived(_PURPOSE), site.settings().encrypt_at_rest)
 
-    def put(self, subject_id: int, derived_from: str, model: str, facts: Iterable[Mapping[str, Any]]) -> int:
-        """Put what a model doubts of a note into the queue, in place of what it doubted before; count what is new.
+    def put(
+        self, subject_id: int, derived_from: str, model: str, facts: Iterable[Mapping[str, Any]]
+    ) -> list[Mapping[str, Any]]:
+        """Put what a model doubts of a note into the queue, in place of what it doubted before; give what is new.
 
         Args:
             subject_id: of whom the note is.
@@ -74,9 +76,10 @@ class DoubtfulFacts:
             model: who says it.
             facts: columns of a batch, and `reasons`, a list of them.
         """
-        rows = [self._row(subject_id, derived_from, model, one) for one in facts]
+        doubted = list(facts)
+        rows = [self._row(subject_id, derived_from, model, one) for one in doubted]
         if not rows and not self.path.exists():
-            return 0
+            return []
         with self._writing() as connection:
             known = {
                 name
@@ -95,7 +98,7 @@ class DoubtfulFacts:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             )
-        return len(told - known)
+        return [one for one, row in zip(doubted, rows, strict=True) if row[0] not in known]
 
     def facts(self, state: State | None = "open") -> list[Doubtful]:
         """List what is in one state, or all of it, in the order in which it came."""

@@ -14,7 +14,7 @@ from medloom.care.notes.facts import keep_facts
 from medloom.care.notes.resources import bundle
 from medloom.care.notes.reviewing import accept, reject
 from medloom.foundation.clock import Clock
-from medloom.foundation.errors import InputError, NotFoundError
+from medloom.foundation.errors import InputError, LockedError, NotFoundError
 from medloom.foundation.site import SiteSettings
 from medloom.learners.text.facts.mentions import Mention
 from medloom.learners.text.facts.rules import RuleFinder
@@ -144,6 +144,60 @@ def test_doubtful_facts_wait_for_a_person(tmp_path: Path) -> None:
     with record.doubtful() as queue:
         assert queue.facts() == []
     assert facts_where(record, "code = 'LOINC//2345-7'").height == 1
+
+
+@pytest.mark.parametrize("code", ["", " ", "garbage", "NOT//", "ICD10CM//", "NOT//NOT//ICD10CM//I10"])
+def test_what_is_no_code_is_not_accepted(tmp_path: Path, code: str) -> None:
+    record = record_of(tmp_path)
+    keep_facts(record, [RuleFinder()])
+    with pytest.raises(InputError, match="is no code"):
+        accept(record, 1, by="Dr Li", code=code)
+    with record.doubtful() as queue:
+        assert [one.id for one in queue.facts()] == [1, 2]
+
+
+def test_what_cannot_be_written_now_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = record_of(tmp_path)
+    keep_facts(record, [RuleFinder()])
+
+    def locked(*_: object) -> None:
+        raise LockedError("another import is running")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(record, "append", locked)
+        with pytest.raises(LockedError):
+            accept(record, 1, by="Dr Li")
+    with record.doubtful() as queue:
+        assert 1 in [one.id for one in queue.facts()]
+    accept(record, 1, by="Dr Li")
+    assert facts_where(record, "code = 'LOINC//2345-7'").height == 1
+
+
+def test_only_what_is_new_is_counted_as_doubtful(tmp_path: Path) -> None:
+    record = record_of(tmp_path)
+    found = RuleFinder()
+    assert keep_facts(record, [found]).doubtful == {"unsure": 1, "language": 1}
+    assert keep_facts(record, [found]).doubtful == {}
+    assert keep_facts(record, [found], sure_enough=0.86).doubtful == {}
+    more = keep_facts(record, [found], sure_enough=0.92)
+    with record.doubtful() as queue:
+        assert more.doubtful.total() == len(queue.facts()) - 2 > 0
+
+
+def test_a_dose_in_tablets_takes_no_number_from_one_in_milligrams(tmp_path: Path) -> None:
+    record = Site.create(tmp_path / "site").record
+    said = ("aspirin 1 tablet daily", "aspirin 81 mg daily", "aspirin 0.1 g for 3 days")
+    rows = [("P1", WRITTEN.replace(day=day), "NOTE//note", "note", one) for day, one in enumerate(said, 1)]
+    record.append(pl.DataFrame(rows, schema=["patient", "time", "code", "role", "text_value"], orient="row"))
+    keep_facts(record, [RuleFinder()])
+    facts = facts_where(record).sort("time")
+    assert facts["numeric_value"].to_list() == [None, 81, 100]
+    assert facts["unit"].to_list() == [None, "mg", "mg"]
+    assert facts["text_value"].to_list() == [
+        "dose 1 {tbl}; frequency 1 /d",
+        "dose 81 mg; frequency 1 /d",
+        "dose 0.1 g; duration 3 d",
+    ]
 
 
 def test_whoever_is_erased_has_no_doubtful_facts_either(tmp_path: Path) -> None:

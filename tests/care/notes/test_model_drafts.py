@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from medloom.care.notes import model_drafts
 from medloom.care.notes.language_model import LanguageModelError, Message
 from medloom.care.notes.local_model import LocalModel
 from medloom.care.notes.model_drafts import dialogue_note_by_model, summary_by_model
@@ -159,3 +160,21 @@ def test_a_small_model_behind_a_real_server_answers_and_is_held_against_the_note
 def test_a_small_model_in_a_file_writes_json_of_the_schema(small: tuple[Path, ServedModel]) -> None:
     path, _ = small
     assert LocalModel(path).complete([Message("user", "List facts of: No fever.")], SCHEMA).startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "source", "held"),
+    [
+        ("The patient has no cough and has fever.", "No fever but has a cough.", False),
+        ("Patient denies cough.", "No fever but has a cough.", False),
+        ("Patient has diabetes.", "Mother has diabetes.", False),
+        ("Patient has pneumonia.", "Possible pneumonia.", False),
+        ("Takes metformin 500 mg and aspirin 81 mg.", "Takes metformin 81 mg and aspirin 500 mg.", False),
+        ("The patient has a cough without fever.", "No fever but has a cough.", True),
+        ("The mother has diabetes.", "Mother has diabetes.", True),
+        ("Metformin 500 mg is taken with aspirin 81 mg.", "Takes metformin 500 mg and aspirin 81 mg.", True),
+        ("The patient denies any fever.", "any fever ? nope , none", True),
+    ],
+)
+def test_a_sentence_says_of_each_problem_what_its_source_says(sentence: str, source: str, held: bool) -> None:
+    assert model_drafts._borne_out(sentence, [source]) is held

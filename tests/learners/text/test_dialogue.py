@@ -231,3 +231,12 @@ def test_real_conversations_are_told_with_spans_inside_their_turns(mirror: Calla
             spans = [span for one in statements(row["dialogue"]) for span in one.spans]
             assert len(spans) > 20
             assert all(any(first <= start < end <= last for first, last in said) for start, end in spans)
+
+
+def test_a_length_and_a_room_are_no_fillers() -> None:
+    assert (
+        told("there is a 5 mm nodule , um , in the right lung", "doctor")
+        == "There is a 5 mm nodule in the right lung."
+    )
+    assert told("it is about eight mm , mm , in size", "doctor") == "It is about 8 mm in size."
+    assert told("i , er , went to the er last week", "patient") == "The patient went to the er last week."

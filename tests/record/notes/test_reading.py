@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 
 import pytest
@@ -186,4 +187,49 @@ def test_languages_sections_and_sentences() -> None:
         "Chief complaint: chest pain since 3 h.",
         "No fever.",
         "Takes aspirin 100 mg p.o. daily.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html><div>Fever" + b"<!--" * 50_000,
+        b"<html><div>Fever" + b"<a " * 50_000,
+        b"<!--a-->" * 400 + b"No fever.",
+        b"<div>No fever < 38 " + b"x" * 50_000,
+    ],
+)
+def test_html_that_never_ends_takes_time_in_proportion(content: bytes) -> None:
+    begun = time.perf_counter()
+    assert "ever" in read_note(content).text
+    assert time.perf_counter() - begun < 2
+
+
+def test_what_stands_behind_the_last_tag_is_read_and_a_head_need_not_be_closed() -> None:
+    assert read_note(b"<html><head><meta a=1><body><p>Fever</p></body></html>").text == "Fever"
+    assert read_note(b"<p>Temp &lt; 38</p> SpO2 < 92 &amp; falling").text == "Temp < 38\nSpO2 < 92 & falling"
+    assert read_note(b"<p>a<!--> b --><!-- c --!> d</p>").text == "a b --> d"
+
+
+def test_a_document_of_word_whose_bytes_are_damaged_is_said() -> None:
+    whole = bytearray(docx("<w:p><w:r><w:t>Fever and cough since Monday</w:t></w:r></w:p>" * 50))
+    at = whole.find(b"word/document.xml") + len("word/document.xml")
+    whole[at + 2 : at + 8] = b"\xff" * 6
+    with pytest.raises(UnreadableError) as caught:
+        read_note(bytes(whole))
+    assert caught.value.problem == DAMAGED
+
+
+def test_a_line_of_many_spaces_is_looked_through_once() -> None:
+    begun = time.perf_counter()
+    assert [one.name for one in sections(" " * 200_000 + "\n  1.  Plan : rest")] == ["other", "plan"]
+    assert time.perf_counter() - begun < 2
+
+
+def test_a_line_that_is_broken_to_fit_goes_on_in_the_next_one() -> None:
+    text = "Denies chest pain,\nfever or\ncough.\nNo rash\nHeadache"
+    assert [text[start:end] for start, end in sentences(text)] == [
+        "Denies chest pain,\nfever or\ncough.",
+        "No rash",
+        "Headache",
     ]

@@ -15,9 +15,10 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import sha256_bytes
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
+from medloom.knowledge import units
 from medloom.learners.text.facts.dictionary import name_of
 from medloom.learners.text.facts.facts import SURE_ENOUGH, Fact, facts_of
-from medloom.learners.text.facts.mentions import Finder, Kind, parts_of, span_of
+from medloom.learners.text.facts.mentions import Finder, Kind, Mention, parts_of, span_of
 from medloom.record.importing import Batch, CodeInfo, ImportContext, Importer
 from medloom.record.ingest import ImportReport
 from medloom.record.notes.languages import language
@@ -96,9 +97,8 @@ def keep_facts(
         told.reports.append(record.add(importer, now))
     with record.doubtful() as queue:
         for subject, note, model, rows in waiting:
-            before = queue.put(subject, note, model, rows)
-            if before:
-                told.doubtful.update(reason for row in rows for reason in row["reasons"])
+            fresh = queue.put(subject, note, model, rows)
+            told.doubtful.update(reason for row in fresh for reason in row["reasons"])
     return told
 
 
@@ -286,13 +286,19 @@ def _event(one: Fact, note: Mapping[str, Any], source: str) -> dict[str, Any]:
     mention = one.mention
     return _whole(note, source, one.finder) | {
         "code": one.code,
-        "numeric_value": mention.value,
-        "unit": mention.unit,
+        "numeric_value": mention.value if _has_a_number(mention) else None,
+        "unit": mention.unit if _has_a_number(mention) else None,
         "text_value": told(one),
         "role": ROLES[mention.kind],
         "span": span_of(mention.parts),
         "confidence": mention.confidence,
     }
+
+
+def _has_a_number(mention: Mention) -> bool:
+    """Tell whether the value is the record's: a code has one unit there, and a dose in tablets none that mg become."""
+    unit = mention.unit or ""
+    return mention.kind != "drug" or unit == "U" or units.factor(unit, "mg") is not None
 
 
 def _whole(note: Mapping[str, Any], source: str, model: str) -> dict[str, Any]:
@@ -326,9 +332,19 @@ def details_of(text: str | None) -> dict[str, str]:
 
     >>> details_of("dose 500 mg; route oral")
     {'dose': '500 mg', 'route': 'oral'}
+
+    A unit that the record put behind, since a number was not in the code's own, is left out.
+
+    >>> details_of("dose 81 mg; frequency 1 /d mg")
+    {'dose': '81 mg', 'frequency': '1 /d'}
     """
     pairs = (one.partition(" ") for one in (text or "").split("; "))
-    return {name: value for name, _, value in pairs if value}
+    return {
+        name: " ".join(value.split()[: 2 if name in _AMOUNTS else 1]) for name, _, value in pairs if value
+    }
+
+
+_AMOUNTS: Final = frozenset(("dose", "frequency", "duration"))
 
 
 def _batch(rows: Sequence[Mapping[str, Any]], read: int, described: set[str]) -> Batch:

@@ -8,7 +8,8 @@ its source, not a fact.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,9 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from medloom.care.notes.language_model import LanguageModel, LanguageModelError, Message
 from medloom.care.notes.quoting import addresses_reader, delimited, parts
 from medloom.foundation.errors import InputError
+from medloom.learners.text.assertion_rules import Assertion, assertion_of
 from medloom.learners.text.dialogue.draft import Draft, DraftSection, DraftSentence
 from medloom.learners.text.dialogue.headings import HEADINGS
 from medloom.learners.text.dialogue.turns import thoughts, turns
+from medloom.learners.text.facts.rules import RuleFinder
 
 LONGEST: Final = 60_000  # characters of a source
 
@@ -157,8 +160,34 @@ def _borne_out(sentence: str, sources: Sequence[str]) -> bool:
         return False
     if bool(_DENIES.search(sentence)) != bool(_DENIES.search(said)):
         return False
+    if not _told_alike(sentence, said):
+        return False
     own, theirs = _content(sentence), _content(said)
     return bool(own) and len(own & theirs) >= _SHARE * len(own)
+
+
+def _told_alike(sentence: str, said: str) -> bool:
+    """Tell whether what both name is said alike of whom: a relative's is not the patient's, a dose is not another's.
+
+    Where parts hold a question, who asks and who answers denies; that is not told from their words alone.
+    """
+    there = list(_named(said))
+    asked = "?" in said or "？" in said
+    for code, value, own in _named(sentence):
+        same = [(number, theirs) for other, number, theirs in there if other == code]
+        if not same or (asked and own.negated):
+            continue
+        if value is not None and all(number != value for number, _ in same):
+            return False
+        if not any(replace(theirs, historical=own.historical) == own for _, theirs in same):
+            return False
+    return True
+
+
+def _named(text: str) -> Iterator[tuple[str, float | None, Assertion]]:
+    for one in RuleFinder().find(text):
+        if one.code is not None and one.kind in ("problem", "drug", "procedure", "measurement"):
+            yield one.code, one.value, assertion_of(text, one.start, one.end)
 
 
 _SHARE: Final = 0.6  # of a sentence's own words that its source has; the rest is grammar and the third person

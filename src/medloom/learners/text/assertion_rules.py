@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
+from medloom.record.notes.sentences import LINE_END
+
 Aspect = Literal["negated", "possible", "conditional", "historical", "family"]
 
 ASPECTS: Final[tuple[Aspect, ...]] = ("negated", "possible", "conditional", "historical", "family")
@@ -62,7 +64,11 @@ def assertion_of(text: str, start: int, end: int) -> Assertion:
     first, last = _sentence(text, start, end)
     before, after = text[first:start].lower(), text[end:last].lower()
     rules = _CHINESE if _is_chinese(text[first:last]) else _ENGLISH
-    found = rules.before(before) | rules.after(after) | rules.within(text[start:end].lower())
+    found = rules.before(_heard(before, after)) | rules.after(after) | rules.within(text[start:end].lower())
+    if _ANSWERED_NO.match(text, end) or (_DENIED_LIST.search(before) and _LISTED_TO_ITS_END.match(after)):
+        found.add("negated")
+    if _IN_CASE_OF.search(before):
+        found.add("conditional")
     if "doubt" in found:  # `cannot be excluded` doubts, and does not deny
         found = (found - {"negated", "doubt"}) | {"possible"}
     return Assertion(**{aspect: aspect in found for aspect in ASPECTS})
@@ -124,6 +130,18 @@ def _pattern(words: tuple[str, ...], spaced: bool) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-])(?:{either})(?![\w-])" if spaced else either)
 
 
+def _heard(before: str, after: str) -> str:
+    """Blank what says nothing of what comes behind: the answer to what was asked before, and `有` of `否认有`."""
+    heard = _ANSWER.sub(_blank, before)
+    if after.lstrip()[:1] in (":", "："):
+        heard = _ANSWER_BEFORE.sub(_blank, heard)
+    return _DENIED_TO_HAVE.sub(lambda match: match[1] + " " * len(match[2]), heard)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
     """Tell where the sentence begins and ends that holds some words."""
     first = 0
@@ -148,9 +166,25 @@ def _listed(**words: str) -> dict[str, str]:
 
 _ENDS: Final = "ends"
 _END: Final = re.compile(
-    r"[.!?](?=\s|$)|[。！？；;\n]|\s{2,}(?=[A-Z][\w /()&-]{1,60}:)|(?<=\s)(?=\d{1,2}\)\s?\S)"
+    rf"[.!?](?=\s|$)|[。！？；;]|{LINE_END}|(?<!\s)\s{{2,}}(?=[A-Z][\w /()&-]{{1,60}}:)|(?<=\s)(?=\d{{1,2}}\)\s?\S)"
 )
 """Ends of sentences; a heading after a gap, and a number of a list, begin another one."""
+_NO: Final = r"(?:无|没有|否认|阴性|未见|none|no|not present|negative|denie[sd]|absent)"
+_ANSWER: Final = re.compile(rf"[:：]\s*{_NO}(?=[,，、)）])", re.IGNORECASE)
+_ANSWER_BEFORE: Final = re.compile(rf"[:：]\s*{_NO}\s+$", re.IGNORECASE)
+_ANSWERED_NO: Final = re.compile(
+    rf"\s*(?:(?:[:：?？]|\s[-–—])\s*{_NO}(?=\s*(?:[,，、。；;.)）\n]|$)|\s{{2,}}|\s+\S+\s*[:：])"
+    rf"|[(（]\s*(?:{_NO}|[-–−—－])\s*[)）])",
+    re.IGNORECASE,
+)
+"""Of a form: `diabetes: no`, `diabetes? no`, `diabetes - denies`, `diabetes (-)`, `糖尿病：无`."""
+_IN_CASE_OF: Final = re.compile(r"\bp\.?r\.?n\.?\s+$")
+_DENIED_TO_HAVE: Final = re.compile(r"(否认(?:既往|近期|目前|曾经?)*)(患有|伴有|有|伴|出现)")
+_DENIED_LIST: Final = re.compile(r"否认(?:(?!但|而|伴|有|现|因|仍|出现|可见|史[，,])[^。；;])*$")
+_LISTED_TO_ITS_END: Final = re.compile(
+    r"(?:(?!但|而|伴|有|现|因|仍|出现|可见|无|否认)[^。；;\d])*史(?!\s*[约近余\d])"
+)
+"""`否认高血压，糖尿病，冠心病史` denies all up to the word of history behind the last."""
 _ABBREVIATED: Final = re.compile(r"\b(?:dr|mr|mrs|ms|vs|e\.g|i\.e|approx|st)\.$", re.IGNORECASE)
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 
@@ -202,8 +236,8 @@ _ENGLISH: Final = _Rules(
         "is absent|are absent|was absent|were absent|absent|not present|is not present|are not present|"
         "not demonstrated|not identified|is not identified|are not identified|not appreciated|"
         "not visualized|not noted|not evident|not found|was not found|not detected|not palpable|has resolved|"
-        "have resolved|had resolved|resolved|now resolved|denied|is denied|are denied|were denied|: no|: none|"
-        ": negative|none|negative|no longer present",
+        "have resolved|had resolved|resolved|now resolved|denied|is denied|are denied|were denied|none|"
+        "negative|no longer present",
         doubt="not been ruled out|cannot be ruled out|not ruled out|cannot be excluded|not excluded|"
         "can not be excluded|could not be ruled out|could not be excluded|should be ruled out|to be ruled out|"
         "must be ruled out|"

@@ -147,9 +147,10 @@ def _table(
     whose = (
         frame[settings.patient].cast(pl.String).fill_null("") if settings.patient in frame.columns else None
     )
-    kept = frame.drop(settings.identifiers)
+    kept, dated = _as_texts(frame.drop(settings.identifiers))
     strings = [name for name, kind in kept.schema.items() if kind == pl.String]
-    named = settings.texts or [name for name in strings if name != settings.patient]
+    named = [*settings.texts, *dated] if settings.texts else strings
+    named = [name for name in dict.fromkeys(named) if name != settings.patient]
     if whose is not None and settings.patient in kept.columns:
         drawn_names = [Surrogates(key, one).pseudonym for one in whose]
         kept = kept.with_columns(pl.Series(settings.patient, drawn_names, dtype=pl.String))
@@ -171,6 +172,25 @@ def _table(
         write_text(out, kept.write_csv())
     else:
         write_bytes(out, _parquet(kept))
+
+
+def _as_texts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Write categories and dates as texts, for they are read as texts are; give which were dates.
+
+    Raises:
+        InputError: a column holds what is not read.
+    """
+    kinds = frame.schema.items()
+    closed = [name for name, kind in kinds if kind.is_nested() or kind in (pl.Binary, pl.Object)]
+    if closed:
+        raise InputError(
+            "columns {columns} hold lists, structures or bytes, which are not read; leave them out with --identifier",
+            columns=closed,
+        )
+    dated = [name for name, kind in kinds if kind in (pl.Date, pl.Datetime)]
+    chosen = [name for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
+    texts = [pl.col(dated).dt.strftime("%Y-%m-%d"), pl.col(chosen).cast(pl.String)]
+    return frame.with_columns(texts), dated
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final, Literal, Protocol, get_args
 
 from medloom.record.deidentify.dates import shifted, year_of
@@ -22,11 +23,13 @@ Way = Literal["tags", "surrogates"]
 _REPEATED: Final = frozenset(
     "name hospital address phone email citizen_number social_security record_number account".split()
 )
+_WORD: Final = re.compile(r"[A-ZÀ-Þ][A-Za-zÀ-ÿ'’-]+")
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 
+_OLDEST: Final = 89
 _FEW: Final = frozenset("036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split())
 """Beginnings of postcodes of the United States where 20,000 or fewer live: census of 2000, OCR's guidance of 2012."""
 
@@ -71,6 +74,7 @@ def replaced(
     mode: Mode = "safe-harbor",
     way: Way = "tags",
     finders: Sequence[Finder] = (),
+    year: int | None = None,
 ) -> Replaced:
     """Replace the identifiers of a text.
 
@@ -80,6 +84,7 @@ def replaced(
         mode: what becomes of dates.
         way: whether names and numbers become `[NAME]` or others that look alike.
         finders: beside the rules.
+        year: of today; a year 90 or more before it tells an age over 89, and is no safe harbor. None: the clock's.
 
     >>> drawn = Surrogates(bytes(32), "P1")
     >>> replaced("Dr. Ann Lee saw him on 3/5/2024, MRN: 0012345.", drawn).text
@@ -87,9 +92,10 @@ def replaced(
     """
     found = [*identifiers(text), *(one for finder in finders for one in finder(text))]
     found = _merged([*found, *_again(text, found)])
+    oldest = (date.today().year if year is None else year) - _OLDEST
     out, pieces, at, length = [], [], 0, 0
     for one in found:
-        new = _instead(one.kind, text[one.start : one.end], surrogates, mode, way)
+        new = _instead(one.kind, text[one.start : one.end], surrogates, mode, way, oldest)
         out += [text[at : one.start], new]
         length += one.start - at
         pieces.append(((one.start, one.end), (length, length + len(new))))
@@ -100,7 +106,13 @@ def replaced(
 
 def _again(text: str, found: Iterable[Identifier]) -> Iterator[Identifier]:
     """Find the words of what was found wherever else they stand: a name behind a title stands alone later."""
-    words = {text[one.start : one.end]: one.kind for one in found if one.kind in _REPEATED}
+    words: dict[str, Kind] = {}
+    for one in found:
+        if one.kind in _REPEATED:
+            said = text[one.start : one.end]
+            words[said] = one.kind
+            if one.kind == "name":  # a surname stands alone later
+                words |= dict.fromkeys((part for part in _WORD.findall(said) if len(part) > 3), one.kind)
     long = [one for one in words if len(one) > (1 if _HAN.search(one) else 3)]
     if not long:
         return
@@ -121,13 +133,14 @@ def _merged(found: Iterable[Identifier]) -> list[Identifier]:
     return kept
 
 
-def _instead(kind: Kind, words: str, surrogates: Surrogates, mode: Mode, way: Way) -> str:
+def _instead(kind: Kind, words: str, surrogates: Surrogates, mode: Mode, way: Way, oldest: int) -> str:
     tag = f"[{kind.upper()}]"
     if kind == "age":
         return "90+"
     if kind == "date":
         if mode == "safe-harbor":
-            return year_of(words) or tag
+            told = year_of(words)
+            return told if told is not None and int(told) >= oldest else tag
         return shifted(words, surrogates.days) or tag
     if kind == "postcode":
         digits = words[:3]

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from medloom.record.deidentify.identifiers import Kind
@@ -62,7 +63,15 @@ class Surrogates:
 
     def of(self, kind: Kind, words: str) -> str:
         """Give what stands in the place of words."""
-        number = self._drawn(kind, words)
+        if not any(one.isalnum() for one in words):
+            return "#" * len(words)
+        return next(
+            made for turn in count() if (made := self._made(kind, words, turn)).lower() != words.lower()
+        )
+
+    def _made(self, kind: Kind, words: str, turn: int) -> str:
+        drawn = kind + "'" * turn  # what was drawn before was the words themselves
+        number = self._drawn(drawn, words)
         chinese = _HAN.search(words) is not None
         if kind == "name":
             return _chinese_name(number, len(words)) if chinese else _name(number, len(words.split()))
@@ -79,22 +88,21 @@ class Surrogates:
             return f"https://example.org/{number % 100_000}"
         if kind == "ip":
             return f"192.0.2.{number % 256}"  # kept for documentation: RFC 5737
-        return self._alike(kind, words)
+        return self._alike(drawn, words)
 
     def _alike(self, kind: str, words: str) -> str:
-        """Put another digit for each digit, and another letter for each letter of ASCII."""
+        """Put another digit for each digit, and another letter for each letter."""
         found = []
         for place, one in enumerate(words):
             drawn = self._drawn(f"{kind}/{place}", words)
             if one.isdigit():
                 found.append(str(drawn % 10))
-            elif one.isascii() and one.isalpha():
+            elif one.isalpha():
                 letter = "ABCDEFGHJKLMNPQRSTUVWXYZ"[drawn % 24]
-                found.append(letter if one.isupper() else letter.lower())
+                found.append(letter.lower() if one.islower() else letter)
             else:
                 found.append(one)
-        made = "".join(found)
-        return made if made != words else self._alike(f"{kind}'", words)
+        return "".join(found)
 
     def _drawn(self, kind: str, words: str) -> int:
         said = f"{self.patient}\x1f{kind}\x1f{' '.join(words.lower().split())}"

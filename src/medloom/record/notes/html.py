@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Final
 
@@ -13,8 +15,10 @@ def plain_text(html: str) -> str:
     'Chest pain\\nsince 3 h'
     """
     stripper = _Stripper()
-    stripper.feed(html)
+    said, _, unclosed = _COMMENT.sub("", html).rpartition(">")
+    stripper.feed(f"{said}>" if said else "")
     stripper.close()
+    stripper.handle_data(unescape(unclosed))  # a tag that never ends is none; the parser would look for hours
     lines = (" ".join(line.split()) for line in "".join(stripper.pieces).split("\n"))
     return "\n".join(line for line in lines if line)
 
@@ -26,7 +30,9 @@ class _Stripper(HTMLParser):
         self._silent = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SILENT:
+        if tag == "body":
+            self._silent = 0  # a head need not be closed
+        elif tag in _SILENT:
             self._silent += 1
         elif tag in _BREAKS:
             self.pieces.append("\n")
@@ -50,6 +56,7 @@ class _Stripper(HTMLParser):
             self.pieces.append(data)
 
 
+_COMMENT: Final = re.compile(r"<!--(?:-?>|.*?(?:--!?>|\Z))", re.DOTALL)
 _BREAKS: Final = frozenset(
     (
         *("address", "article", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Final
@@ -22,7 +23,7 @@ _DOCUMENT: Final = "word/document.xml"
 _BREAKS: Final = {f"{_WORD}tab": "\t", f"{_WORD}br": "\n", f"{_WORD}cr": "\n"}
 _PAGES: Final = 5000
 _HTML: Final = re.compile(
-    r"^[\ufeff\s]*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|div|p|h[1-6]|table|span|pre)\b",
+    r"^[\ufeff\s]*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html|head|body|div|p|h[1-6]|table|span|pre)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _CHARSET: Final = re.compile(rb"charset\s*=\s*[\"']?([\w-]{2,20})", re.I)
@@ -137,7 +138,7 @@ def _of_docx(content: bytes) -> str:
                 raise UnreadableError(TOO_LARGE)
             with archive.open(_DOCUMENT) as file:
                 xml = file.read(LARGEST + 1)  # what the archive declares need not be true
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
         raise UnreadableError(DAMAGED) from None
     if len(xml) > LARGEST:
         raise UnreadableError(TOO_LARGE)

@@ -54,13 +54,16 @@ _HEADINGS: Final = {
 }
 _NAME_OF: Final = {word: name for name, words in _HEADINGS.items() for word in words.split("|")}
 _BEFORE: Final = (
-    r"(?:^[ \t#*]*(?:[0-9]{1,2}[.)、]|[一二三四五六七八九十]{1,3}、)?[ \t]*[【\[]?|(?<=[。；;])[ \t]*)"
+    r"(?:^[ \t#*]*+(?:[0-9]{1,2}[.)、]|[一二三四五六七八九十]{1,3}、)?[ \t]*+[【\[]?|(?<=[。；;])[ \t]*+)"
 )
-"""What a heading stands behind: the beginning of a line, with a number or not; or the end of a sentence."""
+"""What a heading stands behind: the beginning of a line, with a number or not; or the end of a sentence.
+
+Spaces are never given back: a line of thousands would be tried in every way.
+"""
 _HEADING: Final = re.compile(
     _BEFORE
     + r"(?P<heading>"
     + "|".join(re.escape(word).replace(r"\ ", r"\s") for word in sorted(_NAME_OF, key=len, reverse=True))
-    + r")[ \t*]*(?:[】\]][ \t]*[:：]?|[:：]|$)",
+    + r")[ \t*]*+(?:[】\]][ \t]*[:：]?|[:：]|$)",
     re.IGNORECASE | re.MULTILINE,
 )

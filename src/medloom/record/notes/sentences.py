@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_END: Final = re.compile(r"[.!?](?=\s|$)|[。！？；;]|\n")
+LINE_END: Final = (
+    r"\n(?!(?<=[,，、]\n)|(?<=[,，、] \n)|(?<=\b(?:of|or|no)\n)|(?<=\b(?:and|nor|not|any|the)\n)|(?<=\bwith\n)|"
+    r"(?<=\bdenies\n)|(?<=\bwithout\n)|[ \t]*(?:or|and|nor)\b|(?<=[^\n]{50}\n)[a-z])"
+)
+"""The end of a line that ends a sentence (a pattern): not where a long line, or one after a comma or `of`, goes on."""
+_END: Final = re.compile(rf"[.!?](?=\s|$)|[。！？；;]|{LINE_END}")
 _ABBREVIATED: Final = re.compile(
     r"\b(?:dr|mr|mrs|ms|vs|e\.g|i\.e|approx|st|p\.o|b\.i\.d|t\.i\.d|q\.i\.d|q\.d|p\.r\.n|q\.h\.s|i\.v|i\.m|"
     r"s\.c|no)\.$",
@@ -15,6 +20,8 @@ _ABBREVIATED: Final = re.compile(
 
 def sentences(text: str) -> tuple[tuple[int, int], ...]:
     """Give the character ranges of a text's sentences, without the space around them.
+
+    A line that is only broken to fit a page goes on in the next one.
 
     >>> text = "Take 5 mg p.o. daily. 无发热。咳嗽"
     >>> [text[start:end] for start, end in sentences(text)]

@@ -200,3 +200,96 @@ def test_a_rate_is_written_behind_a_stroke_and_a_unit_ends_before_the_full_stop(
     text = "HR 88/min. Potassium 4.2 mmol/L. Seen on 5/6."
     found = facts_of(text, [RuleFinder(())])
     assert told(text, found) == [("LOINC//8867-4", "HR 88/min"), ("LOINC//2823-3", "Potassium 4.2 mmol/L")]
+
+
+@pytest.mark.parametrize(
+    ("said", "codes"),
+    [
+        ("高血压：无；糖尿病：有", ["NOT//ICD10CM//I10", "ICD10CM//E11.9"]),
+        ("咳嗽：无  胸痛：有", ["NOT//ICD10CM//R05.9", "ICD10CM//R07.9"]),
+        ("否认有高血压。", ["NOT//ICD10CM//I10"]),
+        ("否认高血压，糖尿病史。", ["NOT//ICD10CM//I10", "NOT//ICD10CM//E11.9"]),
+        ("否认高血压，糖尿病病史10年。", ["NOT//ICD10CM//I10", "HISTORY//ICD10CM//E11.9"]),
+        (
+            "Chest pain - no. Fever (-), cough (+)",
+            ["NOT//ICD10CM//R07.9", "NOT//ICD10CM//R50.9", "ICD10CM//R05.9"],
+        ),
+        ("Diabetes? No", ["NOT//ICD10CM//E11.9"]),
+        ("Hypertension: no, diabetes: yes", ["NOT//ICD10CM//I10", "ICD10CM//E11.9"]),
+        ("Asthma: no wheezing today.", ["ICD10CM//J45.909", "NOT//ICD10CM//R06.2"]),
+        ("[ ] Diabetes [x] Hypertension", ["ICD10CM//I10"]),
+        (
+            "Denies chest pain,\nfever or\ncough.",
+            ["NOT//ICD10CM//R07.9", "NOT//ICD10CM//R50.9", "NOT//ICD10CM//R05.9"],
+        ),
+        ("Denies cough\nFever since Monday", ["NOT//ICD10CM//R05.9", "ICD10CM//R50.9"]),
+        ("Acetaminophen prn fever", ["ATC//N02BE01"]),
+    ],
+)
+def test_what_a_form_a_list_or_a_broken_line_denies_is_not_told_as_true(said: str, codes: list[str]) -> None:
+    assert [one.code for one in facts_of(said, [RuleFinder()])] == codes
+
+
+@pytest.mark.parametrize(
+    ("said", "codes"),
+    [
+        ("Stop aspirin.", ["HISTORY//ATC//B01AC06"]),
+        ("Stop glipizide and start metformin.", ["HISTORY//ATC//A10BB07", "ATC//A10BA02"]),
+        ("Aspirin 81 mg daily, warfarin 5 mg daily was held.", ["ATC//B01AC06", "HISTORY//ATC//B01AA03"]),
+        ("Switched from atenolol to metoprolol.", ["HISTORY//ATC//C07AB03", "ATC//C07AB02"]),
+        ("Hold metoprolol if HR < 60.", ["ATC//C07AB02"]),
+        ("Do not stop aspirin.", ["ATC//B01AC06"]),
+        ("Avoid ibuprofen.", []),
+        ("禁用青霉素。", []),
+        ("建议停用阿司匹林。", ["HISTORY//ATC//B01AC06"]),
+        ("No chest pain on aspirin.", ["NOT//ICD10CM//R07.9", "ATC//B01AC06"]),
+        ("Not on aspirin.", ["NOT//ATC//B01AC06"]),
+        ("青霉素、头孢过敏", ["ATC//J01C", "ATC//J01D"]),
+        ("对症、阿司匹林治疗", ["ATC//B01AC06"]),
+    ],
+)
+def test_a_drug_that_was_stopped_or_is_avoided_is_not_taken(said: str, codes: list[str]) -> None:
+    assert [one.code for one in facts_of(said, [RuleFinder()])] == codes
+
+
+def test_a_list_of_drugs_that_somebody_is_allergic_to_is_no_list_of_drugs_taken() -> None:
+    for said in ("青霉素、头孢过敏", "Aspirin and penicillin allergy"):
+        assert {one.mention.kind for one in facts_of(said, [RuleFinder()])} == {"allergy"}
+    for said in ("对症、阿司匹林治疗", "对阿司匹林耐受良好"):
+        assert {one.mention.kind for one in facts_of(said, [RuleFinder()])} == {"drug"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Goal HbA1c < 7 %.",
+        "Keep SpO2 > 92%.",
+        "Call if temp > 101 F.",
+        "Mother's HbA1c 9 %",
+        "Father had BP 180/100.",
+        "血糖控制目标：空腹血糖<7.0mmol/L",
+        "体温>38.5℃时就诊",
+        "Mother smokes.",
+        "父亲吸烟",
+    ],
+)
+def test_goals_conditions_and_relatives_are_not_measured_of_the_patient(said: str) -> None:
+    assert facts_of(said, [RuleFinder()]) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("Smoker: no", "never"),
+        ("Alcohol use: none.", "never"),
+        ("Lives with his wife, current smoker", "current"),
+        ("Denies drug use, drinks socially", "current"),
+    ],
+)
+def test_habits_are_denied_as_everything_else_is(said: str, status: str) -> None:
+    assert [one.mention.details["status"] for one in facts_of(said, [RuleFinder()])] == [status]
+
+
+def test_denying_two_habits_at_once_denies_both() -> None:
+    for said in ("否认吸烟、饮酒史", "No smoking or alcohol use"):
+        assert [one.mention.details["status"] for one in facts_of(said, [RuleFinder()])] == ["never"] * 2

@@ -70,3 +70,15 @@ def test_an_unknown_dictionary_and_a_missing_one_say_what_mends_it(monkeypatch: 
     monkeypatch.setattr(vocabularies, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="medloom\\[text\\]"):
         names_of("hpo")
+
+
+def test_a_name_of_several_codes_is_doubtful_however_many_have_it_and_of_whatever_system() -> None:
+    def kept(*names: tuple[str, float]) -> list[tuple[str, float]]:
+        said = (vocabularies._Name("a b", code, sure) for code, sure in names)
+        return [(one.code, one.confidence) for one in vocabularies._unambiguous(said)]
+
+    assert kept(("A01.1", 0.9), ("A01.2", 0.9)) == [("A01.1", 0.9)]
+    assert kept(("A01", 0.9), ("B01", 0.9), ("C01", 0.85)) == [("A01", 0.5)]
+    assert kept(("A01", 0.8), ("B01", 0.8), ("C01", 0.9)) == [("C01", 0.9)]
+    assert kept(("HP:0001", 0.8), ("HP:0002", 0.8)) == [("HP:0001", 0.5)]
+    assert kept(("DB00001", 0.8), ("DB00002", 0.8)) == [("DB00001", 0.5)]

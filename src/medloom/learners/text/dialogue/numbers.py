@@ -35,7 +35,7 @@ NUMBER_WORDS: Final = "|".join((*_ONES, *_TEENS, *_TENS, "hundred", "thousand", 
 _COUNTED: Final = re.compile(
     rf"\b((?:{NUMBER_WORDS})(?:[ ](?:and[ ](?=(?:{NUMBER_WORDS})\b))?(?:{NUMBER_WORDS})\b)*)(?=[ ](?:mg|mcg|kg|ml"
     r"|milligrams?|micrograms?|kilograms?|milliliters?|days?|weeks?|months?|years?|hours?|minutes?|times|out of|pounds?"
-    r"|centimeters?|inches|pills?|tablets?|cups?|packs?|drinks?|units?|percent)\b)",
+    r"|centimeters?|mm|inches|pills?|tablets?|cups?|packs?|drinks?|units?|percent)\b)",
     re.IGNORECASE,
 )
 

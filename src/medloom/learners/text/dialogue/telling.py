@@ -1,5 +1,5 @@
-"""What was said, told as a note tells it: without fillers, of the third person, answers with what"
-" was asked.
+"""What was said, told as a note tells it: without fillers, of the third person, answers with what
+was asked.
 
 Words are left out only where they say nothing (`um`, `you know`, a word twice), and changed only where the person or
 the spelling changes: `not`, numbers and names stay. Each statement keeps the ranges of the dialogue it is told from.
@@ -108,8 +108,9 @@ _SHORTEST: Final = 4  # words
 def _thoughts(
     dialogue: str, said: Sequence[Turn]
 ) -> Iterator[tuple[Turn, list[tuple[tuple[int, int], ...]]]]:
-    """Give turns and their thoughts; one broken off (`-`) for a `mm-hmm` goes on in the speaker's"
-    " next turn."""
+    """Give turns and their thoughts; one broken off (`-`) for a `mm-hmm` goes on in the speaker's
+    next turn.
+    """
     begun: tuple[tuple[int, int], ...] = ()
     begun_by: Speaker = "other"
     for index, turn in enumerate(said):
@@ -159,9 +160,11 @@ _CONTRACTED: Final = (
     (r"\b(i|you|we|he|she|they)\s?['’]d (?=been|had|like)", r"\1 would "),
     (r"\b(i|you|we|he|she|they)\s?['’]d\b", r"\1 would"),
 )
-_FILLERS: Final = re.compile(
-    r"(?:^|(?<=[\s,.]))(?:um+|uh+|mm-hmm|uh-huh|mm|hmm+|er|ah|oh|you know|i mean|basically|actually"
-    r"|of course|obviously"
+_COUNTED: Final = "".join(rf"(?<!\b{word} )" for word in NUMBER_WORDS.split("|"))
+_PLACED: Final = "".join(rf"(?<!\b{word} )" for word in "the an to in from our this".split())
+_FILLERS: Final = re.compile(  # `5 mm` is a length, `the er` a room
+    rf"(?:^|(?<=[\s,.]))(?:um+|uh+|mm-hmm|uh-huh|(?<!\d ){_COUNTED}mm|hmm+|{_PLACED}er|ah|oh|you know"
+    r"|i mean|basically|actually|of course|obviously"
     r"|go ahead and|just|like i said|as you know|hey ,? ?dragon ?,?)(?=[\s,.?!]|$)",
     re.IGNORECASE,
 )

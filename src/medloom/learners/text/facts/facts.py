@@ -84,6 +84,7 @@ class _Sentences:
     """The sentences of a text, by place."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._ranges = sentences(text)
         self._starts = [start for start, _ in self._ranges]
 
@@ -91,6 +92,8 @@ class _Sentences:
         """Give the sentence that words stand in, and of a long one what may reach them."""
         place = bisect_right(self._starts, start) - 1
         first, last = self._ranges[place] if place >= 0 else (start, end)
+        if self._text[last - 1] in "?？" and place + 1 < len(self._ranges):  # the answer may stand behind
+            last = self._ranges[place + 1][1]
         return max(first, start - _REACH), max(end, min(last, end + _REACH))
 
 
@@ -143,9 +146,15 @@ def _fact(text: str, one: Mention, finder: str, part: Section | None, ends: _Sen
     sentence = text[first:last]
     if section == "allergies" and one.kind == "drug":
         one = replace(one, kind="allergy")
-    if one.kind in ("measurement", "social"):
-        return Fact(one, None, finder, section)
+    before, after = sentence[: one.start - first].lower(), sentence[one.end - first :].lower()
+    if one.kind == "measurement":
+        return None if _is_not_measured(one, before, after) else Fact(one, None, finder, section)
     said = assertion_of(sentence, one.start - first, one.end - first)
+    if one.kind == "social":
+        habit = _habit(one, said, before, sentence[one.start - first :].lower())
+        return None if habit is None else Fact(habit, None, finder, section)
+    if _UNTICKED.search(before) or (one.kind == "drug" and _AVOIDED.search(before[-40:])):
+        return None
     if section == "family_history":
         said = replace(said, family=True)
     if one.kind == "allergy":
@@ -155,14 +164,16 @@ def _fact(text: str, one: Mention, finder: str, part: Section | None, ends: _Sen
     prefix: Prefix | None = None
     if said.family:
         prefix, one = "FAMILY", _with_relation(one, sentence, one.start - first)
-    elif said.negated:
+    elif said.negated and not (one.kind == "drug" and _GIVEN.search(before[-40:])):
         prefix = "NOT"
     elif said.possible and one.kind == "problem":
         prefix = "POSSIBLE"
-    elif one.kind in ("drug", "procedure") and _says(_PLANNED, sentence, one.start - first):
+    elif one.kind == "drug" and _is_former(before, after):
+        prefix = "HISTORY"
+    elif one.kind in ("drug", "procedure") and _PLANNED.search(before[-40:]):
         prefix = "PLANNED"
     elif one.kind == "drug":  # `hypertension for 10 years, takes amlodipine` is said in a past history too
-        prefix = "HISTORY" if _says(_FORMER, sentence, one.start - first) else None
+        prefix = None
     elif said.historical or section == "past_history":
         prefix = "HISTORY"
     return Fact(one, prefix, finder, section)
@@ -187,9 +198,31 @@ def _with_relation(one: Mention, sentence: str, at: int) -> Mention:
     return replace(one, details=one.details | {"relation": _RELATION_OF[match.group()]})
 
 
-def _says(what: re.Pattern[str], sentence: str, at: int) -> bool:
-    """Tell whether words just before a place say something of it."""
-    return what.search(sentence[max(0, at - 40) : at].lower()) is not None
+def _is_not_measured(one: Mention, before: str, after: str) -> bool:
+    """Tell whether a value is a goal, a condition, or a relative's: none was measured of the patient."""
+    before = before[-60:]
+    return (
+        _GOAL.search(before) is not None
+        or _OF_RELATIVE.search(before) is not None
+        or _IF.search(before) is not None
+        or (one.comparator is not None and (before.endswith("for ") or after.lstrip().startswith("时")))
+    )
+
+
+def _habit(one: Mention, said: Assertion, before: str, words: str) -> Mention | None:
+    """Read a habit: a relative's is none, and what is denied by the words around is `never`."""
+    if _OF_RELATIVE.search(before[-60:]) and not _WITH_RELATIVE.search(before):
+        return None
+    if said.negated and one.details.get("status") == "current" and _HABIT.match(words):
+        return replace(one, details=one.details | {"status": "never"})
+    return one
+
+
+def _is_former(before: str, after: str) -> bool:
+    """Tell whether a drug was taken, and is no more."""
+    if _HELD_IF.search(before[-12:]) and _UNDER_CONDITION.match(after):
+        return False
+    return _FORMER.search(before[-45:]) is not None or _STOPPED.match(after) is not None
 
 
 def _doubts(fact: Fact, sure_enough: float) -> tuple[Doubt, ...]:
@@ -232,10 +265,35 @@ _PLANNED: Final = re.compile(
     r"[^.;。；]{0,25}$"
 )
 _FORMER: Final = re.compile(
-    r"(?:\bpreviously\b|\bformerly\b|\bused to (?:take|be on)\b|\bin the past\b|\b(?:discontinued|stopped|"
-    r"was on)\b|曾|停用|已停|停服)"
-    r"[^.,;。，；\n]{0,25}$"
+    r"(?:\bpreviously\b|\bformerly\b|\bused to (?:take|be on)\b|\bin the past\b|\bwas on\b|"
+    r"(?<!not )(?<!n't )(?<!never )\b(?:discontinued?|stop(?:ped)?|hold|held|d/c(?:'d|ed)?)(?!\w)|"
+    r"曾|停用|已停|停服|停止服用)"
+    r"(?:(?!\b(?:start|begin|continu|resum|tak|switch)|改|换|加用|予)[^.,;。，；\n]){0,25}$"
+    r"|\b(?:switched|changed|converted) from\s+$"
 )
+_STOPPED: Final = re.compile(
+    r"[^.,;。，；\n]{0,30}?(?:\b(?:was|were|is|has been|have been|had been)\s+(?:stopped|discontinued|held|d/c'd|"
+    r"withdrawn)\b|已停)"
+)
+_HELD_IF: Final = re.compile(r"\bhold\s+$")
+_UNDER_CONDITION: Final = re.compile(r"[^.;,]{0,20}\b(?:if|for|unless)\b")
+_AVOIDED: Final = re.compile(
+    r"(?:\bavoid(?:ing)?\s+(?:any |all |use of )?|(?:禁用|忌用|慎用|勿用|避免使用))$"
+)
+_GIVEN: Final = re.compile(
+    r"(?<!not )(?<!n't )(?<!never )\b(?:continued?|continues|starte?d?|resumed?|given|takes|receive[sd]|prescribed|"
+    r"on)\s+(?:\w+\s+){0,1}$|(?:not|n't|never) (?:stop|discontinue|hold)\s+$"
+)
+"""What is said of a drug by these words is not denied by a `no` before: `no wheezing, continue albuterol`."""
+_UNTICKED: Final = re.compile(r"(?:\[ *\]|[☐□])\s*$")
+_GOAL: Final = re.compile(
+    r"(?:\b(?:goals?|targets?|keep|maintain)\b[^.;,]{0,20}|(?:目标|控制在|维持在)[^。；，]{0,12})$"
+)
+_IF: Final = re.compile(
+    r"(?:\b(?:if|whenever|unless|until)\b[^.;,]{0,30}|(?:若|如果|如|一旦|当)[^。；，]{0,12})$"
+)
+_HABIT: Final = re.compile(r"smoker|alcohol use|etoh use|吸烟|抽烟|饮酒|喝酒")
+_WITH_RELATIVE: Final = re.compile(r"\b(?:lives?|living|married|stays?) (?:with|to)\b")
 _HEAD: Final = re.compile(r"[^\n:：]{0,50}[:：]\s*|[^\n:：]{0,50}\n\s*")
 _RELATIVES: Final = {
     "mother": "mother|mom|maternal mother|母亲|母|妈妈",
@@ -257,4 +315,7 @@ _RELATIVE: Final = re.compile(
     "|".join(
         rf"\b{word}\b" if word.isascii() else word for word in sorted(_RELATION_OF, key=len, reverse=True)
     )
+)
+_OF_RELATIVE: Final = re.compile(
+    rf"(?:{_RELATIVE.pattern}|\b(?:wife|husband)\b|丈夫|妻子)[^.,;。，；\n]{{0,25}}$"
 )

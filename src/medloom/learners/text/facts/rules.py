@@ -169,18 +169,23 @@ def _word_at(low: str, at: int) -> str:
 
 def _is_allergy(low: str, one: Found) -> bool:
     """Tell whether a drug or another thing is named as what somebody is allergic to."""
-    before, after = low[max(0, one.start - _NEAR) : one.start], low[one.end : one.end + 20]
-    return _ALLERGIC_TO.search(before) is not None or _ALLERGY.match(after) is not None
+    before, after = low[max(0, one.start - _NEAR) : one.start], low[one.end : one.end + 2 * _NEAR]
+    if _ALLERGIC_TO.search(before) is not None or _ALLERGY.match(after) is not None:
+        return True
+    return _TO.search(before) is not None and _IS_ALLERGIC.match(after) is not None
 
 
 _ALLERGIC_TO: Final = re.compile(
     r"(?:\ballerg(?:ic|y|ies) to|\bintoleran(?:t|ce) (?:to|of)|\ballergies\s*:|\breaction to|"
-    r"过敏药物[:为]?|过敏原[:为]?|对)"
+    r"过敏药物[:为]?|过敏原[:为]?)"
     r"(?:[^.;:。；\n]{0,30}(?:,|and|or|、|及|和)\s*|\s*)(?:the |any )?$"
 )
 _ALLERGY: Final = re.compile(
-    r"[\s-]*allerg(?:y|ies|ic)\b|[\s-]*anaphylaxis\b|(?:等)?(?:类)?(?:药物)?(?:有)?过敏|皮试阳性"
+    r"(?:(?:,|\s+and|\s+or|/)\s*[a-z-]{3,20}){0,3}[\s-]*allerg(?:y|ies|ic)\b|[\s-]*anaphylaxis\b|"
+    r"(?:[、及和与][^、。；;，,:\s]{1,10}){0,4}(?:等)?(?:类)?(?:药物)?(?:有)?过敏|皮试阳性"
 )
+_TO: Final = re.compile(r"对[^。；;，,\n]{0,30}$")
+_IS_ALLERGIC: Final = re.compile(r"[^。；;，,\n]{0,30}过敏")
 
 
 def _named(low: str, terms: Sequence[Found]) -> list[Mention]:

@@ -69,12 +69,13 @@ def _cached(vocabulary: str, source: Path, read: Callable[[], list[_Name]]) -> l
         return [_Name(name, code, float(confidence)) for name, code, confidence in lines]
 
 
-_FORM: Final = 1  # of the files in the cache
+_FORM: Final = 2  # of the files in the cache
 
 
 def _unambiguous(names: Iterator[_Name]) -> list[_Name]:
     """Keep of each name the likeliest code; one that means two things equally likely is doubtful."""
     best: dict[str, _Name] = {}
+    doubtful = set[str]()
     for one in names:
         key = " ".join(one.text.lower().split())
         if "\t" in key or not _is_worth(key):
@@ -82,9 +83,15 @@ def _unambiguous(names: Iterator[_Name]) -> list[_Name]:
         known = best.get(key)
         if known is None or one.confidence > known.confidence:
             best[key] = one._replace(text=key)
-        elif one.confidence == known.confidence and one.code[:3] != known.code[:3]:
-            best[key] = known._replace(confidence=_DOUBTFUL)
-    return list(best.values())
+            doubtful.discard(key)
+        elif one.confidence == known.confidence and _family(one.code) != _family(known.code):
+            doubtful.add(key)
+    return [one._replace(confidence=_DOUBTFUL) if key in doubtful else one for key, one in best.items()]
+
+
+def _family(code: str) -> str:
+    """Give a code without what ICD-10 writes behind its point; codes of others are whole."""
+    return code.partition(".")[0]
 
 
 _DOUBTFUL: Final = 0.5
