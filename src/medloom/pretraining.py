@@ -19,11 +19,12 @@ from medloom.tasks.predictions import Predictions
 from medloom.tasks.samples import Samples
 from medloom.tasks.task import Task
 from medloom.tasks.timelines import NAME, timelines
-from medloom.tasks.unlabelled_images import NAME as IMAGES
+from medloom.tasks.unlabelled import IMAGES, NOTES
 from medloom.training.descent import check_torch
 
 if TYPE_CHECKING:
     from medloom.learners.image.pretraining import ImageEncoder
+    from medloom.learners.text.pretraining import NoteEncoder
     from medloom.learners.timeline.pretraining import Encoder
 
 
@@ -118,7 +119,7 @@ def pretrain_images(
     from medloom.learners.image.learner import ImageLearner
     from medloom.learners.image.pretraining import SCHEDULE
     from medloom.learners.image.pretraining import pretrain as learn
-    from medloom.tasks.unlabelled_images import images as unlabelled
+    from medloom.tasks.unlabelled import images as unlabelled
 
     kind = registry.load("medloom.learners", learner)
     if not issubclass(kind, ImageLearner):
@@ -139,6 +140,47 @@ def pretrain_images(
         seed=seed,
         folder=work,
     )
+    encoders.save(site.directory, name, made)
+    remove(work)
+    return made
+
+
+def pretrain_notes(
+    site: Site,
+    name: str = NOTES,
+    *,
+    start: str = "minilm",
+    notes: Sequence[str] = ("NOTE//*",),
+    task: str | Task | None = None,
+    schedule: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> NoteEncoder:
+    """Go on with an encoder's pretraining on a site's notes: what `train(..., "encoder", start=name)` starts from.
+
+    Args:
+        site: which keeps the encoder; interrupted, the same call goes on where it stopped.
+        name: of the site's encoder, of which this is the next version.
+        start: the encoder that it goes on from: `minilm`, or a folder.
+        notes: their codes; `*` at the end matches any ending.
+        task: whose split decides who is learned from; None: the record's.
+        schedule: how long and how fast: `epochs`, `batch`, `learning_rate` and others of `Schedule`.
+        seed: of everything random.
+
+    Raises:
+        InputError: there is no such encoder, its vocabulary has no token that masks, or the record has no such note.
+        NotFoundError: there is no such task.
+    """
+    check_torch("encoder")
+    from medloom.learners.text.pretraining import SCHEDULE
+    from medloom.learners.text.pretraining import pretrain as learn
+    from medloom.tasks.unlabelled import notes as unlabelled
+
+    encoders.check_name(name)
+    found = find(task, site.directory) if isinstance(task, str) else task
+    samples = unlabelled(site.record, notes, None if found is None else found.split)
+    work = encoders.unfinished(site.directory, name)
+    how = replace(SCHEDULE, **(schedule or {}))
+    made = learn(samples.in_split("train"), start, schedule=how, seed=seed, folder=work)
     encoders.save(site.directory, name, made)
     remove(work)
     return made

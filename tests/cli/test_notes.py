@@ -19,7 +19,7 @@ from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.places import tagging_by
 from tests.databases import opened
-from tests.learners.text.worlds import note
+from tests.learners.text.worlds import note, small_encoder
 
 TASK = """\
 name: named
@@ -170,3 +170,25 @@ def test_a_tagger_is_made_a_graph_and_its_facts_take_the_place_of_those_before(
     assert again["written"] == 0
     places = ml.Site.open(site).model("named.bilstm-crf@3")
     assert tagging_by(places).tag([text])[0]
+
+
+def test_an_encoder_goes_on_learning_from_the_sites_notes_and_is_started_from(
+    site: Path, tmp_path: Path
+) -> None:
+    start = small_encoder(tmp_path / "encoder")
+    told = json.loads(run("pretrain-notes", "ours", "--start", str(start), "--json", site=site))
+    assert told["encoder"] == "ours@1" and 0 < told["facts"] < 60
+    assert "ours@1" in run("encoders", site=site)
+    run(
+        "train",
+        "named",
+        "--learner",
+        "encoder",
+        "-p",
+        "start=ours",
+        "-p",
+        "epochs=1",
+        "-p",
+        "window=64",
+        site=site,
+    )

@@ -23,7 +23,7 @@ from medloom.foundation.site import find_site
 from medloom.site import Site
 from medloom.tasks import encoders, library
 from medloom.tasks.timelines import NAME, timelines
-from medloom.tasks.unlabelled_images import NAME as IMAGES
+from medloom.tasks.unlabelled import IMAGES, NOTES
 
 _FACT, _MOMENT = "fact", "moment"
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("pretrain", help=tr("Learn from the site's timelines, without labels."))(pretrain)
     app.command("pretrain-images", help=tr("Learn from the site's images, without labels."))(pretrain_images)
+    app.command("pretrain-notes", help=tr("Learn from the site's notes, without labels."))(pretrain_notes)
     app.command("encoders", help=tr("List the site's pretrained encoders."))(listed)
 
 
@@ -214,6 +215,48 @@ def pretrain_images(
     screen.say(
         tr("Next: medloom train TASK --learner {learner} -p start={encoder}", learner=learner, encoder=saved)
     )
+
+
+def pretrain_notes(
+    name: Annotated[str, typer.Argument(help=tr("What the encoder is called."))] = NOTES,
+    site: SiteOption = None,
+    start: Annotated[
+        str, typer.Option(help=tr("The encoder that it goes on from: minilm, or a folder with another one."))
+    ] = "minilm",
+    notes: Annotated[
+        list[str] | None,
+        typer.Option(help=tr("Codes of notes, such as NOTE//Discharge*; all when left out.")),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help=tr("Passes over the notes."))] = 1,
+    batch: Annotated[int, typer.Option(help=tr("Pieces of notes a step of training."))] = 32,
+    minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
+    ] = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Pretrain on notes; interrupted, the same command goes on where it stopped."""
+    from medloom.pretraining import pretrain_notes as learn
+
+    opened = Site.open(site)
+    with screen.showing_progress(json):
+        made = learn(
+            opened,
+            name,
+            start=start,
+            notes=tuple(notes or ("NOTE//*",)),
+            task=task,
+            schedule={"epochs": epochs, "batch": batch, "minutes": minutes},
+            seed=seed,
+        )
+    saved = encoders.find(opened.directory, name)
+    if json:
+        screen.json({"encoder": str(saved), **made.learned_from})
+        return
+    screen.say(tr("Learned {encoder} from {notes:,} notes.", encoder=saved, notes=made.learned_from["facts"]))
+    screen.say(tr("Next: medloom train TASK --learner encoder -p start={encoder}", encoder=saved))
 
 
 def listed(site: SiteOption = None, json: JsonOption = False) -> None:

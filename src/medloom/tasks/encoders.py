@@ -184,7 +184,7 @@ def about(site: SiteDirectory, name: EncoderName) -> About:
     return About(
         name,
         origin.learner,
-        extra.get("size", how["size"]),
+        extra.get("size") or how["size"],
         tuple(extra.get("objective", how.get("objective", "")).split("+")),
         how.get("step"),
         learned_from.get("patients"),

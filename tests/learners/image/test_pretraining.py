@@ -13,7 +13,7 @@ from medloom.foundation.errors import InputError, LeakageError
 from medloom.learners.image.classifiers import CnnLearner, VitLearner
 from medloom.learners.image.pretraining import load_encoder, pretrain
 from medloom.tasks.task import Splits
-from medloom.tasks.unlabelled_images import images
+from medloom.tasks.unlabelled import images
 from medloom.training.schedule import Schedule
 from tests.learners.image.worlds import samples_of, site_of
 

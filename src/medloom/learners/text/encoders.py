@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from medloom.foundation.errors import InputError
+from medloom.tasks import package
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 MINILM: Final = "minilm"
 CONFIGURATION: Final = "config.json"
 VOCABULARY: Final = "tokenizer.json"
+WEIGHTS: Final = "model.safetensors"
+SHAPES_FILE: Final = "shapes.safetensors"
+"""Of an encoder that was pretrained here: what it learned of how words are written."""
 
 RECURRENT: Final = "medloom-recurrent"
 """What the configuration of an encoder of our own says that it is."""
@@ -32,10 +36,12 @@ def encoder_folder(name: str) -> Path:
     """Find the folder of an encoder.
 
     Args:
-        name: `minilm`, or a folder with `config.json`, `tokenizer.json` and weights as Transformers writes them.
+        name: `minilm`, or a folder with `config.json`, `tokenizer.json` and weights as Transformers writes them, or the
+            package of an encoder that was pretrained here.
 
     Raises:
         InputError: there is none, or what carries it is not installed.
+        IntegrityError: the package was altered.
     """
     if name == MINILM:
         found = find_spec(_CARRIER)
@@ -45,6 +51,9 @@ def encoder_folder(name: str) -> Path:
             )
         return Path(found.submodule_search_locations[0]) / "model"
     folder = Path(name)
+    if (folder / package.SUMS).is_file():
+        package.check(folder)
+        folder = folder / "weights"
     for needed in (CONFIGURATION, VOCABULARY):
         if not (folder / needed).is_file():
             raise InputError(
@@ -151,6 +160,12 @@ def body_in(folder: Path, *, learned: bool = True) -> nn.Module:
         ) from None
     body: nn.Module = made.float()
     return body
+
+
+def pretrained_under(name: str) -> str | None:
+    """Tell the split that an encoder was pretrained under; None: not by this site's patients."""
+    folder = Path(name)
+    return package.origin_in(folder).split_rule if (folder / package.SUMS).is_file() else None
 
 
 def _check_transformers() -> None:

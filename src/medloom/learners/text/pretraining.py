@@ -7,7 +7,7 @@ Gururangan et al., ACL 2020.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,12 +21,24 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import digest
 from medloom.foundation.messages import tr
 from medloom.foundation.seeds import derive
-from medloom.learners.text.encoders import VOCABULARY, Vocabulary, body_in, encoder_folder, files_in
+from medloom.learners.text.encoders import (
+    SHAPES_FILE,
+    VOCABULARY,
+    WEIGHTS,
+    Vocabulary,
+    body_in,
+    encoder_folder,
+    files_in,
+)
 from medloom.learners.text.network import TextBody, WindowBatch
 from medloom.learners.text.windows import Note, Window, Windowing
+from medloom.tasks import package
+from medloom.tasks.model import Origin, check_none_held_out
+from medloom.tasks.samples import Samples
 from medloom.training.fitting import fit
 from medloom.training.schedule import Schedule
 from medloom.training.seeding import seeded
+from medloom.training.tensors import write_weights
 
 Rows = NDArray[np.int64]
 
@@ -34,6 +46,7 @@ SCHEDULE: Final = Schedule(
     epochs=1, batch=32, learning_rate=5e-4, weight_decay=0.01, patience=None, last_rate=0.05
 )
 WINDOWING: Final = Windowing(128, 0)
+LIBRARIES: Final = ("numpy", "safetensors", "tokenizers", "torch", "transformers")
 
 _MASKED: Final = 0.15  # share of the words that are to be guessed
 _HIDDEN, _SWAPPED = 0.8, 0.1  # of those: masked, another token in their place; the rest stays as it is
@@ -50,6 +63,63 @@ class MaskedBatch(NamedTuple):
 
     windows: WindowBatch
     truth: Tensor
+
+
+@dataclass(frozen=True)
+class NoteEncoder:
+    """An encoder that went on learning from a site's notes.
+
+    Attributes:
+        origin: where it comes from.
+        body: learned.
+        files: of the encoder beside its weights, by name.
+        learned_from: how many `patients` and notes (`facts`).
+    """
+
+    origin: Origin
+    body: TextBody = field(repr=False)
+    files: dict[str, str] = field(repr=False)
+    learned_from: dict[str, int] = field(default_factory=dict)
+
+    def save(self, directory: Path) -> str:
+        """Write a package, whose weights are a folder that Transformers reads, too; give its digest."""
+
+        def write(folder: Path) -> None:
+            for name, one in self.files.items():
+                (folder / name).write_text(one, encoding="utf-8")
+            write_weights(folder / WEIGHTS, self.body.encoder)
+            write_weights(folder / SHAPES_FILE, self.body.shapes)
+
+        extra = {"objective": "masked", "size": f"{self.body.width}", "learned_from": self.learned_from}
+        return package.write(directory, self.origin, write, libraries=LIBRARIES, kind="encoder", extra=extra)
+
+
+def pretrain(
+    train: Samples,
+    start: str,
+    *,
+    schedule: Schedule = SCHEDULE,
+    seed: int = 0,
+    folder: Path | None = None,
+) -> NoteEncoder:
+    """Teach an encoder by the notes of samples; labels, if there are any, are not looked at.
+
+    Args:
+        train: samples about notes.
+        start: the encoder it goes on from, as `encoder_folder` takes it.
+        schedule: how long and how fast.
+        seed: of everything random.
+        folder: where checkpoints are kept; a training that was stopped goes on from there.
+
+    Raises:
+        InputError: there is no such encoder, its vocabulary has no token that masks, or there is no text.
+        LeakageError: a sample is held out.
+    """
+    check_none_held_out(train)
+    body = pretrained(train.texts(), start, schedule=schedule, seed=seed, folder=folder)
+    origin = Origin(train.question, "encoder", {"start": start}, seed, train.digest(), train.split_rule)
+    learned_from = {"patients": len(np.unique(train.groups)), "facts": len(train)}
+    return NoteEncoder(origin, body.eval(), files_in(encoder_folder(start)), learned_from)
 
 
 def pretrained(

@@ -1,4 +1,4 @@
-"""Images as samples, without a label: what a network is pretrained on."""
+"""Images and notes as samples, without a label: what a network is pretrained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from medloom.tasks.splitting import split_rule, with_splits
 from medloom.tasks.task import Splits
 from medloom.tasks.task_codes import resolve
 
-NAME: Final = "images"
+IMAGES: Final = "images"
+NOTES: Final = "notes"
 
 
 def images(record: Record, codes: Sequence[str] = ("IMAGE//*",), splits: Splits | None = None) -> Samples:
@@ -33,7 +34,39 @@ def images(record: Record, codes: Sequence[str] = ("IMAGE//*",), splits: Splits 
     Raises:
         InputError: the record has no such image.
     """
-    rule, wanted = splits or Splits(), resolve(record, codes)
+    question = Question(
+        task=IMAGES,
+        kind="generation",
+        about="image",
+        title=Title(en="What images look like", zh="影像的样子"),
+    )
+    found = _items(record, codes, splits or Splits(), question)
+    if found is None:
+        raise InputError(
+            "the record has no image of {codes}; import some with: medloom import images FOLDER", codes=codes
+        )
+    return found
+
+
+def notes(record: Record, codes: Sequence[str] = ("NOTE//*",), splits: Splits | None = None) -> Samples:
+    """Give each note of some codes, asked about when it came to be known; arguments as of `images`.
+
+    Raises:
+        InputError: the record has no such note.
+    """
+    question = Question(
+        task=NOTES, kind="generation", about="note", title=Title(en="What notes say", zh="病历的内容")
+    )
+    found = _items(record, codes, splits or Splits(), question)
+    if found is None:
+        raise InputError(
+            "the record has no note of {codes}; import some with: medloom import notes FOLDER", codes=codes
+        )
+    return found
+
+
+def _items(record: Record, codes: Sequence[str], rule: Splits, question: Question) -> Samples | None:
+    wanted = resolve(record, codes)
     columns = ["subject_id", "time", "known_time", "known_until", "code", "asset"]
     found = []
     for part in record.parts():
@@ -43,13 +76,8 @@ def images(record: Record, codes: Sequence[str] = ("IMAGE//*",), splits: Splits 
         found.append(seen.select("subject_id", "prediction_time", item="asset"))
     frame = pl.concat(found) if found else pl.DataFrame()
     if not frame.height:
-        raise InputError(
-            "the record has no image of {codes}; import some with: medloom import images FOLDER", codes=codes
-        )
+        return None
     frame = with_splits(rule, record, frame.drop_nulls("prediction_time"))
-    question = Question(
-        task=NAME, kind="generation", about="image", title=Title(en="What images look like", zh="影像的样子")
-    )
     frame = (
         frame.sort("subject_id", "prediction_time", "item")
         .with_columns(
