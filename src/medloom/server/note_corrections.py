@@ -26,7 +26,7 @@ from medloom.server import arrivals
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.note_kinds import kind_of, role_of
-from medloom.server.notes import NOT, READ, Entity, Notebook, PatientNote, Said, bare, taken_back
+from medloom.server.notes import NOT, READ, Entity, Notebook, PatientNote, Said, bare, is_place, taken_back
 
 LONGEST: Final = 1000
 """Characters of a place that a person names, at most."""
@@ -92,12 +92,15 @@ def finish(backend: Backend, person: Person, book: Notebook, note: PatientNote, 
     """
     waiting = [one for one in said.entities if one.doubtful is not None or one.code is None]
     if waiting:
-        raise InputError("{n} places still wait: accept, correct or reject each of them first", n=len(waiting))
+        raise InputError("places still wait, {n} of them: accept, correct or reject each first", n=len(waiting))
     by_models = [one for one in said.entities if one.model is not None]
     rows = [_fact(one, one.code or "", one.span) for one in by_models]
     rows.append({"code": READ, "role": "observation", "span": None})
     marks = [_mark(person, "accepted", one, one.code, one.span) for one in by_models]
     _keep(backend, person, book, note, rows, by_models, marks, "note.read_through")
+    with backend.site.record.doubtful() as queue:
+        for number in said.unread:  # what is in it, people have said now
+            queue.decide(number, "rejected", person.login)
     places = tuple((one.span, one.code or "") for one in said.entities)
     note_readings.keep_reading(
         backend.database,
@@ -116,8 +119,7 @@ def check_place(note: PatientNote, span: str) -> None:
         parts = parts_of(span)
     except ValueError:
         parts = ()
-    flat = [edge for part in parts for edge in part]
-    if not flat or flat != sorted(set(flat)) or flat[0] < 0 or flat[-1] > len(note.text):
+    if not is_place(parts, len(note.text)):
         raise InputError("this place is not in the note; select the words again")
     if sum(end - start for start, end in parts) > LONGEST:
         raise InputError("a place has at most {most:,} characters", most=LONGEST)
@@ -171,10 +173,10 @@ def _keep(
     system, patient = known[0]
     learned = max(backend.now(), note.visible)
     told = {"system": system, "patient": patient, "known_time": learned}
-    key = f"note:{uuid.uuid4().hex}"  # each is a word of its own, also where it says what was said before
     facts = [
-        {**told, "time": note.time, "derived_from": note.source, "key": key, "part": part, **row}
-        for part, row in enumerate(rows)
+        # each is a word of its own, also where it says what was said before
+        {**told, "time": note.time, "derived_from": note.source, "key": f"note:{uuid.uuid4().hex}", **row}
+        for row in rows
     ]
     if any(one.model is not None and one.doubtful is None for one in decided):
         before = SaidOfNotes(book.events)
@@ -227,7 +229,6 @@ _SCHEMA: Final[dict[str, Any]] = {
             "model",
             "retracted",
             "key",
-            "part",
         )
     },
 }

@@ -147,13 +147,13 @@ class Said:
         entities: in the order of the text.
         rejected: what people took back, to be put back.
         blind: whether what other people said is hidden.
-        unread: whether the note is in a language that nothing is taken from.
+        unread: the numbers, among the facts that wait, that say that nothing is taken from the note's language.
     """
 
     entities: tuple[Entity, ...]
     rejected: tuple[Entity, ...]
     blind: bool
-    unread: bool
+    unread: tuple[int, ...] = ()
 
     def entity(self, id: str) -> Entity:
         """Find one by its name on the page.
@@ -253,9 +253,13 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
         marks = own
     standing, rejected = _last_words(by_people, marks)
     decided = _Decided([*standing, *rejected])
-    by_models += [_doubtful(note, one) for one in waiting if _inside(note, one.fact.get("span"))]
+    unread = tuple(one.id for one in waiting if "language" in one.reasons)
+    by_models += [
+        _doubtful(note, one)
+        for one in waiting
+        if one.id not in unread and _inside(note, one.fact.get("span"))
+    ]
     standing += [one for one in _first(by_models) if not decided.about(one)]
-    unread = any("language" in one.reasons for one in waiting)
     order = sorted(standing, key=lambda one: (one.start, -one.end, one.code or ""))
     return Said(tuple(order), tuple(sorted(rejected, key=lambda one: one.start)), blind, unread)
 
@@ -294,6 +298,17 @@ def check_mark(note: PatientNote, mark: str) -> None:
         raise InputError("the notes of this patient changed meanwhile; load the page again and repeat")
 
 
+def is_place(parts: Sequence[tuple[int, int]], length: int) -> bool:
+    """Tell whether ranges stand one behind the other in a text of some characters.
+
+    >>> is_place([(5, 7), (7, 10)], 12), is_place([(5, 7), (6, 10)], 12), is_place([(5, 5)], 12), is_place([], 12)
+    (True, False, False, False)
+    """
+    flat = [edge for part in parts for edge in part]
+    ordered = flat == sorted(flat) and all(start < end for start, end in parts)
+    return bool(flat) and ordered and flat[0] >= 0 and flat[-1] <= length
+
+
 def _inside(note: PatientNote, span: str | None) -> bool:
     if span is None:
         return False
@@ -301,8 +316,7 @@ def _inside(note: PatientNote, span: str | None) -> bool:
         parts = parts_of(span)
     except ValueError:
         return False
-    flat = [edge for part in parts for edge in part]
-    return flat == sorted(set(flat)) and flat[-1] <= len(note.text)
+    return is_place(parts, len(note.text))
 
 
 def _entity(note: PatientNote, row: dict[str, object], unit: str | None) -> Entity:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from fastapi import APIRouter, FastAPI
 
 from medloom.server.errors import speaks
@@ -59,3 +61,4 @@ def set_up(app: FastAPI) -> None:
     app.state.views = Views()
     app.state.images = ImageShelf()
     app.state.image_lists = ImageLists()
+    app.state.noting = Lock()

@@ -124,9 +124,10 @@ def decide(
     span: Annotated[str, Form(max_length=400)] = "",
 ) -> Response:
     """Keep what a person says of a place: `accept`, `reject`, `correct` or `add`."""
-    book, note = _opened(backend, person, subject_id, number)
     sent = _Sent(deed, entity, code, assertion, words, span)
-    with speaking(wanted_language(request.headers, request)):
+    # one decision after the other: who is second sees what the first has decided
+    with speaking(wanted_language(request.headers, request)), request.app.state.noting:
+        book, note = _opened(backend, person, subject_id, number)
         try:
             check_mark(note, mark)
             said = said_of(backend, person, book, note)
@@ -147,8 +148,8 @@ def read(
     mark: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
     """Keep that a person has read the note to its end: what stands is so, and nothing else is."""
-    book, note = _opened(backend, person, subject_id, number)
-    with speaking(wanted_language(request.headers, request)):
+    with speaking(wanted_language(request.headers, request)), request.app.state.noting:
+        book, note = _opened(backend, person, subject_id, number)
         try:
             check_mark(note, mark)
             said = said_of(backend, person, book, note)

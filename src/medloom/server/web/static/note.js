@@ -19,10 +19,15 @@ function choose(id, { focus = true, scroll = true } = {}) {
   chosen.classList.add("is-chosen");
   const words = text.querySelectorAll(`[data-of~="${id}"]`);
   for (const one of words) one.classList.add("is-chosen");
-  const list = chosen.parentElement;
-  list.scrollTop = chosen.offsetTop - list.offsetTop - (list.clientHeight - chosen.offsetHeight) / 2;
+  shown(chosen);
   if (scroll) words[0]?.scrollIntoView({ block: "center" });
   if (focus) (chosen.querySelector("button") ?? chosen).focus({ preventScroll: true });
+}
+
+// Its list alone is scrolled, not the page.
+function shown(fact) {
+  const list = fact.parentElement;
+  list.scrollTop = fact.offsetTop - (list.clientHeight - fact.offsetHeight) / 2;
 }
 
 function step(by) {
@@ -88,6 +93,7 @@ function open({ deed, entity = "", span = "", words = "", code = "", assertion =
   document.querySelector(".note-side").scrollTop = 0;
   box.scrollIntoView({ block: "nearest" });
   const empty = words.trim() ? form.elements.code : form.elements.words;
+  if (chosen) shown(chosen);
   empty.focus({ preventScroll: true });
   empty.select();
 }
