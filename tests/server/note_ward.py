@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
 
+from medloom import api
 from medloom.care.notes.facts import keep_facts
 from medloom.database.engine import Database
+from medloom.foundation.files import write_json
 from medloom.learners.text.facts.rules import RuleFinder
+from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.record.importing import Batch, ImportContext, Importer
 from medloom.server import accounts
+from medloom.server.notes import READ
 from medloom.site import Site
+from medloom.tasks import models
+from tests.learners.text.worlds import note
 from tests.server.ward import ACCOUNTS, PASSWORD
 
 NOW: Final = datetime(2026, 3, 20, 9)
@@ -72,13 +79,34 @@ class Notes(Importer):
         yield Batch(pl.DataFrame(rows), len(rows))
 
 
-def note_site(folder: Path) -> Site:
-    """Make the site, with accounts of all roles; `doctor` sees everybody, the others of the ward nobody yet."""
+MODEL: Final = "named.crf@1"
+"""Released, where there is a model."""
+_TASK: Final = """\
+name: named
+kind: tagging
+title: {en: Drugs and findings, zh: 药物与所见}
+prediction_time: {event: [NOTE//visit], which: every}
+predict: {of: note, spans: {drug: [DRUG//*], finding: [FINDING//*]}}
+"""
+
+
+def note_site(folder: Path, *, released: bool = False) -> Site:
+    """Make the site, with accounts of all roles; `doctor`, `expert` and `second` see everybody, the others nobody yet.
+
+    Args:
+        folder: a new one.
+        released: whether there are patients V0 … V62 with a note of a visit each, of which people read 60, and a model
+            that learned from them.
+    """
     site = Site.create(folder)
     site.record.add(Notes())
     keep_facts(site.record, [RuleFinder()])
+    if released:
+        _visits(site)
     database = Database.of(site.directory)
     try:
+        if released:
+            _release(site, database)
         for name, role in ACCOUNTS.items():
             accounts.create(
                 database,
@@ -93,6 +121,30 @@ def note_site(folder: Path) -> Site:
     finally:
         database.close()
     return site
+
+
+def _visits(site: Site) -> None:
+    rng, rows = np.random.default_rng(0), []
+    for number in range(63):
+        text, places = note(rng)
+        asset = site.record.assets().put(text.encode())
+        base = {"patient": f"V{number}", "time": datetime(2026, 1, 1) + timedelta(days=number)}
+        rows.append({**base, "code": "NOTE//visit", "role": "note", "asset": asset, "text_value": text})
+        if number < 60:
+            said = {**base, "role": "observation", "derived_from": asset}
+            rows.append({**said, "code": READ})
+            rows += [{**said, "code": f"{name.upper()}//{name}", "span": f"{a}:{b}"} for a, b, name in places]
+    site.record.append(pl.DataFrame(rows, infer_schema_length=None), "note-ward")
+    site.record.compact()
+    (site.directory.tasks / "named.yaml").write_text(_TASK, encoding="utf-8")
+
+
+def _release(site: Site, database: Database) -> None:
+    made = api.train(site.task("named"), "crf", ranges=False)
+    evidence = models.evidence_directory(site.directory, site.model_name(MODEL))
+    write_json(evidence / "held_out" / "evaluation.json", api.evaluate(made).to_json())
+    proposal = releases.propose(site, database, MODEL, Actor("scientist", "data_scientist"), "reads drugs")
+    releases.sign(database, proposal.id, Actor("lead", "governance"))
 
 
 def subject(site: Site, patient: str) -> int:

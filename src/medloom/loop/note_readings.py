@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from medloom.database.engine import Database
 from medloom.database.metadata import utc_now
-from medloom.database.tables.noting import note_mark, note_reading
+from medloom.database.tables.noting import note_answer, note_mark, note_reading
 
 Deed = Literal["accepted", "corrected", "rejected", "added"]
 Place = tuple[str, str]
@@ -124,6 +124,38 @@ def readings_of(database: Database, subject_id: int | None = None, note: str | N
                 row.made,
             )
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class NoteAnswer:
+    """That a model has read a note: how many places it names, and how sure it is of the least sure one (None: of none)."""
+
+    subject_id: int
+    note: str
+    places: int
+    least: float | None
+
+
+def keep_answers(database: Database, model: str, answers: Sequence[NoteAnswer]) -> None:
+    """Keep how sure a model was of notes; the last time counts."""
+    made = utc_now()
+
+    def work(connection: Connection) -> None:
+        for one in answers:
+            key = {"model": model, "subject_id": one.subject_id, "note": one.note}
+            connection.execute(delete(note_answer).filter_by(**key))
+            values = {**key, "places": one.places, "least": one.least, "made": made}
+            connection.execute(insert(note_answer).values(values))
+
+    if answers:
+        database.write(work)
+
+
+def answers_of(database: Database, model: str) -> list[NoteAnswer]:
+    """List what a model has read."""
+    query = select(note_answer).where(note_answer.c.model == model)
+    with database.reading() as connection:
+        return [NoteAnswer(row.subject_id, row.note, row.places, row.least) for row in connection.execute(query)]
 
 
 def _mark(row: Row[Any]) -> Mark:

@@ -203,11 +203,19 @@ def _keep(
         for why in arrived.refused.values():
             raise InputError("the record refused it: {why}", why=in_words(why).en)
     note_readings.keep_marks(backend.database, note.subject_id, note.source, marks)
+    _settle(backend, person, note, marks)
+
+
+def _settle(backend: Backend, person: Person, note: PatientNote, marks: Sequence[Mark]) -> None:
+    """Let what waits of places that somebody has decided about wait no more."""
+    said = {(one.code, one.span) for one in marks}
+    places = {span for one in marks for span in (one.span, one.was_span)}
     with backend.site.record.doubtful() as queue:
-        for one, mark in zip(decided, marks, strict=False):
-            if one.doubtful is not None:
-                state = "rejected" if mark.code is None else "accepted"
-                queue.decide(one.doubtful, state, person.login)  # type: ignore[arg-type]
+        for one in queue.facts("open", note.subject_id):
+            fact = one.fact
+            if one.derived_from == note.source and fact.get("span") in places and "language" not in one.reasons:
+                right = (fact.get("code"), fact.get("span")) in said
+                queue.decide(one.id, "accepted" if right else "rejected", person.login)
 
 
 _LISTED: Final = 20

@@ -91,6 +91,7 @@ class Entity:
         by: which persons said so, as far as that is known.
         time: of the fact.
         role: of the fact.
+        label: how a model that knows no code calls it.
     """
 
     code: str | None
@@ -107,6 +108,7 @@ class Entity:
     by: tuple[str, ...] = ()
     time: datetime | None = None
     role: str | None = None
+    label: str | None = None
 
     @property
     def parts(self) -> tuple[tuple[int, int], ...]:
@@ -354,6 +356,7 @@ def _doubtful(note: PatientNote, one: Doubtful) -> Entity:
         one.reasons,
         time=fact.get("time"),
         role=fact.get("role"),
+        label=fact.get("label"),
     )
 
 
@@ -414,9 +417,14 @@ def _first(entities: Iterable[Entity]) -> list[Entity]:
     best: dict[tuple[str | None, str], Entity] = {}
     for one in entities:
         known = best.get((one.code, one.span))
-        if known is None or (one.confidence or 0) > (known.confidence or 0):
+        if known is None or _weight(one) > _weight(known):
             best[one.code, one.span] = one
     return list(best.values())
+
+
+def _weight(one: Entity) -> tuple[bool, float]:
+    """Tell what counts more: what stands in the record, then what is surer."""
+    return one.doubtful is None, one.confidence or 0.0
 
 
 class _Decided:

@@ -1,6 +1,6 @@
 """What people said of places in notes, and who has read a note to its end: codes and places, no words."""
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, PrimaryKeyConstraint, String, Table, Text
 
 from medloom.database.metadata import metadata
 
@@ -35,3 +35,16 @@ note_reading = Table(
     Column("made", String(27), nullable=False),
 )
 Index("ix_note_reading_of", note_reading.c.subject_id, note_reading.c.note)
+
+# Which model has read a note, and how sure it was: by this notes are picked for people to read.
+note_answer = Table(
+    "note_answer",
+    metadata,
+    Column("model", String(200), nullable=False),
+    Column("subject_id", BigInteger, nullable=False),
+    Column("note", String(80), nullable=False),
+    Column("places", Integer, nullable=False),
+    Column("least", Float),  # of its places, how sure it is of the least sure one; null: it names none
+    Column("made", String(27), nullable=False),
+    PrimaryKeyConstraint("model", "subject_id", "note"),
+)

@@ -13,7 +13,8 @@ from medloom.care.notes.quoting import located
 from medloom.explanation.numbers import moment, percent
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.messages import Text2, here, speaking, tr
-from medloom.server import note_corrections
+from medloom.loop.serving import Served
+from medloom.server import note_answers, note_corrections
 from medloom.server.access import Permission, Person, may
 from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, the_backend
@@ -97,6 +98,10 @@ def note_page(
             waiting=sum(one.doubtful is not None or one.code is None for one in said.entities),
             by_models=sum(one.model is not None for one in said.entities),
             reviews=reviews,
+            asked=[
+                (str(one.name), Text2(*_titles(one)))
+                for one in (note_answers.asked_about(backend, note) if reviews else ())
+            ],
             chosen=None if chosen is None else _shown(backend, person, chosen),
             adds=adds,
             codes=_offered(backend, said) if reviews else [],
@@ -158,6 +163,30 @@ def read(
             return go_to(note.address, str(error), "bad", request=request)
         told = tr("Kept: you have read this note, with {n} places. Models will learn from it.", n=n)
         return go_to(note.address, told, request=request)
+
+
+@router.post(HERE + "/ask")
+def ask(
+    request: Request,
+    backend: BackendOf,
+    person: Reviewer,
+    subject_id: SubjectId,
+    number: Number,
+    model: Annotated[str, Form(max_length=200)],
+    mark: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    """Let a released model name places in the note; they wait for a person."""
+    with speaking(wanted_language(request.headers, request)):
+        book, note = _opened(backend, person, subject_id, number)
+        try:
+            check_mark(note, mark)
+            n = note_answers.ask(backend, book, note, model)
+        except (InputError, NotFoundError) as error:
+            return go_to(note.address, str(error), "bad", request=request)
+        backend.saw(person, subject_id, "note.asked", f"note {number}: {model}")
+        if not n:
+            return go_to(note.address, tr("{model} names nothing that is not decided.", model=model), request=request)
+        return go_to(note.address, tr("{model} names {n} places that wait for you.", model=model, n=n), request=request)
 
 
 @dataclass(frozen=True)
@@ -236,7 +265,7 @@ def _offered(backend: Backend, said: Said) -> list[tuple[str, str]]:
 
 def _shown(backend: Backend, person: Person, one: Entity) -> Shown:
     catalogue = backend.site.record.catalogue
-    name = one.words if one.bare is None else name_shown(catalogue, one.bare)
+    name = one.label or "" if one.bare is None else name_shown(catalogue, one.bare)
     if one.model is None:
         by = [tr("you") if name_ == person.login else name_ for name_ in one.by]
         who = ", ".join(by) or tr("a person")
@@ -256,3 +285,8 @@ def _shown(backend: Backend, person: Person, one: Entity) -> Shown:
     )
 
 
+
+
+def _titles(served: Served) -> tuple[str, str]:
+    title = served.model.origin.question.title
+    return title.en, title.zh

@@ -41,3 +41,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_note_reading_of", "note_reading", ["subject_id", "note"], unique=False)
     op.create_index(op.f("ix_note_reading_reviewer"), "note_reading", ["reviewer"], unique=False)
+    op.create_table(
+        "note_answer",
+        sa.Column("model", sa.String(length=200), nullable=False),
+        sa.Column("subject_id", sa.BigInteger(), nullable=False),
+        sa.Column("note", sa.String(length=80), nullable=False),
+        sa.Column("places", sa.Integer(), nullable=False),
+        sa.Column("least", sa.Float(), nullable=True),
+        sa.Column("made", sa.String(length=27), nullable=False),
+        sa.PrimaryKeyConstraint("model", "subject_id", "note", name=op.f("pk_note_answer")),
+    )
