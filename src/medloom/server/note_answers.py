@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
+from medloom.care.notes.tagging import answer_of, code_of, places_in
 from medloom.foundation.errors import InputError
-from medloom.knowledge import systems, vocabularies
-from medloom.learners.text.facts.dictionary import dictionary
+from medloom.knowledge import systems
 from medloom.loop import note_readings
-from medloom.loop.note_readings import NoteAnswer
 from medloom.loop.serving import Served
 from medloom.server.backend import Backend
 from medloom.server.note_kinds import kind_of, role_of
 from medloom.server.notes import Notebook, PatientNote, said_of
-from medloom.tasks.spans import Span
-from medloom.tasks.tagging import Tagged, Tagging
+from medloom.tasks.tagging import Tagged
 from medloom.tasks.task import Task
 from medloom.tasks.task_codes import matching
-from medloom.training.wrapping import innermost
 
 SUGGESTED: Final = "suggested"
 """Why a place waits that a released model names."""
@@ -57,42 +53,6 @@ def ask(backend: Backend, book: Notebook, note: PatientNote, model: str) -> int:
     with backend.site.record.doubtful() as queue:
         queue.put(note.subject_id, note.source, model, rows)
     return len(rows)
-
-
-def places_in(served: Served, texts: Sequence[str]) -> list[tuple[Tagged, ...]]:
-    """Let a released model name places in texts, in the order of each."""
-    return cast(Tagging, innermost(served.model)).tag(texts)
-
-
-def answer_of(subject_id: int, note: str, tagged: Sequence[Tagged]) -> NoteAnswer:
-    """Tell how sure a model is of a note."""
-    return NoteAnswer(subject_id, note, len(tagged), min((one.confidence for one in tagged), default=None))
-
-
-def code_of(task: Task, span: Span, words: str) -> str | None:
-    """Give the code of what a model names: the one its task asks for, else what our dictionary knows of the words.
-
-    Of a pattern in a code system of the site's own, the name itself is the code. None: the words are not known.
-
-    >>> from medloom.tasks.spans import span
-    >>> from medloom.tasks.task import Task
-    >>> task = Task.model_validate({
-    ...     "name": "drugs", "kind": "tagging", "prediction_time": {"event": ["NOTE//*"], "which": "every"},
-    ...     "predict": {"of": "note", "spans": {"drug": ["ATC//*"], "finding": ["FINDING//*"]}}})
-    >>> code_of(task, span(0, 9, "drug"), "metformin"), code_of(task, span(0, 9, "finding"), "cold feet")
-    ('ATC//A10BA02', 'FINDING//finding')
-    """
-    patterns = (task.predict.spans or {}).get(span.name, ())
-    plain = next((one for one in patterns if not one.endswith("*")), None)
-    if plain is not None:
-        return plain
-    starts = tuple(one.removesuffix("*") for one in patterns)
-    known = (term.code.split("|")[0] for term in dictionary().meanings(words))
-    found = next((code for code in known if code.startswith(starts)), None)
-    if found is not None or not patterns:
-        return found
-    own = vocabularies.squeezed(systems.split(patterns[0])[1]) not in vocabularies.by_name()
-    return f"{starts[0]}{span.name}" if own else None
 
 
 def _row(note: PatientNote, task: Task, one: Tagged) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from medloom.loop.note_readings import answers_of
 from medloom.server.access import ROLES, Person
 from medloom.server.app import create_app
 from medloom.server.backend import Backend
@@ -111,3 +114,45 @@ def test_pages_about_patients_go_on_without_models_of_notes(client: Visit, backe
     doctor = client("doctor")
     for address in ("/worklist", f"/patients/{subject(backend.site, 'V61')}", "/ask", "/models", f"/models/{MODEL}"):
         assert doctor.get(address).status_code == 200, address
+
+
+def rows(page: str) -> list[tuple[str, str]]:
+    """Give of each row of the worklist its address and why it is there."""
+    found = re.findall(r'class="row-link" href="([^"]+)".*?data-label="Why it is here">(.*?)</td>', page, re.S)
+    return [(address, re.sub("<[^>]+>", "", why).strip()) for address, why in found]
+
+
+def test_notes_wait_with_why_each_is_picked_and_the_least_sure_come_first(
+    client: Visit, backend: Backend
+) -> None:
+    doctor = client("doctor")
+    before = doctor.get("/notes").text
+    assert "not read by a model yet" in before
+    assert rows(before)[0][1].startswith("doubtful facts wait for a person: 1")
+    assert doctor.submit("/notes/ask").status_code == 303
+    backend.jobs.start()
+    while backend.jobs.open("ask-notes"):
+        time.sleep(0.05)
+    told = answers_of(backend.database, MODEL)
+    assert len(told) == 63
+    page = doctor.get("/notes").text
+    sure = [float(found) for _, why in rows(page) for found in re.findall(r"is (\d+) % sure of its least", why)]
+    assert len(sure) > 5 and sure == sorted(sure)
+    least = min(told, key=lambda one: 2.0 if one.least is None else one.least)
+    assert rows(page)[0][0].startswith(f"/patients/{least.subject_id}/notes/") or "doubtful" in rows(page)[0][1]
+    assert "start=25" in page  # more pages
+
+
+def test_a_note_that_somebody_has_read_goes_to_a_second_reader(client: Visit, backend: Backend) -> None:
+    doctor, second = client("doctor"), client("second")
+    address = f"/patients/{subject(backend.site, 'V60')}/notes/1"
+    doctor.submit(f"{address}/read", mark=mark(doctor.get(address).text))
+    assert address not in [row[0] for row in rows(doctor.get("/notes?which=second").text)]
+    assert address in [row[0] for row in rows(doctor.get("/notes?which=read").text)]
+    assert address in [row[0] for row in rows(second.get("/notes?which=second").text)]
+    assert "No note is like this" in second.get("/notes?which=read").text
+
+
+def test_who_has_no_patients_is_told_so(client: Visit) -> None:
+    page = client("nurse").get("/notes").text
+    assert "No patient is in your care team" in page and "/notes/1" not in page
