@@ -17,7 +17,8 @@ from medloom.database.engine import Database
 from medloom.database.metadata import utc_now
 from medloom.database.tables.noting import note_answer, note_mark, note_reading
 
-Deed = Literal["accepted", "corrected", "rejected", "added"]
+Deed = Literal["accepted", "corrected", "rejected", "added", "looked"]
+"""`looked`: at what others had said of the note, before they had read it to its end themselves."""
 Place = tuple[str, str]
 """Where, `12:24`, and the code."""
 
@@ -53,7 +54,7 @@ class NoteReading:
         subject_id, note: of whom, and the note's source.
         reviewer: who read it.
         places: all that stands in their eyes.
-        blind: whether what others said was hidden from them.
+        blind: whether they read it for themselves: what others had said was hidden, or nobody had said anything.
         made: when, UTC.
     """
 
@@ -105,8 +106,10 @@ def keep_reading(database: Database, one: NoteReading) -> None:
     database.write(work)
 
 
-def readings_of(database: Database, subject_id: int | None = None, note: str | None = None) -> list[NoteReading]:
-    """List the last reading of each note by each person, oldest first; of one subject or note alone."""
+def readings_of(
+    database: Database, subject_id: int | None = None, note: str | None = None, *, first: bool = False
+) -> list[NoteReading]:
+    """List the last reading of each note by each person, or the first; of one subject or note alone."""
     query = select(note_reading).order_by(note_reading.c.id).limit(_MANY)
     if subject_id is not None:
         query = query.where(note_reading.c.subject_id == subject_id)
@@ -115,7 +118,10 @@ def readings_of(database: Database, subject_id: int | None = None, note: str | N
     found: dict[tuple[int, str, str], NoteReading] = {}
     with database.reading() as connection:
         for row in connection.execute(query):
-            found[row.subject_id, row.note, row.reviewer] = NoteReading(
+            key = row.subject_id, row.note, row.reviewer
+            if first and key in found:
+                continue
+            found[key] = NoteReading(
                 row.subject_id,
                 row.note,
                 row.reviewer,
@@ -128,7 +134,7 @@ def readings_of(database: Database, subject_id: int | None = None, note: str | N
 
 @dataclass(frozen=True)
 class NoteAnswer:
-    """That a model has read a note: how many places it names, and how sure it is of the least sure one (None: of none)."""
+    """That a model has read a note: how many places it names, and how sure it is of the least sure; None: of none."""
 
     subject_id: int
     note: str
@@ -155,7 +161,9 @@ def answers_of(database: Database, model: str) -> list[NoteAnswer]:
     """List what a model has read."""
     query = select(note_answer).where(note_answer.c.model == model)
     with database.reading() as connection:
-        return [NoteAnswer(row.subject_id, row.note, row.places, row.least) for row in connection.execute(query)]
+        return [
+            NoteAnswer(row.subject_id, row.note, row.places, row.least) for row in connection.execute(query)
+        ]
 
 
 def _mark(row: Row[Any]) -> Mark:

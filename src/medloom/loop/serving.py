@@ -148,7 +148,9 @@ class Serving:
         for name, one in self._served.items():
             if model in (name, one.name.task, f"{one.name.task}.{one.name.learner}"):
                 if not one.answers:
-                    raise InputError("model {model} names places in notes; ask it on the page of a note", model=name)
+                    raise InputError(
+                        "model {model} names places in notes; ask it on the page of a note", model=name
+                    )
                 return one
         if model in self.refused:
             raise self.refused[model].with_traceback(None)  # else it would remember who asked before

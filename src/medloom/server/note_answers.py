@@ -43,11 +43,7 @@ def ask(backend: Backend, book: Notebook, note: PatientNote, model: str) -> int:
     note_readings.keep_answers(backend.database, model, [answer_of(note.subject_id, note.source, tagged)])
     said = said_of(backend, None, book, note)
     decided = {one.span for one in said.entities if one.model is None} | {one.span for one in said.rejected}
-    rows = [
-        _row(note, served.asker.task, one)
-        for one in tagged
-        if one.span.place not in decided
-    ]
+    rows = [_row(note, served.asker.task, one) for one in tagged if one.span.place not in decided]
     standing = {(one.code, one.span) for one in said.entities if one.doubtful is None}
     rows = [row for row in rows if (row["code"], row["span"]) not in standing]
     with backend.site.record.doubtful() as queue:

@@ -75,7 +75,9 @@ def _written(said: str) -> str | None:
     if not parted:
         return None
     if system in systems.ASSERTION_PREFIXES:
-        raise InputError("write the code without {prefix}//; what the note says of it is chosen beside", prefix=system)
+        raise InputError(
+            "write the code without {prefix}//; what the note says of it is chosen beside", prefix=system
+        )
     return systems.code(system, value)
 
 

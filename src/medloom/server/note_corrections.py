@@ -1,4 +1,4 @@
-"""What people say of places in notes: kept as facts of the record, from which tasks take their labels, with who said it.
+"""What people say of places in notes: kept as facts of the record, from which tasks take their labels, and by whom.
 
 A person's fact has no `model`; `NOT//` before the code takes a place back. What a finder had said of the place ends.
 """
@@ -92,7 +92,9 @@ def finish(backend: Backend, person: Person, book: Notebook, note: PatientNote, 
     """
     waiting = [one for one in said.entities if one.doubtful is not None or one.code is None]
     if waiting:
-        raise InputError("places still wait, {n} of them: accept, correct or reject each first", n=len(waiting))
+        raise InputError(
+            "places still wait, {n} of them: accept, correct or reject each first", n=len(waiting)
+        )
     by_models = [one for one in said.entities if one.model is not None]
     rows = [_fact(one, one.code or "", one.span) for one in by_models]
     rows.append({"code": READ, "role": "observation", "span": None})
@@ -104,9 +106,15 @@ def finish(backend: Backend, person: Person, book: Notebook, note: PatientNote, 
     places = tuple((one.span, one.code or "") for one in said.entities)
     note_readings.keep_reading(
         backend.database,
-        NoteReading(note.subject_id, note.source, person.login, places, said.blind, utc_now()),
+        NoteReading(note.subject_id, note.source, person.login, places, said.alone, utc_now()),
     )
     return len(places)
+
+
+def look(backend: Backend, person: Person, note: PatientNote) -> None:
+    """Note that a person wants to see what others said of a note, whose reading no longer counts as their own."""
+    backend.saw(person, note.subject_id, "note.unblinded", f"note {note.number}")
+    note_readings.keep_marks(backend.database, note.subject_id, note.source, [Mark(person.login, "looked")])
 
 
 def check_place(note: PatientNote, span: str) -> None:
@@ -213,7 +221,11 @@ def _settle(backend: Backend, person: Person, note: PatientNote, marks: Sequence
     with backend.site.record.doubtful() as queue:
         for one in queue.facts("open", note.subject_id):
             fact = one.fact
-            if one.derived_from == note.source and fact.get("span") in places and "language" not in one.reasons:
+            if (
+                one.derived_from == note.source
+                and fact.get("span") in places
+                and "language" not in one.reasons
+            ):
                 right = (fact.get("code"), fact.get("span")) in said
                 queue.decide(one.id, "accepted" if right else "rejected", person.login)
 

@@ -149,12 +149,14 @@ class Said:
         entities: in the order of the text.
         rejected: what people took back, to be put back.
         blind: whether what other people said is hidden.
+        alone: whether they read it for themselves: it is hidden, or nobody else has said anything.
         unread: the numbers, among the facts that wait, that say that nothing is taken from the note's language.
     """
 
     entities: tuple[Entity, ...]
     rejected: tuple[Entity, ...]
     blind: bool
+    alone: bool
     unread: tuple[int, ...] = ()
 
     def entity(self, id: str) -> Entity:
@@ -209,7 +211,13 @@ def notebook_in(backend: Backend, events: pl.DataFrame) -> Notebook:
     notes = known.filter(is_note()).sort("time", "visible", "code")
     made = tuple(
         PatientNote(
-            row["subject_id"], number, row["code"], row["time"], row["visible"], source_of(row), row["text_value"]
+            row["subject_id"],
+            number,
+            row["code"],
+            row["time"],
+            row["visible"],
+            source_of(row),
+            row["text_value"],
         )
         for number, row in enumerate(notes.iter_rows(named=True), 1)
     )
@@ -229,15 +237,14 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
     """
     marks = note_readings.marks_of(backend.database, note.subject_id, note.source)
     with backend.site.record.doubtful() as queue:
-        waiting = [
-            one for one in queue.facts("open", note.subject_id) if one.derived_from == note.source
-        ]
+        waiting = [one for one in queue.facts("open", note.subject_id) if one.derived_from == note.source]
     login = None if person is None else person.login
     readers = {
-        one.reviewer
-        for one in note_readings.readings_of(backend.database, note.subject_id, note.source)
+        one.reviewer for one in note_readings.readings_of(backend.database, note.subject_id, note.source)
     }
-    blind = bool(readers) and login is not None and login not in readers
+    looked = any(one.deed == "looked" and one.reviewer == login for one in marks)
+    blind = bool(readers) and login is not None and login not in readers and not looked
+    alone = blind or all(one.reviewer == login for one in marks)
     units = backend.site.record.catalogue.units()
     facts = [
         _entity(note, row, units.get(row["code"]))
@@ -249,7 +256,9 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
     if blind:
         own = [one for one in marks if one.reviewer == login]
         others = [one for one in marks if one.reviewer != login]
-        told = {place for one in others for place in _said_by(one)} - {place for one in own for place in _said_by(one)}
+        told = {place for one in others for place in _said_by(one)} - {
+            place for one in own for place in _said_by(one)
+        }
         by_people = [one for one in by_people if (one.code, one.span) not in told]
         by_models += _as_found(note, others, by_models)
         marks = own
@@ -263,7 +272,7 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
     ]
     standing += [one for one in _first(by_models) if not decided.about(one)]
     order = sorted(standing, key=lambda one: (one.start, -one.end, one.code or ""))
-    return Said(tuple(order), tuple(sorted(rejected, key=lambda one: one.start)), blind, unread)
+    return Said(tuple(order), tuple(sorted(rejected, key=lambda one: one.start)), blind, alone, unread)
 
 
 def has_notes(catalogue: CodeCatalogue) -> bool:
@@ -362,7 +371,9 @@ def _doubtful(note: PatientNote, one: Doubtful) -> Entity:
 
 def _said_by(mark: Mark) -> list[tuple[str | None, str | None]]:
     """Give the facts that a mark wrote: what it says is there, and what it took back."""
-    said = [(mark.code, mark.span)] if mark.code is not None else []
+    said: list[tuple[str | None, str | None]] = []
+    if mark.code is not None:
+        said.append((mark.code, mark.span))
     if mark.deed in ("rejected", "corrected") and mark.was_code is not None:
         said.append((taken_back(mark.was_code), mark.was_span))
     return said

@@ -101,7 +101,9 @@ def test_decisions_about_answers_become_labels(client: Visit, backend: Backend, 
     assert all(one.model is None for one in said(backend).entities)
 
 
-def test_a_model_is_asked_only_about_notes_that_its_question_is_about(client: Visit, backend: Backend) -> None:
+def test_a_model_is_asked_only_about_notes_that_its_question_is_about(
+    client: Visit, backend: Backend
+) -> None:
     other = f"/patients/{subject(backend.site, 'P0')}/notes/1"
     doctor = client("doctor")
     page = doctor.get(other).text
@@ -112,13 +114,21 @@ def test_a_model_is_asked_only_about_notes_that_its_question_is_about(client: Vi
 
 def test_pages_about_patients_go_on_without_models_of_notes(client: Visit, backend: Backend) -> None:
     doctor = client("doctor")
-    for address in ("/worklist", f"/patients/{subject(backend.site, 'V61')}", "/ask", "/models", f"/models/{MODEL}"):
+    for address in (
+        "/worklist",
+        f"/patients/{subject(backend.site, 'V61')}",
+        "/ask",
+        "/models",
+        f"/models/{MODEL}",
+    ):
         assert doctor.get(address).status_code == 200, address
 
 
 def rows(page: str) -> list[tuple[str, str]]:
     """Give of each row of the worklist its address and why it is there."""
-    found = re.findall(r'class="row-link" href="([^"]+)".*?data-label="Why it is here">(.*?)</td>', page, re.S)
+    found = re.findall(
+        r'class="row-link" href="([^"]+)".*?data-label="Why it is here">(.*?)</td>', page, re.S
+    )
     return [(address, re.sub("<[^>]+>", "", why).strip()) for address, why in found]
 
 
@@ -136,10 +146,14 @@ def test_notes_wait_with_why_each_is_picked_and_the_least_sure_come_first(
     told = answers_of(backend.database, MODEL)
     assert len(told) == 63
     page = doctor.get("/notes").text
-    sure = [float(found) for _, why in rows(page) for found in re.findall(r"is (\d+) % sure of its least", why)]
+    sure = [
+        float(found) for _, why in rows(page) for found in re.findall(r"is (\d+) % sure of its least", why)
+    ]
     assert len(sure) > 5 and sure == sorted(sure)
     least = min(told, key=lambda one: 2.0 if one.least is None else one.least)
-    assert rows(page)[0][0].startswith(f"/patients/{least.subject_id}/notes/") or "doubtful" in rows(page)[0][1]
+    assert (
+        rows(page)[0][0].startswith(f"/patients/{least.subject_id}/notes/") or "doubtful" in rows(page)[0][1]
+    )
     assert "start=25" in page  # more pages
 
 

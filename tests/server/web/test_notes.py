@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from medloom.care.notes.agreeing import reader_agreement
 from medloom.care.notes.asking import facts_where
 from medloom.care.notes.facts import keep_facts
 from medloom.learners.text.facts.rules import RuleFinder
@@ -135,7 +136,9 @@ def test_a_place_is_corrected_to_another_code_and_assertion(
 ) -> None:
     doctor = client("doctor")
     wrong = named("hypertension", said(backend))
-    decide(doctor, address, "correct", entity=wrong.id, code=HYPERTENSION, assertion="HISTORY", span=wrong.span)
+    decide(
+        doctor, address, "correct", entity=wrong.id, code=HYPERTENSION, assertion="HISTORY", span=wrong.span
+    )
     assert named("hypertension", said(backend)).code == f"HISTORY//{HYPERTENSION}"
     diabetes = named("type 2 diabetes", said(backend))
     start = ENGLISH.index("diabetes")
@@ -179,7 +182,7 @@ def test_what_makes_no_sense_is_refused_with_a_word(
     doctor, before = client("doctor"), said(backend)
     form = {"mark": mark(doctor.get(address).text), "deed": "add", **fields}
     answer = doctor.submit(f"{address}/places", **form)
-    assert answer.status_code == 303 and 'flash="' in answer.headers["set-cookie"] or "flash=" in answer.headers["set-cookie"]
+    assert answer.status_code == 303 and "flash=" in answer.headers["set-cookie"]
     assert said(backend) == before
 
 
@@ -271,3 +274,36 @@ def test_a_note_of_10_mb_is_shown_in_parts(client: Visit, backend: Backend) -> N
     assert first.status_code == last.status_code == 200
     assert len(first.content) < 200_000 and "This note is long" in first.text
     assert "Line 249999" in last.text and "<b>no</b>" not in last.text
+
+
+def test_how_far_two_readers_agree_is_told_to_governance(
+    client: Visit, backend: Backend, address: str
+) -> None:
+    doctor, second = client("doctor"), client("second")
+    assert "read to its end by two people yet" in client("lead").get("/labels").text
+    decide(doctor, address, "reject", entity=named("Glucose 11", said(backend)).id)
+    decide(doctor, address, "reject", entity=named("Pain", said(backend)).id)
+    for visitor in (doctor, second):
+        visitor.submit(f"{address}/read", mark=mark(visitor.get(address).text))
+    (pair,) = reader_agreement(backend.site.record, backend.database)
+    assert (pair.first, pair.second, pair.places) == (
+        "doctor",
+        "second",
+        (12, 14),
+    )  # of the second: what was rejected
+    assert pair.strict.value == pytest.approx(24 / 26)
+    page = client("lead").get("/labels").text
+    assert "12 places by doctor, 14 by second" in page and "0.92" in page
+
+
+def test_who_looks_at_what_others_said_does_not_count_as_a_reader_of_their_own(
+    client: Visit, backend: Backend, address: str
+) -> None:
+    doctor, second = client("doctor"), client("second")
+    decide(doctor, address, "reject", entity=named("Glucose 11", said(backend)).id)
+    doctor.submit(f"{address}/read", mark=mark(doctor.get(address).text))
+    second.submit(f"{address}/others")
+    assert "You read it for yourself" not in second.get(address).text
+    second.submit(f"{address}/read", mark=mark(second.get(address).text))
+    assert len(readings_of(backend.database)) == 2
+    assert reader_agreement(backend.site.record, backend.database) == []

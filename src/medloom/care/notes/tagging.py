@@ -42,7 +42,10 @@ def ask_of_all(site: Site, serving: Serving, database: Database, now: datetime) 
             notes = _unread(site.record, part.tolist(), codes, known, now)
             for some in (notes[at : at + _AT_ONCE] for at in range(0, len(notes), _AT_ONCE)):
                 tagged = places_in(served, [text for _, _, text in some])
-                found = [answer_of(subject, note, one) for (subject, note, _), one in zip(some, tagged, strict=True)]
+                found = [
+                    answer_of(subject, note, one)
+                    for (subject, note, _), one in zip(some, tagged, strict=True)
+                ]
                 note_readings.keep_answers(database, model, found)
                 counts[model] += len(found)
     return counts
@@ -66,7 +69,8 @@ def code_of(task: Task, span: Span, words: str) -> str | None:
     >>> from medloom.tasks.spans import span
     >>> from medloom.tasks.task import Task
     >>> task = Task.model_validate({
-    ...     "name": "drugs", "kind": "tagging", "prediction_time": {"event": ["NOTE//*"], "which": "every"},
+    ...     "name": "drugs", "kind": "tagging", "title": {"en": "Drugs", "zh": "药物"},
+    ...     "prediction_time": {"event": ["NOTE//*"], "which": "every"},
     ...     "predict": {"of": "note", "spans": {"drug": ["ATC//*"], "finding": ["FINDING//*"]}}})
     >>> code_of(task, span(0, 9, "drug"), "metformin"), code_of(task, span(0, 9, "finding"), "cold feet")
     ('ATC//A10BA02', 'FINDING//finding')
@@ -85,6 +89,8 @@ def code_of(task: Task, span: Span, words: str) -> str | None:
 
 
 _AT_ONCE: Final = 32  # notes
+
+
 def _unread(
     record: Record, subjects: Sequence[int], codes: Sequence[str], known: set[tuple[int, str]], now: datetime
 ) -> list[tuple[int, str, str]]:

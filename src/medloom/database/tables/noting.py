@@ -12,7 +12,7 @@ note_mark = Table(
     Column("subject_id", BigInteger, nullable=False),
     Column("note", String(80), nullable=False),  # sha256:… of its file, or of its text
     Column("reviewer", String(80), nullable=False, index=True),
-    Column("deed", String(10), nullable=False),  # accepted, corrected, rejected, added
+    Column("deed", String(10), nullable=False),  # accepted, corrected, rejected, added, looked
     Column("code", Text),  # as it is said now; null: nothing is, there
     Column("span", Text),
     Column("was_code", Text),  # what was there before; null: nothing, or it had no code
@@ -31,7 +31,7 @@ note_reading = Table(
     Column("note", String(80), nullable=False),
     Column("reviewer", String(80), nullable=False, index=True),
     Column("places", Text, nullable=False),  # JSON: [place, code] of all that stands in the reader's eyes
-    Column("blind", Integer, nullable=False),  # whether what others said was hidden
+    Column("blind", Integer, nullable=False),  # whether they read it for themselves
     Column("made", String(27), nullable=False),
 )
 Index("ix_note_reading_of", note_reading.c.subject_id, note_reading.c.note)

@@ -68,6 +68,7 @@ def action_name(action: str) -> Text2:
         "note.read_through": text2("note read to its end"),
         "note.rejected": text2("fact of a note rejected"),
         "note.seen": text2("note seen"),
+        "note.unblinded": text2("what others said of a note seen"),
         "notes.seen": text2("list of notes seen"),
         "images.seen": text2("list of images seen"),
         "import.asked": text2("import: asked for"),

@@ -48,7 +48,7 @@ _COLUMNS: Final = (
     "confidence",
     "model",
 )
-_LISTED: Final = {
+_LISTED: Final[dict[str, Any]] = {
     "subject_id": pl.Int64,
     "number": pl.Int64,
     "code": pl.String,
@@ -88,7 +88,7 @@ class NoteLists:
         """Give all notes of a record that are known now, numbered as `notebook_in` does: a row each."""
         with self._lock:
             fresh = time.monotonic() - self._read < _FRESH
-            if self._notes is None or not fresh and record.digest() != self._digest:
+            if self._notes is None or (not fresh and record.digest() != self._digest):
                 self._digest = record.digest()
                 rows = [row for part in record.parts() for row in _notes_in(record, part.tolist(), now)]
                 self._notes = pl.DataFrame(rows, schema=_LISTED, orient="row")
@@ -164,7 +164,9 @@ def ask_all(request: Request, backend: BackendOf, person: Reviewer) -> Response:
     if not backend.jobs.open("ask-notes"):
         backend.jobs.ask("ask-notes", person.actor, language=person.language)
     with speaking(wanted_language(request.headers, request)):
-        said = tr("The models read the notes now; those they are least sure of come first when they are done.")
+        said = tr(
+            "The models read the notes now; those they are least sure of come first when they are done."
+        )
         return go_to("/notes", said, request=request)
 
 
@@ -189,7 +191,17 @@ def _notes_in(record: Record, subjects: Sequence[int], now: datetime) -> list[tu
         last, source = note["subject_id"], source_of(note)
         n, least = told.get((last, source), (0, None))
         rows.append(
-            (last, number, note["code"], note["time"], note["visible"], source, len(note["text_value"]), n, least)
+            (
+                last,
+                number,
+                note["code"],
+                note["time"],
+                note["visible"],
+                source,
+                len(note["text_value"]),
+                n,
+                least,
+            )
         )
     return rows
 
@@ -219,7 +231,9 @@ def _with_reasons(backend: Backend, person: Person, notes: pl.DataFrame) -> pl.D
     waiting: dict[tuple[int, str], list[float]] = {}
     with backend.site.record.doubtful() as queue:
         for fact in queue.facts():
-            waiting.setdefault((fact.subject_id, fact.derived_from), []).append(fact.fact.get("confidence") or 0.0)
+            waiting.setdefault((fact.subject_id, fact.derived_from), []).append(
+                fact.fact.get("confidence") or 0.0
+            )
     rows = []
     for subject, note, least in notes.select("subject_id", "note", "least").iter_rows():
         key = subject, note
@@ -229,7 +243,15 @@ def _with_reasons(backend: Backend, person: Person, notes: pl.DataFrame) -> pl.D
         sure = asked if model else unsure
         people = readers.get(key, set())
         rows.append(
-            (bool(model), model, sure, None if sure is None else 1 - sure, len(doubts), len(people), person.login in people)
+            (
+                bool(model),
+                model,
+                sure,
+                None if sure is None else 1 - sure,
+                len(doubts),
+                len(people),
+                person.login in people,
+            )
         )
     schema = {
         "asked": pl.Boolean,
@@ -255,7 +277,9 @@ def _of(which: str) -> pl.Expr:
 
 def _row(one: dict[str, Any]) -> Row:
     if one["model"] and one["sure"] is not None:
-        why = tr("{model} is {share} sure of its least sure place", model=one["model"], share=percent(one["sure"]))
+        why = tr(
+            "{model} is {share} sure of its least sure place", model=one["model"], share=percent(one["sure"])
+        )
     elif one["model"]:
         why = tr("{model} names nothing in it", model=one["model"])
     elif one["waiting"]:

@@ -165,6 +165,16 @@ def read(
         return go_to(note.address, told, request=request)
 
 
+@router.post(HERE + "/others")
+def others(
+    request: Request, backend: BackendOf, person: Reviewer, subject_id: SubjectId, number: Number
+) -> Response:
+    """Show what others said of the note to who has not read it to its end."""
+    _, note = _opened(backend, person, subject_id, number)
+    note_corrections.look(backend, person, note)
+    return go_to(note.address)
+
+
 @router.post(HERE + "/ask")
 def ask(
     request: Request,
@@ -185,8 +195,12 @@ def ask(
             return go_to(note.address, str(error), "bad", request=request)
         backend.saw(person, subject_id, "note.asked", f"note {number}: {model}")
         if not n:
-            return go_to(note.address, tr("{model} names nothing that is not decided.", model=model), request=request)
-        return go_to(note.address, tr("{model} names {n} places that wait for you.", model=model, n=n), request=request)
+            return go_to(
+                note.address, tr("{model} names nothing that is not decided.", model=model), request=request
+            )
+        return go_to(
+            note.address, tr("{model} names {n} places that wait for you.", model=model, n=n), request=request
+        )
 
 
 @dataclass(frozen=True)
@@ -283,8 +297,6 @@ def _shown(backend: Backend, person: Person, one: Entity) -> Shown:
         who,
         tuple(here(reason_name(reason)) for reason in one.reasons),
     )
-
-
 
 
 def _titles(served: Served) -> tuple[str, str]:
