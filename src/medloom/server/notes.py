@@ -262,8 +262,9 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
         by_people = [one for one in by_people if (one.code, one.span) not in told]
         by_models += _as_found(note, others, by_models)
         marks = own
-    standing, rejected = _last_words(by_people, marks)
-    decided = _Decided([*standing, *rejected])
+    standing, taken = _last_words(by_people, marks)
+    decided = _Decided([*standing, *(one for one, _ in taken)])
+    rejected = [one for one, deed in taken if deed == "rejected"]
     unread = tuple(one.id for one in waiting if "language" in one.reasons)
     by_models += [
         _doubtful(note, one)
@@ -393,8 +394,10 @@ def _as_found(note: PatientNote, marks: Sequence[Mark], known: Sequence[Entity])
     return list(found.values())
 
 
-def _last_words(by_people: Iterable[Entity], marks: Sequence[Mark]) -> tuple[list[Entity], list[Entity]]:
-    """Give what people say is there, and what they took back: of a code at a place the last word counts."""
+def _last_words(
+    by_people: Iterable[Entity], marks: Sequence[Mark]
+) -> tuple[list[Entity], list[tuple[Entity, str]]]:
+    """Give what people say is there, and what they took back, by which deed: of a code at a place the last counts."""
     last: dict[tuple[str, str], Entity] = {}
     for one in by_people:
         last[(one.code or "").removeprefix(NOT), one.span] = one
@@ -402,15 +405,16 @@ def _last_words(by_people: Iterable[Entity], marks: Sequence[Mark]) -> tuple[lis
     for mark in marks:
         for place in set(_about(mark)):
             told.setdefault(place, []).append(mark)
-    standing, rejected = [], []
+    standing, taken = [], []
     for (code, span), one in last.items():
         about = told.get((code, span), [])
         names = tuple(dict.fromkeys(mark.reviewer for mark in about))
         if one.code is not None and one.code.startswith(NOT) and about and not _says_so(about[-1], one):
-            rejected.append(replace(one, code=about[-1].was_code or code, by=names))
+            was = replace(one, code=about[-1].was_code or code, by=names)
+            taken.append((was, about[-1].deed))
         else:
             standing.append(replace(one, by=names))
-    return standing, rejected
+    return standing, taken
 
 
 def _about(mark: Mark) -> list[tuple[str, str | None]]:

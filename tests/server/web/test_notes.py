@@ -307,3 +307,17 @@ def test_who_looks_at_what_others_said_does_not_count_as_a_reader_of_their_own(
     second.submit(f"{address}/read", mark=mark(second.get(address).text))
     assert len(readings_of(backend.database)) == 2
     assert reader_agreement(backend.site.record, backend.database) == []
+
+
+def test_a_note_is_reached_from_the_patient_and_the_timeline(
+    client: Visit, backend: Backend, address: str
+) -> None:
+    doctor, patient = client("doctor"), f"/patients/{subject(backend.site, 'P0')}"
+    page = doctor.get(patient).text
+    assert f'href="{address}"' in page
+    link = f"{patient}/notes?time=2026-03-02T10:00:00"
+    assert f'href="{link}"' in page
+    assert doctor.get(link).headers["location"] == address
+    assert 'aria-current="page">Notes' not in page and 'href="/notes"' in page
+    scientist = client("scientist").get(patient).text
+    assert "/notes" not in scientist and "chest pain" not in scientist

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
@@ -110,6 +111,19 @@ def note_page(
             previous=_part_address(note, shown.number - 1) if shown.number > 1 else None,
             following=_part_address(note, shown.number + 1) if shown.number < shown.of else None,
         )
+
+
+@router.get("/patients/{subject_id}/notes")
+def note_of(
+    backend: BackendOf, person: Reader, subject_id: SubjectId, time: datetime | None = None
+) -> Response:
+    """Go to the note that was written at a moment, or to the latest one."""
+    backend.check_sees(person, subject_id)
+    notes = notebook_of(backend, subject_id).notes
+    found = next((one for one in notes if one.time == time), notes[-1] if notes else None)
+    if found is None:
+        raise NotFoundError("the record has no note of this patient")
+    return go_to(found.address)
 
 
 @router.post(HERE + "/places")
