@@ -7,7 +7,7 @@ from typing import Final
 
 from medloom.explanation.wording import code_name
 from medloom.foundation.errors import InputError, MedloomError
-from medloom.foundation.messages import here
+from medloom.foundation.messages import here, language
 from medloom.knowledge import systems
 from medloom.learners.text.facts.dictionary import dictionary, name_of
 from medloom.record.catalogue import CodeCatalogue
@@ -42,11 +42,19 @@ def name_shown(catalogue: CodeCatalogue, code: str) -> str:
     """Name a code without a prefix, in the reader's language where that is known.
 
     >>> from medloom.foundation.messages import speaking
+    >>> from medloom.record.record import Record
     >>> import polars as pl
+    >>> events = pl.DataFrame({"subject_id": [1], "time": [None], "code": ["A"]})
+    >>> catalogue = Record.from_events(events).catalogue
+    >>> with speaking("zh"):
+    ...     name_shown(catalogue, "ICD10CM//I48.91")
+    '心房颤动'
     """
-    told = catalogue.descriptions()
-    own = name_of(code)
-    return here(code_name(code, {code: own, **told} if own is not None else told))
+    own = name_of(code, chinese=True) if language() == "zh" else None
+    if own is not None:
+        return own
+    told, english = catalogue.descriptions(), name_of(code)
+    return here(code_name(code, told if english is None else {code: english, **told}))
 
 
 def offered(catalogue: CodeCatalogue, tasks: Iterable[Task], codes: Iterable[str]) -> list[tuple[str, str]]:

@@ -145,7 +145,7 @@ def test_notes_wait_with_why_each_is_picked_and_the_least_sure_come_first(
         time.sleep(0.05)
     told = answers_of(backend.database, MODEL)
     assert len(told) == 63
-    page = doctor.get("/notes").text
+    page = doctor.get("/notes?which=all").text
     sure = [
         float(found) for _, why in rows(page) for found in re.findall(r"is (\d+) % sure of its least", why)
     ]

@@ -92,7 +92,12 @@ def test_a_note_is_shown_with_all_that_was_taken_from_it(client: Visit, address:
     assert 'class="note-heading" role="heading"' in text
     for label in ("problem · denied", "problem · possible", "problem · family", "drug", "? measured"):
         assert f">{label}</small>" in text
-    assert "hypertension" in page and "ICD10CM I10" in page and "90 % sure" in page and "facts-rules" in page
+    assert (
+        "hypertension" in page
+        and "ICD10CM I10" in page
+        and "90 % sure" in page
+        and "rules · 90 % sure" in page
+    )
 
 
 def test_reading_a_note_stands_in_the_audit_log(client: Visit, backend: Backend, address: str) -> None:

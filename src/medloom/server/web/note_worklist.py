@@ -23,8 +23,9 @@ from medloom.record.schema import visible_time
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, BackendOf
 from medloom.server.errors import wanted_language
-from medloom.server.notes import NOTE
+from medloom.server.notes import NOTE, READ
 from medloom.server.web.rendering import go_to, page
+from medloom.tasks.task_codes import matching
 
 router = APIRouter()
 
@@ -58,6 +59,7 @@ _LISTED: Final[dict[str, Any]] = {
     "characters": pl.Int64,
     "facts": pl.Int64,
     "least": pl.Float64,
+    "labelled": pl.Boolean,
 }
 
 
@@ -72,7 +74,7 @@ class Row:
     why: str
     readers: int
     mine: bool
-    waiting: int
+    waiting: int  # places that wait for a person, where `why` tells of something else
 
 
 class NoteLists:
@@ -125,7 +127,12 @@ def worklist(
     shown = ordered[start : start + ROWS]
     backend.saw_list(person, "notes.seen", shown["subject_id"])
     models = [str(one.name) for one in backend.serving.taggers]
-    unasked = told.filter(~pl.col("asked")).height if models else 0
+    about = {
+        code
+        for one in backend.serving.taggers
+        for code in matching(backend.site.record.catalogue, one.asker.task.prediction_time.event)
+    }
+    unasked = told.filter(~pl.col("asked") & pl.col("code").is_in(sorted(about))).height
 
     def address(begin: int) -> str:
         return f"/notes?{urlencode({'which': which, 'start': begin})}"
@@ -185,6 +192,8 @@ def _notes_in(record: Record, subjects: Sequence[int], now: datetime) -> list[tu
         .agg(pl.len(), pl.col("confidence").min().alias("least"))
         .iter_rows()
     }
+    by_people = known.filter((pl.col("code") == READ) & pl.col("model").is_null())
+    read = set(by_people.select("subject_id", pl.col("derived_from").cast(pl.String)).iter_rows())
     rows, number, last = [], 0, None
     for note in notes.iter_rows(named=True):
         number = number + 1 if note["subject_id"] == last else 1
@@ -201,6 +210,7 @@ def _notes_in(record: Record, subjects: Sequence[int], now: datetime) -> list[tu
                 len(note["text_value"]),
                 n,
                 least,
+                (last, source) in read,
             )
         )
     return rows
@@ -267,7 +277,7 @@ def _with_reasons(backend: Backend, person: Person, notes: pl.DataFrame) -> pl.D
 
 def _of(which: str) -> pl.Expr:
     if which == "open":
-        return pl.col("readers") == 0
+        return (pl.col("readers") == 0) & ~pl.col("labelled")
     if which == "second":
         return (pl.col("readers") == 1) & ~pl.col("mine")
     if which == "read":
@@ -296,5 +306,5 @@ def _row(one: dict[str, Any]) -> Row:
         why,
         one["readers"],
         one["mine"],
-        one["waiting"],
+        one["waiting"] if one["model"] else 0,
     )

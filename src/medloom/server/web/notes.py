@@ -14,6 +14,7 @@ from medloom.care.notes.quoting import located
 from medloom.explanation.numbers import moment, percent
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.messages import Text2, here, speaking, tr
+from medloom.learners.text.facts.rules import RULES
 from medloom.loop.serving import Served
 from medloom.server import note_answers, note_corrections
 from medloom.server.access import Permission, Person, may
@@ -298,7 +299,7 @@ def _shown(backend: Backend, person: Person, one: Entity) -> Shown:
         by = [tr("you") if name_ == person.login else name_ for name_ in one.by]
         who = ", ".join(by) or tr("a person")
     else:
-        who = one.model
+        who = tr("rules") if one.model == RULES else one.model
     value = "" if one.value is None else f"{one.value:g}" + (f" {one.unit}" if one.unit else "")
     told = "; ".join(part for part in (value, one.details or "") if part)
     return Shown(
