@@ -22,6 +22,7 @@ from medloom.record.schema import visible_time
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.note_kinds import EntityKind, kind_of
+from medloom.tasks.relations import BETWEEN
 
 NOTE: Final = "NOTE//"
 NOT: Final = "NOT//"
@@ -172,12 +173,33 @@ class Said:
 
 
 @dataclass(frozen=True)
+class NoteRelation:
+    """That two things in a note stand in a relation, as somebody says.
+
+    Attributes:
+        code: of the relation, with its prefix.
+        head, tail: where they stand; `head_words`, `tail_words`: the words there.
+        model: who says it; None: a person.
+        confidence: of the model.
+    """
+
+    code: str
+    head: str
+    tail: str
+    head_words: str = field(repr=False)
+    tail_words: str = field(repr=False)
+    model: str | None
+    confidence: float | None
+
+
+@dataclass(frozen=True)
 class Notebook:
     """The notes of a patient that are known now, and all facts of them."""
 
     notes: tuple[PatientNote, ...]
     facts: pl.DataFrame = field(repr=False)
     events: pl.DataFrame = field(repr=False)
+    related: pl.DataFrame = field(repr=False)
 
     def note(self, number: int) -> PatientNote:
         """Find a note by its number.
@@ -221,12 +243,11 @@ def notebook_in(backend: Backend, events: pl.DataFrame) -> Notebook:
         )
         for number, row in enumerate(notes.iter_rows(named=True), 1)
     )
-    facts = known.filter(
-        pl.col("derived_from").is_not_null()
-        & pl.col("span").str.contains(_SPAN)
-        & (pl.col("role").fill_null("") != "image")
+    placed = known.filter(
+        pl.col("derived_from").is_not_null() & (pl.col("role").fill_null("") != "image")
     ).sort("visible", maintain_order=True)
-    return Notebook(made, facts, told)
+    facts = placed.filter(pl.col("span").str.contains(_SPAN))
+    return Notebook(made, facts, told, placed.filter(pl.col("span").str.contains(BETWEEN, literal=True)))
 
 
 def said_of(backend: Backend, person: Person | None, book: Notebook, note: PatientNote) -> Said:
@@ -274,6 +295,23 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
     standing += [one for one in _first(by_models) if not decided.about(one)]
     order = sorted(standing, key=lambda one: (one.start, -one.end, one.code or ""))
     return Said(tuple(order), tuple(sorted(rejected, key=lambda one: one.start)), blind, alone, unread)
+
+
+def relations_of(book: Notebook, note: PatientNote) -> list[NoteRelation]:
+    """List the relations that the record has of a note, in the order of their first words; of people the last word."""
+    last: dict[tuple[str, str], NoteRelation] = {}
+    rows = book.related.filter(pl.col("derived_from") == note.source)
+    for code, span, model, sure in rows.select("code", "span", "model", "confidence").iter_rows():
+        head, _, tail = span.partition(BETWEEN)
+        if not (_inside(note, head) and _inside(note, tail)):
+            continue
+        words = [words_at(note.text, parts_of(one)) for one in (head, tail)]
+        key = code.removeprefix(NOT), span
+        known = last.get(key)
+        if known is None or model is None or known.model is not None:
+            last[key] = NoteRelation(code, head, tail, *words, model, sure)
+    standing = [one for one in last.values() if one.model is not None or not one.code.startswith(NOT)]
+    return sorted(standing, key=lambda one: (parts_of(one.head), parts_of(one.tail), one.code))
 
 
 def has_notes(catalogue: CodeCatalogue) -> bool:
@@ -405,7 +443,7 @@ def _last_words(
     for mark in marks:
         for place in set(_about(mark)):
             told.setdefault(place, []).append(mark)
-    standing, taken = [], []
+    standing, taken = list[Entity](), list[tuple[Entity, str]]()
     for (code, span), one in last.items():
         about = told.get((code, span), [])
         names = tuple(dict.fromkeys(mark.reviewer for mark in about))

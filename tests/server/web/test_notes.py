@@ -326,3 +326,27 @@ def test_a_note_is_reached_from_the_patient_and_the_timeline(
     assert 'aria-current="page">Notes' not in page and 'href="/notes"' in page
     scientist = client("scientist").get(patient).text
     assert "/notes" not in scientist and "chest pain" not in scientist
+
+
+def test_relations_are_listed_with_their_words_and_who_says_so(
+    client: Visit, backend: Backend, address: str
+) -> None:
+    book = notebook_of(backend, subject(backend.site, "P0"))
+    note = book.note(1)
+    places = {one.words: one.span for one in said(backend).entities}
+    span = f"{places['metformin 500 mg p.o. b.i.d.']}>{places['type 2 diabetes']}"
+    row = {
+        "patient": "P0",
+        "time": note.time,
+        "code": "RELATION//treats",
+        "role": "observation",
+        "derived_from": note.source,
+        "span": span,
+        "confidence": 0.75,
+        "model": "related.linear",
+    }
+    backend.site.record.append(pl.DataFrame([row]), "note-ward")
+    page = client("doctor").get(address).text
+    listed = re.sub(r"<[^>]+>|\s+", " ", page.split('class="relations"')[1].split("</ul>")[0])
+    assert re.search(r"metformin 500 mg p\.o\. b\.i\.d\. +→ +RELATION treats +→ +type 2 diabetes", listed)
+    assert "related.linear · 75 % sure" in listed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 import polars as pl
 
@@ -16,14 +16,14 @@ from medloom.learners.text.facts.dictionary import dictionary
 from medloom.loop import note_readings
 from medloom.loop.note_readings import NoteAnswer
 from medloom.loop.serving import Served, Serving
+from medloom.places import tagging_by
 from medloom.record.record import Record
 from medloom.record.schema import visible_time
 from medloom.site import Site
 from medloom.tasks.spans import Span
-from medloom.tasks.tagging import Tagged, Tagging
+from medloom.tasks.tagging import Tagged
 from medloom.tasks.task import Task
 from medloom.tasks.task_codes import matching
-from medloom.training.wrapping import innermost
 
 
 def ask_of_all(site: Site, serving: Serving, database: Database, now: datetime) -> dict[str, int]:
@@ -53,7 +53,7 @@ def ask_of_all(site: Site, serving: Serving, database: Database, now: datetime) 
 
 def places_in(served: Served, texts: Sequence[str]) -> list[tuple[Tagged, ...]]:
     """Let a released model name places in texts, in the order of each."""
-    return cast(Tagging, innermost(served.model)).tag(texts)
+    return tagging_by(served.model).tag(texts)
 
 
 def answer_of(subject_id: int, note: str, tagged: Sequence[Tagged]) -> NoteAnswer:

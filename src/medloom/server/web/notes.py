@@ -27,10 +27,12 @@ from medloom.server.note_kinds import ASSERTIONS, KINDS, assertion_name, kind_na
 from medloom.server.notes import (
     Entity,
     Notebook,
+    NoteRelation,
     PatientNote,
     Said,
     check_mark,
     notebook_of,
+    relations_of,
     said_of,
 )
 from medloom.server.web.note_drawing import part_of, part_with
@@ -95,6 +97,7 @@ def note_page(
             said=said,
             part=shown,
             entities={one.entity.id: one for one in entities},
+            relations=_relations(backend, relations_of(book, note), said) if not said.blind else [],
             rejected=[_shown(backend, person, one) for one in said.rejected],
             legend=[(kind, kind_name(kind), n) for kind in KINDS if (n := _count(said, kind))],
             waiting=sum(one.doubtful is not None or one.code is None for one in said.entities),
@@ -312,6 +315,22 @@ def _shown(backend: Backend, person: Person, one: Entity) -> Shown:
         who,
         tuple(here(reason_name(reason)) for reason in one.reasons),
     )
+
+
+def _relations(
+    backend: Backend, relations: list[NoteRelation], said: Said
+) -> list[tuple[NoteRelation, str, str, list[str | None]]]:
+    """Give each relation with its name, who says it, and what its ends are called on the page."""
+    places = {one.span: one.id for one in said.entities}
+    return [
+        (
+            one,
+            name_shown(backend.site.record.catalogue, one.code),
+            tr("a person") if one.model is None else one.model,
+            [places.get(one.head), places.get(one.tail)],
+        )
+        for one in relations
+    ]
 
 
 def _titles(served: Served) -> tuple[str, str]:
