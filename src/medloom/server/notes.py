@@ -173,26 +173,6 @@ class Said:
 
 
 @dataclass(frozen=True)
-class NoteRelation:
-    """That two things in a note stand in a relation, as somebody says.
-
-    Attributes:
-        code: of the relation, with its prefix.
-        head, tail: where they stand; `head_words`, `tail_words`: the words there.
-        model: who says it; None: a person.
-        confidence: of the model.
-    """
-
-    code: str
-    head: str
-    tail: str
-    head_words: str = field(repr=False)
-    tail_words: str = field(repr=False)
-    model: str | None
-    confidence: float | None
-
-
-@dataclass(frozen=True)
 class Notebook:
     """The notes of a patient that are known now, and all facts of them."""
 
@@ -270,7 +250,7 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
     facts = [
         _entity(note, row, units.get(row["code"]))
         for row in book.facts.filter(pl.col("derived_from") == note.source).iter_rows(named=True)
-        if _inside(note, row["span"])
+        if is_in(note, row["span"])
     ]
     by_people = [one for one in facts if one.model is None]
     by_models = [one for one in facts if one.model is not None]
@@ -288,30 +268,11 @@ def said_of(backend: Backend, person: Person | None, book: Notebook, note: Patie
     rejected = [one for one, deed in taken if deed == "rejected"]
     unread = tuple(one.id for one in waiting if "language" in one.reasons)
     by_models += [
-        _doubtful(note, one)
-        for one in waiting
-        if one.id not in unread and _inside(note, one.fact.get("span"))
+        _doubtful(note, one) for one in waiting if one.id not in unread and is_in(note, one.fact.get("span"))
     ]
     standing += [one for one in _first(by_models) if not decided.about(one)]
     order = sorted(standing, key=lambda one: (one.start, -one.end, one.code or ""))
     return Said(tuple(order), tuple(sorted(rejected, key=lambda one: one.start)), blind, alone, unread)
-
-
-def relations_of(book: Notebook, note: PatientNote) -> list[NoteRelation]:
-    """List the relations that the record has of a note, in the order of their first words; of people the last word."""
-    last: dict[tuple[str, str], NoteRelation] = {}
-    rows = book.related.filter(pl.col("derived_from") == note.source)
-    for code, span, model, sure in rows.select("code", "span", "model", "confidence").iter_rows():
-        head, _, tail = span.partition(BETWEEN)
-        if not (_inside(note, head) and _inside(note, tail)):
-            continue
-        words = [words_at(note.text, parts_of(one)) for one in (head, tail)]
-        key = code.removeprefix(NOT), span
-        known = last.get(key)
-        if known is None or model is None or known.model is not None:
-            last[key] = NoteRelation(code, head, tail, *words, model, sure)
-    standing = [one for one in last.values() if one.model is not None or not one.code.startswith(NOT)]
-    return sorted(standing, key=lambda one: (parts_of(one.head), parts_of(one.tail), one.code))
 
 
 def has_notes(catalogue: CodeCatalogue) -> bool:
@@ -348,6 +309,17 @@ def check_mark(note: PatientNote, mark: str) -> None:
         raise InputError("the notes of this patient changed meanwhile; load the page again and repeat")
 
 
+def is_in(note: PatientNote, span: str | None) -> bool:
+    """Tell whether a span is a place in a note."""
+    if span is None:
+        return False
+    try:
+        parts = parts_of(span)
+    except ValueError:
+        return False
+    return is_place(parts, len(note.text))
+
+
 def is_place(parts: Sequence[tuple[int, int]], length: int) -> bool:
     """Tell whether ranges stand one behind the other in a text of some characters.
 
@@ -357,16 +329,6 @@ def is_place(parts: Sequence[tuple[int, int]], length: int) -> bool:
     flat = [edge for part in parts for edge in part]
     ordered = flat == sorted(flat) and all(start < end for start, end in parts)
     return bool(flat) and ordered and flat[0] >= 0 and flat[-1] <= length
-
-
-def _inside(note: PatientNote, span: str | None) -> bool:
-    if span is None:
-        return False
-    try:
-        parts = parts_of(span)
-    except ValueError:
-        return False
-    return is_place(parts, len(note.text))
 
 
 def _entity(note: PatientNote, row: dict[str, object], unit: str | None) -> Entity:
@@ -424,7 +386,7 @@ def _as_found(note: PatientNote, marks: Sequence[Mark], known: Sequence[Entity])
     found = {}
     for one in marks:
         place = (one.was_code, one.was_span, one.was_model)
-        if one.was_model is None or one.was_span is None or place in there or not _inside(note, one.was_span):
+        if one.was_model is None or one.was_span is None or place in there or not is_in(note, one.was_span):
             continue
         words = words_at(note.text, parts_of(one.was_span))
         kind = kind_of(one.was_code or "", None, has_value=False)

@@ -24,15 +24,14 @@ from medloom.server.errors import wanted_language
 from medloom.server.note_codes import code_meant, name_shown, offered, tagging_tasks
 from medloom.server.note_corrections import trimmed
 from medloom.server.note_kinds import ASSERTIONS, KINDS, assertion_name, kind_name, reason_name
+from medloom.server.note_relations import NoteRelation, relations_of
 from medloom.server.notes import (
     Entity,
     Notebook,
-    NoteRelation,
     PatientNote,
     Said,
     check_mark,
     notebook_of,
-    relations_of,
     said_of,
 )
 from medloom.server.web.note_drawing import part_of, part_with
