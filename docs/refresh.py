@@ -6,7 +6,7 @@
 - Charts of results are drawn by `drawn_results.py`.
 
 `tests/test_docs.py` checks both. `python docs/refresh.py workbench` makes the pictures of the workbench anew,
-`python docs/refresh.py viewer` those of the image viewer.
+`python docs/refresh.py viewer` those of the image viewer, `python docs/refresh.py notes` those of notes.
 """
 
 import json
@@ -192,5 +192,9 @@ if __name__ == "__main__":
         import viewer_pictures  # beside this file; needs a browser
 
         viewer_pictures.refresh(ROOT / "docs" / "images")
+    elif sys.argv[1:] == ["notes"]:
+        import note_pictures  # beside this file; needs a browser
+
+        note_pictures.refresh(ROOT / "docs" / "images")
     else:
         main()

@@ -15,9 +15,12 @@ from typer.testing import CliRunner
 import medloom as ml
 from medloom.cli.app import app
 from medloom.foundation.errors import InputError
+from medloom.foundation.files import write_json
 from medloom.loop import releases
 from medloom.loop.releases import Actor
+from medloom.loop.serving import Serving
 from medloom.places import tagging_by
+from medloom.tasks import models
 from tests.databases import opened
 from tests.learners.text.worlds import note, small_encoder
 
@@ -105,11 +108,35 @@ def test_of_a_note_in_which_nothing_is_named_it_is_said(learned: Path) -> None:
     assert "names nothing" in run("explain", "named.crf", "--patient", "P59", site=learned)
 
 
-def test_a_model_of_notes_is_not_released_yet_and_it_is_said(learned: Path, tmp_path: Path) -> None:
+def test_a_model_that_names_places_is_released_without_a_threshold(learned: Path, tmp_path: Path) -> None:
     run("evaluate", "named.crf", site=learned)
+    database, site = opened(f"sqlite:///{tmp_path / 'site.db'}"), ml.Site.open(learned)
+    ann = Actor("ann", "data_scientist")
+    with pytest.raises(InputError, match="threshold"):
+        releases.propose(site, database, "named.crf", ann, threshold=0.5)
+    proposed = releases.propose(site, database, "named.crf", ann)
+    releases.sign(database, proposed.id, Actor("bert", "governance"))
+    serving = Serving(site, database, lambda: datetime(2024, 6, 1))
+    assert serving.served == [] and [str(one.name) for one in serving.taggers] == ["named.crf@1"]
+    assert serving.board().is_empty() and not serving.refused
+    with pytest.raises(InputError, match="on the page of a note"):
+        serving.find("named")
+
+
+def test_a_model_that_answers_about_whole_notes_is_not_released_and_it_is_said(
+    learned: Path, tmp_path: Path
+) -> None:
+    asked = TASK.replace("named", "sick").replace("kind: tagging", "kind: binary")
+    asked = asked.replace("spans: {drug: [DRUG//*], finding: [FINDING//*]}", "event: [FINDING//*]")
+    (learned / "tasks" / "sick.yaml").write_text(asked, encoding="utf-8")
+    site = ml.Site.open(learned)
+    small = {"epochs": 1, "vocabulary": 200, "width": 16, "window": 64, "overlap": 16}
+    made = ml.train(site.task("sick"), "bilstm-crf", ranges=False, **small)
+    evidence = models.evidence_directory(site.directory, site.model_name("sick.bilstm-crf"))
+    write_json(evidence / "held_out" / "evaluation.json", ml.evaluate(made).to_json())
     database = opened(f"sqlite:///{tmp_path / 'site.db'}")
-    with pytest.raises(InputError, match="about notes"):
-        releases.propose(ml.Site.open(learned), database, "named.crf", Actor("ann", "data_scientist"))
+    with pytest.raises(InputError, match="binary does not"):
+        releases.propose(site, database, "sick.bilstm-crf", Actor("ann", "data_scientist"))
 
 
 def test_places_of_a_model_become_facts_and_an_unsure_one_waits(learned: Path, tmp_path: Path) -> None:
@@ -190,5 +217,7 @@ def test_an_encoder_goes_on_learning_from_the_sites_notes_and_is_started_from(
         "epochs=1",
         "-p",
         "window=64",
+        "-p",
+        "overlap=16",
         site=site,
     )

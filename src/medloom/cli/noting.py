@@ -60,6 +60,12 @@ def facts(
     doubtful: Annotated[
         bool, typer.Option("--doubtful", help=tr("List the facts that wait for a person instead."))
     ] = False,
+    agreement: Annotated[
+        bool,
+        typer.Option(
+            "--agreement", help=tr("Tell how far those agree who read the same notes to their end.")
+        ),
+    ] = False,
     accept: Annotated[
         int | None, typer.Option(help=tr("Take a doubtful fact into the record, by its number."))
     ] = None,
@@ -76,6 +82,9 @@ def facts(
     opened = Site.open(site)
     if accept is not None or reject is not None:
         _decide(opened, accept, reject, code, by, json)
+        return
+    if agreement:
+        list_agreement(opened, json)
         return
     if model is None and (kind or normaliser is not None):
         raise InputError("--kind and --normaliser tell of a model's places; name it: --model TASK.LEARNER")
@@ -210,6 +219,41 @@ def list_doubtful(opened: Site, json: bool) -> None:
         [(one.id, one.subject_id, one.fact["code"], words, ", ".join(one.reasons)) for one, words in rows],
         right=(0, 1),
     )
+
+
+def list_agreement(opened: Site, json: bool) -> None:
+    """Print how far readers of the same notes agree."""
+    from medloom.care.notes.agreeing import reader_agreement
+    from medloom.database.engine import Database
+    from medloom.foundation.messages import here
+
+    database = Database.of(opened.directory)
+    try:
+        found = reader_agreement(opened.record, database)
+    finally:
+        database.close()
+    if json:
+        screen.json({"agreement": [one.to_json() for one in found]})
+        return
+    if not found:
+        screen.say(tr("No note was read to its end by two people, each for themselves."))
+        return
+    screen.table(
+        [tr("readers"), tr("notes"), tr("F1, strict"), tr("F1, touching"), tr("kappa of words")],
+        [
+            (
+                f"{one.first}, {one.second}",
+                one.notes,
+                one.strict.said(2),
+                one.touching.said(2),
+                one.kappa.said(2),
+            )
+            for one in found
+        ],
+        right=(1,),
+    )
+    for one in found:
+        screen.say(f"{one.first}, {one.second}: {here(one.meaning)}")
 
 
 def write_fhir(opened: Site, found: pl.DataFrame, path: Path) -> None:

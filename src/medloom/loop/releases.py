@@ -79,16 +79,18 @@ def propose(
     Raises:
         NotFoundError: there is no such model.
         InputError: it was not evaluated on held-out patients, this version is proposed or active already, no answer
-            could reach the threshold, or its question is about notes.
+            could reach the threshold, or its question is about notes and it names no places in them.
     """
     name = site.model_name(model)
     evidence = _evidence(site, name)
     package = models.directory(site.directory, name)
     digest = package_digest(package)
     question = origin_in(package).question
-    if question.about == "note":
+    if question.about == "note" and question.kind != "tagging":
         raise InputError(
-            "models of questions about notes do not answer in the workbench yet; ask them with: medloom predict"
+            "of models about notes those answer in the workbench that name places (tagging), and {kind} does not;"
+            " ask this one with: medloom predict",
+            kind=question.kind,
         )
     _check_threshold(threshold, question.kind)
 
@@ -282,6 +284,8 @@ def _end(database: Database, number: int, by: Actor, reason: str, expected: Stat
 def _check_threshold(threshold: float | None, kind: Kind) -> None:
     if threshold is None:
         return
+    if kind == "tagging":
+        raise InputError("nobody is alerted by places in notes: leave the threshold out")
     if kind in PROBABLE and not 0 < threshold < 1:
         raise InputError("a threshold is a risk between 0 and 1, such as 0.2")
     if not math.isfinite(threshold):

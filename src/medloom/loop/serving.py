@@ -49,6 +49,11 @@ class Served:
     site: Site
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def answers(self) -> bool:
+        """Tell whether it answers by values; what names places in notes is asked on a note's page."""
+        return self.model.origin.question.kind != "tagging"
+
     @cached_property
     def evidence(self) -> Text2 | None:
         """Say in one line how good it was on patients it had not seen; None: nobody looked."""
@@ -125,17 +130,27 @@ class Serving:
 
     @property
     def served(self) -> list[Served]:
-        """List what answers, by task."""
-        return [one for _, one in sorted(self._served.items())]
+        """List what answers about patients and images, by task."""
+        return [one for _, one in sorted(self._served.items()) if one.answers]
+
+    @property
+    def taggers(self) -> list[Served]:
+        """List what names places in notes, by task."""
+        return [one for _, one in sorted(self._served.items()) if not one.answers]
 
     def find(self, model: str) -> Served:
         """Find a released model by its name, or by its task.
 
         Raises:
             NotFoundError: none of that name is released.
+            InputError: it names places in notes, and gives no answers.
         """
         for name, one in self._served.items():
             if model in (name, one.name.task, f"{one.name.task}.{one.name.learner}"):
+                if not one.answers:
+                    raise InputError(
+                        "model {model} names places in notes; ask it on the page of a note", model=name
+                    )
                 return one
         if model in self.refused:
             raise self.refused[model].with_traceback(None)  # else it would remember who asked before

@@ -100,13 +100,15 @@ class DoubtfulFacts:
             )
         return [one for one, row in zip(doubted, rows, strict=True) if row[0] not in known]
 
-    def facts(self, state: State | None = "open") -> list[Doubtful]:
-        """List what is in one state, or all of it, in the order in which it came."""
+    def facts(self, state: State | None = "open", subject_id: int | None = None) -> list[Doubtful]:
+        """List what is in one state, or all of it, in the order in which it came; of one subject alone."""
         if not self.path.exists():
             return []
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM doubtful WHERE ? IS NULL OR state = ? ORDER BY id", (state, state)
+                f"SELECT {_COLUMNS} FROM doubtful WHERE (? IS NULL OR state = ?)"
+                " AND (? IS NULL OR subject_id = ?) ORDER BY id",
+                (state, state, subject_id, subject_id),
             ).fetchall()
         return [self._doubtful(row) for row in rows]
 

@@ -29,6 +29,8 @@ class Permission(StrEnum):
 
     READ_PATIENTS = "read-patients"  # records and advice, by pseudonym, within the care team
     SEE_IMAGES = "see-images"  # of patients of the care team, with what was said of them and drawn on them
+    SEE_NOTES = "see-notes"  # the text of notes of the care team's patients, with what was taken from them
+    REVIEW_NOTES = "review-notes"  # accept, correct, reject and add what was taken from notes
     SEE_IDENTIFIERS = "see-identifiers"  # birth dates, the hospital's identifiers
     ASK = "ask"  # let a released model answer
     ANSWER = "answer"  # accept or override advice
@@ -61,6 +63,8 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
         {
             _P.READ_PATIENTS,
             _P.SEE_IMAGES,
+            _P.SEE_NOTES,
+            _P.REVIEW_NOTES,
             _P.SEE_IDENTIFIERS,
             _P.ASK,
             _P.ANSWER,
@@ -68,7 +72,17 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = {
             *OWN,
         }
     ),
-    "expert": frozenset({_P.REVIEW, _P.SEE_IMAGES, _P.ADJUDICATE, _P.READ_MODELS, *OWN}),
+    "expert": frozenset(
+        {
+            _P.REVIEW,
+            _P.SEE_IMAGES,
+            _P.SEE_NOTES,
+            _P.REVIEW_NOTES,
+            _P.ADJUDICATE,
+            _P.READ_MODELS,
+            *OWN,
+        }
+    ),
     "data_scientist": frozenset(
         {
             _P.READ_PATIENTS,

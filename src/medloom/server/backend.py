@@ -60,7 +60,7 @@ class Backend:
         self.sessions = Sessions(self.database)
         self.uploads = Uploads(self.site.directory)
         self.asking = Answering(self.serving, self.database, self.site.record)
-        kinds = chores(self.site, self.serving, self.uploads, self.clock)
+        kinds = chores(self.site, self.database, self.serving, self.uploads, self.clock)
         housekeeping = Housekeeping(self.site, self.database, self.serving, self.uploads, self.clock)
         lock = self.site.directory.root / _JOBS_LOCK
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, select
 
 from medloom import dossier, importers
+from medloom.care.notes import tagging
 from medloom.database.engine import Database
 from medloom.database.metadata import as_utc_text
 from medloom.database.tables.work import alert_read
@@ -33,7 +34,9 @@ _JOBS_KEPT: Final = timedelta(days=90)
 _ALERTS_KEPT: Final = timedelta(days=365)
 
 
-def chores(site: Site, serving: Serving, uploads: Uploads, clock: Callable[[], datetime]) -> dict[str, Work]:
+def chores(
+    site: Site, database: Database, serving: Serving, uploads: Uploads, clock: Callable[[], datetime]
+) -> dict[str, Work]:
     """Give each kind of job what does it."""
 
     def import_(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -72,7 +75,16 @@ def chores(site: Site, serving: Serving, uploads: Uploads, clock: Callable[[], d
         found = made.evaluation.to_json()
         return {name: found[name] for name in ("n", "n_subjects", "metrics") if name in found}
 
-    return {"import": import_, "quality": quality, "compact": compact, "evaluate": evaluate}
+    def ask_notes(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"notes": tagging.ask_of_all(site, serving, database, clock())}
+
+    return {
+        "import": import_,
+        "quality": quality,
+        "compact": compact,
+        "evaluate": evaluate,
+        "ask-notes": ask_notes,
+    }
 
 
 def quality_page(site: Site) -> Path:

@@ -208,9 +208,6 @@ def _keep(
     if not known:
         raise NotFoundError("there is no subject {subject}", subject=image.subject_id)
     system, patient = known[0]
-    key = (
-        f"correction:{uuid.uuid4().hex}"  # each is a word of its own, also where it says what was said before
-    )
     facts = [
         {
             "asset": None,
@@ -220,10 +217,10 @@ def _keep(
             "time": image.time,
             "known_time": max(backend.now(), image.visible),
             "derived_from": image.asset,
-            "key": key,
-            "part": part,
+            # each is a word of its own, also where it says what was said before
+            "key": f"correction:{uuid.uuid4().hex}",
         }
-        for part, row in enumerate(rows)
+        for row in rows
     ]
     frame = pl.DataFrame(facts, schema=_SCHEMA)
     backend.told(
@@ -245,5 +242,4 @@ _SCHEMA: Final[dict[str, Any]] = {
     "asset": pl.String,
     "derived_from": pl.String,
     "key": pl.String,
-    "part": pl.Int32,
 }

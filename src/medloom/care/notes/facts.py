@@ -108,8 +108,8 @@ def note_texts(record: Record, subjects: Sequence[int]) -> dict[tuple[int, str],
         return {}
     events = pl.DataFrame(record.read(_READ, list(subjects))).cast({"role": pl.String})
     return {
-        (note["subject_id"], _source(note)): note["text_value"]
-        for note in events.filter(_is_note()).iter_rows(named=True)
+        (note["subject_id"], source_of(note)): note["text_value"]
+        for note in events.filter(is_note()).iter_rows(named=True)
     }
 
 
@@ -150,8 +150,8 @@ class NoteFacts(Importer):
             if not subjects:
                 continue
             events = pl.DataFrame(self.record.read(_READ, subjects)).cast({"role": pl.String})
-            said = _Said(events)
-            notes = events.filter(_is_note()).iter_rows(named=True)
+            said = SaidOfNotes(events)
+            notes = events.filter(is_note()).iter_rows(named=True)
             for note in track(list(notes), tr("Reading notes")):
                 rows += self._note(note, said)
                 read += 1
@@ -161,9 +161,9 @@ class NoteFacts(Importer):
         if rows or read:
             yield _batch(rows, read, described)
 
-    def _note(self, note: dict[str, Any], said: _Said) -> list[dict[str, Any]]:
+    def _note(self, note: dict[str, Any], said: SaidOfNotes) -> list[dict[str, Any]]:
         subject, text = note["subject_id"], note["text_value"]
-        source = _source(note)
+        source = source_of(note)
         tongue = language(text) if text.strip() else "en"
         self.told.notes += 1
         self.told.languages[tongue] += 1
@@ -205,7 +205,7 @@ _READ: Final = (
 )
 
 
-class _Said:
+class SaidOfNotes:
     """What was said of notes before: by people, and by models."""
 
     def __init__(self, events: pl.DataFrame) -> None:
@@ -218,6 +218,12 @@ class _Said:
         """Give the places of a note that people labelled."""
         rows = [row for row in self._of.get((subject, note), ()) if row["model"] is None]
         return [part for row in rows if row["known_until"] is None for part in _places(row["span"])]
+
+    def taken_back(self, subject: int, note: str, fact: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Give what ends a model's fact of a note (`model`, `time`, `code`, `span`): rows of a batch."""
+        before = self.by_model(subject, note, fact["model"], fact["time"])
+        same = [row for row in before.rows if (row["code"], row["span"]) == (fact["code"], fact["span"])]
+        return [row | {"key": before.key(row)} for row in same[:1]]
 
     def by_model(self, subject: int, note: str, model: str, time: datetime) -> _Before:
         """Give what a model said of a note."""
@@ -255,7 +261,7 @@ class _Before:
         return f"{self.note}:{what[0]}:{what[1]}:{self.taken_back[what]}"
 
 
-def _source(note: Mapping[str, Any]) -> str:
+def source_of(note: Mapping[str, Any]) -> str:
     """Name a note: its file, or, where none was kept, the digest of its text."""
     return note["asset"] or f"sha256:{sha256_bytes(note['text_value'].encode('utf-8', 'surrogatepass'))}"
 
@@ -267,7 +273,7 @@ def _places(span: str) -> tuple[tuple[int, int], ...]:
         return ()
 
 
-def _is_note() -> pl.Expr:
+def is_note() -> pl.Expr:
     text = pl.col("text_value").is_not_null()
     return (
         (pl.col("role") == "note")

@@ -1,5 +1,5 @@
 """The tables of `site.db`, one file an area; importing this package makes all of them known."""
 
-from medloom.database.tables import accounts, audit, cds, reviewing, serving, work
+from medloom.database.tables import accounts, audit, cds, noting, reviewing, serving, work
 
-__all__ = ["accounts", "audit", "cds", "reviewing", "serving", "work"]
+__all__ = ["accounts", "audit", "cds", "noting", "reviewing", "serving", "work"]

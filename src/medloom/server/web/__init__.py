@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from fastapi import APIRouter, FastAPI
 
 from medloom.server.errors import speaks
@@ -17,6 +19,8 @@ from medloom.server.web import (
     images,
     labels,
     models,
+    note_worklist,
+    notes,
     patient,
     review,
     sign_in,
@@ -25,6 +29,7 @@ from medloom.server.web import (
 from medloom.server.web.board import Views
 from medloom.server.web.break_glass import on_outside_team
 from medloom.server.web.image_worklist import ImageLists
+from medloom.server.web.note_worklist import NoteLists
 from medloom.server.web.rendering import error_page, static_files
 
 __all__ = ["on_outside_team", "router", "set_up"]
@@ -38,6 +43,8 @@ for module in (
     images,
     image_report,
     image_worklist,
+    note_worklist,
+    notes,
     review,
     labels,
     models,
@@ -57,3 +64,5 @@ def set_up(app: FastAPI) -> None:
     app.state.views = Views()
     app.state.images = ImageShelf()
     app.state.image_lists = ImageLists()
+    app.state.note_lists = NoteLists()
+    app.state.noting = Lock()

@@ -174,6 +174,7 @@ def kind_name(kind: str) -> Text2:
         "quality": text2("Quality report"),
         "compact": text2("Live facts into the record"),
         "evaluate": text2("Evaluation of a model"),
+        "ask-notes": text2("Models read notes"),
     }
     return names.get(kind, Text2(kind, kind))
 

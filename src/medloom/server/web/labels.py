@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
+from medloom.care.notes.agreeing import reader_agreement
 from medloom.evidence.agreement import meaning
 from medloom.evidence.estimate import Estimate
 from medloom.evidence.section import Cell, cell
@@ -19,6 +20,7 @@ from medloom.loop.reviewed_labels import agreement, export_labels
 from medloom.server.access import Permission, Person, may
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
+from medloom.server.notes import has_notes
 from medloom.server.web.rendering import go_to, page
 from medloom.server.web.review import state_names, task_name
 
@@ -52,7 +54,24 @@ def labels(
                     "closed": sum(states.get(one, 0) for one in CLOSED),
                 }
             )
-        return page(request, person, "review_labels.html.j2", found=found, states=state_names())
+        return page(
+            request,
+            person,
+            "review_labels.html.j2",
+            found=found,
+            states=state_names(),
+            notes=[
+                {
+                    "pair": one,
+                    "meaning": one.meaning,
+                    "strict": _told(one.strict),
+                    "touching": _told(one.touching),
+                    "kappa": _told(one.kappa),
+                }
+                for one in reader_agreement(backend.site.record, backend.database)
+            ],
+            has_notes=has_notes(backend.site.record.catalogue),
+        )
 
 
 @router.post("/labels/export")

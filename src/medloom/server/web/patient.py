@@ -25,6 +25,7 @@ from medloom.server.api.needs import SubjectId
 from medloom.server.backend import Backend, the_backend
 from medloom.server.errors import wanted_language
 from medloom.server.images import PatientImage, gallery_of, has_images
+from medloom.server.notes import PatientNote, notebook_of
 from medloom.server.showing import advice_shown, facts_shown
 from medloom.server.web.advice_card import Card, card_of
 from medloom.server.web.identity import Identity, identity_of
@@ -167,6 +168,7 @@ def _page(
         filled=filled,
         known=known,
         images=_images(backend, person, subject_id),
+        notes=_notes(backend, person, subject_id),
         any_images=has_images(backend.site.record.catalogue),
         timeline=_timeline(request, backend, seen, [card.advice for card in cards]),
         fragment=f"/patients/{subject_id}/timeline",
@@ -178,6 +180,13 @@ def _images(backend: Backend, person: Person, subject_id: int) -> tuple[PatientI
     if Permission.SEE_IMAGES not in person.permissions:
         return None
     return gallery_of(backend, person, subject_id).images[::-1]
+
+
+def _notes(backend: Backend, person: Person, subject_id: int) -> tuple[PatientNote, ...]:
+    """List a patient's notes, the latest first; none where they are not for this person."""
+    if Permission.SEE_NOTES not in person.permissions:
+        return ()
+    return notebook_of(backend, subject_id).notes[::-1]
 
 
 def _seen(backend: Backend, person: Person, subject_id: int) -> pl.DataFrame:

@@ -27,6 +27,7 @@ from medloom.server.access import Permission, Person, role_name
 from medloom.server.backend import Backend
 from medloom.server.errors import wanted_language
 from medloom.server.images import has_images
+from medloom.server.notes import has_notes
 from medloom.server.web.badges import risk_badge
 from medloom.server.web.stylesheet import charts_css
 
@@ -128,6 +129,7 @@ def navigation(request: Request, person: Person) -> list[tuple[str, str, bool, i
     places = [
         (Permission.READ_PATIENTS, "/worklist", tr("Worklist")),
         (Permission.SEE_IMAGES, "/images", tr("Images")),
+        (Permission.SEE_NOTES, "/notes", tr("Notes")),
         (Permission.ASK, "/ask", tr("Ask")),
         (Permission.REVIEW, "/review", tr("Review")),
         (Permission.EXPORT, "/labels", tr("Labels")),
@@ -137,8 +139,11 @@ def navigation(request: Request, person: Person) -> list[tuple[str, str, bool, i
         (Permission.READ_AUDIT, "/audit", tr("Audit")),
     ]
     path = request.url.path
-    if not has_images(request.app.state.backend.site.record.catalogue):
+    catalogue = request.app.state.backend.site.record.catalogue
+    if not has_images(catalogue):
         places = [one for one in places if one[0] is not Permission.SEE_IMAGES]
+    if not has_notes(catalogue):
+        places = [one for one in places if one[0] is not Permission.SEE_NOTES]
     return [
         (href, label, path == href or path.startswith(href + "/"), None)
         for permission, href, label in places

@@ -42,7 +42,8 @@ _SAME: Final = timedelta(minutes=1)  # reasons tell hours with two digits
 class Entry:
     """A line of the table that says the same in words; `more` is a long text in full.
 
-    `push` is above 0 where it raised the answer, below where it lowered it.
+    `push` is above 0 where it raised the answer, below where it lowered it. `note` tells when a note was written, by
+    which its page is found.
     """
 
     when: str
@@ -51,6 +52,7 @@ class Entry:
     value: str
     more: str = ""
     push: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -306,6 +308,7 @@ def _entries(
                 said,
                 text[:_LONGEST_NOTE] if long else "",
                 _pushed(pushes.get(code, ()), time),
+                time.isoformat() if role == "note" else "",
             )
         )
     return entries

@@ -39,19 +39,25 @@ def measured(term: Term) -> tuple[str, ...]:
     return tuple(f"LOINC//{one}" for one in term.code.removeprefix("LOINC//").split("|"))
 
 
-def name_of(code: str) -> str | None:
-    """Give the English name under which our own words have a code, whatever is said of it; None: they have it not.
+def name_of(code: str, *, chinese: bool = False) -> str | None:
+    """Give the name under which our own words have a code, whatever is said of it; None: they have it not.
 
-    >>> name_of("NOT//ICD10CM//I48.91"), name_of("ICD10CM//Z99")
-    ('atrial fibrillation', None)
+    >>> name_of("NOT//ICD10CM//I48.91"), name_of("ICD10CM//I48.91", chinese=True), name_of("ICD10CM//Z99")
+    ('atrial fibrillation', '心房颤动', None)
     """
     prefix, _, _ = systems.split(code)
-    return _names().get(code if prefix is None else code.removeprefix(f"{prefix}//"))
+    return _names(chinese).get(code if prefix is None else code.removeprefix(f"{prefix}//"))
 
 
 @cache
-def _names() -> dict[str, str]:
-    return {code: name for name, term in reversed([*_all(())]) for code in _codes(term)}
+def _names(chinese: bool) -> dict[str, str]:
+    told = reversed([*_all(())])
+    return {
+        code: name
+        for name, term in told
+        if not chinese or any("\u4e00" <= letter <= "\u9fff" for letter in name)
+        for code in _codes(term)
+    }
 
 
 def _codes(term: Term) -> tuple[str, ...]:
