@@ -192,3 +192,14 @@ def test_an_encoder_goes_on_learning_from_the_sites_notes_and_is_started_from(
         "window=64",
         site=site,
     )
+
+
+def test_deciding_about_a_doubtful_fact_tells_one_object(tmp_path: Path) -> None:
+    site = ml.Site.create(tmp_path / "site")
+    rows = [("P1", datetime(2024, 5, 1), "NOTE//note", "note", "Glucose 180. Hgb 12.")]
+    columns = ["patient", "time", "code", "role", "text_value"]
+    site.record.append(pl.DataFrame(rows, schema=columns, orient="row"))
+    run("facts", "--extract", "--dictionary", "own", site=site.directory)
+    for number, way, state in ((1, "--accept", "accepted"), (2, "--reject", "rejected")):
+        said = run("facts", way, str(number), "--by", "Dr Li", "--json", site=site.directory)
+        assert json.loads(said) == {"id": number, "state": state}
