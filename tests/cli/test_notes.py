@@ -190,6 +190,8 @@ def test_an_encoder_goes_on_learning_from_the_sites_notes_and_is_started_from(
         "epochs=1",
         "-p",
         "window=64",
+        "-p",
+        "overlap=16",
         site=site,
     )
 

@@ -60,9 +60,6 @@ class EncoderLearner(TextLearner):
 
         folder = encoder_folder(self.start)
         files = files_in(folder)
-        longest = _longest(json.loads(files[CONFIGURATION]))
-        fits = longest is None or self.window <= longest
-        check_parameter(self.name, "window", self.window, fits, tr("{n} or less for this encoder", n=longest))
         return Start(files, Vocabulary.of(files[VOCABULARY]), lambda: _body(folder))
 
     def _adapt(self, body: Any) -> Adapting:
@@ -104,6 +101,9 @@ class EncoderLearner(TextLearner):
         super()._check_parameters()
         check_parameter(self.name, "adapt", self.adapt, self.adapt in WAYS, ", ".join(WAYS))
         check_parameter(self.name, "rank", self.rank, self.rank >= 1, tr("1 or more"))
+        longest = _longest(json.loads(files_in(encoder_folder(self.start))[CONFIGURATION]))
+        fits = longest is None or self.window <= longest
+        check_parameter(self.name, "window", self.window, fits, tr("{n} or less for this encoder", n=longest))
 
 
 def _body(folder: Path) -> TextBody:
