@@ -221,3 +221,15 @@ def test_an_encoder_goes_on_learning_from_the_sites_notes_and_is_started_from(
         "overlap=16",
         site=site,
     )
+
+
+def test_deciding_about_a_doubtful_fact_tells_one_object(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    site = ml.Site.create(folder)
+    rows = [("P1", datetime(2024, 5, 1), "NOTE//note", "note", "Glucose 180. Hgb 12.")]
+    columns = ["patient", "time", "code", "role", "text_value"]
+    site.record.append(pl.DataFrame(rows, schema=columns, orient="row"))
+    run("facts", "--extract", "--dictionary", "own", site=folder)
+    for number, way, state in ((1, "--accept", "accepted"), (2, "--reject", "rejected")):
+        said = run("facts", way, str(number), "--by", "Dr Li", "--json", site=folder)
+        assert json.loads(said) == {"id": number, "state": state}

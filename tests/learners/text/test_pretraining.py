@@ -54,6 +54,8 @@ def test_one_that_may_have_seen_who_is_held_out_is_refused(tmp_path: Path) -> No
     pretrain(known.in_split("train"), start).save(tmp_path / "package")
     other = replace(known, split_rule="another")
     with pytest.raises(LeakageError, match="another split"):
-        EncoderLearner(start=str(tmp_path / "package")).fit(other.in_split("train"), other.in_split("tuning"))
+        EncoderLearner(start=str(tmp_path / "package"), window=64, overlap=16).fit(
+            other.in_split("train"), other.in_split("tuning")
+        )
     with pytest.raises(LeakageError):
         pretrain(known.in_split("held_out"), start)

@@ -133,3 +133,10 @@ def test_labels_of_the_world_are_where_the_words_are() -> None:
     known = samples(10)
     for text, label in zip(known.texts(), known.frame["label"], strict=True):
         assert all(one.words(text)[0] != " " for one in spans_in(label))
+
+
+def test_a_window_longer_than_the_encoder_reads_is_refused_before_anything_is_learned(encoder: Path) -> None:
+    known = samples(20)
+    learner = EncoderLearner(start=str(encoder), window=129, overlap=16)
+    with pytest.raises(InputError, match="128 or less"):
+        learner.fit(known.in_split("train"), known.in_split("tuning"))

@@ -233,3 +233,29 @@ def test_a_line_that_is_broken_to_fit_goes_on_in_the_next_one() -> None:
         "No rash",
         "Headache",
     ]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Kein Diabetes. Kein Asthma.",
+        "Sin fiebre. Niega asma.",
+        "Pas d'asthme, pas de diabetes.",
+        "Geen diabetes.",
+    ],
+)
+def test_a_short_note_that_denies_in_a_third_language_is_not_read_as_english(said: str) -> None:
+    assert language(said) == "other"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Sjögren syndrome and Ménière disease",
+        "BP 120/80",
+        "No café-au-lait spots",
+        "PAS stain positive, SEM 3",
+    ],
+)
+def test_names_with_accents_make_no_other_language(said: str) -> None:
+    assert language(said) == "en"

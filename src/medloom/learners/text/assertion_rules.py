@@ -131,8 +131,9 @@ def _pattern(words: tuple[str, ...], spaced: bool) -> re.Pattern[str]:
 
 
 def _heard(before: str, after: str) -> str:
-    """Blank what says nothing of what comes behind: the answer to what was asked before, and `有` of `否认有`."""
-    heard = _ANSWER.sub(_blank, before)
+    """Blank what says nothing of what comes behind: other people, answers to what was asked, and `有` of `否认有`."""
+    begun = max((match.start() for match in _OF_PATIENT.finditer(before)), default=0)
+    heard = _ANSWER.sub(_blank, " " * begun + before[begun:])
     if after.lstrip()[:1] in (":", "："):
         heard = _ANSWER_BEFORE.sub(_blank, heard)
     return _DENIED_TO_HAVE.sub(lambda match: match[1] + " " * len(match[2]), heard)
@@ -178,6 +179,10 @@ _ANSWERED_NO: Final = re.compile(
     re.IGNORECASE,
 )
 """Of a form: `diabetes: no`, `diabetes? no`, `diabetes - denies`, `diabetes (-)`, `糖尿病：无`."""
+_OF_PATIENT: Final = re.compile(
+    r"(?:[,;]|\band)\s*(?:the\s+)?(?:patient|pt)\s+(?:himself |herself )?(?:has|had|is|was|takes|reports|denies)\b"
+    r"|[，,;；]\s*(?:(?:患者|病人)?本人|患者(?!之|的|[父母兄弟姐妹哥儿女子妻丈爷奶祖外叔姑舅姨]))"
+)
 _IN_CASE_OF: Final = re.compile(r"\bp\.?r\.?n\.?\s+$")
 _DENIED_TO_HAVE: Final = re.compile(r"(否认(?:既往|近期|目前|曾经?)*)(患有|伴有|有|伴|出现)")
 _DENIED_LIST: Final = re.compile(r"否认(?:(?!但|而|伴|有|现|因|仍|出现|可见|史[，,])[^。；;])*$")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from medloom.foundation.errors import LeakageError
 from medloom.foundation.messages import tr
 from medloom.learners.text.encoders import (
+    CONFIGURATION,
     MINILM,
     SHAPES_FILE,
     VOCABULARY,
@@ -99,6 +101,9 @@ class EncoderLearner(TextLearner):
         super()._check_parameters()
         check_parameter(self.name, "adapt", self.adapt, self.adapt in WAYS, ", ".join(WAYS))
         check_parameter(self.name, "rank", self.rank, self.rank >= 1, tr("1 or more"))
+        longest = _longest(json.loads(files_in(encoder_folder(self.start))[CONFIGURATION]))
+        fits = longest is None or self.window <= longest
+        check_parameter(self.name, "window", self.window, fits, tr("{n} or less for this encoder", n=longest))
 
 
 def _body(folder: Path) -> TextBody:
@@ -109,3 +114,9 @@ def _body(folder: Path) -> TextBody:
     if (folder / SHAPES_FILE).is_file():
         body.shapes.load_state_dict(read_weights(folder / SHAPES_FILE))
     return body
+
+
+def _longest(told: dict[str, Any]) -> int | None:
+    """Give how many tokens an encoder reads at once; None: as many as there are. Those of RoBERTa count from 2 on."""
+    found: int | None = told.get("max_position_embeddings")
+    return found - 2 if found is not None and "roberta" in told.get("model_type", "") else found

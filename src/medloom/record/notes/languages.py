@@ -19,6 +19,12 @@ _OTHERS: Final = frozenset(
     "est dans avec pour sur pas il gli che della di nel per não uma dos em het een van met voor och att är "
     "med som".split()
 )
+_DENIALS: Final = frozenset(
+    "kein keine keinen keiner ohne verneint sin niega niegan pas sans aucun aucune nie nessun nessuna senza nega sem "
+    "nenhum nenhuma geen zonder ontkent ingen inga utan ikke uten förnekar brak bez nincs".split()
+)
+"""Of several languages: what they deny would be taken for true."""
+_ACCENTED: Final = re.compile(r"[À-ÖØ-öø-ɏ]")
 _ENGLISH: Final = frozenset(
     "the and of to with no was is in for on has patient history denies he she a at not are his her by or "
     "from".split()
@@ -29,8 +35,8 @@ def language(text: str) -> Language:
     """Tell the language of a note; of a text without letters, or of few words, English.
 
     >>> spanish = "El paciente no tiene fiebre y está bien con una dieta"
-    >>> [language(text) for text in ("No fever.", "否认发热", spanish)]
-    ['en', 'zh', 'other']
+    >>> [language(text) for text in ("No fever.", "否认发热", spanish, "Kein Fieber.")]
+    ['en', 'zh', 'other', 'other']
     """
     beginning = text[:_READ]
     han = len(_HAN.findall(beginning))
@@ -41,7 +47,9 @@ def language(text: str) -> Language:
         return "zh"
     if len(_LATIN.findall(beginning)) * 2 < letters - han:
         return "other"
-    words = [word.lower() for word in _WORD.findall(beginning)]
-    foreign = sum(word in _OTHERS for word in words)
+    written = _WORD.findall(beginning)
+    words = [word.lower() for word in written]
+    foreign = sum((word in _OTHERS) + bool(_ACCENTED.search(word)) for word in words)
+    foreign += 3 * sum(word.lower() in _DENIALS and not word.isupper() for word in written)  # PAS is a stain
     english = sum(word in _ENGLISH for word in words)
     return "other" if foreign > 2 and foreign > english else "en"

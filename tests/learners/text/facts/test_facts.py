@@ -224,6 +224,11 @@ def test_a_rate_is_written_behind_a_stroke_and_a_unit_ends_before_the_full_stop(
         ),
         ("Denies cough\nFever since Monday", ["NOT//ICD10CM//R05.9", "ICD10CM//R50.9"]),
         ("Acetaminophen prn fever", ["ATC//N02BE01"]),
+        ("No new chest pain.", []),
+        ("Without any further chest pain.", []),
+        ("Mother had diabetes, the patient has asthma.", ["FAMILY//ICD10CM//E11.9", "ICD10CM//J45.909"]),
+        ("父亲有糖尿病，患者本人有高血压。", ["FAMILY//ICD10CM//E11.9", "ICD10CM//I10"]),
+        ("父亲有糖尿病，患者母亲有高血压。", ["FAMILY//ICD10CM//E11.9", "FAMILY//ICD10CM//I10"]),
     ],
 )
 def test_what_a_form_a_list_or_a_broken_line_denies_is_not_told_as_true(said: str, codes: list[str]) -> None:

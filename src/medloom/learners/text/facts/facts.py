@@ -153,7 +153,9 @@ def _fact(text: str, one: Mention, finder: str, part: Section | None, ends: _Sen
     if one.kind == "social":
         habit = _habit(one, said, before, sentence[one.start - first :].lower())
         return None if habit is None else Fact(habit, None, finder, section)
-    if _UNTICKED.search(before) or (one.kind == "drug" and _AVOIDED.search(before[-40:])):
+    if _UNTICKED.search(before) or (one.kind == "problem" and _NO_MORE.search(before[-40:])):
+        return None
+    if one.kind == "drug" and _AVOIDED.search(before[-40:]):
         return None
     if section == "family_history":
         said = replace(said, family=True)
@@ -285,6 +287,8 @@ _GIVEN: Final = re.compile(
     r"on)\s+(?:\w+\s+){0,1}$|(?:not|n't|never) (?:stop|discontinue|hold)\s+$"
 )
 """What is said of a drug by these words is not denied by a `no` before: `no wheezing, continue albuterol`."""
+_NO_MORE: Final = re.compile(r"\b(?:no new|without (?:any )?(?:new|further))\s+(?:\w+\s+){0,2}$")
+"""Of a problem this says neither that it is there nor that it is not."""
 _UNTICKED: Final = re.compile(r"(?:\[ *\]|[☐□])\s*$")
 _GOAL: Final = re.compile(
     r"(?:\b(?:goals?|targets?|keep|maintain)\b[^.;,]{0,20}|(?:目标|控制在|维持在)[^。；，]{0,12})$"

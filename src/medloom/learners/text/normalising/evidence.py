@@ -275,5 +275,4 @@ def _compared(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.hstack([x, x[:, columns].max(axis=0) - x[:, columns], [[len(x)]] * len(x)]).astype(np.float32)
 
 
-_PER_VIEW: Final = 9
 _COMPARED: Final = (3, 6, 7, 8, 12, 15, 16, 17, 18, 23, 25)
