@@ -110,3 +110,11 @@ def test_a_place_of_several_parts_is_read_and_written_alike() -> None:
 def test_what_is_no_place_is_refused(place: str) -> None:
     with pytest.raises(InputError, match="is no place"):
         parts_of(place)
+
+
+def test_a_note_of_which_a_model_took_facts_is_read_once_somebody_says_so() -> None:
+    taken = ("FINDING//cough", A, 1, "0:5", "rules@1")
+    accepted = ("DRUG//aspirin", A, 2, "0:5", None)
+    other = ("FINDING//headache", C, 1, "3:5", None)
+    assert A not in answers(record(taken, accepted, other))
+    assert answers(record(taken, accepted, other, ("REVIEW//note", A, 3, None, None)))[A] == [("0:5", "drug")]

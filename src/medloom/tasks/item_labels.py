@@ -19,6 +19,8 @@ Step = Callable[[Text2, pl.DataFrame], pl.DataFrame]
 """Counts those who are left after a step of the cohort flow, and gives them on."""
 
 _NOT: Final = "NOT//"
+_READ: Final = "^(READ|REVIEW)//"
+"""Of a fact that says that somebody read a note to its end."""
 _PLACED: Final = ("tagging", "relations")
 _NOTHING: Final = {"tagging": as_label(()), "relations": as_relation_label((), ())}
 
@@ -28,11 +30,13 @@ def label_items(
 ) -> pl.DataFrame:
     """Add `label`: what people said of each image or note; null where nobody said anything.
 
-    What was derived from it by a model is no answer. Of a binary question the last of the event and its denial,
-    `NOT//…`, counts; where something else was said of it, but neither, the answer is no. A span that was denied
-    at its very place is none, and a relation counts where both of its places are named.
+    What was derived from it by a model is no answer; a note of which models took facts counts as read, for places and
+    relations, where a fact `READ//…` or `REVIEW//…` says so: who accepted one fact has not looked for others. Of a
+    binary question the last of the event and its denial, `NOT//…`, counts; where something else was said of it, but
+    neither, the answer is no. A span that was denied at its very place is none, and a relation counts where both of
+    its places are named.
     """
-    said = _said(facts)
+    said = _read_in_full(facts, _said(facts)) if task.kind in _PLACED else _said(facts)
     described = asked.join(said, on=["subject_id", "item"], how="semi", maintain_order="left")
     step = (
         text2("notes that somebody read") if task.about == "note" else text2("images that somebody described")
@@ -61,6 +65,16 @@ def _said(facts: Facts) -> pl.DataFrame:
     return said.sort("subject_id", "visible", maintain_order=True).with_columns(
         item=pl.col("derived_from").cast(pl.String)
     )
+
+
+def _read_in_full(facts: Facts, said: pl.DataFrame) -> pl.DataFrame:
+    """Leave out notes of which a model took facts and people judged some, but did not say that they read it all."""
+    taken = facts.facts.filter(pl.col("derived_from").is_not_null() & pl.col("model").is_not_null())
+    taken = taken.select("subject_id", item=pl.col("derived_from").cast(pl.String)).unique()
+    read = said.filter(pl.col("code").cast(pl.String).str.contains(_READ))
+    item = ["subject_id", "item"]
+    open_ones = taken.join(read, on=item, how="anti")
+    return said.join(open_ones, on=item, how="anti", maintain_order="left")
 
 
 def _found(task: Task, scales: Scales, last: pl.DataFrame) -> pl.DataFrame:
