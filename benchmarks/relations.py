@@ -1,4 +1,4 @@
-"""What drugs caused, in sentences (ADE) and in abstracts (BC5CDR): entities and relations, places named by the linear tagger.
+"""What drugs caused, in sentences (ADE) and in abstracts (BC5CDR): entities and relations, by linear models.
 
 ADE: five folds of articles, each held out once; a place is right to the character, a relation where both its places
 are; the linear tagger names the places. BC5CDR: which chemical of an abstract induces which disease,
