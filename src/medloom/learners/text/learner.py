@@ -48,6 +48,7 @@ class TextLearner(Learner):
         window: tokens that are read at once at most.
         overlap: tokens that a window shares with the next.
         nested: of tagging, whether spans of different names may overlap: each name is tagged by itself.
+        discontinuous: of tagging, whether spans may have several parts: those of a name in one sentence are one.
         dropout: share of what was read that is left out at random.
         average: decay of the moving average of weights that is kept; 0: the weights themselves.
         minutes: after which learning stops; None: no limit.
@@ -70,6 +71,7 @@ class TextLearner(Learner):
     window: int = 256
     overlap: int = 64
     nested: bool = False
+    discontinuous: bool = False
     dropout: float = 0.1
     average: float = 0.0
     minutes: float | None = None
@@ -141,15 +143,15 @@ class TextLearner(Learner):
 
     def _course(self, samples: Samples) -> Course:
         from medloom.learners.text.classifying.course import AnswerCourse
-        from medloom.learners.text.tagging.chains import Chain
         from medloom.learners.text.tagging.course import TagCourse
+        from medloom.learners.text.tagging.parts import chains_of
         from medloom.learners.text.windows import Windowing
         from medloom.training.answer_heads import AnswerForm
 
         start, windowing = self._start(samples.texts()), Windowing(self.window, self.overlap)
         if samples.question.kind == "tagging":
             names = samples.question.classes
-            chains = tuple(Chain((name,)) for name in names) if self.nested else (Chain(names),)
+            chains = chains_of(names, nested=self.nested, discontinuous=self.discontinuous)
             return TagCourse(start, windowing, self.dropout, chains)
         form = AnswerForm.of(samples.question, samples)
         return AnswerCourse(start, windowing, self.dropout, form, form.targets(samples))

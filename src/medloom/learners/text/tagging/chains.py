@@ -19,6 +19,9 @@ from medloom.tasks.spans import Span, span
 Floats = NDArray[np.float64]
 Tags = NDArray[np.int64]
 
+PART: Final = "…"
+"""What ends the name of one part of a place that has several."""
+
 FORBIDDEN: Final = -1e4
 """Score of what may not be."""
 
@@ -58,8 +61,8 @@ class Chain:
     def tagged(self, words: Ranges, spans: Sequence[Span]) -> Tags:
         """Give the tags (n,) of words that spans mean.
 
-        A span means every word that it touches; of spans that overlap the longest counts, and of a span of several
-        parts the first part.
+        A span means every word that it touches; of spans that overlap the longest counts. Of a span of several parts
+        each is tagged where parts have a name here, else the first part alone.
 
         >>> words = np.array([[0, 5], [6, 9], [10, 14]])
         >>> Chain(("drug",)).tagged(words, [span(0, 5, "drug"), span(6, 14, "drug")]).tolist()
@@ -67,7 +70,17 @@ class Chain:
         """
         tags = np.zeros(len(words), np.int64)
         known = {name: 1 + 4 * place for place, name in enumerate(self.names)}
-        parts = [(one.parts[0], known[one.name]) for one in spans if one.name in known]
+        parts = [
+            (part, known[one.name + PART])
+            for one in spans
+            if len(one.parts) > 1 and one.name + PART in known
+            for part in one.parts
+        ]
+        parts += [
+            (one.parts[0], known[one.name])
+            for one in spans
+            if one.name in known and (len(one.parts) == 1 or one.name + PART not in known)
+        ]
         for (start, end), base in sorted(parts, key=lambda one: one[0][0] - one[0][1]):
             first = int(np.searchsorted(words[:, 1], start, "right"))
             last = int(np.searchsorted(words[:, 0], end, "left"))

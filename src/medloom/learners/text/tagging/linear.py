@@ -22,6 +22,7 @@ from medloom.foundation.progress import progress
 from medloom.learners.text.tagging.answers import explained, predicted
 from medloom.learners.text.tagging.chains import Chain, closed
 from medloom.learners.text.tagging.clues import clues_of
+from medloom.learners.text.tagging.parts import chains_of, joined
 from medloom.learners.text.words import Ranges, words_of
 from medloom.tasks import package
 from medloom.tasks.explanation import Explanation
@@ -49,6 +50,7 @@ class CrfLearner(Learner):
         smooth: how strongly weights are shrunk by their square.
         least: how often a clue must be seen.
         nested: whether spans of different names may overlap: each name is tagged by itself.
+        discontinuous: whether spans may have several parts: those of a name in one sentence are one.
     """
 
     name: ClassVar[str] = "crf"
@@ -60,6 +62,7 @@ class CrfLearner(Learner):
     smooth: float = 0.1
     least: int = 1
     nested: bool = False
+    discontinuous: bool = False
 
     def fit(self, train: Samples, tuning: Samples, seed: int = 0) -> Model:
         """Learn from the notes of both splits: nothing is chosen on tuning, and nothing drawn.
@@ -77,7 +80,7 @@ class CrfLearner(Learner):
         import pycrfsuite
 
         names = train.question.classes
-        chains = tuple(Chain((name,)) for name in names) if self.nested else (Chain(names),)
+        chains = chains_of(names, nested=self.nested, discontinuous=self.discontinuous)
         both = side_by_side(train, tuning)
         learned = [
             (text, words_of(text), spans_in(label))
@@ -184,7 +187,7 @@ class CrfModel(Model):
                 for one, begins, ends in chain.spans(words[first:last], np.array(tags, np.int64)):
                     sure = min(tagger.marginal(str(tags[at]), at) for at in range(begins, ends))
                     found.append(Tagged(one, float(sure)))
-        return tuple(sorted(found, key=lambda one: one.span))
+        return tuple(sorted(joined(text, found), key=lambda one: one.span))
 
     def _write(self, folder: Path) -> None:
         told = json.dumps({"chains": [one.names for one in self.chains]}, ensure_ascii=False)

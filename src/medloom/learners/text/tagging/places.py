@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medloom.learners.text.tagging.chains import Chain, Floats, best_row, chances
+from medloom.learners.text.tagging.parts import joined
 from medloom.learners.text.windows import Note, Window, merged
 from medloom.tasks.tagging import Tagged
 
@@ -44,4 +45,4 @@ def tagged(
         spans = chain.spans(note.words, row)
         sure = chances(own, after)[np.arange(len(row)), row] if spans else np.zeros(0)
         found += [Tagged(one, float(sure[first:last].min())) for one, first, last in spans]
-    return tuple(sorted(found, key=lambda one: one.span))
+    return tuple(sorted(joined(note.text, found), key=lambda one: one.span))

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from medloom.learners.text.network import WindowBatch, on_device_of
 from medloom.learners.text.tagging.chains import Chain, Floats, best_row, closed
 from medloom.learners.text.tagging.network import TagNetwork
+from medloom.learners.text.tagging.parts import joined
 from medloom.learners.text.tagging.places import together
 from medloom.learners.text.windows import Note, Window, Windowing
 from medloom.tasks.spans import Span
+from medloom.tasks.tagging import Tagged
 
 if TYPE_CHECKING:
     from medloom.learners.text.encoders import Vocabulary
@@ -124,12 +126,17 @@ class _Judge:
         assert isinstance(network, TagNetwork)
         said = scores_of(network, self.taught.notes, self.vocabulary, self.windowing)
         moves = network.all_moves()
+        names = {name for chain in self.chains for name in chain.names}
         right = found = there = 0
         for note, scores, spans in zip(self.taught.notes, said, self.taught.spans, strict=True):
-            for chain, own, one in zip(self.chains, scores, moves, strict=True):
-                known = {span for span in spans if span.name in chain.names}
-                made = {span for span, _, _ in chain.spans(note.words, best_row(own, one))}
-                right += len(known & made)
-                found += len(made)
-                there += len(known)
+            known = {span for span in spans if span.name in names}
+            named = [
+                Tagged(span, 1.0)
+                for chain, own, one in zip(self.chains, scores, moves, strict=True)
+                for span, _, _ in chain.spans(note.words, best_row(own, one))
+            ]
+            made = {one.span for one in joined(note.text, named)}
+            right += len(known & made)
+            found += len(made)
+            there += len(known)
         return 1.0 - 2 * right / max(1, found + there)
