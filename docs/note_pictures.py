@@ -5,16 +5,14 @@ browser.
 """
 
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
-import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
+from served import served, signed_in
 from workbench_pictures import _chromium, _write
 
 from medloom import api
@@ -26,7 +24,6 @@ from medloom.learners.text.facts.rules import RuleFinder
 from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.server import accounts
-from medloom.server.app import create_app
 from medloom.server.backend import Backend
 from medloom.server.notes import READ
 from medloom.server.settings import ServerSettings
@@ -37,7 +34,6 @@ LARGEST = 200_000  # bytes of a picture
 
 _NOW = datetime(2026, 3, 20, 9)
 _PASSWORD = "a written note in a box"
-_WINDOW = {"width": 1280, "height": 860}
 _ENGLISH = """\
 Chief complaint: chest pain and shortness of breath for two days.
 
@@ -100,7 +96,7 @@ def refresh(images: Path) -> None:
     ):
         browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
         for language in _LOGINS:
-            page = _signed_in(browser, base, language)
+            page = signed_in(browser, base, _LOGINS[language], _PASSWORD, language)
             for name, picture in _walk(page, site, language):
                 _write(picture, images / f"note-{name}-{language}.png", LARGEST)
         browser.close()
@@ -137,17 +133,8 @@ def _served(folder: Path) -> Iterator[tuple[str, Site]]:
         )
     _fill(site, database)
     database.close()
-    backend = Backend.of(Site.open(folder), ServerSettings(as_of=_NOW))
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(backend), host="127.0.0.1", port=0, log_level="warning")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", site
-    server.should_exit = True
-    thread.join(10)
+    with served(folder, _NOW) as base:
+        yield base, site
 
 
 def _fill(site: Site, database: Database) -> None:
@@ -190,20 +177,3 @@ def _fill(site: Site, database: Database) -> None:
     releases.sign(database, proposal.id, Actor("bert", "governance"))
     backend = Backend.of(site, ServerSettings(as_of=_NOW))
     ask_of_all(site, backend.serving, database, _NOW)
-
-
-def _signed_in(browser: Browser, base: str, language: str) -> Page:
-    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
-    page = browser.new_context(
-        base_url=base, viewport=_WINDOW, locale=locale, reduced_motion="reduce"
-    ).new_page()
-    page.goto("/sign-in")
-    page.fill("[name=name]", _LOGINS[language])
-    page.fill("[name=password]", _PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "/sign-in" not in url)
-    page.wait_for_load_state()
-    page.goto("/account")
-    page.locator(f"button[name=language][value={language}]").click()
-    page.wait_for_selector(f"html[lang^={language}]")
-    return page

@@ -4,8 +4,6 @@ A site with drawn volumes, no patient's, is served, and an expert and a clinicia
 """
 
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, sync_playwright
+from served import served, signed_in
 from workbench_pictures import _chromium, _write
 
 from medloom.database.engine import Database
@@ -22,9 +20,6 @@ from medloom.loop.releases import Actor
 from medloom.record.imaging.nifti import as_nifti
 from medloom.record.importing import Batch, ImportContext, Importer
 from medloom.server import accounts
-from medloom.server.app import create_app
-from medloom.server.backend import Backend
-from medloom.server.settings import ServerSettings
 from medloom.site import Site
 
 LARGEST = 300_000  # bytes of a picture
@@ -32,7 +27,6 @@ LARGEST = 300_000  # bytes of a picture
 _NOW = datetime(2026, 3, 20, 9)
 _PASSWORD = "a drawn body in a box"
 _SHAPE, _SPACING = (60, 180, 240), (4.0, 1.6, 1.6)  # slices, rows, columns; mm
-_WINDOW = {"width": 1280, "height": 860}
 _TASKS = {
     "nodule": "kind: binary\ntitle: {en: A nodule in the lung, zh: 肺内有结节}\n"
     "predict: {of: image, event: [FINDING//nodule]}\n",
@@ -50,7 +44,7 @@ def refresh(images: Path) -> None:
     ):
         browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
         for language in ("en", "zh"):
-            page = _signed_in(browser, base, language)
+            page = signed_in(browser, base, "expert", _PASSWORD, language)
             for name, picture in _walk(page):
                 _write(picture, images / f"viewer-{name}-{language}.png", LARGEST)
         browser.close()
@@ -156,29 +150,5 @@ def _served(folder: Path) -> Iterator[str]:
             database, operator, name, name, _PASSWORD, display=name.title(), sees_all=True, must_change=False
         )
     database.close()
-    backend = Backend.of(Site.open(folder), ServerSettings(as_of=_NOW))
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(backend), host="127.0.0.1", port=0, log_level="warning")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-
-
-def _signed_in(browser: Browser, base: str, language: str) -> Page:
-    locale = {"en": "en-GB", "zh": "zh-CN"}[language]
-    page = browser.new_context(base_url=base, viewport=_WINDOW, locale=locale).new_page()
-    page.goto("/sign-in")
-    page.fill("[name=name]", "expert")
-    page.fill("[name=password]", _PASSWORD)
-    page.keyboard.press("Enter")
-    page.wait_for_url(lambda url: "/sign-in" not in url)
-    page.wait_for_load_state()
-    page.goto("/account")
-    page.locator(f"button[name=language][value={language}]").click()
-    page.wait_for_selector(f"html[lang^={language}]")
-    return page
+    with served(folder, _NOW) as base:
+        yield base

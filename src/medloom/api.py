@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -266,46 +266,18 @@ def evaluate(
             split=split,
             task=samples.question.task,
         )
-    if samples.question.kind == "segmentation":
-        return evaluate_segmentation(
+    if samples.question.kind in _PLACED:
+        evaluated, answering = _PLACED[samples.question.kind]
+        found: Evaluation = evaluated(
             samples,
-            outline_by(trained),
+            answering(trained),
             demographics(samples),
-            compared_with={name: outline_by(other) for name, other in rivals.items()},
+            compared_with={name: answering(other) for name, other in rivals.items()},
             seed=seed,
             model=str(trained.name or trained.model.origin.learner),
             split=split,
         )
-    if samples.question.kind == "detection":
-        return evaluate_detection(
-            samples,
-            find_by(trained),
-            demographics(samples),
-            compared_with={name: find_by(other) for name, other in rivals.items()},
-            seed=seed,
-            model=str(trained.name or trained.model.origin.learner),
-            split=split,
-        )
-    if samples.question.kind == "tagging":
-        return evaluate_tagging(
-            samples,
-            tag_by(trained),
-            demographics(samples),
-            compared_with={name: tag_by(other) for name, other in rivals.items()},
-            seed=seed,
-            model=str(trained.name or trained.model.origin.learner),
-            split=split,
-        )
-    if samples.question.kind == "relations":
-        return evaluate_relations(
-            samples,
-            relate_by(trained),
-            demographics(samples),
-            compared_with={name: relate_by(other) for name, other in rivals.items()},
-            seed=seed,
-            model=str(trained.name or trained.model.origin.learner),
-            split=split,
-        )
+        return found
     if samples.question.kind == "survival":
         if thresholds:
             raise InputError("a survival question has horizons instead of thresholds; name them in the task")
@@ -453,6 +425,15 @@ def asked_samples(model: Model, what: Samples | pl.DataFrame | pd.DataFrame) -> 
             columns=absent,
         )
     return rows_to_answer(frame.select(sorted(model.codes) or frame.columns), model.origin.question)
+
+
+_PLACED: Final[dict[Kind, tuple[Callable[..., Evaluation], Callable[[Trained], Any]]]] = {
+    "segmentation": (evaluate_segmentation, outline_by),
+    "detection": (evaluate_detection, find_by),
+    "tagging": (evaluate_tagging, tag_by),
+    "relations": (evaluate_relations, relate_by),
+}
+"""What evaluates models that tell places, by kind of question, and how such a model is asked."""
 
 
 def _start_of(site: Site, named: str) -> str:

@@ -22,7 +22,7 @@ from medloom.loop.serving import Serving
 from medloom.places import tagging_by
 from medloom.tasks import models
 from tests.databases import opened
-from tests.learners.text.worlds import note, small_encoder
+from tests.learners.text.worlds import DRUGS, FINDINGS, note, small_encoder
 
 TASK = """\
 name: named
@@ -233,3 +233,62 @@ def test_deciding_about_a_doubtful_fact_tells_one_object(tmp_path: Path) -> None
     for number, way, state in ((1, "--accept", "accepted"), (2, "--reject", "rejected")):
         said = run("facts", way, str(number), "--by", "Dr Li", "--json", site=folder)
         assert json.loads(said) == {"id": number, "state": state}
+
+
+RELATED = """\
+name: caused
+kind: relations
+title: {en: What drugs caused, zh: 药物所致}
+prediction_time: {event: [NOTE//*], which: every}
+predict:
+  of: note
+  spans: {drug: [DRUG//*], finding: [FINDING//*]}
+  relations: {causes: {head: drug, tail: finding, codes: [ADE//causes]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def related(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of 80 notes in which drugs are stopped because of findings, or are not, with a model of that."""
+    folder = tmp_path_factory.mktemp("related") / "site"
+    made, rng, rows = ml.Site.create(folder), np.random.default_rng(1), []
+    for number in range(80):
+        drug, finding = DRUGS[rng.integers(5)], FINDINGS[rng.integers(5)]
+        holds = bool(rng.integers(2))
+        text = (
+            f"{drug} was stopped because of {finding}." if holds else f"After {drug} there was no {finding}."
+        )
+        asset = made.record.assets().put(f"{number} {text}".encode())
+        base = {"patient": f"P{number}", "time": datetime(2024, 1, 1) + timedelta(days=number)}
+        rows.append({**base, "code": "NOTE//visit", "role": "note", "asset": asset, "text_value": text})
+        places = [f"{text.index(one)}:{text.index(one) + len(one)}" for one in (drug, finding)]
+        said = [("DRUG//any", places[0]), ("FINDING//any", places[1])]
+        said += [("ADE//causes", ">".join(places))] if holds else []
+        fact = {**base, "role": "observation", "derived_from": asset}
+        rows += [{**fact, "code": code, "span": place} for code, place in said]
+    made.record.append(pl.DataFrame(rows))
+    made.record.compact()
+    (folder / "tasks" / "caused.yaml").write_text(RELATED, encoding="utf-8")
+    run("train", "caused", "--learner", "crf", site=folder)
+    return folder
+
+
+def test_relations_are_counted_judged_written_and_told(related: Path, tmp_path: Path) -> None:
+    labels = json.loads(run("label", "caused", "--json", site=related))["labels"]
+    assert labels["drug"] == 80 and 0 < labels["causes"] < 80
+    report = tmp_path / "report.html"
+    told = json.loads(run("evaluate", "caused.crf", "--report", str(report), "--json", site=related))
+    assert told["metrics"]["f1"]["value"] > 0.8
+    page = report.read_text(encoding="utf-8")
+    assert "Of 100 relations that people named" in page and "每 100 个关系" in page
+    out = tmp_path / "answers.parquet"
+    run("predict", "caused.crf", "--out", str(out), site=related)
+    found = pl.read_parquet(out).filter(pl.col("output") == "causes")
+    assert found.height and found["place"].str.contains(">").all()
+    subject = str(found["subject_id"][0])
+    told = json.loads(run("explain", "caused.crf", "--subject", subject, "--json", site=related))
+    assert any(" → " in one["words"] for one in told["places"] if one["name"] == "causes")
+    assert "→" in run("explain", "caused.crf", "--subject", subject, site=related)
+    run("card", "caused.crf", site=related)
+    kept = (related / "models" / "caused.crf" / "1" / "evidence" / "held_out").rglob("*.*")
+    assert any("the relations causes between them" in one.read_text("utf-8") for one in kept if one.is_file())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,9 @@ from medloom.loop import releases
 from medloom.loop.releases import Actor
 from medloom.record.importing import Batch, ImportContext, Importer
 from medloom.server import accounts
+from medloom.server.backend import Backend
 from medloom.server.notes import READ
+from medloom.server.settings import ServerSettings
 from medloom.site import Site
 from medloom.tasks import models
 from tests.learners.text.worlds import note
@@ -147,6 +151,15 @@ def _release(site: Site, database: Database) -> None:
     write_json(evidence / "held_out" / "evaluation.json", api.evaluate(made).to_json())
     proposal = releases.propose(site, database, MODEL, Actor("scientist", "data_scientist"), "reads drugs")
     releases.sign(database, proposal.id, Actor("lead", "governance"))
+
+
+@contextmanager
+def copied(root: Path, folder: Path) -> Iterator[Backend]:
+    """Open a copy of a site, to change it."""
+    shutil.copytree(root, folder, symlinks=True)
+    opened = Backend.of(Site.open(folder), ServerSettings(as_of=NOW))
+    yield opened
+    opened.close()
 
 
 def subject(site: Site, patient: str) -> int:

@@ -25,6 +25,12 @@ from medloom.tasks import encoders, library
 from medloom.tasks.timelines import NAME, timelines
 from medloom.tasks.unlabelled import IMAGES, NOTES
 
+MinutesOption = Annotated[float | None, typer.Option(help=tr("After which training stops."))]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
+]
+
 _FACT, _MOMENT = "fact", "moment"
 
 
@@ -51,7 +57,7 @@ def pretrain(
     epochs: Annotated[int, typer.Option(help=tr("Passes over the timelines."))] = 10,
     batch: Annotated[int, typer.Option(help=tr("Timelines a step of training."))] = 64,
     learning_rate: Annotated[float, typer.Option(help=tr("At its highest."))] = 0.002,
-    minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,
+    minutes: MinutesOption = None,
     precision: Annotated[str, typer.Option(help="32, bf16, auto")] = "auto",
     devices: Annotated[int, typer.Option(help=tr("Processes or accelerators to train with."))] = 1,
     strategy: Annotated[
@@ -63,10 +69,7 @@ def pretrain(
     recompute: Annotated[
         bool, typer.Option(help=tr("Keep less in memory and work it out twice: the same numbers, slower."))
     ] = False,
-    task: Annotated[
-        str | None,
-        typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
-    ] = None,
+    task: SplitOption = None,
     track: Annotated[str | None, typer.Option(help=tr("Log the course too: tensorboard or mlflow."))] = None,
     seed: SeedOption = 0,
     engine: EngineOption = "local",
@@ -181,11 +184,8 @@ def pretrain_images(
     objective: Annotated[str, typer.Option(help="distilled, masked")] = "distilled",
     epochs: Annotated[int, typer.Option(help=tr("Passes over the images."))] = 20,
     batch: Annotated[int, typer.Option(help=tr("Images a step of training."))] = 64,
-    minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
-    ] = None,
+    minutes: MinutesOption = None,
+    task: SplitOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -229,11 +229,8 @@ def pretrain_notes(
     ] = None,
     epochs: Annotated[int, typer.Option(help=tr("Passes over the notes."))] = 1,
     batch: Annotated[int, typer.Option(help=tr("Pieces of notes a step of training."))] = 32,
-    minutes: Annotated[float | None, typer.Option(help=tr("After which training stops."))] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help=tr("A task whose split decides who is trained on; else the record's split.")),
-    ] = None,
+    minutes: MinutesOption = None,
+    task: SplitOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:

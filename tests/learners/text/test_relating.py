@@ -14,11 +14,12 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.hashing import sha256_bytes
 from medloom.learners.text.encoder import EncoderLearner
 from medloom.learners.text.relating.model import RelationModel
+from medloom.learners.text.relating.pairs import learned
 from medloom.learners.text.tagging.linear import CrfLearner
 from medloom.record.record import Record
 from medloom.tasks import package
 from medloom.tasks.labelling import apply
-from medloom.tasks.relations import Entity, as_relation_label, entities_in
+from medloom.tasks.relations import Entity, as_relation_label, entities_in, relations_in
 from medloom.tasks.samples import Samples
 from medloom.tasks.spans import span
 from medloom.tasks.task import Task
@@ -36,7 +37,7 @@ def samples(patients: int = 240, entities: str = "place", seed: int = 0) -> Samp
     for patient in range(1, patients + 1):
         text, said = "", []
         for _ in range(2):
-            pattern, holds = PATTERNS[rng.integers(3)]
+            pattern, holds = PATTERNS[rng.integers(len(PATTERNS))]
             words = {"drug": DRUGS[rng.integers(5)], "finding": FINDINGS[rng.integers(5)]}
             base, places = len(text), {}
             text += pattern.format(**words) + " "
@@ -130,6 +131,17 @@ def test_the_linear_tagger_relates_what_it_names_without_a_network(tmp_path: Pat
     assert (found.metrics["f1"].value or 0) > 0.9
 
 
+def test_what_is_named_together_in_all_notes_is_related(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.learners.text.test_relating.PATTERNS", PATTERNS[:1])
+    known = samples(60)
+    train = known.in_split("train")
+    one_each = train.asking(train.question, pl.Series([_first(label) for label in train.frame["label"]]))
+    made = learned(one_each)
+    text = "heparin was stopped because of rash."
+    (found,) = made.relate([text], [[Entity((span(0, 7, "drug"),)), Entity((span(31, 35, "finding"),))]])
+    assert [one.relation.place for one in found] == ["0:7>31:35"]
+
+
 def test_notes_that_name_nothing_to_relate_are_refused() -> None:
     known = samples(40)
     nothing = known.asking(known.question, pl.Series([as_relation_label((), ())] * len(known)))
@@ -148,6 +160,12 @@ def test_a_long_note_of_many_drugs_and_findings_is_read_in_time(model: RelationM
     (found,) = model.relate([text], [entities])
     assert len(found) >= 3000
     assert time.perf_counter() - begun < 60
+
+
+def _first(label: str) -> str:
+    """Keep one relation of a note, and what it is between: all pairs are related then."""
+    one = relations_in(label)[0]
+    return as_relation_label([one.head, one.tail], [one])
 
 
 def _headline(found: object) -> object:

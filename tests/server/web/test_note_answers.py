@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +14,9 @@ from medloom.server.access import ROLES, Person
 from medloom.server.app import create_app
 from medloom.server.backend import Backend
 from medloom.server.notes import Said, notebook_of, said_of
-from medloom.server.settings import ServerSettings
 from medloom.site import Site
 from tests.server.conftest import Visitor
-from tests.server.note_ward import MODEL, NOW, note_site, subject
+from tests.server.note_ward import MODEL, copied, note_site, subject
 
 Visit = Callable[[str], Visitor]
 DOCTOR = Person(1, "doctor", "Doctor", "clinician", ROLES["clinician"], "en", sees_all=True)
@@ -31,11 +29,8 @@ def answered(tmp_path_factory: pytest.TempPathFactory, quick_passwords: None) ->
 
 @pytest.fixture
 def backend(answered: Path, tmp_path: Path) -> Iterator[Backend]:
-    folder = tmp_path / "site"
-    shutil.copytree(answered, folder, symlinks=True)
-    opened = Backend.of(Site.open(folder), ServerSettings(as_of=NOW))
-    yield opened
-    opened.close()
+    with copied(answered, tmp_path / "site") as opened:
+        yield opened
 
 
 @pytest.fixture

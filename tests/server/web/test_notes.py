@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -20,10 +19,8 @@ from medloom.loop.note_readings import readings_of
 from medloom.server.access import ROLES, Person
 from medloom.server.backend import Backend
 from medloom.server.notes import Entity, Said, notebook_of, said_of
-from medloom.server.settings import ServerSettings
-from medloom.site import Site
 from tests.server.conftest import Visitor
-from tests.server.note_ward import ENGLISH, NOW, note_site, subject
+from tests.server.note_ward import ENGLISH, copied, note_site, subject
 
 Visit = Callable[[str], Visitor]
 DOCTOR = Person(1, "doctor", "Doctor", "clinician", ROLES["clinician"], "en", sees_all=True)
@@ -37,11 +34,8 @@ def noted(tmp_path_factory: pytest.TempPathFactory, quick_passwords: None) -> Pa
 
 @pytest.fixture
 def backend(noted: Path, tmp_path: Path) -> Iterator[Backend]:
-    folder = tmp_path / "site"
-    shutil.copytree(noted, folder, symlinks=True)
-    opened = Backend.of(Site.open(folder), ServerSettings(as_of=NOW))
-    yield opened
-    opened.close()
+    with copied(noted, tmp_path / "site") as opened:
+        yield opened
 
 
 @pytest.fixture

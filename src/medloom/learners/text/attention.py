@@ -1,8 +1,4 @@
-"""Attention of encoders of Transformers as one operation of ONNX Runtime, faster than the products it is made of.
-
-Of a note of five windows of 256 tokens, read by the embedded encoder on one core, it takes 42 ms; its products, what
-levels them and the turning of arrays between them took 57.
-"""
+"""Attention of encoders of Transformers as one operation of ONNX Runtime, faster than the products it is made of."""
 
 from __future__ import annotations
 

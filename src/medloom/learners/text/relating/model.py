@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import polars as pl
-
 from medloom.learners.text.relating.pairs import Relators
-from medloom.learners.text.tagging.answers import Named, rows_of
+from medloom.learners.text.tagging.answers import Named, as_explanation, as_predictions
 from medloom.tasks import package
-from medloom.tasks.explanation import EXPLANATION_SCHEMA, Explanation
+from medloom.tasks.explanation import Explanation
 from medloom.tasks.model import Model, Origin
-from medloom.tasks.predictions import PREDICTION_SCHEMA, Predictions
+from medloom.tasks.predictions import Predictions
 from medloom.tasks.relations import Entity, Read, Related
 from medloom.tasks.samples import Samples
 from medloom.tasks.spans import Span
@@ -23,7 +20,6 @@ from medloom.tasks.tagging import Tagging
 
 LIBRARIES: Final = ("lightgbm", "numpy", "scipy")
 
-_METHOD = "places by how sure each is"
 _PLACES: Final = "places"
 
 
@@ -69,34 +65,25 @@ class RelationModel(Model):
         Raises:
             InputError: the samples are not about notes.
         """
-        return Predictions(self._rows(samples, PREDICTION_SCHEMA, "value"))
+        return as_predictions(self._named(samples), samples)
 
     def explain(self, samples: Samples) -> Explanation:
         """Give places and relations with how sure it is of each."""
-        outputs = self.origin.question.outputs
-        return Explanation(
-            self._rows(samples, EXPLANATION_SCHEMA, "contribution"),
-            pl.DataFrame({"output": outputs, "value": np.zeros(len(outputs))}),
-            _METHOD,
-            "probability",
-            additive=False,
-        )
+        return as_explanation(self._named(samples), self.origin.question.outputs, samples)
 
     def save(self, directory: Path) -> str:
         """Write a model package; give its digest."""
         return package.write(directory, self.origin, self._write, libraries=LIBRARIES)
 
-    def _rows(self, samples: Samples, schema: pl.Schema, told: str) -> pl.DataFrame:
-        named: list[list[Named]] = []
-        for read in self.read(samples.texts()):
-            spans = [(one.span, one.confidence) for one in read.places]
-            own = [(one.name, one.place, one.start, one.end, sure) for one, sure in spans]
-            for one in read.relations:
-                ends = [one.relation.head.mentions[0], one.relation.tail.mentions[0]]
-                first, last = min(end.start for end in ends), max(end.end for end in ends)
-                own.append((one.relation.name, one.relation.place, first, last, one.confidence))
-            named.append(own)
-        return rows_of(named, samples, schema, told)
+    def _named(self, samples: Samples) -> list[list[Named]]:
+        return [
+            [
+                (one.span.name, one.span.place, one.span.start, one.span.end, one.confidence)
+                for one in read.places
+            ]
+            + [_of_relation(one) for one in read.relations]
+            for read in self.read(samples.texts())
+        ]
 
     def _write(self, folder: Path) -> None:
         self.relators.save(folder)
@@ -107,6 +94,12 @@ def load_relations(directory: Path) -> RelationModel:
     """Load a package that a `RelationModel` wrote, whose sums have been checked."""
     folder = directory / "weights"
     return RelationModel(package.origin_in(directory), package.load(folder / _PLACES), Relators.load(folder))
+
+
+def _of_relation(one: Related) -> Named:
+    ends = [one.relation.head.mentions[0], one.relation.tail.mentions[0]]
+    first, last = min(end.start for end in ends), max(end.end for end in ends)
+    return one.relation.name, one.relation.place, first, last, one.confidence
 
 
 def _entities(text: str, places: Sequence[Span], grouped: bool) -> list[Entity]:

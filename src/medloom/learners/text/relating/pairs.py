@@ -215,10 +215,13 @@ def _fitted(
     }
     x = _table(clues, columns)
     scale = np.maximum(abs(x).max(axis=0).toarray().ravel(), 1e-9)
-    linear = LogisticRegression(C=strength, max_iter=3000).fit(x.multiply(1 / scale).tocsr(), holds)
+    if holds.all():  # a linear model needs both: say what is usual
+        weights, level = np.zeros(len(columns)), float(np.log(len(holds) + 1))
+    else:
+        linear = LogisticRegression(C=strength, max_iter=3000).fit(x.multiply(1 / scale).tocsr(), holds)
+        weights, level = np.asarray(linear.coef_[0], np.float64), float(linear.intercept_[0])
     trees = lightgbm.train({**_TREES, "seed": seed}, lightgbm.Dataset(x, holds.astype(np.int32)), 300)
-    weights = np.asarray(linear.coef_[0], np.float64)
-    return Relator(columns, scale, weights, float(linear.intercept_[0]), trees, threshold)
+    return Relator(columns, scale, weights, level, trees, threshold)
 
 
 def _table(clues: Sequence[Clues], columns: dict[str, int]) -> csr_matrix:

@@ -21,13 +21,23 @@ _METHOD = "places by how sure each is"
 
 def predicted(tagger: Tagging, samples: Samples) -> Predictions:
     """Give a row for each place that is named: `output` its name, `value` how sure, `start` and `end` in characters."""
-    return Predictions(rows_of(_named(tagger, samples), samples, PREDICTION_SCHEMA, "value"))
+    return as_predictions(_named(tagger, samples), samples)
 
 
 def explained(tagger: Tagging, names: tuple[str, ...], samples: Samples) -> Explanation:
     """Give the places themselves: each answer is one, and stands for itself."""
+    return as_explanation(_named(tagger, samples), names, samples)
+
+
+def as_predictions(named: Sequence[Sequence[Named]], samples: Samples) -> Predictions:
+    """Give a row for all that is named in each note."""
+    return Predictions(_rows(named, samples, PREDICTION_SCHEMA, "value"))
+
+
+def as_explanation(named: Sequence[Sequence[Named]], names: tuple[str, ...], samples: Samples) -> Explanation:
+    """Give all that is named in each note, with how sure it is; `names`: that there are."""
     return Explanation(
-        rows_of(_named(tagger, samples), samples, EXPLANATION_SCHEMA, "contribution"),
+        _rows(named, samples, EXPLANATION_SCHEMA, "contribution"),
         pl.DataFrame({"output": names, "value": np.zeros(len(names))}),
         _METHOD,
         "probability",
@@ -35,8 +45,7 @@ def explained(tagger: Tagging, names: tuple[str, ...], samples: Samples) -> Expl
     )
 
 
-def rows_of(named: Sequence[Sequence[Named]], samples: Samples, schema: pl.Schema, told: str) -> pl.DataFrame:
-    """Make rows of what is named in each note: columns of `schema`, `told` says how sure it is."""
+def _rows(named: Sequence[Sequence[Named]], samples: Samples, schema: pl.Schema, told: str) -> pl.DataFrame:
     ids, items = samples.sample_ids.tolist(), samples.frame["item"].to_list()
     rows = [
         {

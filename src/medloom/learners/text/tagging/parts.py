@@ -1,7 +1,7 @@
 """Places of several parts, such as `left … lung` in *left and right lung*: each part is tagged, and parts are joined.
 
-Parts have a name of their own for each name (as Tang et al., J Am Med Inform Assoc 2013;20:e34, tag the words of
-discontinuous spans otherwise than those of others); those of a name in one sentence are one place.
+Parts have a name of their own for each name (as Tang et al., CLEF 2013 working notes, tag the words of disjoint places
+otherwise than those of others); those of a name in one sentence are one place.
 """
 
 from __future__ import annotations
