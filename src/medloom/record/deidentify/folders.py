@@ -16,7 +16,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_bytes, write_text
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
-from medloom.record.deidentify.identifiers import Kind
+from medloom.record.deidentify.kinds import Kind
 from medloom.record.deidentify.replacing import Finder, Mode, Way, replaced
 from medloom.record.deidentify.risk import Risk, risk
 from medloom.record.deidentify.surrogates import Surrogates

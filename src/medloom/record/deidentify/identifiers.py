@@ -9,41 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal
+from typing import Final
 
-Kind = Literal[
-    "name",
-    "hospital",
-    "address",
-    "postcode",
-    "date",
-    "age",
-    "phone",
-    "email",
-    "url",
-    "ip",
-    "citizen_number",
-    "social_security",
-    "record_number",
-    "account",
-]
-
-
-@dataclass(frozen=True, order=True)
-class Identifier:
-    """A place in a text that could name a person.
-
-    Attributes:
-        start: of it, in characters.
-        end: of it.
-        kind: of identifier.
-    """
-
-    start: int
-    end: int
-    kind: Kind
+from medloom.record.deidentify.kinds import Identifier, Kind
 
 
 def identifiers(text: str) -> tuple[Identifier, ...]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from medloom.record.deidentify.identifiers import Kind
+from medloom.record.deidentify.kinds import Kind
 
 _FIRST: Final = (
     "Alex Blair Casey Dana Ellis Frankie Glenn Harper Jamie Jordan Kelly Lee Morgan Noel Parker Quinn Robin Sam "
