@@ -11,14 +11,17 @@ from typing import Final
 _FIRST: Final = (
     "James Mary Robert Patricia Michael Linda David Barbara Priya Susan Joseph Jessica Tomasz Karen Carlos Sarah "
     "Anthony Nancy Mateo Lisa Daniel Betty Matthew Sandra Olga Ashley Steven Kimberly Andrew Emily Kenneth Donna "
-    "Joshua Michelle Kevin Carol Brian Amanda George Dorothy Yusuf Melissa Ronald Deborah Ingrid Rebecca Jason Sharon "
-    "Jeffrey Laura Ryan Cynthia Jacob Amy Gary Kathleen Nicholas Angela Eric Shirley Bjorn Fatima Hiroshi Chidi".split()
+    "Joshua Michelle Kevin Carol Brian Amanda George Dorothy Yusuf Melissa Ronald Deborah Ingrid "
+    "Rebecca Jason Sharon "
+    "Jeffrey Laura Ryan Cynthia Jacob Amy Gary Kathleen Nicholas Angela Eric Shirley Bjorn Fatima "
+    "Hiroshi Chidi".split()
 )
 _LAST: Final = (
     "Smith Johnson Williams Brown Garcia Miller Davis Rodriguez Martinez Hernandez Lopez Gonzalez Wilson Anderson "
     "Thomas Taylor Moore Jackson Martin Lee Perez Thompson White Harris Sanchez Clark Ramirez Lewis Robinson Walker "
     "Young Allen King Wright Scott Torres Nguyen Hill Flores Green Adams Nelson Baker Hall Rivera Campbell Mitchell "
-    "Carter Roberts Okonkwo Kowalski Patel O'Brien O'Connor McCarthy MacDonald Jones-Hart Smith-Lopez Yamamoto Ivanov "
+    "Carter Roberts Okonkwo Kowalski Patel O'Brien O'Connor McCarthy MacDonald Jones-Hart "
+    "Smith-Lopez Yamamoto Ivanov "
     "Bergström Müller Abdullah Hussain Chowdhury Fitzgerald Rosenberg Castellanos Whitcomb Ashdown Pemberton".split()
 )
 _CITIES: Final = (
@@ -35,7 +38,8 @@ _ENDS: Final = (
     "Highway".split()
 )
 _HOSPITALS: Final = (
-    "Mercy General Hospital;St. Agnes Medical Center;Lakeside Community Hospital;Ridgeview Clinic;Hope Valley Hospital;"
+    "Mercy General Hospital;St. Agnes Medical Center;Lakeside Community Hospital;Ridgeview "
+    "Clinic;Hope Valley Hospital;"
     "Northern Plains Medical Centre;Good Samaritan Hospital;Harbor View Rehabilitation Center;Sacred Heart Hospital;"
     "University of Landon Medical Center;Bayside Children's Hospital;Pine Grove Nursing Home;"
     "Veterans Memorial Hospital;Three Rivers Health Center;Dunmore Regional Medical Center;Ashton Family Practice"
@@ -92,7 +96,7 @@ def written(when: date, rng: Random) -> str:
             f"{when:%d}-{short}-{when.year}",
             f"{when:%d}-{short.upper()}-{when:%y}",
             f"{month} {when.day}{th}, {when.year}",
-            f"the {when.day}{th} of {month} {when.year}",
+            f"{when.day}{th} of {month} {when.year}",
         )
     )
 

@@ -19,6 +19,11 @@ _ORDINARY: Final = frozenset(
     "Hospital Clinic Center Centre Medical Dear Mother Father Patient Street Avenue".split()
 )
 _LATIN: Final = re.compile(r"[A-Za-z0-9]+")
+_EPONYM: Final = re.compile(
+    r"['’]?s?[ ](?:disease|syndrome|sign|test|catheter|criteria|score|procedure|operation|reflex|cyst|lymphoma|palsy|"
+    r"fracture|node|nodes|hernia|thyroiditis|esophagus|ulcer|clamp|drain|scale|stain|tube|classification)",
+    re.IGNORECASE,
+)
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -29,7 +34,9 @@ def repeated(text: str, found: Iterable[Identifier]) -> Iterator[Identifier]:
     nor are three letters.
     """
     words: dict[str, Kind] = {}
+    known: set[tuple[int, int]] = set()
     for one in found:
+        known.add((one.start, one.end))
         if one.kind in _REPEATED:
             said = text[one.start : one.end]
             words[said] = one.kind
@@ -47,11 +54,14 @@ def repeated(text: str, found: Iterable[Identifier]) -> Iterator[Identifier]:
         for match in _LATIN.finditer(text):
             for said in latin.get(match.group(), ()):
                 end = match.start() + len(said)
-                if text.startswith(said, match.start()) and not _LATIN.match(text, end):
+                if (match.start(), end) in known or not text.startswith(said, match.start()):
+                    continue
+                if not (_LATIN.match(text, end) or _EPONYM.match(text, end)):
                     yield Identifier(match.start(), end, words[said])
     if han:
         beginnings = re.compile(f"[{''.join({one[0] for one in han})}]")
         for match in beginnings.finditer(text):
             for said in han.get(text[match.start() : match.start() + 2], ()):
-                if text.startswith(said, match.start()):
-                    yield Identifier(match.start(), match.start() + len(said), words[said])
+                end = match.start() + len(said)
+                if text.startswith(said, match.start()) and (match.start(), end) not in known:
+                    yield Identifier(match.start(), end, words[said])

@@ -7,6 +7,7 @@ patient's, so that intervals stay; that is no safe harbor, and needs an expert's
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ Way = Literal["tags", "surrogates"]
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 
+_YEAR: Final = re.compile(r"\d{4}")
 _OLDEST: Final = 89
 _FEW: Final = frozenset("036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split())
 """Beginnings of postcodes of the United States where 20,000 or fewer live: census of 2000, OCR's guidance of 2012."""
@@ -130,7 +132,7 @@ def _instead(kind: Kind, words: str, surrogates: Surrogates, mode: Mode, way: Wa
         if mode == "safe-harbor":
             told = year_of(words)
             return told if told is not None and int(told) >= oldest else tag
-        return shifted(words, surrogates.days) or tag
+        return shifted(words, surrogates.days) or (words if _YEAR.fullmatch(words) else tag)
     if kind == "postcode":
         digits = words[:3]
         if len(words.split("-")[0]) != 5:  # of another country: HIPAA says nothing of it
