@@ -193,8 +193,8 @@ class CrfModel(Model):
         return tuple(sorted(joined(text, found), key=lambda one: one.span))
 
     def _write(self, folder: Path) -> None:
-        content = {"chains": [one.names for one in self.chains], "reading": asdict(self.reading)}
-        told = json.dumps(content, ensure_ascii=False)
+        about = {"chains": [one.names for one in self.chains], "reading": asdict(self.reading)}
+        told = json.dumps(about, ensure_ascii=False)
         (folder / _SPECIFICATION).write_text(told + "\n", encoding="utf-8")
         for place, content in enumerate(self.files):
             (folder / _file(place)).write_bytes(content)
