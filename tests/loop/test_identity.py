@@ -12,22 +12,50 @@ from sqlalchemy import Table, func, insert, select
 from medloom.database.engine import Database
 from medloom.database.metadata import metadata, utc_now
 from medloom.database.tables.accounts import account, care_team
+from medloom.database.tables.noting import note_answer, note_mark, note_reading
 from medloom.database.tables.reviewing import reading, reading_item, review
 from medloom.database.tables.serving import advice, advice_input
-from medloom.loop import identity
+from medloom.loop import identity, note_readings
+from medloom.loop.note_readings import Mark, NoteAnswer, NoteReading
 from medloom.loop.releases import Actor
-from tests.databases import opened
+from tests.databases import new_database, opened, postgres_server
 
 OPERATOR = Actor("operator", "")
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = opened(f"sqlite:///{tmp_path / 'site.db'}")
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    with postgres_server() as socket:
+        yield socket
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    on_server = request.param == "postgresql"
+    made = opened(
+        new_database(request.getfixturevalue("postgres"))
+        if on_server
+        else f"sqlite:///{tmp_path / 'site.db'}"
+    )
     for subject in (1, 2):
         _advised(made, subject)
+        _read(made, subject, NOTES[subject])
     yield made
     made.close()
+
+
+NOTES = {1: ("sha256:own", "sha256:same"), 2: ("sha256:same",)}
+"""Which notes of each subject somebody has read, and a model: one is the same of both."""
+
+
+def _read(database: Database, subject: int, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        note_readings.keep_marks(database, subject, note, [Mark("anna", "added", "ICD10CM//I10", "3:9")])
+        places = (("3:9", "ICD10CM//I10"),)
+        note_readings.keep_reading(
+            database, NoteReading(subject, note, "anna", places, blind=True, made=utc_now())
+        )
+        note_readings.keep_answers(database, "named.crf@1", [NoteAnswer(subject, note, subject, 0.5)])
 
 
 def _advised(database: Database, subject: int) -> None:
@@ -82,7 +110,7 @@ def test_an_erased_subject_leaves_nothing_but_its_number_in_the_audit_log(databa
         for table in tables:
             rows = connection.execute(select(table)).mappings().all()
             assert not any(row.get("subject_id") == 1 for row in rows), table.name
-        for table in (advice, advice_input, reading, care_team):
+        for table in (advice, advice_input, reading, care_team, note_mark, note_reading, note_answer):
             assert _count(database, table) == 1, table.name
     assert _count(database, review) == 2
 
@@ -94,13 +122,23 @@ def test_a_merged_subject_is_found_under_the_other(database: Database) -> None:
         team = connection.execute(select(care_team.c.subject_id)).scalars().all()
     assert [(subject, json.loads(content)["subject_id"]) for subject, content in rows] == [(2, 2), (2, 2)]
     assert team == [2, 2]
+    assert len(note_readings.marks_of(database, 2, "sha256:own")) == 1
+    assert len(note_readings.marks_of(database, 2, "sha256:same")) == 2
+    assert {one.note for one in note_readings.readings_of(database, 2)} == set(NOTES[1])
+    assert _count(database, note_reading) == 3 and not note_readings.readings_of(database, 1)
+    # both were asked about the same note by the same model: what stands of who stays, counts
+    answers = {
+        one.note: (one.subject_id, one.places) for one in note_readings.answers_of(database, "named.crf@1")
+    }
+    assert answers == {"sha256:own": (2, 1), "sha256:same": (2, 2)}
 
 
 def test_who_was_merged_can_be_erased_cases_and_all(database: Database) -> None:
     identity.merge(database, kept=2, absorbed=1, by=OPERATOR)
     assert _count(database, reading_item) == 1  # both were asked about the same moment
     identity.erase(database, 2, OPERATOR)
-    for table in (advice, advice_input, review, reading_item, reading):
+    noted = (note_mark, note_reading, note_answer)
+    for table in (advice, advice_input, review, reading_item, reading, *noted):
         assert _count(database, table) == 0, table.name
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select
 from medloom.database.audit import Entry
 from medloom.database.engine import Database
 from medloom.database.tables.accounts import broken_glass, care_team
+from medloom.database.tables.noting import note_answer, note_mark, note_reading
 from medloom.database.tables.reviewing import reading, reading_item, reading_skip, review
 from medloom.database.tables.serving import advice, advice_input
 from medloom.database.tables.work import alert_read, idempotency
@@ -16,7 +17,7 @@ from medloom.loop.releases import Actor
 
 
 def erase(database: Database, subject_id: int, by: Actor) -> None:
-    """Erase advice about a subject with its inputs, reviews and readings, and who looked after them.
+    """Erase advice about a subject with its inputs, reviews and readings, what was said of their notes, and their carers.
 
     The audit log stays as it is: it holds the pseudonym, and nothing else of the subject.
     """
@@ -34,7 +35,7 @@ def erase(database: Database, subject_id: int, by: Actor) -> None:
         others = exists().where(advice.c.input == advice_input.c.digest)
         for digest in digests:
             connection.execute(delete(advice_input).where(advice_input.c.digest == digest, ~others))
-        for table in (alert_read, care_team, broken_glass):
+        for table in (alert_read, care_team, broken_glass, note_mark, note_reading, note_answer):
             connection.execute(delete(table).where(table.c.subject_id == subject_id))
         connection.execute(delete(idempotency))  # answers kept for repeated requests may speak of them
         database.audit.append(connection, Entry(by.name, by.role, "patient.erased", subject_id))
@@ -43,9 +44,10 @@ def erase(database: Database, subject_id: int, by: Actor) -> None:
 
 
 def merge(database: Database, kept: int, absorbed: int, by: Actor) -> None:
-    """Let what was kept about one subject be about another: advice, cases of the experts' queue, care teams.
+    """Let what was kept about one subject be about another: advice, cases of the experts' queue, notes, care teams.
 
-    Of two cases about the same question and moment that of the subject who stays counts.
+    Of two cases about the same question and moment that of the subject who stays counts, and so of a model's two
+    answers about the same note.
     """
 
     def work(connection: Connection) -> None:
@@ -79,9 +81,15 @@ def merge(database: Database, kept: int, absorbed: int, by: Actor) -> None:
                 connection.execute(insert(care_team), {**row, "subject_id": kept})
         connection.execute(delete(care_team).where(care_team.c.subject_id == absorbed))
         connection.execute(delete(alert_read).where(alert_read.c.subject_id == absorbed))
-        connection.execute(
-            update(broken_glass).where(broken_glass.c.subject_id == absorbed).values(subject_id=kept)
+        of_kept = note_answer.alias()
+        answered = exists().where(
+            of_kept.c.subject_id == kept,
+            of_kept.c.model == note_answer.c.model,
+            of_kept.c.note == note_answer.c.note,
         )
+        connection.execute(delete(note_answer).where(note_answer.c.subject_id == absorbed, answered))
+        for table in (broken_glass, note_mark, note_reading, note_answer):
+            connection.execute(update(table).where(table.c.subject_id == absorbed).values(subject_id=kept))
         database.audit.append(
             connection, Entry(by.name, by.role, "patient.merged", kept, detail={"absorbed": absorbed})
         )
