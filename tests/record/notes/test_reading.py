@@ -15,7 +15,9 @@ from medloom.record.notes.reading import (
     DAMAGED,
     EMPTY,
     PICTURED,
+    RICH,
     TOO_LARGE,
+    UNKNOWN,
     UnreadableError,
     read_note,
 )
@@ -117,6 +119,15 @@ def test_what_is_no_note_is_said() -> None:
     assert problem(b"  \n\t") == EMPTY
     assert problem(docx("<w:p/>")) == EMPTY
     assert problem(docx("")[:80]) == DAMAGED
+    assert problem(rb"{\rtf1\ansi\deff0 Fever and cough.}") == RICH
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8-r"])
+def test_another_alphabet_is_said_not_read_as_latin(encoding: str) -> None:
+    assert problem("Пациент жалуется на боль в груди, температура 38,5.".encode(encoding)) == UNKNOWN
+    assert read_note("Пациент".encode()).text == "Пациент"
+    german = "Übelkeit, Völlegefühl; Größe 180 cm, Ödeme, Käse."
+    assert read_note(german.encode("latin-1")).text == german
 
 
 def test_a_zip_bomb_and_entities_that_unfold_are_refused() -> None:

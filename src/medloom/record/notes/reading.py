@@ -26,6 +26,10 @@ _HTML: Final = re.compile(
     r"^[\ufeff\s]*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html|head|body|div|p|h[1-6]|table|span|pre)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_LETTER: Final = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ]")
+_GUESSED: Final = ("cp1252", "latin-1")
+_LOOKED_AT: Final = 20_000  # characters
+_FEW_LETTERS: Final = 5
 _CHARSET: Final = re.compile(rb"charset\s*=\s*[\"']?([\w-]{2,20})", re.I)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f\ufeff]")
 
@@ -44,6 +48,8 @@ EMPTY: Final = "the note has no words"
 LOCKED: Final = "the PDF is locked with a password; save it without one"
 PICTURED: Final = "the PDF has no text layer, pictures of pages alone; recognise its text first"
 DAMAGED: Final = "the file of a note is damaged or cut short; export it again"
+RICH: Final = "the file is RTF, which is not read; save it as DOCX, PDF or TXT"
+UNKNOWN: Final = "the letters of the note are written in an unknown way; save it as UTF-8"
 TOO_LARGE: Final = "the note, or what is unpacked from it, is larger than 64 MB"
 
 
@@ -76,6 +82,8 @@ def read_note(content: bytes) -> ReadNote:
         raise UnreadableError(TOO_LARGE)
     if content.startswith(b"%PDF-"):
         note = ReadNote(_of_pdf(content), "pdf")
+    elif content.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{\\rtf"):
+        raise UnreadableError(RICH)
     elif content.startswith(b"PK\x03\x04"):
         note = ReadNote(_of_docx(content), "docx")
     else:
@@ -83,6 +91,8 @@ def read_note(content: bytes) -> ReadNote:
         found = decoded(content, told[1].decode("ascii") if told else "")
         if found is None:
             raise UnreadableError(BINARY)
+        if found.encoding in _GUESSED and _is_misread(found.text):
+            raise UnreadableError(UNKNOWN)
         marked = _HTML.match(found.text[:4096]) is not None
         text = plain_text(found.text) if marked else found.text
         note = ReadNote(text, "html" if marked else "txt", found.mixed)
@@ -90,6 +100,13 @@ def read_note(content: bytes) -> ReadNote:
     if not text.strip():
         raise UnreadableError(EMPTY)
     return ReadNote(text, note.kind, note.mixed)
+
+
+def _is_misread(text: str) -> bool:
+    """Tell whether most letters have accents: of another alphabet, Windows-1251 or KOI8 read as Latin."""
+    letters: list[str] = _LETTER.findall(text[:_LOOKED_AT])
+    accented = sum(not one.isascii() for one in letters)
+    return len(letters) > _FEW_LETTERS and accented * 2 > len(letters)
 
 
 def as_plain(text: str) -> str:
