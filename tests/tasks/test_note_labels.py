@@ -48,8 +48,8 @@ def record(*said: tuple[str, str, int, str | None, str | None]) -> Record:
     return Record.from_events(frame.drop("day"))
 
 
-def answers(known: Record) -> dict[str, list[tuple[str, str]]]:
-    frame = apply(task(), known).samples.frame
+def answers(known: Record, asked: Task | None = None) -> dict[str, list[tuple[str, str]]]:
+    frame = apply(asked or task(), known).samples.frame
     return {
         item: [(one.place, one.name) for one in spans_in(label)]
         for item, label in zip(frame["item"], frame["label"], strict=True)
@@ -85,6 +85,40 @@ def test_a_place_that_was_taken_back_is_none_and_others_stay() -> None:
         ("FINDING//headache", C, 1, "3:5", None),
     )
     assert answers(known)[A] == [("0:5", "finding")]
+
+
+def test_a_denied_place_is_one_where_a_question_names_denials_and_a_rejected_one_never() -> None:
+    asked = task(spans={"finding": ["FINDING//*"], "denied": ["NOT//FINDING//*"]})
+    known = record(
+        ("FINDING//cough", A, 1, "0:5", None),
+        ("NOT//FINDING//fever", A, 1, "10:15", None),
+        ("REJECTED//FINDING//fever", B, 1, "0:5", None),
+        ("REJECTED//NOT//FINDING//fever", B, 1, "6:13", None),
+        ("NOT//FINDING//headache", C, 1, "3:5", None),
+        ("FINDING//headache", C, 2, "3:5", None),
+    )
+    assert answers(known, asked) == {
+        A: [("0:5", "finding"), ("10:15", "denied")],
+        B: [],
+        C: [("3:5", "finding")],
+    }
+    both = task(spans={"finding": ["FINDING//*", "NOT//FINDING//*"]})
+    assert answers(known, both) == {
+        A: [("0:5", "finding"), ("10:15", "finding")],
+        B: [],
+        C: [("3:5", "finding")],
+    }
+
+
+def test_of_several_words_about_a_place_the_last_counts_rejections_too() -> None:
+    asked = task(spans={"finding": ["FINDING//*"], "denied": ["NOT//FINDING//*"]})
+    denied, rejected = "NOT//FINDING//fever", "REJECTED//NOT//FINDING//fever"
+    taken = [("FINDING//fever", A, 1, "10:15", None), (denied, A, 2, "10:15", None)]
+    assert answers(record(*taken), asked)[A] == [("10:15", "denied")]
+    gone = [*taken, (rejected, A, 3, "10:15", None)]
+    assert answers(record(*gone), asked)[A] == []
+    back = [*gone, ("FINDING//fever", A, 4, "10:15", None)]
+    assert answers(record(*back), asked)[A] == [("10:15", "finding")]
 
 
 def test_the_texts_of_samples_are_those_of_their_notes() -> None:

@@ -78,6 +78,7 @@ def test_places_with_the_same_code_are_one_entity_where_the_task_says_so() -> No
 
 def test_a_relation_that_was_taken_back_is_none_nor_one_to_a_place_that_was() -> None:
     assert relations_in(label(record(*NAMED, RELATED, ("NOT//ADE//causes", RELATED[1])), task())) == ()
+    assert relations_in(label(record(*NAMED, RELATED, ("REJECTED//ADE//causes", RELATED[1])), task())) == ()
     taken = record(*NAMED, RELATED, ("NOT//EFFECT//ototoxicity", EFFECT))
     assert relations_in(label(taken, task())) == ()
 

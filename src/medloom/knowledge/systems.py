@@ -10,6 +10,8 @@ from medloom.foundation.errors import InputError
 from medloom.knowledge import vocabularies
 
 ASSERTION_PREFIXES: tuple[str, ...] = ("NOT", "FAMILY", "POSSIBLE", "PLANNED", "HISTORY")
+REJECTED = "REJECTED"
+"""Before a whole code, its assertion included: a person says that no fact is there. `NOT` is one: that it is denied."""
 
 
 @lru_cache(maxsize=16_384)
@@ -137,7 +139,9 @@ def gender(value: str) -> str | None:
 
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _OID = re.compile(r"^[0-2](?:\.\d+){2,}$")
-_OWN_WORDS = frozenset(("GENDER", "ENCOUNTER", "MEDS_BIRTH", "MEDS_DEATH", "MODEL", *ASSERTION_PREFIXES))
+_OWN_WORDS = frozenset(
+    ("GENDER", "ENCOUNTER", "MEDS_BIRTH", "MEDS_DEATH", "MODEL", REJECTED, *ASSERTION_PREFIXES)
+)
 
 
 def _named(text: str) -> str:
@@ -174,7 +178,7 @@ def _local(name: str, host: str) -> str:
     safe = _safe(name)
     if not safe:
         raise InputError("a code system is empty or has no usable name; give its URI or vocabulary_id")
-    taken = safe in ASSERTION_PREFIXES or (
+    taken = safe in (REJECTED, *ASSERTION_PREFIXES) or (
         host != "" and (safe in _OWN_WORDS or vocabularies.squeezed(safe) in vocabularies.by_name())
     )
     return f"{_safe(host) or 'LOCAL'}-{safe}" if taken else safe

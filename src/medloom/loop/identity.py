@@ -17,7 +17,7 @@ from medloom.loop.releases import Actor
 
 
 def erase(database: Database, subject_id: int, by: Actor) -> None:
-    """Erase advice about a subject with its inputs, reviews and readings, what was said of their notes, and their carers.
+    """Erase advice about a subject with inputs, reviews and readings, what was said of notes, and who cared for them.
 
     The audit log stays as it is: it holds the pseudonym, and nothing else of the subject.
     """

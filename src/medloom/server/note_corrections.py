@@ -1,6 +1,7 @@
 """What people say of places in notes: kept as facts of the record, from which tasks take their labels, and by whom.
 
-A person's fact has no `model`; `NOT//` before the code takes a place back. What a finder had said of the place ends.
+A person's fact has no `model`; `REJECTED//` before the code says that no fact is there, `NOT//` that the note denies
+it. What a finder had said of the place ends.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from medloom.server import arrivals
 from medloom.server.access import Person
 from medloom.server.backend import Backend
 from medloom.server.note_kinds import kind_of, role_of
-from medloom.server.notes import NOT, READ, Entity, Notebook, PatientNote, Said, bare, is_place, taken_back
+from medloom.server.notes import READ, Entity, Notebook, PatientNote, Said, bare, is_place, judged, taken_back
 
 LONGEST: Final = 1000
 """Characters of a place that a person names, at most."""
@@ -65,11 +66,10 @@ def correct(
         return
     same_kind = bare(code) == entity.bare
     rows = []
-    if entity.code is not None and entity.doubtful is None:
-        was = taken_back(entity.code)
-        # of one code at one place the last word counts: taking it back first says nothing more
-        if (was.removeprefix(NOT), entity.span) != (code.removeprefix(NOT), span):
-            rows.append(_taken_back(entity, entity.code))
+    # of one code at one place the last word counts: taking it back first says nothing more
+    stood = entity.code if entity.doubtful is None else None
+    if stood is not None and (judged(stood), entity.span) != (judged(code), span):
+        rows.append(_taken_back(entity, stood))
     rows.append(_fact(entity, code, span) if same_kind else _plain(code, span))
     _keep(backend, person, book, note, rows, [entity], [_mark(person, "corrected", entity, code, span)])
 

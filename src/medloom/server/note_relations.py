@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from medloom.learners.text.facts.mentions import parts_of, words_at
-from medloom.server.notes import NOT, Notebook, PatientNote, is_in
+from medloom.server.notes import NOT, REJECTED, Notebook, PatientNote, is_in, judged
 from medloom.tasks.relations import BETWEEN
 
 
@@ -40,9 +40,11 @@ def relations_of(book: Notebook, note: PatientNote) -> list[NoteRelation]:
         if not (is_in(note, head) and is_in(note, tail)):
             continue
         first, second = (words_at(note.text, parts_of(one)) for one in (head, tail))
-        key = code.removeprefix(NOT), span
+        key = judged(code), span
         known = last.get(key)
         if known is None or model is None or known.model is not None:
             last[key] = NoteRelation(code, head, tail, first, second, model, sure)
-    standing = [one for one in last.values() if one.model is not None or not one.code.startswith(NOT)]
+    standing = [
+        one for one in last.values() if one.model is not None or not one.code.startswith((NOT, REJECTED))
+    ]
     return sorted(standing, key=lambda one: (parts_of(one.head), parts_of(one.tail), one.code))

@@ -26,6 +26,7 @@ from medloom.tasks.relations import BETWEEN
 
 NOTE: Final = "NOTE//"
 NOT: Final = "NOT//"
+REJECTED: Final = f"{systems.REJECTED}//"
 READ: Final = "REVIEW//note"
 """Says of a note that a person has read it to its end: what is not named in it is not there."""
 
@@ -281,22 +282,32 @@ def has_notes(catalogue: CodeCatalogue) -> bool:
 
 
 def bare(code: str) -> str:
-    """Give a code without its prefix.
+    """Give a code without its prefixes.
 
-    >>> bare("NOT//ICD10CM//I10"), bare("ICD10CM//I10")
-    ('ICD10CM//I10', 'ICD10CM//I10')
+    >>> bare("NOT//ICD10CM//I10"), bare("REJECTED//POSSIBLE//ICD10CM//I10"), bare("ICD10CM//I10")
+    ('ICD10CM//I10', 'ICD10CM//I10', 'ICD10CM//I10')
     """
+    code = code.removeprefix(REJECTED)
     prefix = systems.split(code)[0]
     return code if prefix is None else code.removeprefix(f"{prefix}//")
 
 
 def taken_back(code: str) -> str:
-    """Give the code that takes a place back.
+    """Give the code that says that no fact is there, neither this nor its denial.
 
-    >>> taken_back("ICD10CM//I10"), taken_back("POSSIBLE//ICD10CM//I10"), taken_back("NOT//ICD10CM//I10")
-    ('NOT//ICD10CM//I10', 'NOT//POSSIBLE//ICD10CM//I10', 'NOT//ICD10CM//I10')
+    >>> taken_back("ICD10CM//I10"), taken_back("NOT//ICD10CM//I10"), taken_back("REJECTED//ICD10CM//I10")
+    ('REJECTED//ICD10CM//I10', 'REJECTED//NOT//ICD10CM//I10', 'REJECTED//ICD10CM//I10')
     """
-    return code if code.startswith(NOT) else NOT + code
+    return code if code.startswith(REJECTED) else REJECTED + code
+
+
+def judged(code: str) -> str:
+    """Give what a code says something of: that it is there, is denied, or neither; the last word counts.
+
+    >>> judged("ICD10CM//I10"), judged("NOT//ICD10CM//I10"), judged("REJECTED//NOT//ICD10CM//I10")
+    ('ICD10CM//I10', 'ICD10CM//I10', 'ICD10CM//I10')
+    """
+    return code.removeprefix(REJECTED).removeprefix(NOT)
 
 
 def check_mark(note: PatientNote, mark: str) -> None:
@@ -338,7 +349,7 @@ def _entity(note: PatientNote, row: dict[str, object], unit: str | None) -> Enti
         code,
         span,
         words_at(note.text, parts_of(span)),
-        kind_of(code, role, value is not None),
+        kind_of(code.removeprefix(REJECTED), role, value is not None),
         row["model"],  # type: ignore[arg-type]
         row["confidence"],  # type: ignore[arg-type]
         value,  # type: ignore[arg-type]
@@ -400,7 +411,7 @@ def _last_words(
     """Give what people say is there, and what they took back, by which deed: of a code at a place the last counts."""
     last: dict[tuple[str, str], Entity] = {}
     for one in by_people:
-        last[(one.code or "").removeprefix(NOT), one.span] = one
+        last[judged(one.code or ""), one.span] = one
     told: dict[tuple[str, str | None], list[Mark]] = {}
     for mark in marks:
         for place in set(_about(mark)):
@@ -409,9 +420,9 @@ def _last_words(
     for (code, span), one in last.items():
         about = told.get((code, span), [])
         names = tuple(dict.fromkeys(mark.reviewer for mark in about))
-        if one.code is not None and one.code.startswith(NOT) and about and not _says_so(about[-1], one):
-            was = replace(one, code=about[-1].was_code or code, by=names)
-            taken.append((was, about[-1].deed))
+        if one.code is not None and one.code.startswith(REJECTED):
+            was = replace(one, code=one.code.removeprefix(REJECTED), by=names)
+            taken.append((was, about[-1].deed if about else "rejected"))
         else:
             standing.append(replace(one, by=names))
     return standing, taken
@@ -419,12 +430,7 @@ def _last_words(
 
 def _about(mark: Mark) -> list[tuple[str, str | None]]:
     both = ((mark.code, mark.span), (mark.was_code, mark.was_span))
-    return [(code.removeprefix(NOT), span) for code, span in both if code is not None]
-
-
-def _says_so(mark: Mark, one: Entity) -> bool:
-    """Tell whether a mark says that the note denies something, and does not take the place back."""
-    return (mark.code, mark.span) == (one.code, one.span)
+    return [(judged(code), span) for code, span in both if code is not None]
 
 
 def _first(entities: Iterable[Entity]) -> list[Entity]:

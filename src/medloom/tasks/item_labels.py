@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import polars as pl
 
 from medloom.foundation.messages import Text2, text2
+from medloom.knowledge.systems import REJECTED
 from medloom.tasks.moments import Facts
 from medloom.tasks.relations import Entity, Relation, as_relation_label, ends_of
 from medloom.tasks.scales import Scales
@@ -19,6 +20,7 @@ Step = Callable[[Text2, pl.DataFrame], pl.DataFrame]
 """Counts those who are left after a step of the cohort flow, and gives them on."""
 
 _NOT: Final = "NOT//"
+_REJECTED: Final = f"{REJECTED}//"
 _READ: Final = "^(READ|REVIEW)//"
 """Of a fact that says that somebody read a note to its end."""
 _PLACED: Final = ("tagging", "relations")
@@ -33,8 +35,9 @@ def label_items(
     What was derived from it by a model is no answer; a note of which models took facts counts as read, for places and
     relations, where a fact `READ//…` or `REVIEW//…` says so: who accepted one fact has not looked for others. Of a
     binary question the last of the event and its denial, `NOT//…`, counts; where something else was said of it, but
-    neither, the answer is no. A span that was denied at its very place is none, and a relation counts where both of
-    its places are named.
+    neither, the answer is no. A span that was denied or rejected, `REJECTED//…`, at its very place is none, and a
+    relation counts where both of its places are named. A question that names denials, `NOT//…`, is told of what was
+    denied, and not of what was rejected.
     """
     said = _read_in_full(facts, _said(facts)) if task.kind in _PLACED else _said(facts)
     described = asked.join(said, on=["subject_id", "item"], how="semi", maintain_order="left")
@@ -43,10 +46,7 @@ def label_items(
     )
     described = tally(step, described)
     names = {code: name for name, some in codes.predict.items() for code in some}
-    answers = said.with_columns(
-        denied=pl.col("code").str.starts_with(_NOT), code=pl.col("code").str.strip_prefix(_NOT)
-    ).filter(pl.col("code").is_in(list(names)))
-    answers = answers.with_columns(answer=pl.col("code").replace_strict(names, return_dtype=pl.String))
+    answers = _answers(said, names)
     one = ["subject_id", "item", "answer", *(["span"] if task.kind in _PLACED else [])]
     last = answers.unique(one, keep="last", maintain_order=True)
     found = _found(task, scales, last)
@@ -75,6 +75,23 @@ def _read_in_full(facts: Facts, said: pl.DataFrame) -> pl.DataFrame:
     item = ["subject_id", "item"]
     open_ones = taken.join(read, on=item, how="anti")
     return said.join(open_ones, on=item, how="anti", maintain_order="left")
+
+
+def _answers(said: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
+    """Give what each fact says of each answer, oldest first: `said` with `answer`, its `code`, and whether `denied`.
+
+    That something is so says that it is not denied, and the other way round; a rejection says that it is neither.
+    """
+    code = pl.col("code").cast(pl.String)
+    rejected, whole = code.str.starts_with(_REJECTED), code.str.strip_prefix(_REJECTED)
+    negated = whole.str.starts_with(_NOT)
+    bare = whole.str.strip_prefix(_NOT)
+    told = said.with_row_index("_row").with_columns(code=bare, denied=rejected | negated)
+    denials = said.with_row_index("_row").with_columns(code=pl.lit(_NOT) + bare, denied=rejected | ~negated)
+    found = pl.concat([told, denials]).filter(pl.col("code").is_in(list(names)))
+    found = found.with_columns(answer=pl.col("code").replace_strict(names, return_dtype=pl.String))
+    # of a fact that bears on an answer both ways, as where the answer names a thing and its denial: that it holds
+    return found.sort("_row", "denied").unique(["_row", "answer"], keep="first", maintain_order=True)
 
 
 def _found(task: Task, scales: Scales, last: pl.DataFrame) -> pl.DataFrame:

@@ -78,6 +78,14 @@ def codes(backend: Backend, words: str) -> list[tuple[str, bool]]:
     return sorted((code, model is None) for code, model in found.select("code", "model").iter_rows())
 
 
+def words_of(backend: Backend, words: str) -> list[str]:
+    """Give the codes by which people judged the first place of some words, in order."""
+    start = ENGLISH.index(words)
+    events = backend.site.record.events([subject(backend.site, "P0")])
+    there = events.filter(pl.col("model").is_null(), pl.col("span") == f"{start}:{start + len(words)}")
+    return [str(code) for code in there.sort("known_time", maintain_order=True)["code"]]
+
+
 def test_a_note_is_shown_with_all_that_was_taken_from_it(client: Visit, address: str) -> None:
     page = client("doctor").get(address).text
     text = page.split('id="note-text"')[1].split("</div>")[0].split(">", 1)[1]
@@ -123,11 +131,27 @@ def test_an_accepted_fact_is_a_persons_and_the_models_ends(
 def test_a_rejected_fact_is_gone_and_can_be_put_back(client: Visit, backend: Backend, address: str) -> None:
     doctor = client("doctor")
     decide(doctor, address, "reject", entity=named("Pain", said(backend)).id)
-    assert codes(backend, "Pain") == [("NOT//ICD10CM//R52", True)]
+    assert codes(backend, "Pain") == [] and words_of(backend, "Pain") == ["REJECTED//ICD10CM//R52"]
     assert "Pain" not in [one.words for one in said(backend).entities]
     (back,) = said(backend).rejected
     decide(doctor, address, "accept", entity=back.id)
     assert said(backend).rejected == () and named("Pain", said(backend)).code == "ICD10CM//R52"
+
+
+def test_a_rejected_place_is_told_from_a_denied_one(client: Visit, backend: Backend, address: str) -> None:
+    doctor = client("doctor")
+    pain = named("Pain", said(backend))
+    decide(doctor, address, "correct", entity=pain.id, code="ICD10CM//R52", assertion="NOT", span=pain.span)
+    denied = named("Pain", said(backend))
+    assert denied.assertion == "NOT" and not said(backend).rejected
+    assert codes(backend, "Pain") == [("NOT//ICD10CM//R52", True)]
+    decide(doctor, address, "reject", entity=denied.id)  # the note does not even deny it
+    assert "Pain" not in [one.words for one in said(backend).entities] and codes(backend, "Pain") == []
+    (back,) = said(backend).rejected
+    assert back.code == "NOT//ICD10CM//R52"
+    decide(doctor, address, "accept", entity=back.id)
+    assert named("Pain", said(backend)).assertion == "NOT" and said(backend).rejected == ()
+    assert codes(backend, "Pain") == [("NOT//ICD10CM//R52", True)]
 
 
 def test_a_place_is_corrected_to_another_code_and_assertion(
@@ -166,6 +190,7 @@ def test_words_that_nobody_named_are_added(client: Visit, backend: Backend, addr
     [
         {"code": "no such thing at all", "words": "for two days"},
         {"code": "NOT//ICD10CM//I10", "words": "for two days"},
+        {"code": "REJECTED//ICD10CM//I10", "words": "for two days"},
         {"code": HYPERTENSION, "words": "not in the note"},
         {"code": HYPERTENSION, "span": "5:99999"},
         {"code": HYPERTENSION, "span": "9:5"},
@@ -199,7 +224,7 @@ def test_a_decision_that_is_sent_twice_is_kept_once(client: Visit, backend: Back
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: doctor.post(f"{address}/places", data=form), range(4)))
     assert {answer.status_code for answer in answers} == {303}
-    assert codes(backend, "Pain") == [("NOT//ICD10CM//R52", True)]
+    assert words_of(backend, "Pain") == ["REJECTED//ICD10CM//R52"]
 
 
 def test_a_doubtful_fact_waits_in_the_note_until_a_person_decides(

@@ -9,6 +9,7 @@ import polars as pl
 
 from medloom.care.notes.facts import note_texts
 from medloom.foundation.errors import InputError
+from medloom.knowledge import systems
 from medloom.learners.text.facts.mentions import parts_of, words_at
 from medloom.record.record import Record
 
@@ -48,7 +49,10 @@ def facts_where(record: Record, where: str | None = None) -> pl.DataFrame:
 
 
 def facts_of_record(record: Record) -> pl.DataFrame:
-    """Give all facts of notes that stand: `COLUMNS`, by subject and time."""
+    """Give all facts of notes that stand: `COLUMNS`, by subject and time.
+
+    Of what people say of a code at a place the last word counts; where that is a rejection, there is no fact.
+    """
     read = [name for name in COLUMNS if name != "unit"]
     events = pl.DataFrame(record.read([*read, "known_until"])).cast({"code": pl.String, "role": pl.String})
     units = record.catalogue.units()
@@ -58,11 +62,25 @@ def facts_of_record(record: Record) -> pl.DataFrame:
         & pl.col("known_until").is_null()
         & (pl.col("role") != "image")
     )
+    facts = _last_words(facts)
     unit = [
         units.get(code) if value is not None else None
         for code, value in facts.select("code", "numeric_value").iter_rows()
     ]
     return facts.with_columns(unit=pl.Series(unit, dtype=pl.String)).select(COLUMNS)
+
+
+def _last_words(facts: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what people said before they said something else of the same code and place, and rejections."""
+    rejected = f"{systems.REJECTED}//"
+    judged = pl.col("code").str.strip_prefix(rejected).str.strip_prefix("NOT//")
+    numbered = facts.with_row_index(_ROW).with_columns(judged=judged)
+    by_people = numbered.filter(pl.col("model").is_null()).sort("known_time", maintain_order=True)
+    last = by_people.unique(
+        ["subject_id", "derived_from", "span", "judged"], keep="last", maintain_order=True
+    )
+    stands = pl.col("model").is_not_null() | pl.col(_ROW).is_in(last[_ROW].implode())
+    return numbered.filter(stands & ~pl.col("code").str.starts_with(rejected)).drop(_ROW, "judged")
 
 
 def with_words(record: Record, facts: pl.DataFrame) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 
 from medloom.foundation.clock import Clock
 from medloom.foundation.hashing import hash64
-from medloom.knowledge.systems import ASSERTION_PREFIXES
+from medloom.knowledge.systems import ASSERTION_PREFIXES, REJECTED
 from medloom.record.record import Record
 from medloom.record.schema import BIRTH, DEATH, visible_time
 from medloom.server.access import Person
@@ -289,6 +289,7 @@ def visible(events: pl.LazyFrame, now: datetime) -> pl.LazyFrame:
             pl.col("visible") <= now,
             (pl.col("known_until") > now).fill_null(value=True),
             pl.col("code") != "RETRACTED",
+            ~pl.col("code").cast(pl.String).str.starts_with(f"{REJECTED}//"),
         )
         .sort("time", maintain_order=True)
     )

@@ -14,6 +14,7 @@ from medloom.care import risk
 from medloom.explanation.pushes import Push, pushes_of
 from medloom.foundation.errors import InputError, NotFoundError
 from medloom.foundation.messages import Text2, speaking, tr
+from medloom.knowledge import systems
 from medloom.loop import reviews
 from medloom.loop.advice import Advice
 from medloom.loop.reviews import REASONS, Opinion, reason_name
@@ -202,6 +203,7 @@ def _seen(backend: Backend, person: Person, subject_id: int) -> pl.DataFrame:
     seen = events.filter(
         pl.col("time").is_null() | (visible_time() <= now),
         (pl.col("known_until") > now).fill_null(value=True),
+        ~pl.col("code").cast(pl.String).str.starts_with(f"{systems.REJECTED}//"),
     )
     return facts_shown(person, seen)
 
