@@ -1,82 +1,83 @@
-"""Of an answer of several words about an image all are kept, and the last answer counts."""
+"""What people said of an image, put together to an answer, and an answer written as codes."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+import medloom as ml
 from medloom.foundation.errors import InputError
-from medloom.server.access import ROLES, Person
-from medloom.server.backend import Backend
-from medloom.server.corrections import ImageTask, say, tasks_about
-from medloom.server.images import PatientImage, gallery_of
-from medloom.server.settings import ServerSettings
+from medloom.server.corrections import ImageTask
 from medloom.site import Site
-from tests.server.image_ward import NOW, image_site, subject
+from medloom.tasks.task import Task
+from medloom.tasks.task_codes import TaskCodes
 
-EXPERT = Person(1, "expert", "Expert", "expert", ROLES["expert"], "en", sees_all=True)
-SEEN = """\
-name: seen
-kind: multilabel
-title: {en: What is seen in the chest, zh: 胸部所见}
-prediction_time: {event: [IMAGE//CT//CHEST], which: every}
-predict: {of: image, classes: {ball: [FINDING//ball], fluid: [FINDING//fluid], other: [FINDING//other]}}
-"""
+CODES = ("FINDING//edema", "FINDING//mass", "FINDING//nodule")
+CLASSES = {"edema": ["FINDING//edema"], "mass": ["FINDING//mass", "FINDING//nodule"]}
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> Backend:
-    site = image_site(tmp_path / "site")
-    (site.directory.tasks / "seen.yaml").write_text(SEEN, encoding="utf-8")
-    return Backend.of(Site.open(site.directory.root), ServerSettings(as_of=NOW))
+def site(tmp_path: Path) -> Site:
+    """A site that knows images and some findings."""
+    made = ml.Site.create(tmp_path / "site")
+    day, image = datetime(2024, 1, 1), made.record.assets().put(b"an image")
+    rows: list[dict[str, Any]] = [{"code": "IMAGE//DX", "role": "image", "asset": image}]
+    rows += [{"code": code, "role": "observation", "derived_from": image} for code in CODES]
+    made.record.append(pl.DataFrame([{"patient": "P1", "time": day, **row} for row in rows]))
+    return made
 
 
-def asked(backend: Backend) -> ImageTask:
-    (found,) = [one for one in tasks_about(backend.site, "IMAGE//CT//CHEST") if one.task.name == "seen"]
-    return found
+def asked(site: Site, kind: str, **predict: Any) -> ImageTask:
+    task = Task.model_validate(
+        {
+            "name": "seen",
+            "kind": kind,
+            "title": {"en": "Seen", "zh": "所见"},
+            "prediction_time": {"event": ["IMAGE//*"], "which": "every"},
+            "predict": {"of": "image", **predict},
+        }
+    )
+    return ImageTask(task, TaskCodes.resolve(task, site.record))
 
 
-def image(backend: Backend) -> PatientImage:
-    return gallery_of(backend, EXPERT, subject(backend.site, "P0")).images[0]
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ([], None),
+        (["FINDING//edema", "FINDING//mass"], ("edema", "mass")),
+        (["FINDING//edema", "NOT//FINDING//edema", "FINDING//mass"], ("mass",)),
+        (["NOT//FINDING//edema", "FINDING//edema"], ("edema",)),
+        (
+            ["FINDING//mass", "NOT//FINDING//nodule"],
+            (),
+        ),  # two codes of one name: the last word about the name
+        (["NOT//FINDING//edema", "NOT//FINDING//mass"], ()),
+    ],
+)
+def test_of_several_names_each_holds_whose_last_word_is_no_denial(
+    site: Site, said: list[str], answer: tuple[str, ...] | None
+) -> None:
+    assert asked(site, "multilabel", classes=CLASSES).answer(said) == answer
 
 
-def codes(backend: Backend) -> list[str]:
-    """Give what people said of the image, in the record."""
-    of = image(backend)
-    events = backend.site.record.events([of.subject_id]).filter(pl.col("role") == "observation")
-    return [str(one) for one in events.filter(pl.col("derived_from") == of.asset)["code"]]
+def test_an_answer_of_several_names_denies_the_others_and_is_read_back_as_it_was(site: Site) -> None:
+    one = asked(site, "multilabel", classes=CLASSES)
+    said = one.codes_of(site, ("mass",))
+    assert said == ["NOT//FINDING//edema", "FINDING//mass"]
+    assert one.answer(said) == ("mass",)
+    assert one.answer([*said, *one.codes_of(site, ())]) == ()
+    with pytest.raises(InputError):
+        one.codes_of(site, ("fracture",))
 
 
-def label(backend: Backend) -> list[str]:
-    site = Site.open(backend.site.directory.root)
-    frame = site.task("seen").samples.frame
-    found: list[str] = frame.filter(pl.col("item") == image(backend).asset)["label"].item().to_list()
-    return found
-
-
-def test_every_class_of_an_answer_is_kept_and_the_last_answer_counts(backend: Backend) -> None:
-    try:
-        before = codes(backend)
-        assert before == ["FINDING//ball"]
-        say(backend, EXPERT, image(backend), asked(backend), ("fluid", "other"))
-        said = codes(backend)
-        assert sorted(said) == ["FINDING//ball", "FINDING//fluid", "FINDING//other", "NOT//FINDING//ball"]
-        assert asked(backend).answer(said) == ("fluid", "other") and label(backend) == ["fluid", "other"]
-        say(backend, EXPERT, image(backend), asked(backend), ("ball", "other"))
-        assert len(codes(backend)) == len(said) + 3
-        assert label(backend) == ["ball", "other"]
-        say(backend, EXPERT, image(backend), asked(backend), ())  # none of them
-        assert asked(backend).answer(codes(backend)) == () and label(backend) == []
-    finally:
-        backend.close()
-
-
-def test_a_class_that_the_question_does_not_have_is_no_answer(backend: Backend) -> None:
-    try:
-        with pytest.raises(InputError, match="no answer"):
-            say(backend, EXPERT, image(backend), asked(backend), ("ball", "bone"))
-        assert codes(backend) == ["FINDING//ball"]
-    finally:
-        backend.close()
+def test_of_one_name_and_of_yes_or_no_the_last_word_counts(site: Site) -> None:
+    several = asked(site, "multiclass", classes=CLASSES)
+    assert several.answer(["FINDING//edema", "FINDING//mass"]) == "mass"
+    assert several.answer(["FINDING//edema", "FINDING//mass", "NOT//FINDING//mass"]) == "edema"
+    plain = asked(site, "binary", event=["FINDING//edema"])
+    assert plain.answer(["FINDING//edema", "NOT//FINDING//edema"]) is False
+    assert plain.answer(["FINDING//mass"]) is False and plain.answer(["FINDING//edema"]) is True

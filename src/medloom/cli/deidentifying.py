@@ -15,6 +15,7 @@ from medloom.foundation.messages import tr
 
 if TYPE_CHECKING:
     from medloom.record.deidentify.folders import Deidentified
+    from medloom.record.deidentify.replacing import Finder
 
 _PURPOSE: Final = "deidentify text"
 
@@ -57,6 +58,14 @@ def deidentify(
     sensitive: Annotated[
         list[str] | None, typer.Option("--sensitive", help=tr("A column that nobody should learn."))
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=tr(
+                "A tagging model of the site, TASK.LEARNER, whose places are kinds of identifiers; beside the rules."
+            )
+        ),
+    ] = None,
     site: SiteOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -80,12 +89,29 @@ def deidentify(
         tuple(quasi or ()),
         tuple(sensitive or ()),
     )
+    finders = () if model is None else (_finder(model, site),)
     with screen.showing_progress(json):
-        done = deidentify_folder(source, out, settings, _key(site))
+        done = deidentify_folder(source, out, settings, _key(site), finders)
     if json:
         screen.json(done.to_json())
         return
-    _show(done, mode, out, keyed=site is not None)
+    _show(done, mode, out, keyed=site is not None, taught=model is not None)
+
+
+def _finder(model: str, site: Path | None) -> Finder:
+    """Give what finds identifiers as one of a site's models does.
+
+    Raises:
+        InputError: there is no such model, it names no places, or calls them otherwise.
+    """
+    from medloom.learners.text.identities import IdentityFinder, check_identities
+    from medloom.places import tagging_by
+    from medloom.site import Site
+
+    loaded = Site.open(site).model(model)
+    tagging = tagging_by(loaded)
+    check_identities(loaded.origin.question.classes)
+    return IdentityFinder(tagging)
 
 
 def _key(site: Path | None) -> bytes:
@@ -98,7 +124,9 @@ def _key(site: Path | None) -> bytes:
     return derived(site_key(Site.open(site).directory), _PURPOSE)
 
 
-def _show(done: Deidentified, mode: str, out: Path, keyed: bool) -> None:
+def _show(done: Deidentified, mode: str, out: Path, keyed: bool, taught: bool) -> None:
+    from medloom.record.deidentify.folders import REPORT
+
     screen.say(
         tr(
             "{n:,} texts of {files:,} files, {found:,} identifiers replaced.",
@@ -129,9 +157,20 @@ def _show(done: Deidentified, mode: str, out: Path, keyed: bool) -> None:
         screen.warning(
             tr("Dates that move are no Safe Harbor: an expert determines the risk (45 CFR 164.514(b)(1)).")
         )
-    screen.say(
-        tr("Names without a title or a label are not found by rules: read a sample before you give it on.")
-    )
+    if not taught:
+        screen.say(
+            tr(
+                "Names without a title or a label are not found by rules: read a sample before you give it on."
+            )
+        )
+    if done.doubts:
+        screen.say(
+            tr(
+                "{n:,} places may still name somebody: look_at in {path}.",
+                n=done.doubts.total(),
+                path=out / REPORT,
+            )
+        )
     if not keyed:
         screen.say(tr("Another run draws other surrogates; with --site the site's key makes all runs agree."))
     screen.say(tr("Wrote {path}.", path=out))

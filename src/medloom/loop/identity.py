@@ -17,7 +17,7 @@ from medloom.loop.releases import Actor
 
 
 def erase(database: Database, subject_id: int, by: Actor) -> None:
-    """Erase advice about a subject with inputs, reviews and readings, what was said of notes, and who cared for them.
+    """Erase advice about a subject with its inputs, reviews and readings, and what was said of notes; and care teams.
 
     The audit log stays as it is: it holds the pseudonym, and nothing else of the subject.
     """

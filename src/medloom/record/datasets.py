@@ -88,8 +88,8 @@ def available() -> list[Dataset]:
 
     >>> [one.name for one in available()]
     ['aci-bench', 'ade-corpus', 'bc5cdr', 'breastmnist', 'chestxray-kermany', 'drugbank-vocabulary',
-     'hippocampus', 'mimic-iv-demo-fhir', 'ncbi-disease', 'negex', 'physionet2012', 'pneumoniamnist', 'support2',
-     'survival', 'synthea-fhir-r4', 'tabular-classics']
+     'hippocampus', 'meddocan', 'mimic-iv-demo-fhir', 'ncbi-disease', 'negex', 'physionet2012', 'pneumoniamnist',
+     'support2', 'survival', 'synthea-fhir-r4', 'tabular-classics']
     """
     return list(_registry().values())
 

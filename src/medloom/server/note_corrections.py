@@ -67,9 +67,9 @@ def correct(
     same_kind = bare(code) == entity.bare
     rows = []
     # of one code at one place the last word counts: taking it back first says nothing more
-    stood = entity.code if entity.doubtful is None else None
-    if stood is not None and (judged(stood), entity.span) != (judged(code), span):
-        rows.append(_taken_back(entity, stood))
+    was = entity.code if entity.doubtful is None else None
+    if was is not None and (judged(was), entity.span) != (judged(code), span):
+        rows.append(_taken_back(entity, was))
     rows.append(_fact(entity, code, span) if same_kind else _plain(code, span))
     _keep(backend, person, book, note, rows, [entity], [_mark(person, "corrected", entity, code, span)])
 

@@ -302,7 +302,7 @@ def taken_back(code: str) -> str:
 
 
 def judged(code: str) -> str:
-    """Give what a code says something of: that it is there, is denied, or neither; the last word counts.
+    """Give what a code says something of: that it is there, or denied, or neither; the last word counts.
 
     >>> judged("ICD10CM//I10"), judged("NOT//ICD10CM//I10"), judged("REJECTED//NOT//ICD10CM//I10")
     ('ICD10CM//I10', 'ICD10CM//I10', 'ICD10CM//I10')

@@ -239,3 +239,20 @@ def test_facts_are_given_as_fhir_with_where_they_come_from(tmp_path: Path) -> No
     assert targets == others
     fhirclient = pytest.importorskip("fhirclient.models.bundle")
     fhirclient.Bundle(made)  # refuses what FHIR R4 does not know
+
+
+def test_when_it_began_is_asked_by_sql_and_told_as_fhir_but_moves_no_event(tmp_path: Path) -> None:
+    record = Site.create(tmp_path / "site").record
+    said = "Hypertension since 2015. Cough for 3 days. Appendectomy in March 1998."
+    row = ("P1", WRITTEN, "NOTE//note", "note", said)
+    record.append(pl.DataFrame([row], schema=["patient", "time", "code", "role", "text_value"], orient="row"))
+    keep_facts(record, [RuleFinder()])
+    (old,) = facts_where(record, "text_value like 'onset 2015%'").iter_rows(named=True)
+    assert (old["code"], old["time"]) == ("ICD10CM//I10", WRITTEN)  # known only when the note was written
+    made = bundle(facts_where(record), Clock("UTC"), WRITTEN)
+    told = {
+        one["resource"].get("onsetDateTime") or one["resource"].get("performedDateTime")
+        for one in made["entry"]
+        if one["resource"]["resourceType"] != "Provenance"
+    }
+    assert told == {"2015", "2024-04-28", "1998-03"}

@@ -111,3 +111,15 @@ def test_a_long_note_is_asked_about_in_pieces_and_places_stay_those_of_the_note(
 def test_an_empty_note_is_not_asked_about() -> None:
     model = Saying({"facts": []})
     assert facts_by_model(" \n", model).facts == () and not model.asked
+
+
+def test_a_value_belongs_to_the_name_it_stands_beside() -> None:
+    note = "Lisinopril 20 mg, metformin 500 mg daily. Sodium was repeated. It is 140."
+    said = [
+        fact("Lisinopril 20 mg, metformin 500 mg", "Lisinopril", kind="drug", value="500 mg"),
+        fact("Lisinopril 20 mg, metformin 500 mg", "metformin", kind="drug", value="500 mg"),
+        fact("Sodium was repeated. It is 140.", "Sodium", kind="lab", value="140"),
+    ]
+    found = facts_by_model(note, Saying({"facts": said}))
+    assert [(one.name, one.value) for one in found.facts] == [("metformin", "500 mg")]
+    assert found.refused == {"value not beside its name": 2}

@@ -70,3 +70,36 @@ def test_it_is_sure_of_what_it_has_seen_and_says_nothing_of_an_empty_note(model:
     assert [one.span.name for one in found] == ["drug"]
     assert 0.9 < found[0].confidence <= 1
     assert model.tag(["", "\n"]) == [(), ()]
+
+
+def letters(patients: int = 80, seed: int = 3) -> Samples:
+    """Letters in which only a label tells whose name a line holds; a line may end within a name of several words."""
+    rng, rows = np.random.default_rng(seed), []
+    names = ("Ann Lee", "Tom Hill", "Eva van Dam", "Rob Ray", "Mia Fox", "Jon Day")
+    for patient in range(1, patients + 1):
+        drug, finding = (names[at] for at in rng.permutation(len(names))[:2])
+        text, places = "", []
+        for label, said, name in (("Patient", drug, "DRUG"), ("Doctor", finding, "FINDING")):
+            text += f"{label}: "
+            places.append((len(text), len(text) + len(said), name))
+            text += f"{said}\n"
+        asset = "sha256:" + sha256_bytes(f"{patient}{text}".encode())
+        rows.append((patient, "NOTE//visit", asset, None, None, text))
+        rows += [(patient, f"{name}//any", None, asset, f"{a}:{b}", None) for a, b, name in places]
+    columns = ["subject_id", "code", "asset", "derived_from", "span", "text_value"]
+    frame = pl.DataFrame(rows, schema=columns, orient="row").with_columns(time=pl.datetime(2024, 1, 1))
+    return apply(question(), Record.from_events(frame)).samples
+
+
+def test_lines_of_a_letter_are_read_by_their_labels_and_tags_without_ends_mean_the_same(
+    tmp_path: Path,
+) -> None:
+    known = letters()
+    made = CrfLearner(lines=True, ends=False).fit(known.in_split("train"), known.in_split("tuning"))
+    text = "Doctor: Kai Soe Win\nPatient: Kai Soe Win\n"
+    said = [(one.span.place, one.span.name) for one in made.tag([text])[0]]
+    assert said == [("8:19", "finding"), ("29:40", "drug")]
+    made.save(tmp_path / "package")
+    again = package.load(tmp_path / "package")
+    assert isinstance(again, CrfModel)
+    assert again.tag([text]) == made.tag([text])

@@ -259,3 +259,18 @@ def test_a_short_note_that_denies_in_a_third_language_is_not_read_as_english(sai
 )
 def test_names_with_accents_make_no_other_language(said: str) -> None:
     assert language(said) == "en"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Pt. seen today. Feels well.", ["Pt. seen today.", "Feels well."]),
+        ("Seen at 3 p.m. by Dr. Lee. Home.", ["Seen at 3 p.m. by Dr. Lee.", "Home."]),
+        ("Given at 5 p.m. He left.", ["Given at 5 p.m.", "He left."]),
+        ("1. Aspirin 81 mg. 2. Metformin.", ["1. Aspirin 81 mg.", "2. Metformin."]),
+        ("1. Aspirin\n2. Metformin", ["1. Aspirin", "2. Metformin"]),
+        ("K 4. Na 140.", ["K 4.", "Na 140."]),
+    ],
+)
+def test_abbreviations_hours_and_numbers_of_lists_end_no_sentence(text: str, said: list[str]) -> None:
+    assert [text[start:end] for start, end in sentences(text)] == said

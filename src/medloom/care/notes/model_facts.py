@@ -1,6 +1,7 @@
 """Facts that a language model finds in a note, each held against the note's own words before it counts.
 
-A fact whose words do not stand in the note is refused and counted. What the words say of the patient, whether it is
+A fact whose words do not stand in the note is refused and counted, and so is one whose value stands in another sentence
+than its name, or beside another name. What the words say of the patient, whether it is
 denied, doubted or somebody else's, is decided by rules over the note, not by the model; where the two differ, or where
 the words speak to whoever reads the note, the fact is unsure and belongs into the review queue.
 """
@@ -8,7 +9,7 @@ the words speak to whoever reads the note, the fact is unsure and belongs into t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -20,7 +21,13 @@ from medloom.learners.text.assertion_rules import Assertion, assertion_of
 
 Kind = Literal["problem", "drug", "lab", "vital", "procedure", "anatomy", "allergy", "social"]
 Said = Literal["present", "negated", "possible", "conditional", "historical", "family"]
-Refusal = Literal["not of the schema", "not in the note", "name not in its quote", "value not in its quote"]
+Refusal = Literal[
+    "not of the schema",
+    "not in the note",
+    "name not in its quote",
+    "value not in its quote",
+    "value not beside its name",
+]
 
 SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -113,7 +120,7 @@ def facts_by_model(note: str, model: LanguageModel, longest: int = 6000) -> Mode
         said, broken = _read(model.complete(_asked(note[start:end]), SCHEMA))
         refused["not of the schema"] += broken
         for one in said:
-            held = _held(one, note, start, end, model.name)
+            held = _held(one, [other.name for other in said], note, start, end, model.name)
             if isinstance(held, ModelFact):
                 found.setdefault((held.start, held.end, held.kind), held)
             else:
@@ -180,30 +187,46 @@ def _read(answer: str) -> tuple[list[_Fact], int]:
     return facts, broken
 
 
-def _held(said: _Fact, note: str, start: int, end: int, model: str) -> ModelFact | Refusal:
-    """Hold a fact against the note."""
+def _held(
+    said: _Fact, names: Sequence[str], note: str, start: int, end: int, model: str
+) -> ModelFact | Refusal:
+    """Hold a fact against the note; `names`: of all facts that the model gives with it."""
     quote = located(said.quote, note, start, end)
     if quote is None:
         return "not in the note"
     place = located(said.name, note, *quote)
     if place is None:
         return "name not in its quote"
-    value = located(said.value, note, *quote) if said.value.strip() else None
-    if said.value.strip() and value is None:
-        return "value not in its quote"
+    sentence = next(((first, last) for first, last in parts(note) if first <= place[0] < last), quote)
+    value = None
+    if said.value.strip():
+        if located(said.value, note, *quote) is None:
+            return "value not in its quote"
+        value = _beside(said.value, place, names, note, sentence)
+        if value is None:
+            return "value not beside its name"
     assertion = assertion_of(note, *place)
-    sentence = next(
-        (note[first:last] for first, last in parts(note) if first <= place[0] < last), note[slice(*quote)]
-    )
     return ModelFact(
         said.kind,
         note[slice(*place)],
         *place,
         value="" if value is None else note[slice(*value)],
         assertion=assertion,
-        sure=_same(assertion, said.said) and not addresses_reader(sentence),
+        sure=_same(assertion, said.said) and not addresses_reader(note[slice(*sentence)]),
         model=model,
     )
+
+
+def _beside(
+    value: str, place: tuple[int, int], names: Sequence[str], note: str, sentence: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Find a value in the sentence of a name, behind it, else before; None: it is not there, or another name's."""
+    behind = located(value, note, place[1], sentence[1])
+    found = located(value, note, sentence[0], place[0]) if behind is None else behind
+    if found is None:
+        return None
+    between = (place[1], found[0]) if behind is not None else (found[1], place[0])
+    return None if any(located(name, note, *between) for name in names) else found
 
 
 def _same(assertion: Assertion, said: Said) -> bool:

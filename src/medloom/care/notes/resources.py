@@ -15,6 +15,7 @@ from medloom.foundation.messages import tr
 from medloom.knowledge import systems
 from medloom.knowledge.fhir_terms import HL7, OWN, Json, coding, concept, device_id, extension, quantity
 from medloom.learners.text.facts.dictionary import name_of
+from medloom.learners.text.facts.onset import began
 
 Row = Mapping[str, Any]
 
@@ -88,6 +89,8 @@ def _condition(row: Row, clock: Clock) -> Json:
     }
     if site := details_of(row["text_value"]).get("site"):
         made["bodySite"] = [{"text": site.replace("-", " ")}]
+    if (onset := _onset(row)) is not None:
+        made["onsetDateTime"] = onset
     return made
 
 
@@ -166,9 +169,17 @@ def _procedure(row: Row, clock: Clock) -> Json:
         "code": _concept(code),
         "subject": _subject(row),
     }
-    if prefix is None:
+    if (done := _onset(row)) is not None:
+        made["performedDateTime"] = done
+    elif prefix is None:
         made["performedDateTime"] = clock.written(row["time"])
     return made
+
+
+def _onset(row: Row) -> str | None:
+    """Give the date from which on it is, or on which it was done, where the note tells it."""
+    told = details_of(row["text_value"]).get("onset")
+    return None if told is None else began(told, row["time"].date())
 
 
 def _allergy(row: Row, clock: Clock) -> Json:

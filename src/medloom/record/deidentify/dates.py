@@ -10,6 +10,12 @@ from typing import Final
 _MONTHS: Final = (
     "January February March April May June July August September October November December".split()
 )
+_MIDDLE: Final = 15  # stands for a day that is not written
+_DIGITS: Final = "〇一二三四五六七八九"
+_HAN_NUMBER: Final = re.compile("[〇○零一二三四五六七八九十]+")
+_HAN_DATE: Final = re.compile(
+    rf"(?:{_HAN_NUMBER.pattern}年)?{_HAN_NUMBER.pattern}月(?:{_HAN_NUMBER.pattern}[日号])?"
+)
 _LEAP: Final = 2000  # stands for a year that is not written
 _NAMED: Final = r"(?P<month>[A-Za-z]{3,9})(?P<dot>\.?)"
 _DAY: Final = r"(?P<day>\d{1,2})(?P<th>st|nd|rd|th)?"
@@ -17,9 +23,15 @@ _NARROW: Final = {0xFF01 + place: 0x21 + place for place in range(94)}
 
 _FORMS: Final = (
     re.compile(r"(?P<year>\d{4})(?P<gap>[-/.])(?P<number>\d{1,2})[-/.](?P<day>\d{1,2})"),
-    re.compile(r"(?P<number>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})"),
-    re.compile(rf"{_NAMED}\s+{_DAY}(?:(?P<comma>,?)\s+(?P<year>\d{{4}}))?"),
-    re.compile(rf"{_DAY}\s+{_NAMED}(?:(?P<comma>,?)\s+(?P<year>\d{{4}}))?"),
+    re.compile(r"(?P<year>\d{4})(?P<number>\d{2})(?P<day>\d{2})"),
+    re.compile(r"(?P<number>\d{1,2})(?P<gap>[/-])(?P<day>\d{1,2})(?P=gap)(?P<year>\d{4}|\d{2})"),
+    re.compile(r"(?P<day>\d{1,2})\.(?P<number>\d{1,2})\.(?P<year>\d{4})"),
+    re.compile(rf"{_NAMED}\s*{_DAY}(?:,?\s+(?:of\s+)?(?P<year>\d{{4}}))?"),
+    re.compile(rf"{_DAY}(?:\s+of\s+|[\s-]*){_NAMED}(?:,?(?:\s+of)?[\s-]*(?P<year>\d{{4}}|\d{{2}}))?"),
+    re.compile(rf"{_NAMED}(?:,|\s+of)?[\s-]+(?P<year>\d{{4}})"),
+    re.compile(r"(?P<number>\d{1,2})/(?P<year>\d{4})"),
+    re.compile(r"(?P<number>\d{1,2})/(?P<day>\d{1,2})"),
+    re.compile(r"(?P<year>\d{4})[-/.](?P<number>\d{2})"),
     re.compile(
         r"(?:(?P<year>\d{2,4})\s*年\s*)?(?P<number>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*(?P<mark>[日号])"
     ),
@@ -34,7 +46,12 @@ def shifted(written: str, days: int) -> str | None:
 
     >>> [shifted(one, 10) for one in ("2024-03-05", "3/5/2024", "March 25, 2024", "5 May", "2024年12月30日", "3月5日")]
     ['2024-03-15', '3/15/2024', 'April 4, 2024', '15 May', '2025年1月9日', '3月15日']
+    >>> shifted("二〇二四年三月五日", 10), shifted("05-MAR-24", 10), shifted("March of 2024", 20)
+    ('二〇二四年三月十五日', '15-MAR-24', 'April of 2024')
     """
+    if _HAN_DATE.fullmatch(written):
+        moved = shifted(_HAN_NUMBER.sub(lambda found: str(_number(found.group())), written), days)
+        return moved and re.sub(r"\d+", lambda found: _numeral(found.group()), moved)
     read = _read(written.translate(_NARROW).strip())
     if read is None:
         return None
@@ -51,7 +68,8 @@ def year_of(written: str) -> str | None:
     >>> year_of("3/5/2024"), year_of("5 May")
     ('2024', None)
     """
-    found = re.search(r"(?<!\d)(?:19|20)\d{2}(?!\d)", written.translate(_NARROW))
+    plain = _HAN_NUMBER.sub(lambda found: str(_number(found.group())), written.translate(_NARROW))
+    found = re.search(r"(?<!\d)(?:19|20)\d{2}(?!\d)|^(?:19|20)\d{2}(?=\d{4}$)", plain)
     return found.group() if found else None
 
 
@@ -61,8 +79,8 @@ def _read(written: str) -> tuple[date, Callable[[date], str]] | None:
         return None
     told = match.groupdict()
     month = int(told["number"]) if told.get("number") else _month(told.get("month") or "")
-    day = int(told.get("day") or 1)
-    turned = "/" in written and month > 12 >= day
+    day = int(told.get("day") or _MIDDLE)
+    turned = month > 12 >= day
     if turned:
         month, day = day, month
     try:
@@ -70,6 +88,27 @@ def _read(written: str) -> tuple[date, Callable[[date], str]] | None:
     except ValueError:
         return None
     return moment, lambda moved: _written(moved, match, turned)
+
+
+def _number(numeral: str) -> int:
+    """Read a Chinese numeral up to 99, or the digits of a year."""
+    said = numeral.replace("○", "〇").replace("零", "〇")
+    if "十" not in said:
+        return int("".join(str(_DIGITS.index(one)) for one in said))
+    tens, _, ones = said.partition("十")
+    return 10 * (_DIGITS.index(tens) if tens else 1) + (_DIGITS.index(ones) if ones else 0)
+
+
+def _numeral(digits: str) -> str:
+    """Write a number up to 99 as a Chinese numeral, and a year by its digits."""
+    if len(digits) > 2:
+        return "".join(_DIGITS[int(one)] for one in digits)
+    tens, ones = divmod(int(digits), 10)
+    return (
+        ("" if tens < 2 else _DIGITS[tens])
+        + ("十" if tens else "")
+        + (_DIGITS[ones] if ones or not tens else "")
+    )
 
 
 def _full(year: str | None) -> int:
@@ -91,8 +130,10 @@ def _written(moved: date, match: re.Match[str], turned: bool) -> str:
     first, second = (moved.day, moved.month) if turned else (moved.month, moved.day)
     year = told.get("year")
     pair = [one for one in (told.get("number"), told.get("day")) if one]
-    padded = any(one.startswith("0") for one in pair) or (
-        match.group()[4:5] in ("-", "/", ".") and all(len(one) == 2 for one in pair)
+    padded = (
+        any(one.startswith("0") for one in pair)
+        or match.group().isdigit()
+        or (match.group()[4:5] in ("-", "/", ".") and all(len(one) == 2 for one in pair))
     )
     parts = {
         "year": None if year is None else f"{moved.year:04d}"[-len(year) :],

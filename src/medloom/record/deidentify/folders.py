@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,14 +17,18 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_bytes, write_text
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
-from medloom.record.deidentify.identifiers import Kind
-from medloom.record.deidentify.replacing import Finder, Mode, Way, replaced
+from medloom.record.deidentify.doubts import Reason, doubts
+from medloom.record.deidentify.kinds import Identifier, Kind
+from medloom.record.deidentify.replacing import Finder, Mode, Replaced, Way, replaced
 from medloom.record.deidentify.risk import Risk, risk
 from medloom.record.deidentify.surrogates import Surrogates
+from medloom.record.deidentify.tables import is_value, kind_of_column
 from medloom.record.notes.reading import DAMAGED, UnreadableError, read_note
 
 REPORT: Final = "report.json"
 
+_MOST_DOUBTFUL: Final = 1000
+_MOST_PLACES: Final = 50
 _TABLES: Final = (".csv", ".parquet")
 
 
@@ -62,6 +67,8 @@ class Deidentified:
         counts: of identifiers by kind.
         risks: of tables, by their number in the order of names.
         problems: why files were left out, counted.
+        doubtful: places in new files that may name somebody still, for a person to look at: start, end, why.
+        doubts: of them, by why; all, where there are more than are listed.
     """
 
     settings: Settings
@@ -70,6 +77,16 @@ class Deidentified:
     counts: Counter[Kind] = field(default_factory=Counter)
     risks: dict[str, Risk] = field(default_factory=dict)
     problems: Counter[str] = field(default_factory=Counter)
+    doubtful: dict[str, list[tuple[int, int, Reason]]] = field(default_factory=dict)
+    doubts: Counter[Reason] = field(default_factory=Counter)
+
+    def look_at(self, where: str, made: Replaced) -> None:
+        """Note where in a new text a person should look: places alone, for the words may name somebody."""
+        new = [place for _, place in made.pieces]
+        found = [one for one in doubts(made.text) if not any(a < one.end and one.start < b for a, b in new)]
+        self.doubts.update(one.reason for one in found)
+        if found and len(self.doubtful) < _MOST_DOUBTFUL:
+            self.doubtful[where] = [(one.start, one.end, one.reason) for one in found[:_MOST_PLACES]]
 
     def to_json(self) -> dict[str, Any]:
         """Answer the report."""
@@ -81,6 +98,8 @@ class Deidentified:
             "identifiers": dict(self.counts.most_common()),
             "risk": {name: one.to_json() for name, one in self.risks.items()},
             "left_out": dict(self.problems),
+            "doubts": dict(self.doubts.most_common()),
+            "look_at": self.doubtful,
         }
 
 
@@ -119,6 +138,7 @@ def deidentify_folder(
                 write_text(out / f"{number:06d}.txt", made.text)
                 done.texts += 1
                 done.counts.update(made.counts)
+                done.look_at(f"{number:06d}.txt", made)
             done.files += 1
         except UnreadableError as error:
             done.problems[error.problem] += 1
@@ -147,9 +167,9 @@ def _table(
     whose = (
         frame[settings.patient].cast(pl.String).fill_null("") if settings.patient in frame.columns else None
     )
-    kept, dated = _as_texts(frame.drop(settings.identifiers))
+    kept, also = _as_texts(frame.drop(settings.identifiers))
     strings = [name for name, kind in kept.schema.items() if kind == pl.String]
-    named = [*settings.texts, *dated] if settings.texts else strings
+    named = [*settings.texts, *also] if settings.texts else strings
     named = [name for name in dict.fromkeys(named) if name != settings.patient]
     if whose is not None and settings.patient in kept.columns:
         drawn_names = [Surrogates(key, one).pseudonym for one in whose]
@@ -161,10 +181,12 @@ def _table(
                 cells.append(None)
                 continue
             drawn = Surrogates(key, whose[row] if whose is not None else f"{number}/{row}")
-            made = replaced(cell, drawn, settings.mode, settings.way, finders)
+            told = (*finders, partial(_column, kind_of_column(name)))
+            made = replaced(cell, drawn, settings.mode, settings.way, told)
             done.texts += 1
             done.counts.update(made.counts)
             cells.append(made.text)
+            done.look_at(f"{out.name}/{name}/{row}", made)
         kept = kept.with_columns(pl.Series(name, cells, dtype=pl.String))
     if settings.quasi:
         done.risks[f"table {number}"] = risk(kept, settings.quasi, settings.sensitive)
@@ -175,7 +197,7 @@ def _table(
 
 
 def _as_texts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Write categories and dates as texts, for they are read as texts are; give which were dates.
+    """Write categories, dates and numbers that name a person as texts, to be read so; give the dates and numbers.
 
     Raises:
         InputError: a column holds what is not read.
@@ -189,8 +211,24 @@ def _as_texts(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         )
     dated = [name for name, kind in kinds if kind in (pl.Date, pl.Datetime)]
     chosen = [name for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
-    texts = [pl.col(dated).dt.strftime("%Y-%m-%d"), pl.col(chosen).cast(pl.String)]
-    return frame.with_columns(texts), dated
+    numbers = [name for name, kind in kinds if kind.is_numeric() and _is_told(frame[name])]
+    texts = [
+        pl.col(numbers).cast(pl.String),
+        pl.col(dated).dt.strftime("%Y-%m-%d"),
+        pl.col(chosen).cast(pl.String),
+    ]
+    return frame.with_columns(texts), [*dated, *numbers]
+
+
+def _is_told(column: pl.Series) -> bool:
+    """Tell whether a column of numbers is called what could name a person, and holds such: `mrn`, an age over 89."""
+    kind = kind_of_column(column.name)
+    return kind is not None and any(is_value(str(one), kind) for one in column.drop_nulls().unique())
+
+
+def _column(kind: Kind | None, text: str) -> list[Identifier]:
+    """Find all of a cell, where its column tells what it is."""
+    return [Identifier(0, len(text), kind)] if kind is not None and is_value(text, kind) else []
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal, Protocol, get_args
 
 from medloom.record.deidentify.dates import shifted, year_of
-from medloom.record.deidentify.identifiers import Identifier, Kind, identifiers
+from medloom.record.deidentify.identifiers import identifiers
+from medloom.record.deidentify.kinds import Identifier, Kind
+from medloom.record.deidentify.repeated import repeated
 from medloom.record.deidentify.surrogates import Surrogates
 
 Mode = Literal["safe-harbor", "date-shifted"]
 Way = Literal["tags", "surrogates"]
-_REPEATED: Final = frozenset(
-    "name hospital address phone email citizen_number social_security record_number account".split()
-)
-_WORD: Final = re.compile(r"[A-ZÀ-Þ][A-Za-zÀ-ÿ'’-]+")
-_HAN: Final = re.compile(r"[\u4e00-\u9fff]")
 
 MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 
+_YEAR: Final = re.compile(r"\d{4}")
 _OLDEST: Final = 89
 _FEW: Final = frozenset("036 059 063 102 203 556 692 790 821 823 830 831 878 879 884 890 893".split())
 """Beginnings of postcodes of the United States where 20,000 or fewer live: census of 2000, OCR's guidance of 2012."""
@@ -90,8 +88,7 @@ def replaced(
     >>> replaced("Dr. Ann Lee saw him on 3/5/2024, MRN: 0012345.", drawn).text
     'Dr. [NAME] saw him on 2024, MRN: [RECORD_NUMBER].'
     """
-    found = [*identifiers(text), *(one for finder in finders for one in finder(text))]
-    found = _merged([*found, *_again(text, found)])
+    found = places(text, finders)
     oldest = (date.today().year if year is None else year) - _OLDEST
     out, pieces, at, length = [], [], 0, 0
     for one in found:
@@ -104,21 +101,15 @@ def replaced(
     return Replaced("".join([*out, text[at:]]), Counter(one.kind for one in found), tuple(pieces))
 
 
-def _again(text: str, found: Iterable[Identifier]) -> Iterator[Identifier]:
-    """Find the words of what was found wherever else they stand: a name behind a title stands alone later."""
-    words: dict[str, Kind] = {}
-    for one in found:
-        if one.kind in _REPEATED:
-            said = text[one.start : one.end]
-            words[said] = one.kind
-            if one.kind == "name":  # a surname stands alone later
-                words |= dict.fromkeys((part for part in _WORD.findall(said) if len(part) > 3), one.kind)
-    long = [one for one in words if len(one) > (1 if _HAN.search(one) else 3)]
-    if not long:
-        return
-    either = "|".join(re.escape(one) for one in sorted(long, key=len, reverse=True))
-    for match in re.finditer(rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])", text):
-        yield Identifier(match.start(), match.end(), words[match.group()])
+def places(text: str, finders: Sequence[Finder] = ()) -> list[Identifier]:
+    """Give what is replaced of a text, in order and without overlaps: by rules, by finders, and where it stands again.
+
+    >>> text = "Dr. Ann Stone came. Stone left."
+    >>> [text[one.start : one.end] for one in places(text)]
+    ['Ann Stone', 'Stone']
+    """
+    found = [*identifiers(text), *(one for finder in finders for one in finder(text))]
+    return _merged([*found, *repeated(text, found)])
 
 
 def _merged(found: Iterable[Identifier]) -> list[Identifier]:
@@ -141,7 +132,7 @@ def _instead(kind: Kind, words: str, surrogates: Surrogates, mode: Mode, way: Wa
         if mode == "safe-harbor":
             told = year_of(words)
             return told if told is not None and int(told) >= oldest else tag
-        return shifted(words, surrogates.days) or tag
+        return shifted(words, surrogates.days) or (words if _YEAR.fullmatch(words) else tag)
     if kind == "postcode":
         digits = words[:3]
         if len(words.split("-")[0]) != 5:  # of another country: HIPAA says nothing of it

@@ -10,10 +10,21 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import count
 from typing import Final
 
-from medloom.record.deidentify.identifiers import Kind
+from medloom.record.deidentify.checking import (
+    citizen_check,
+    is_card,
+    is_citizen_number,
+    is_vehicle,
+    luhn_check,
+    vehicle_check,
+)
+from medloom.record.deidentify.chinese_people import DOUBLE
+from medloom.record.deidentify.kinds import Kind
+from medloom.record.deidentify.words import GIVEN
 
 _FIRST: Final = (
     "Alex Blair Casey Dana Ellis Frankie Glenn Harper Jamie Jordan Kelly Lee Morgan Noel Parker Quinn Robin Sam "
@@ -30,6 +41,8 @@ _ROADS: Final = "人民路 建设路 解放路 和平路 中山路 新华路 文
 _HOSPITALS: Final = "Riverside Lakeview Hillcrest Parkside Northgate Southfield Eastbrook Westmont".split()
 _CLINICS: Final = "第一 第二 第三 城东 城西 城南 城北 中心".split()
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]")
+_FIRMS: Final = "恒通 新和 安达 华远 宏业 永丰 天成 广源".split()
+_PLATES: Final = "京津沪渝冀豫云辽黑湘皖鲁苏浙赣鄂甘晋陕吉闽贵粤青川"
 _MOST_DAYS: Final = 365
 
 
@@ -74,7 +87,9 @@ class Surrogates:
         number = self._drawn(drawn, words)
         chinese = _HAN.search(words) is not None
         if kind == "name":
-            return _chinese_name(number, len(words)) if chinese else _name(number, len(words.split()))
+            return self._chinese_name(drawn, "".join(words.split())) if chinese else self._name(drawn, words)
+        if kind == "organisation":
+            return f"{_pick(_FIRMS, number)}公司" if chinese else f"{_pick(_HOSPITALS, number)} Company"
         if kind == "hospital":
             return f"{_pick(_CLINICS, number)}医院" if chinese else f"{_pick(_HOSPITALS, number)} Hospital"
         if kind == "address":
@@ -88,7 +103,55 @@ class Surrogates:
             return f"https://example.org/{number % 100_000}"
         if kind == "ip":
             return f"192.0.2.{number % 256}"  # kept for documentation: RFC 5737
-        return self._alike(drawn, words)
+        return self._numbered(kind, drawn, words)
+
+    def _name(self, drawn: str, words: str) -> str:
+        """Draw parts by parts: Ann Lee, Lee, and Lee, Ann are one person still."""
+        before, comma, behind = (part.strip() for part in words.partition(","))
+        parts = [
+            one
+            for one in (f"{behind} {before}" if comma and behind else before).split()
+            if len(one.strip(".")) > 1
+        ]
+        last = parts[-1] if parts else words
+        alone = len(parts) < 2
+        if alone and last.lower() in GIVEN:
+            made = _pick(_FIRST, self._drawn(f"{drawn}/first", last))
+        else:
+            made = _pick(_LAST, self._drawn(f"{drawn}/last", last))
+            first = "" if alone else _pick(_FIRST, self._drawn(f"{drawn}/first", parts[0]))
+            made = f"{made}, {first}" if comma and first else f"{first} {made}".strip()
+        return made.upper() if words.isupper() else made
+
+    def _chinese_name(self, drawn: str, words: str) -> str:
+        """Draw the surname by the surname, so that 李 of 李主任 and of 李建国 are one still."""
+        double = words[:2] in DOUBLE and len(words) > 1
+        surname, given = (words[:2], words[2:]) if double else (words[:1], words[1:])
+        number = self._drawn(f"{drawn}/given", given)
+        made = [_GIVEN[number // 31**place % len(_GIVEN)] for place in range(min(len(given), 2))]
+        return _SURNAMES[self._drawn(f"{drawn}/surname", surname) % len(_SURNAMES)] + "".join(made)
+
+    def _numbered(self, kind: Kind, drawn: str, words: str) -> str:
+        """Draw a number that has a right check where the words have, and a form that its kind has."""
+        made, digits = self._alike(drawn, words), re.sub(r"\D", "", words)
+        if is_citizen_number(words):
+            born = date(1940, 1, 1) + timedelta(self._drawn(f"{drawn}/born", words) % 25_000)
+            number = f"{made[:6].replace(made[0], '1', 1)}{born:%Y%m%d}{made[14:17]}"
+            return number + citizen_check(number)
+        if kind == "account" and is_card(words):
+            return _filled(words, (inner := re.sub(r"\D", "", made)[:-1]) + luhn_check(inner))
+        if is_vehicle(words):
+            made = made.translate(str.maketrans("IOQioq", "JPRjpr"))
+            return made[:8] + (vehicle_check(made) or "0") + made[9:]
+        if (
+            len(digits) == 10 == len(words) and luhn_check(f"80840{digits[:-1]}") == digits[-1]
+        ):  # a prescriber's, NPI
+            return "1" + made[1:9] + luhn_check(f"808401{made[1:9]}")
+        if kind == "social_security" and len(digits) == 9:  # none begins with 9
+            return _filled(words, "9" + re.sub(r"\D", "", made)[1:])
+        if kind in ("phone", "fax"):
+            return _filled(words, _telephone(digits, re.sub(r"\D", "", made)))
+        return made
 
     def _alike(self, kind: str, words: str) -> str:
         """Put another digit for each digit, and another letter for each letter."""
@@ -97,6 +160,8 @@ class Surrogates:
             drawn = self._drawn(f"{kind}/{place}", words)
             if one.isdigit():
                 found.append(str(drawn % 10))
+            elif kind.startswith("vehicle") and _HAN.match(one):
+                found.append(_PLATES[drawn % len(_PLATES)])
             elif one.isalpha():
                 letter = "ABCDEFGHJKLMNPQRSTUVWXYZ"[drawn % 24]
                 found.append(letter.lower() if one.islower() else letter)
@@ -109,14 +174,27 @@ class Surrogates:
         return int.from_bytes(hmac.digest(self.key, said.encode(), hashlib.sha256)[:8], "big")
 
 
-def _name(number: int, words: int) -> str:
-    last = _pick(_LAST, number // 1009)
-    return last if words == 1 else f"{_pick(_FIRST, number)} {last}"
+def _telephone(digits: str, made: str) -> str:
+    """Give a mobile number of China for one, and of North America one that nobody has (555-01XX)."""
+    if re.match(r"(?:86)?1[3-9]\d{9}$", digits):
+        country = digits[:-11]
+        return country + "1" + "3456789"[int(made[-10]) % 7] + made[-9:]
+    if re.match(r"1?[2-9]\d{2}[2-9]\d{6}$", digits):
+        first = digits[:-10]
+        return (
+            first
+            + "23456789"[int(made[len(first)]) % 8]
+            + made[len(first) + 1 : len(first) + 3]
+            + "55501"
+            + made[-2:]
+        )
+    return "0" + made[1:] if digits.startswith("0") else made
 
 
-def _chinese_name(number: int, characters: int) -> str:
-    given = [_GIVEN[number // 31**place % len(_GIVEN)] for place in range(1, max(1, min(characters, 3)))]
-    return _SURNAMES[number % len(_SURNAMES)] + "".join(given)
+def _filled(words: str, digits: str) -> str:
+    """Put other digits into words, each in the place of one."""
+    those = iter(digits)
+    return "".join(next(those) if one.isdigit() else one for one in words)
 
 
 def _pick(those: list[str], number: int) -> str:

@@ -12,10 +12,14 @@ LINE_END: Final = (
 """The end of a line that ends a sentence (a pattern): not where a long line, or one after a comma or `of`, goes on."""
 _END: Final = re.compile(rf"[.!?](?=\s|$)|[。！？；;]|{LINE_END}")
 _ABBREVIATED: Final = re.compile(
-    r"\b(?:dr|mr|mrs|ms|vs|e\.g|i\.e|approx|st|p\.o|b\.i\.d|t\.i\.d|q\.i\.d|q\.d|p\.r\.n|q\.h\.s|i\.v|i\.m|"
-    r"s\.c|no)\.$",
+    r"\b(?:dr|mr|mrs|ms|prof|vs|e\.g|i\.e|approx|st|p\.o|b\.i\.d|t\.i\.d|q\.i\.d|q\.d|p\.r\.n|q\.h\.s|i\.v|i\.m|"
+    r"s\.c|no|pts?|wt|ht|cf|fig)\.$",
     re.IGNORECASE,
 )
+_OF_DAY: Final = re.compile(r"\b[ap]\.m\.$", re.IGNORECASE)
+_GOES_ON: Final = re.compile(r"[ \t]+[a-z\d(]")
+_NUMBER: Final = re.compile(r"\s*\d{1,2}\.$")
+"""The number of a list's item, which belongs to what follows."""
 
 
 def sentences(text: str) -> tuple[tuple[int, int], ...]:
@@ -29,7 +33,10 @@ def sentences(text: str) -> tuple[tuple[int, int], ...]:
     """
     found, start = [], 0
     for match in _END.finditer(text):
-        if _ABBREVIATED.search(text, max(0, match.start() - 8), match.end()):
+        before, end = max(0, match.start() - 8), match.end()
+        if _ABBREVIATED.search(text, before, end) or _NUMBER.fullmatch(text, start, end):
+            continue
+        if _OF_DAY.search(text, before, end) and _GOES_ON.match(text, end):
             continue
         found.append((start, match.end()))
         start = match.end()

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from medloom.knowledge import systems
 from medloom.learners.text.assertion_rules import Assertion, assertion_of
 from medloom.learners.text.facts.mentions import Finder, Mention
+from medloom.learners.text.facts.onset import onset_of
 from medloom.learners.text.facts.rules import GENERAL
 from medloom.record.notes.languages import language
 from medloom.record.notes.sections import Section, sections
@@ -178,6 +179,9 @@ def _fact(text: str, one: Mention, finder: str, part: Section | None, ends: _Sen
         prefix = None
     elif said.historical or section == "past_history":
         prefix = "HISTORY"
+    if one.kind in ("problem", "procedure") and prefix in (None, "POSSIBLE", "HISTORY"):
+        onset = onset_of(sentence, one.start - first, one.end - first)
+        one = one if onset is None else replace(one, details=one.details | {"onset": onset})
     return Fact(one, prefix, finder, section)
 
 

@@ -32,7 +32,8 @@ class Mention:
         value: a number it tells, in `unit`.
         unit: of the value, UCUM.
         comparator: `<`, `<=`, `>` or `>=` where the value is a bound.
-        details: what else it tells, by name: `dose route frequency duration` of a drug, `status` of a habit.
+        details: what else it tells, by name: `dose route frequency duration` of a drug, `status` of a habit, `onset` of
+            a problem or procedure.
     """
 
     kind: Kind

@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from medloom.record.deidentify.identifiers import identifiers, is_citizen_number
+from medloom.record.deidentify.checking import is_citizen_number
+from medloom.record.deidentify.identifiers import identifiers
 
 
 def found_in(text: str) -> list[tuple[str, str]]:
@@ -23,7 +24,10 @@ def found_in(text: str) -> list[tuple[str, str]]:
         ("version 1.2.3.999", []),
         ("Admitted March 3, 2024; seen 5 May.", [("date", "March 3, 2024"), ("date", "5 May")]),
         ("A 93-year-old man, an 85-year-old woman", [("age", "93")]),
-        ("12 Maple Street, Pittsburgh, PA 15213", [("address", "12 Maple Street"), ("postcode", "15213")]),
+        (
+            "12 Maple Street, Pittsburgh, PA 15213",
+            [("address", "12 Maple Street"), ("address", "Pittsburgh"), ("postcode", "15213")],
+        ),
         ("Transferred from Mercy General Hospital.", [("hospital", "Mercy General Hospital")]),
         ("Patient: John A. Smith\nMRN 00123456", [("name", "John A. Smith"), ("record_number", "00123456")]),
         ("BP 120/80, 3/5 strength, dose 2.5 mg, WBC 11.2", []),
@@ -67,7 +71,7 @@ def found_in(text: str) -> list[tuple[str, str]]:
         ("联系电话：87654321", [("phone", "87654321")]),
         (
             "Patient ID: 123456, VIN 1HGCM82633A004352",
-            [("record_number", "123456"), ("account", "1HGCM82633A004352")],
+            [("record_number", "123456"), ("vehicle", "1HGCM82633A004352")],
         ),
         (
             "12 N. Main St Apt 5; P.O. Box 123",

@@ -14,7 +14,8 @@ from medloom.cli.app import app
 from medloom.foundation.errors import InputError
 from medloom.record.deidentify.dates import shifted, year_of
 from medloom.record.deidentify.folders import Settings, deidentify_folder
-from medloom.record.deidentify.identifiers import Identifier, identifiers
+from medloom.record.deidentify.identifiers import identifiers
+from medloom.record.deidentify.kinds import Identifier
 from medloom.record.deidentify.replacing import replaced
 from medloom.record.deidentify.risk import risk
 from medloom.record.deidentify.surrogates import Surrogates
@@ -75,8 +76,8 @@ def test_what_another_finder_finds_is_replaced_too_and_overlaps_are_one() -> Non
 
 
 def test_a_name_that_was_found_once_is_replaced_wherever_it_stands() -> None:
-    made = replaced("Dr. Ann Lee came. Later Ann Lee left; Ann Leeds stayed.", DRAWN).text
-    assert made == "Dr. [NAME] came. Later [NAME] left; Ann Leeds stayed."
+    made = replaced("Dr. Ann Lee came. Later Ann Lee left; the Leeds left.", DRAWN).text
+    assert made == "Dr. [NAME] came. Later [NAME] left; the Leeds left."
     assert replaced("患者张伟丽，女。张伟丽诉头痛。", DRAWN).text.count("[NAME]") == 2
 
 
@@ -189,6 +190,15 @@ def test_a_year_that_tells_an_age_over_89_is_no_safe_harbor() -> None:
     assert replaced("DOB: 03/05/1920, seen 3/5/2024", DRAWN, year=2026).text == "DOB: [DATE], seen 2024"
     assert replaced("DOB: 03/05/1937", DRAWN, year=2026).text == "DOB: 1937"
     assert replaced("DOB: 03/05/1936", DRAWN, year=2026).text == "DOB: [DATE]"
+
+
+def test_a_year_of_birth_alone_tells_an_age_too() -> None:
+    assert replaced("He was born in 1930.", DRAWN, year=2026).text == "He was born in [DATE]."
+    assert (
+        replaced("She was born in 1950; 1936年生", DRAWN, year=2026).text
+        == "She was born in 1950; [DATE]年生"
+    )
+    assert replaced("born in 1930", DRAWN, "date-shifted").text == "born in 1930"
 
 
 def test_a_surname_that_stands_alone_later_is_replaced_too() -> None:
