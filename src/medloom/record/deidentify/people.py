@@ -60,8 +60,8 @@ _VERBS: Final = (
     "therapist|interpreter,|chaplain,|chaplain"
 ).split("|")
 _BY: Final = re.compile(
-    rf"(?:{'|'.join(sorted(_VERBS, key=len, reverse=True))})(?P<by>[ ]{{1,2}}by)?[:]?[ "
-    rf"]{{1,2}}(?:(?:her|his|the|their)[ ])?(?=[a-zà-ÿ])"
+    rf"(?:{'|'.join(sorted(_VERBS, key=len, reverse=True))})(?P<by>[ ]{{1,2}}by)?[:]?[ ]{{1,2}}"
+    r"(?:(?:her|his|the|their)[ ])?(?=[a-zà-ÿ])"
 )
 _SURE: Final = frozenset("named dear i, re: name signed, regards, sincerely,".split())
 _DONE: Final = re.compile(
@@ -77,8 +77,8 @@ _BEFORE_COLON: Final = re.compile(
 _NOTHING: Final = re.compile(r"[ ]*(?:\n|$)")
 _BETWEEN: Final = re.compile(r"[ ]*(?:[;/&]|\band\b)[ ]*")
 _TWO: Final = re.compile(
-    r"(?P<first>[A-Z][a-z]{1,15})[ ]{1,2}(?:[A-Z]\.?[ ]{1,2})?(?P<last>(?:O['’]|Mc|"
-    r"Mac)?[A-Z][a-zà-ÿ]{1,20}(?:-[A-Z][a-zà-ÿ]+)?)"
+    r"(?P<first>[A-Z][a-z]{1,15})[ ]{1,2}(?:[A-Z]\.?[ ]{1,2})?(?P<last>(?:O['’]|Mc|Mac)?"
+    r"[A-Z][a-zà-ÿ]{1,20}(?:-[A-Z][a-zà-ÿ]+)?)"
 )
 
 
