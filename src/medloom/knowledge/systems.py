@@ -12,6 +12,8 @@ from medloom.knowledge import vocabularies
 ASSERTION_PREFIXES: tuple[str, ...] = ("NOT", "FAMILY", "POSSIBLE", "PLANNED", "HISTORY")
 REJECTED = "REJECTED"
 """Before a whole code, its assertion included: a person says that no fact is there. `NOT` is one: that it is denied."""
+PREFIXES: tuple[str, ...] = (REJECTED, *ASSERTION_PREFIXES)
+"""All that may stand before a code."""
 
 
 @lru_cache(maxsize=16_384)
@@ -139,9 +141,7 @@ def gender(value: str) -> str | None:
 
 _ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _OID = re.compile(r"^[0-2](?:\.\d+){2,}$")
-_OWN_WORDS = frozenset(
-    ("GENDER", "ENCOUNTER", "MEDS_BIRTH", "MEDS_DEATH", "MODEL", REJECTED, *ASSERTION_PREFIXES)
-)
+_OWN_WORDS = frozenset(("GENDER", "ENCOUNTER", "MEDS_BIRTH", "MEDS_DEATH", "MODEL", *PREFIXES))
 
 
 def _named(text: str) -> str:
@@ -178,7 +178,7 @@ def _local(name: str, host: str) -> str:
     safe = _safe(name)
     if not safe:
         raise InputError("a code system is empty or has no usable name; give its URI or vocabulary_id")
-    taken = safe in (REJECTED, *ASSERTION_PREFIXES) or (
+    taken = safe in PREFIXES or (
         host != "" and (safe in _OWN_WORDS or vocabularies.squeezed(safe) in vocabularies.by_name())
     )
     return f"{_safe(host) or 'LOCAL'}-{safe}" if taken else safe

@@ -82,7 +82,7 @@ def _written(said: str) -> str | None:
     system, parted, value = said.partition("//")
     if not parted:
         return None
-    if system in (systems.REJECTED, *systems.ASSERTION_PREFIXES):
+    if system in systems.PREFIXES:
         raise InputError(
             "write the code without {prefix}//; what the note says of it is chosen beside", prefix=system
         )

@@ -50,7 +50,7 @@ def accept(
 
 def _check_code(code: str) -> None:
     _, system, value = systems.split(code)
-    if not (system.strip() and value.strip()) or system in (systems.REJECTED, *systems.ASSERTION_PREFIXES):
+    if not (system.strip() and value.strip()) or system in systems.PREFIXES:
         raise InputError("{code!r} is no code; write SYSTEM//CODE, such as NOT//ICD10CM//I10", code=code)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from medloom.foundation.errors import InputError
 from medloom.record.deidentify.kinds import KINDS, Identifier
 from medloom.tasks.tagging import Tagging
+
+_KNOWN: Final = {str(kind): kind for kind in KINDS}
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,9 @@ class IdentityFinder:
         >>> IdentityFinder(Told())("Ann left.")
         [Identifier(start=0, end=3, kind='name')]
         """
-        known = {str(kind): kind for kind in KINDS}
         (found,) = self.tagging.tag([text])
         return [
-            Identifier(start, end, known[one.span.name]) for one in found for start, end in one.span.parts
+            Identifier(start, end, _KNOWN[one.span.name]) for one in found for start, end in one.span.parts
         ]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from medloom.knowledge import units
+from medloom.learners.text.facts.numerals import NUMERALS
 
 REACH: Final = 120
 """Characters behind a drug's name in which it is told how it is given."""
@@ -117,8 +118,8 @@ def _days(word: str) -> float:
 
 
 def _number(text: str) -> float:
-    if text in _NUMERALS:
-        return _NUMERALS[text]
+    if text in _TIMES:
+        return _TIMES[text]
     return float(text.replace(",", ""))
 
 
@@ -127,35 +128,7 @@ def _unit(text: str) -> str | None:
     return _UNITS.get(spelled) or units.canonical(spelled)
 
 
-_NUMERALS: Final = {
-    "半": 0.5,
-    "一": 1,
-    "两": 2,
-    "二": 2,
-    "三": 3,
-    "四": 4,
-    "五": 5,
-    "六": 6,
-    "七": 7,
-    "八": 8,
-    "九": 9,
-    "十": 10,
-    "once": 1,
-    "one": 1,
-    "twice": 2,
-    "two": 2,
-    "three": 3,
-    "thrice": 3,
-    "four": 4,
-    "half": 0.5,
-    "a": 1,
-    "five": 5,
-    "six": 6,
-    "seven": 7,
-    "eight": 8,
-    "ten": 10,
-    "other": 2,
-}
+_TIMES: Final = {**NUMERALS, "半": 0.5, "half": 0.5, "once": 1, "twice": 2, "thrice": 3, "other": 2}
 _DIGITS: Final = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,6}(?:\.\d{1,4})?"
 _ZH: Final = "半一两二三四五六七八九十"
 _UNITS: Final = {

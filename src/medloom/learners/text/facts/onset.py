@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Final
 
+from medloom.learners.text.facts.numerals import NUMERALS
+
 
 def onset_of(sentence: str, start: int, end: int) -> str | None:
     """Tell when what stands at `sentence[start:end]` began, or was done; None: the sentence does not say.
@@ -88,20 +90,13 @@ def _number(words: str) -> int | None:
         return int(words) or None
     tens, ten, ones = words.partition("十")
     if ten and len(words) > 1:
-        return 10 * _NUMBERS.get(tens, 1) + _NUMBERS.get(ones, 0)
-    return _NUMBERS.get(words)
+        return 10 * NUMERALS.get(tens, 1) + NUMERALS.get(ones, 0)
+    return NUMERALS.get(words)
 
 
 _NEAR: Final = 30  # characters between words and a time
 _BEGINNING: Final = 4  # characters before a time that a sentence begins with
 _MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_NUMBERS: Final = {
-    **{one: n for n, one in enumerate("one two three four five six seven eight nine ten".split(), 1)},
-    **{one: n for n, one in enumerate("一二三四五六七八九十", 1)},
-    "a": 1,
-    "an": 1,
-    "两": 2,
-}
 _UNITS: Final = {
     **dict.fromkeys(("day", "d", "天", "日"), "D"),
     **dict.fromkeys(("week", "wk", "周", "星期"), "W"),
@@ -117,9 +112,9 @@ _PART: Final = re.compile(
 _YEAR: Final = r"(?P<year>(?:19|20)\d{2})"
 _DATES: Final = (
     re.compile(
-        r"(?:\b(?:since|in|from|circa|on|during|of|until)\s+(?:(?:early|late|mid)[ -]?)?"
+        r"(?:\b(?:since|in|from|circa|on|during|of)\s+(?:(?:early|late|mid)[ -]?)?"
         rf"(?:(?P<name>(?:{'|'.join(_MONTHS)})[a-z]{{0,6}})\.?,?\s+)?(?:\d{{1,2}}[/.]){{0,2}}|\(\s*)"
-        rf"{_YEAR}(?![\d/-]|\s*(?:mg|ml|g|u|iu|units|ml/day)\b)"
+        rf"{_YEAR}(?![\d/-]|\s*(?:mg|ml|g|u|iu|units)\b)"
     ),
     re.compile(
         rf"{_YEAR}\s*年(?:\s*(?P<month>1[0-2]|0?[1-9])\s*月(?:\s*(?P<day>3[01]|[12]\d|0?[1-9])\s*[日号])?)?"

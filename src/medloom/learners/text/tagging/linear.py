@@ -48,7 +48,7 @@ class CrfLearner(Learner):
         nested: whether spans of different names may overlap: each name is tagged by itself.
         discontinuous: whether spans may have several parts: those of a name in one sentence are one.
         lines: whether notes are forms and letters: each line is read by itself, and its label and layout tell, too.
-        ends: whether a span's last word has a tag of its own; with many names, learning is four times faster without.
+        ends: whether a span's last word has a tag of its own; without, learning is faster where there are many names.
     """
 
     name: ClassVar[str] = "crf"
@@ -122,7 +122,7 @@ class CrfLearner(Learner):
         told: dict[str, Any] = json.loads((folder / _SPECIFICATION).read_text(encoding="utf-8"))
         chains = tuple(Chain(tuple(names)) for names in told["chains"])
         files = tuple((folder / _file(place)).read_bytes() for place in range(len(chains)))
-        return CrfModel(package.origin_in(directory), chains, files, Reading(**told["reading"]))
+        return CrfModel(package.origin_in(directory), chains, files, Reading(**told.get("reading", {})))
 
     def _check(self, train: Samples, tuning: Samples) -> None:
         name = self.name
