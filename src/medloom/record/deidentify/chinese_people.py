@@ -60,8 +60,8 @@ _NEXT: Final = (
     "审核|报告|记录"
 )
 _VALUE: Final = re.compile(
-    rf"(?:(?P<ethnic>{_HAN}{{1,8}}[·•・]{_HAN}{{1,8}}?)|(?P<spaced>{_HAN}[ "
-    rf"]{{1,3}}(?!(?:{_NEXT})){_HAN}{{1,2}})|(?P<it>{_HAN}{{2,4}}?))"
+    rf"(?:(?P<ethnic>{_HAN}{{1,8}}[·•・]{_HAN}{{1,8}}?)|(?P<spaced>{_HAN}[ ]{{1,3}}"
+    rf"(?!(?:{_NEXT})){_HAN}{{1,2}})|(?P<it>{_HAN}{{2,4}}?))"
     rf"(?=$|[^\u4e00-\u9fff·]|(?:{_NEXT}))"
 )
 _PLAIN: Final = re.compile(rf"(?P<it>{_NAME})")

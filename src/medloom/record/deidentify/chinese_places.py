@@ -34,8 +34,8 @@ _PROVINCE: Final = re.compile(
     f"(?P<it>{_PLACE}{{2,6}}[市州盟](?:{_PLACE}{{1,5}}[区县旗市])?(?:{_PLACE}{{1,6}}(?:镇|乡|街道))?)"
 )
 _LABELLED: Final = re.compile(
-    rf"(?:{'|'.join('[ ]{0,3}'.join(one) for one in sorted(ZH_PLACES, key=len, reverse=True))})[ "
-    rf"]{{0,3}}(?::|\||\t|[ ]{{1,3}}|为)[ ]{{0,6}}"
+    rf"(?:{'|'.join('[ ]{0,3}'.join(one) for one in sorted(ZH_PLACES, key=len, reverse=True))})"
+    rf"[ ]{{0,3}}(?::|\||\t|[ ]{{1,3}}|为)[ ]{{0,6}}"
     r"(?P<it>[^\n,，。；;|\t ]{2,60})"
 )
 _LIVING: Final = re.compile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from medloom.foundation.errors import InputError
 from medloom.foundation.files import write_bytes, write_text
 from medloom.foundation.messages import tr
 from medloom.foundation.progress import track
-from medloom.record.deidentify.doubts import Reason, doubts
+from medloom.record.deidentify.doubts import Doubt, Reason, doubts
 from medloom.record.deidentify.kinds import Identifier, Kind
 from medloom.record.deidentify.replacing import Finder, Mode, Replaced, Way, replaced
 from medloom.record.deidentify.risk import Risk, risk
@@ -83,7 +84,13 @@ class Deidentified:
     def look_at(self, where: str, made: Replaced) -> None:
         """Note where in a new text a person should look: places alone, for the words may name somebody."""
         new = [place for _, place in made.pieces]
-        found = [one for one in doubts(made.text) if not any(a < one.end and one.start < b for a, b in new)]
+        ends = [end for _, end in new]
+
+        def is_new(one: Doubt) -> bool:
+            at = bisect_right(ends, one.start)  # the first new place that ends behind its beginning
+            return at < len(new) and new[at][0] < one.end
+
+        found = [one for one in doubts(made.text) if not is_new(one)]
         self.doubts.update(one.reason for one in found)
         if found and len(self.doubtful) < _MOST_DOUBTFUL:
             self.doubtful[where] = [(one.start, one.end, one.reason) for one in found[:_MOST_PLACES]]

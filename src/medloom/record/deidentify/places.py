@@ -28,8 +28,8 @@ _END: Final = (
     r"parkway|pkwy|highway|hwy|square|sq|trail|trl|crescent|row|alley|plaza|turnpike|pike|loop|close|gardens)"
 )
 _STREET: Final = re.compile(
-    rf"(?<![\d/.,-])\d{{1,5}}[a-z]?[ ]{{1,2}}(?P<words>(?:(?:[nsew]|[ns][ew])\.?[ "
-    rf"]{{1,2}})?(?:[a-z][a-z'’.-]*[ ]{{1,2}}|\d{{1,3}}(?:st|nd|rd|th)"
+    rf"(?<![\d/.,-])\d{{1,5}}[a-z]?[ ]{{1,2}}(?P<words>(?:(?:[nsew]|[ns][ew])\.?[ ]{{1,2}})?"
+    rf"(?:[a-z][a-z'’.-]*[ ]{{1,2}}|\d{{1,3}}(?:st|nd|rd|th)"
     rf"[ ]{{1,2}}){{1,4}}?)(?P<end>{_END})\b\.?"
     r"(?P<flat>,?[ ]{1,2}(?:apt|apartment|unit|suite|ste|#|room|floor|bldg)\.?[ ]{0,2}#?[a-z]?\d{1,4}[a-z]?\b)?"
 )
@@ -46,8 +46,8 @@ _TOWN_BEHIND: Final = re.compile(
     rf"(?=[ ]?(?:,[ ]{{1,2}}(?:{'|'.join(_STATES)}|{_LONG_STATES})\b|[.;,]?(?:\s|$)))"
 )
 _TOWN: Final = re.compile(
-    rf",[ ]{{1,2}}(?:(?P<state>{'|'.join(_STATES)})|{_LONG_STATES})\b(?P<zip>\.?[ "
-    rf"]{{1,3}}(?P<code>\d{{5}}(?:-\d{{4}})?)(?![\d-]))?"
+    rf",[ ]{{1,2}}(?:(?P<state>{'|'.join(_STATES)})|{_LONG_STATES})\b(?P<zip>\.?[ ]{{1,3}}"
+    rf"(?P<code>\d{{5}}(?:-\d{{4}})?)(?![\d-]))?"
 )
 _WORDS_BACK: Final = re.compile(r"(?:[A-Za-z][A-Za-z'’-]*\.?[ ]{1,2}){0,2}[A-Za-z][A-Za-z'’-]*$")
 _PREPOSITION: Final = re.compile(r"(?:in|from|to|of|at|near|outside|around|:|\|)[ ]{1,2}$")
